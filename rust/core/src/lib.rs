@@ -1,0 +1,19 @@
+//! Kernels of ganmf-fast: splitting, neighbourhood and graph models, ranking and metrics.
+//!
+//! Pure Rust, no Python and no `unsafe`. Every kernel takes a validated [`sparse::CsrView`], a
+//! parameter struct and a [`progress::Progress`]; it returns the same bits for any number of
+//! threads. Dependencies run one way:
+//! `error progress rng <- sparse <- rows topk <- each algorithm, rank <- metrics`.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod progress;
+pub mod rng;
+pub mod rows;
+pub mod sparse;
+pub mod topk;
+
+pub use error::{Error, Result};
+pub use progress::Progress;
+pub use sparse::{CsrMatrix, CsrView};

@@ -1,0 +1,226 @@
+//! `Csr`: validated sparse rows over memory that numpy owns.
+
+use ganmf_core::sparse::Duplicates;
+use ganmf_core::{CsrMatrix, CsrView};
+use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::error::to_python;
+use crate::run::run;
+
+/// Compressed sparse rows, validated once; kernels borrow its memory and never check again.
+///
+/// Parameters
+/// ----------
+/// indptr : int64 array of length rows + 1
+/// indices : int32 array, columns ascending strictly within each row
+/// values : float32 array, or None where every stored cell is one
+/// `n_cols` : int
+///
+/// Raises
+/// ------
+/// `ValueError`
+///     If an invariant does not hold; the message names the row.
+#[pyclass(frozen, module = "ganmf_fast._core")]
+pub(crate) struct Csr {
+    n_cols: usize,
+    indptr: Py<PyArray1<i64>>,
+    indices: Py<PyArray1<i32>>,
+    values: Option<Py<PyArray1<f32>>>,
+}
+
+/// Read guards over the arrays of a [`Csr`]; [`view`](Self::view) borrows from them.
+pub(crate) struct CsrGuard<'py> {
+    n_cols: usize,
+    indptr: PyReadonlyArray1<'py, i64>,
+    indices: PyReadonlyArray1<'py, i32>,
+    values: Option<PyReadonlyArray1<'py, f32>>,
+}
+
+impl CsrGuard<'_> {
+    fn parts(&self) -> PyResult<(&[i64], &[i32], Option<&[f32]>)> {
+        Ok((
+            slice(&self.indptr, "indptr")?,
+            slice(&self.indices, "indices")?,
+            self.values
+                .as_ref()
+                .map(|v| slice(v, "values"))
+                .transpose()?,
+        ))
+    }
+
+    pub(crate) fn view(&self) -> PyResult<CsrView<'_>> {
+        let (indptr, indices, values) = self.parts()?;
+        Ok(CsrView::from_validated(
+            self.n_cols,
+            indptr,
+            indices,
+            values,
+        ))
+    }
+}
+
+/// Borrow a one-dimensional array, which must be contiguous.
+pub(crate) fn slice<'a, T: numpy::Element>(
+    array: &'a PyReadonlyArray1<'_, T>,
+    name: &str,
+) -> PyResult<&'a [T]> {
+    array
+        .as_slice()
+        .map_err(|_| PyValueError::new_err(format!("{name} must be a contiguous array")))
+}
+
+/// A read-only view of the same memory: the caller's own array keeps its flags.
+fn read_only<T: numpy::Element>(array: &Bound<'_, PyArray1<T>>) -> PyResult<Py<PyArray1<T>>> {
+    let view = array.call_method0("view")?;
+    view.getattr("flags")?.setattr("writeable", false)?;
+    Ok(view.cast_into::<PyArray1<T>>()?.unbind())
+}
+
+impl Csr {
+    pub(crate) fn from_matrix(py: Python<'_>, matrix: CsrMatrix) -> PyResult<Self> {
+        let (n_cols, indptr, indices, values) = matrix.into_parts();
+        Ok(Self {
+            n_cols,
+            indptr: read_only(&indptr.into_pyarray(py))?,
+            indices: read_only(&indices.into_pyarray(py))?,
+            values: values.map(|v| read_only(&v.into_pyarray(py))).transpose()?,
+        })
+    }
+
+    pub(crate) fn guard<'py>(&self, py: Python<'py>) -> CsrGuard<'py> {
+        CsrGuard {
+            n_cols: self.n_cols,
+            indptr: self.indptr.bind(py).readonly(),
+            indices: self.indices.bind(py).readonly(),
+            values: self.values.as_ref().map(|v| v.bind(py).readonly()),
+        }
+    }
+}
+
+#[pymethods]
+impl Csr {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        indptr: &Bound<'_, PyArray1<i64>>,
+        indices: &Bound<'_, PyArray1<i32>>,
+        values: Option<&Bound<'_, PyArray1<f32>>>,
+        n_cols: usize,
+    ) -> PyResult<Self> {
+        let csr = Self {
+            n_cols,
+            indptr: read_only(indptr)?,
+            indices: read_only(indices)?,
+            values: values.map(read_only).transpose()?,
+        };
+        let guard = csr.guard(py);
+        let (indptr, indices, values) = guard.parts()?;
+        run(py, None, |_| {
+            CsrView::try_new(n_cols, indptr, indices, values).map(|_| ())
+        })?;
+        drop(guard);
+        Ok(csr)
+    }
+
+    /// Build from triplets in any order.
+    ///
+    /// Parameters
+    /// ----------
+    /// rows, cols : int32 arrays of one length
+    /// values : float32 array of that length, or None for ones
+    /// `n_rows`, `n_cols` : int
+    /// duplicates : {"error", "sum", "first"}
+    ///     What to do with a cell given more than once.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, values, n_rows, n_cols, duplicates="error"))]
+    fn from_coo(
+        py: Python<'_>,
+        rows: PyReadonlyArray1<'_, i32>,
+        cols: PyReadonlyArray1<'_, i32>,
+        values: Option<PyReadonlyArray1<'_, f32>>,
+        n_rows: usize,
+        n_cols: usize,
+        duplicates: &str,
+    ) -> PyResult<Self> {
+        let duplicates = match duplicates {
+            "error" => Duplicates::Error,
+            "sum" => Duplicates::Sum,
+            "first" => Duplicates::First,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "duplicates must be \"error\", \"sum\" or \"first\", not {other:?}"
+                )));
+            }
+        };
+        let (rows, cols) = (slice(&rows, "rows")?, slice(&cols, "cols")?);
+        let values = values.as_ref().map(|v| slice(v, "values")).transpose()?;
+        let matrix = run(py, None, |_| {
+            CsrMatrix::from_coo((n_rows, n_cols), rows, cols, values, duplicates)
+        })?;
+        Self::from_matrix(py, matrix)
+    }
+
+    /// Refuse negative values; the message names the first one's row and column.
+    fn check_non_negative(&self, py: Python<'_>) -> PyResult<()> {
+        let guard = self.guard(py);
+        guard
+            .view()?
+            .check_non_negative()
+            .map_err(|e| to_python(&e))
+    }
+
+    /// The transpose, as a new matrix: O(nnz + rows + columns).
+    fn transpose(&self, py: Python<'_>) -> PyResult<Self> {
+        let guard = self.guard(py);
+        let view = guard.view()?;
+        let matrix = run(py, None, |_| Ok(view.transpose()))?;
+        Self::from_matrix(py, matrix)
+    }
+
+    /// Number of rows.
+    #[getter]
+    fn n_rows(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.indptr.bind(py).len()? - 1)
+    }
+
+    /// Number of columns.
+    #[getter]
+    fn n_cols(&self) -> usize {
+        self.n_cols
+    }
+
+    /// Number of stored cells.
+    #[getter]
+    fn nnz(&self, py: Python<'_>) -> PyResult<usize> {
+        self.indices.bind(py).len()
+    }
+
+    /// Row offsets, int64, read-only.
+    #[getter]
+    fn indptr(&self, py: Python<'_>) -> Py<PyArray1<i64>> {
+        self.indptr.clone_ref(py)
+    }
+
+    /// Columns, int32, read-only.
+    #[getter]
+    fn indices(&self, py: Python<'_>) -> Py<PyArray1<i32>> {
+        self.indices.clone_ref(py)
+    }
+
+    /// Values, float32, read-only; None where every stored cell is one.
+    #[getter]
+    fn values(&self, py: Python<'_>) -> Option<Py<PyArray1<f32>>> {
+        self.values.as_ref().map(|v| v.clone_ref(py))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!(
+            "Csr({} x {}, {} stored)",
+            self.n_rows(py)?,
+            self.n_cols,
+            self.nnz(py)?
+        ))
+    }
+}
