@@ -7,8 +7,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accumulate;
 pub mod error;
+pub mod graph;
+pub mod item_knn;
 pub mod progress;
+pub mod rank;
 pub mod rng;
 pub mod rows;
 pub mod sparse;

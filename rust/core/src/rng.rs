@@ -3,7 +3,7 @@
 //! Objective: the same seed gives the same bits whatever the number of threads and whatever the
 //! order in which rows are visited. There is no state to share, so there is nothing to schedule.
 //!
-//! Source: the finaliser of `SplitMix64` (Steele, Lea, Flood, "Fast splittable pseudorandom number
+//! Source: the finaliser of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
 //! generators", OOPSLA 2014, variant 13 of Stafford), applied to each word of the key in turn.
 //! Deviation: keyed by three words instead of walked as a sequence.
 //! Cost: three multiply-xorshift rounds per key, one per further draw.

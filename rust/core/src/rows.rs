@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::sparse::CsrMatrix;
+use crate::topk::{Scored, keep_top};
 
 /// Rows per chunk: long enough to hide the hand-over, short enough to balance skewed rows.
 const CHUNK: usize = 32;
@@ -30,6 +31,15 @@ impl RowWriter {
     pub fn push(&mut self, col: i32, value: f32) {
         self.indices.push(col);
         self.values.push(value);
+    }
+
+    /// Append the best `k` of `entries`, by ascending column; `entries` is left with those.
+    pub fn push_top(&mut self, entries: &mut Vec<Scored>, k: usize) {
+        keep_top(entries, k);
+        entries.sort_unstable_by_key(|s| s.index);
+        for s in entries {
+            self.push(s.index, s.score);
+        }
     }
 }
 
