@@ -1,0 +1,115 @@
+# The two commands of the README, and what they are made of. Every target does its own set-up.
+#
+# Variables:
+#   DATA    demo, the name of a data set, or a folder with the five .npz splits
+#   MODELS  comma-separated models of `make reproduce` (default: all)
+#   OUTPUT  where `make reproduce` writes, and looks for finished models
+#   PYTHON  the interpreter the virtual environment is made with, 3.11 or newer
+#   VENV    the virtual environment; one that exists already is used as it is
+#   SHORT   SHORT=1 makes `make bench` a quick check that the benches run
+
+DATA ?= demo
+MODELS ?=
+OUTPUT ?= runs/table2-$(notdir $(patsubst %/,%,$(DATA)))
+VENV ?= .venv
+SHORT ?=
+
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$p" $(NEW_ENOUGH) 2>/dev/null && echo "$$p" && break; done)
+
+ENV := $(abspath $(VENV))
+PY := $(ENV)/bin/python
+STAMP := $(ENV)/.ganmf-installed
+LOG := $(ENV)/setup.log
+PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --quiet
+MATURIN := $(PY) -m maturin develop --release --quiet --skip-install
+
+# maturin refuses to choose between a conda environment and the one named here.
+unexport CONDA_PREFIX
+export VIRTUAL_ENV := $(ENV)
+export PYO3_PYTHON := $(PY)
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help reproduce test lint format build bench clean tools
+
+help: ## Show this list
+	@echo "Targets (each does its own set-up in $(VENV)):"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+		| while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@echo "Variables: DATA=$(DATA) OUTPUT=$(OUTPUT) MODELS=$(MODELS) VENV=$(VENV) PYTHON=... SHORT=1"
+
+reproduce: build ## The paper's comparison: [DATA=demo|lastfm|...|folder] [MODELS=A,B] [OUTPUT=runs/...]
+	@$(ENV)/bin/ganmf reproduce table2 --data "$(DATA)" --output "$(OUTPUT)" \
+		$(if $(MODELS),--models "$(MODELS)")
+
+test: build ## Rust tests, then Python tests
+	cargo test --quiet --workspace
+	$(PY) -m pytest -q
+
+lint: build ## Formatting, lints, types, and the stubs against the binary
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(PY) -m ruff check --quiet
+	$(PY) -m ruff format --quiet --check
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml ganmf_fast._core
+
+format: build ## Write the formatting that lint asks for
+	cargo fmt --all
+	$(PY) -m ruff check --quiet --fix
+	$(PY) -m ruff format --quiet
+
+build: $(STAMP) ## The release build of the Rust extension, in place
+	@$(MATURIN) || $(NO_BUILD)
+
+bench: build ## Benches in Rust and through Python, with throughput [SHORT=1]
+	cargo bench --quiet -p ganmf-benches -- $(if $(SHORT),--quick)
+	$(PY) -m pytest -q benches/python/bench_*.py --benchmark-only --benchmark-sort=name \
+		--benchmark-columns=min,median,stddev,rounds \
+		$(if $(SHORT),--benchmark-max-time=0.1 --benchmark-min-rounds=1)
+
+clean: ## Remove what the targets build, .venv included; runs/ stays
+	rm -rf target .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -f python/ganmf_fast/_core*.so python/ganmf_fast/_core*.pyd
+	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
+
+tools:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from" \
+		"https://rustup.rs and open a new shell." >&2; exit 1; }
+	@cargo --version >/dev/null 2>&1 || { echo "cargo does not start: install the toolchain" \
+		"of rust-toolchain.toml with 'rustup toolchain install'." >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "A C linker is missing, which Rust needs: install gcc" \
+		"or clang (on Debian and Ubuntu: apt install build-essential)." >&2; exit 1; }
+
+# The environment, once for each change of pyproject.toml. Torch comes last and only when nothing
+# importable is there, so that a machine's own build is used and never a second one installed.
+# maturin and ruff look for their programs in this environment, so they cannot be inherited.
+$(STAMP): pyproject.toml | tools
+	@if $(PY) -m pip --version >/dev/null 2>&1; then exit 0; fi; \
+	python="$(PYTHON)"; \
+	"$$python" $(NEW_ENOUGH) 2>/dev/null || { echo "Python 3.11 or newer is missing: install" \
+		"it and, if it is not called python3, say make PYTHON=/path/to/python." >&2; exit 1; }; \
+	echo "Making the virtual environment $(VENV) with $$($$python --version)"; \
+	if "$$python" -c 'import torch' 2>/dev/null; then site=--system-site-packages; else site=; fi; \
+	"$$python" -m venv $$site "$(ENV)" >/dev/null || { echo "$$python could not make a virtual" \
+		"environment: install its venv module (on Debian and Ubuntu: apt install python3-venv)." \
+		>&2; exit 1; }
+	@$(PY) $(NEW_ENOUGH) || { echo "$(VENV) holds a Python older than 3.11: name another folder" \
+		"with VENV=..., or remove it." >&2; exit 1; }
+	@echo "Installing maturin and building the Rust extension (a minute or two)"
+	@$(PIP) --ignore-installed 'maturin>=1.9,<2' 'ruff>=0.11' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
+	@$(MATURIN) || $(NO_BUILD)
+	@echo "Installing the Python packages"
+	@$(PIP) --no-build-isolation --editable '.[dev]' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
+	@$(PY) -c 'import torch' 2>/dev/null || { \
+		echo "Installing torch (up to 3 GB where pip finds no CPU build)"; \
+		$(PIP) torch >$(LOG) 2>&1 || $(NO_DOWNLOAD); }
+	@touch $@
+
+NO_BUILD = { echo "The Rust extension did not build: cargo says why above (a failed download" \
+	"needs the network or a mirror of crates.io)." >&2; exit 1; }
+NO_DOWNLOAD = { echo "pip could not install everything ($(LOG) says what): check the network, or" \
+	"name a package index with PIP_INDEX_URL or a folder of wheels with PIP_FIND_LINKS." >&2; exit 1; }
