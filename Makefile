@@ -63,7 +63,7 @@ format: build ## Write the formatting that lint asks for
 	$(PY) -m ruff format --quiet
 
 build: $(STAMP) ## The release build of the Rust extension, in place
-	@$(MATURIN) || $(NO_BUILD)
+	@$(MATURIN) >$(LOG) 2>&1 || $(NO_BUILD)
 
 bench: build ## Benches in Rust and through Python, with throughput [SHORT=1]
 	cargo bench --quiet -p ganmf-benches -- $(if $(SHORT),--quick)
@@ -86,7 +86,9 @@ tools:
 
 # The environment, once for each change of pyproject.toml. Torch comes last and only when nothing
 # importable is there, so that a machine's own build is used and never a second one installed.
-# maturin and ruff look for their programs in this environment, so they cannot be inherited.
+# An interpreter that is itself a virtual environment passes on the packages beneath it, not its
+# own, hence inherited.pth. maturin and ruff look for their programs in this environment, so they
+# cannot be inherited.
 $(STAMP): pyproject.toml | tools
 	@if $(PY) -m pip --version >/dev/null 2>&1; then exit 0; fi; \
 	python="$(PYTHON)"; \
@@ -96,12 +98,15 @@ $(STAMP): pyproject.toml | tools
 	if "$$python" -c 'import torch' 2>/dev/null; then site=--system-site-packages; else site=; fi; \
 	"$$python" -m venv $$site "$(ENV)" >/dev/null || { echo "$$python could not make a virtual" \
 		"environment: install its venv module (on Debian and Ubuntu: apt install python3-venv)." \
-		>&2; exit 1; }
+		>&2; exit 1; }; \
+	[ -z "$$site" ] || $(PY) -c 'import torch' 2>/dev/null || "$$python" -c \
+		'import site; print(*site.getsitepackages(), sep="\n")' \
+		>"$$($(PY) -c 'import site; print(site.getsitepackages()[0])')/inherited.pth"
 	@$(PY) $(NEW_ENOUGH) || { echo "$(VENV) holds a Python older than 3.11: name another folder" \
 		"with VENV=..., or remove it." >&2; exit 1; }
 	@echo "Installing maturin and building the Rust extension (a minute or two)"
 	@$(PIP) --ignore-installed 'maturin>=1.9,<2' 'ruff>=0.11' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
-	@$(MATURIN) || $(NO_BUILD)
+	@$(MATURIN) >$(LOG) 2>&1 || $(NO_BUILD)
 	@echo "Installing the Python packages"
 	@$(PIP) --no-build-isolation --editable '.[dev]' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
 	@$(PY) -c 'import torch' 2>/dev/null || { \
@@ -109,7 +114,7 @@ $(STAMP): pyproject.toml | tools
 		$(PIP) torch >$(LOG) 2>&1 || $(NO_DOWNLOAD); }
 	@touch $@
 
-NO_BUILD = { echo "The Rust extension did not build: cargo says why above (a failed download" \
-	"needs the network or a mirror of crates.io)." >&2; exit 1; }
+NO_BUILD = { cat $(LOG) >&2; echo "The Rust extension did not build: cargo says why above" \
+	"(a failed download needs the network or a mirror of crates.io)." >&2; exit 1; }
 NO_DOWNLOAD = { echo "pip could not install everything ($(LOG) says what): check the network, or" \
 	"name a package index with PIP_INDEX_URL or a folder of wheels with PIP_FIND_LINKS." >&2; exit 1; }
