@@ -1,0 +1,48 @@
+"""Models by name, each loaded when it is first used."""
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ganmf_fast.models.base import Recommender
+
+NAMES: dict[str, str] = {
+    "TopPopular": "ganmf_fast.models.popularity",
+    "PureSVD": "ganmf_fast.models.svd",
+    "ItemKNN": "ganmf_fast.models.item_knn",
+    "P3alpha": "ganmf_fast.models.graph",
+    "EASE": "ganmf_fast.models.ease",
+    "GANMF": "ganmf_fast.gan.ganmf",
+}
+"""Module of each model."""
+
+__all__ = ["NAMES", "model_class", *NAMES]
+
+
+def model_class(name: str) -> "type[Recommender]":
+    """Class of the model called `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model; the message suggests the nearest name.
+    ImportError
+        If the model needs a package that is not installed.
+    """
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"there is no model {name!r}{hint} (models are {', '.join(NAMES)})")
+    found: type[Recommender] = getattr(importlib.import_module(NAMES[name]), name)
+    return found
+
+
+def __getattr__(name: str) -> object:
+    if name in NAMES:
+        return model_class(name)
+    raise AttributeError(f"module 'ganmf_fast.models' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,446 @@
+"""What all models share: fitting, lists, scores, neighbours, saving; and the errors on the way."""
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from ganmf_fast import _core
+from ganmf_fast._core import Csr
+from ganmf_fast.data.frames import FrameType, frame
+from ganmf_fast.data.ids import IdIndex
+from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.models.checks import check_int
+from ganmf_fast.models.scorers import DenseWeights, Factors, ItemWeights, Scorer
+from ganmf_fast.progress import Report, reporter
+from ganmf_fast.urm import as_csr, to_scipy
+
+__all__ = ["Ids", "Recommendations", "Recommender", "map_at_5", "users_with_items"]
+
+
+class Recommendations(NamedTuple):
+    """Top-N lists, best first."""
+
+    items: NDArray[np.int32]
+    """Item numbers, shape (n users, n), padded with -1."""
+    scores: NDArray[np.float32]
+    """Their scores, likewise, padded with -inf."""
+
+
+class Ids:
+    """The user's own names of rows and columns, and the kind of frame to answer in.
+
+    Parameters
+    ----------
+    users, items : array
+        Ids in the order of rows and columns.
+    frame_type : {"polars", "pandas", "pyarrow", "dict"}
+    """
+
+    def __init__(self, users: NDArray[Any], items: NDArray[Any], frame_type: FrameType) -> None:
+        self.users = users
+        self.items = items
+        self.frame_type: FrameType = frame_type
+
+    @cached_property
+    def user_index(self) -> IdIndex:
+        """Rows of user ids."""
+        return IdIndex(self.users, "user")
+
+    @cached_property
+    def item_index(self) -> IdIndex:
+        """Columns of item ids."""
+        return IdIndex(self.items, "item")
+
+    def aligned(self, data: Interactions) -> Csr:
+        """The matrix of `data` with rows and columns in this order.
+
+        Raises
+        ------
+        ValueError
+            If a user or an item is unknown here.
+        """
+        if np.array_equal(data.user_ids, self.users) and np.array_equal(data.item_ids, self.items):
+            return data.csr
+        rows = self.user_index.positions(data.user_ids).astype(np.int32)
+        cols = self.item_index.positions(data.item_ids).astype(np.int32)
+        return Csr.from_coo(
+            np.repeat(rows, np.diff(data.csr.indptr)),
+            cols[data.csr.indices],
+            data.csr.values,
+            len(self.users),
+            len(self.items),
+        )
+
+
+class Recommender(BaseEstimator):
+    """Base of all models: a scikit-learn estimator that ranks items for users.
+
+    A model implements `_check_params` and `_fit`; everything else works on the scorer that `_fit`
+    returns.
+
+    Attributes
+    ----------
+    n_users_, n_items_ : int
+        Shape of the matrix that was fitted.
+    urm_ : Csr
+        The matrix that was fitted.
+    user_ids_, item_ids_ : array or None
+        Ids of rows and columns, if `Interactions` were fitted.
+    scorer_ : Scorer
+        The fitted model in the form that is ranked.
+    """
+
+    iterative: ClassVar[bool] = False
+    """Whether `fit` stops early on `validation`."""
+
+    def fit(self, X: object, validation: object = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : scipy sparse matrix or array, 2-D numpy array, Csr or Interactions
+            Shape (users, items), finite and non-negative.
+        validation : like `X`, optional
+            Interactions of the same users with the same items, for early stopping of iterative
+            models; the others have nothing to stop and leave it alone.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter, `X` or `validation` is not what it should be.
+        """
+        self._check_params()
+        urm = as_csr(X, "X")
+        ids = Ids(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
+        held_out = None
+        if validation is not None:
+            held_out = matching_csr(validation, "validation", urm, ids)
+        with reporter(f"{type(self).__name__}: fit") as report:
+            scorer = self._fit(urm, held_out, report)
+        self._set_fitted(urm, scorer, ids)
+        return self
+
+    def _check_params(self) -> None:
+        """Check every parameter; one sentence names the bad one."""
+        raise NotImplementedError
+
+    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
+        """Learn from `urm` and return what ranks."""
+        raise NotImplementedError
+
+    def _set_fitted(self, urm: Csr, scorer: Scorer, ids: Ids | None) -> None:
+        if scorer.n_items != urm.n_cols or scorer.n_users not in (None, urm.n_rows):
+            raise ValueError(
+                f"the scorer knows {scorer.n_users} users and {scorer.n_items} items, "
+                f"but the matrix is {urm.n_rows} x {urm.n_cols}"
+            )
+        self.urm_ = urm
+        self.scorer_ = scorer
+        self.n_users_ = urm.n_rows
+        self.n_items_ = urm.n_cols
+        self._ids = ids
+        self.user_ids_ = None if ids is None else ids.users
+        self.item_ids_ = None if ids is None else ids.items
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether `fit` has ended."""
+        return hasattr(self, "scorer_")
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+
+    def recommend(
+        self,
+        users: object,
+        n: int = 20,
+        exclude_seen: bool = True,
+        candidates: object = None,
+    ) -> Any:
+        """Best items for each user.
+
+        Parameters
+        ----------
+        users : int or sequence of int; ids if the model was fitted on Interactions
+            Rows of the fitted matrix, in any order, also repeatedly.
+        n : int, default 20
+            Length of the lists.
+        exclude_seen : bool, default True
+            Leave out what the user interacted with in the fitted matrix.
+        candidates : sequence of items, optional
+            The only items to consider, as numbers or ids like `users`.
+
+        Returns
+        -------
+        Recommendations
+            `items` int32 and `scores` float32 of shape (n users, n), best first, ties to the
+            smaller item number; -1 and -inf pad lists that run out of items. A model fitted on
+            Interactions returns a frame in the type it was made from, with columns user, rank
+            (from 1), item and score, and without padding.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If a user or a candidate does not exist or `n` is not positive; the message names it.
+        """
+        self._check_fitted()
+        n = check_int("n", n, 1)
+        rows = self._rows(users)
+        allowed = None if candidates is None else self._candidates(candidates)
+        width = min(n, self.n_items_)
+        with reporter(f"{type(self).__name__}: recommend") as report:
+            items, scores = self.scorer_.rank(
+                self.urm_, rows, width, self.urm_ if exclude_seen else None, allowed, report
+            )
+        if self._ids is not None:
+            real = items >= 0
+            at, place = np.nonzero(real)
+            return frame(
+                {
+                    "user": self._ids.users[rows[at]],
+                    "rank": place + 1,
+                    "item": self._ids.items[items[real]],
+                    "score": scores[real],
+                },
+                self._ids.frame_type,
+            )
+        pad = ((0, 0), (0, n - width))
+        return Recommendations(
+            np.pad(items, pad, constant_values=-1), np.pad(scores, pad, constant_values=-np.inf)
+        )
+
+    def score_users(self, users: object) -> NDArray[np.float32]:
+        """Scores of all items, for a few users at a time.
+
+        Parameters
+        ----------
+        users : as for `recommend`
+
+        Returns
+        -------
+        float32 array, shape (n users, n_items)
+            Seen items keep their scores. Columns are in the order of `item_ids_`.
+        """
+        self._check_fitted()
+        return self.scorer_.scores(self.urm_, self._rows(users))
+
+    def similar_items(self, item: object, n: int = 10) -> Any:
+        """Nearest items: by item weights for `item`, or by the cosine of item factors.
+
+        Parameters
+        ----------
+        item : int, or an id if the model was fitted on Interactions
+        n : int, default 10
+
+        Returns
+        -------
+        Recommendations
+            `items` int32 and `scores` float32 of shape (n,), nearest first, padded with -1 and
+            -inf; or a frame with columns rank, item and score, without padding.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model knows nothing about pairs of items.
+        TypeError, ValueError
+            If the item does not exist or `n` is not positive.
+        """
+        self._check_fitted()
+        n = check_int("n", n, 1)
+        if self._ids is None:
+            found = _positions(item, "item", self.n_items_)
+        else:
+            found = self._ids.item_index.positions(item)
+        if len(found) != 1 or np.ndim(found) != 1:
+            raise ValueError(f"item must be one item, not {len(found)}")
+        try:
+            near = self.scorer_.similarity(int(found[0]))
+        except NotImplementedError as error:
+            raise NotImplementedError(
+                f"{type(self).__name__} has no similar_items: {error}"
+            ) from None
+        order = np.argsort(-near, kind="stable")[:n]
+        order = order[np.isfinite(near[order])].astype(np.int32)
+        if self._ids is not None:
+            return frame(
+                {
+                    "rank": np.arange(1, len(order) + 1),
+                    "item": self._ids.items[order],
+                    "score": near[order],
+                },
+                self._ids.frame_type,
+            )
+        pad = (0, n - len(order))
+        return Recommendations(
+            np.pad(order, pad, constant_values=-1),
+            np.pad(near[order], pad, constant_values=-np.inf),
+        )
+
+    def fold_in(self, profiles: object) -> NDArray[np.float32]:
+        """Scores of all items for users that were not fitted, from their interactions.
+
+        Parameters
+        ----------
+        profiles : scipy sparse matrix or array, 2-D numpy array, Csr or Interactions
+            One row per new user; columns are the fitted items. Of Interactions the items are
+            matched by id.
+
+        Returns
+        -------
+        float32 array, shape (n new users, n_items)
+            Items of the profile keep their scores.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model is only defined for the users it was fitted on.
+        TypeError, ValueError
+            If `profiles` is not a matrix over the fitted items.
+        """
+        self._check_fitted()
+        if isinstance(profiles, Interactions) and self._ids is not None:
+            rows = Ids(profiles.user_ids, self._ids.items, "dict").aligned(profiles)
+        else:
+            rows = as_csr(profiles, "profiles", allow_empty=True)
+        if rows.n_cols != self.n_items_:
+            raise ValueError(
+                f"profiles has {rows.n_cols} columns but the model knows {self.n_items_} items"
+            )
+        try:
+            return self._fold_in(rows)
+        except NotImplementedError as error:
+            raise NotImplementedError(f"{type(self).__name__} has no fold_in: {error}") from None
+
+    def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:
+        return self.scorer_.fold_in(profiles)
+
+    @property
+    def item_weights_(self) -> "sp.csr_array[np.float32] | NDArray[np.float32]":
+        """Item weights W, shape (n_items, n_items), rows are the items of a profile.
+
+        Sparse (csr), or a dense array where the model itself is dense (EASE).
+        """
+        scorer = getattr(self, "scorer_", None)
+        if isinstance(scorer, ItemWeights):
+            return to_scipy(scorer.weights)
+        if isinstance(scorer, DenseWeights):
+            return scorer.weights
+        raise self._absent("item_weights_")
+
+    @property
+    def user_factors_(self) -> NDArray[np.float32]:
+        """User factors, float32, shape (n_users, k)."""
+        return self._factors("user_factors_").user_factors
+
+    @property
+    def item_factors_(self) -> NDArray[np.float32]:
+        """Item factors, float32, shape (n_items, k)."""
+        return self._factors("item_factors_").item_factors
+
+    def _factors(self, name: str) -> Factors:
+        scorer = getattr(self, "scorer_", None)
+        if isinstance(scorer, Factors):
+            return scorer
+        raise self._absent(name)
+
+    def _absent(self, name: str) -> AttributeError:
+        if not self.__sklearn_is_fitted__():
+            return NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+        return AttributeError(f"a fitted {type(self).__name__} has no {name}")
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model, its parameters, matrix and ids to one safetensors file.
+
+        The file appears whole or not at all. `ganmf_fast.load` reads it.
+        """
+        from ganmf_fast.persistence import save
+
+        self._check_fitted()
+        save(self, path)
+
+    def _rows(self, users: object) -> NDArray[np.int64]:
+        if self._ids is not None:
+            return self._ids.user_index.positions(users)
+        return _positions(users, "user", self.n_users_)
+
+    def _candidates(self, candidates: object) -> NDArray[np.int32]:
+        if self._ids is None:
+            positions = _positions(candidates, "candidate", self.n_items_)
+        else:
+            positions = self._ids.item_index.positions(candidates)
+        if not len(positions):
+            raise ValueError("candidates is empty")
+        return np.unique(positions).astype(np.int32)
+
+
+def matching_csr(data: object, name: str, urm: Csr, ids: Ids | None) -> Csr:
+    """`data` as a `Csr` over the users and items of `urm`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no matrix of interactions, is of another shape, or names unknown ids.
+    """
+    if isinstance(data, Interactions) and ids is not None:
+        return ids.aligned(data)
+    csr = as_csr(data, name)
+    if (csr.n_rows, csr.n_cols) != (urm.n_rows, urm.n_cols):
+        raise ValueError(
+            f"{name} is {csr.n_rows} x {csr.n_cols} but must be {urm.n_rows} x {urm.n_cols} "
+            "like the fitted matrix"
+        )
+    return csr
+
+
+def users_with_items(csr: Csr) -> NDArray[np.int64]:
+    """Rows that hold at least one item, ascending."""
+    return np.flatnonzero(np.diff(csr.indptr)).astype(np.int64, copy=False)
+
+
+def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
+    """Mean average precision at 5 of `scorer` over users with validation items, in [0, 1].
+
+    Only items of `urm` are masked. The formula is that of `ganmf_fast.evaluate`.
+
+    Raises
+    ------
+    ValueError
+        If `validation` is empty.
+    """
+    users = users_with_items(validation)
+    if not len(users):
+        raise ValueError("validation is empty: early stopping needs at least one interaction")
+    items, _ = scorer.rank(urm, users, 5, urm)
+    values = _core.list_metrics(items, validation, users, [5])
+    return math.fsum(values[_core.metric_names().index("map"), 0]) / len(users)
+
+
+def _positions(given: object, what: str, size: int) -> NDArray[np.int64]:
+    """Numbers of users or items, one or many of any integer type, within ``0..size``."""
+    if isinstance(given, str | bytes) or (isinstance(given, Sequence) and not given):
+        array = np.empty(0, dtype=np.int64) if not given else np.asarray(given)
+    else:
+        array = np.asarray(given)
+    if array.ndim > 1:
+        raise ValueError(f"{what}s must be one-dimensional, not of shape {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{what}s must be integer numbers, not {given!r:.60}")
+    array = np.atleast_1d(array)
+    bad = np.flatnonzero((array < 0) | (array >= size))
+    if len(bad):
+        raise ValueError(f"{what} {array[bad[0]]} does not exist: numbers go from 0 to {size - 1}")
+    return array.astype(np.int64)

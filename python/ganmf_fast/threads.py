@@ -1,0 +1,113 @@
+"""One knob for every kind of threads, and long foreign calls that still answer Ctrl-C."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import scipy.linalg
+from threadpoolctl import threadpool_limits
+
+from ganmf_fast import _core
+
+__all__ = [
+    "get_num_threads",
+    "interruptible",
+    "num_threads",
+    "one_blas_thread",
+    "set_num_threads",
+]
+
+T = TypeVar("T")
+
+# Importing scipy.linalg loads the BLAS of scipy: a library loaded later would escape the limits.
+_BLAS_LOADED = scipy.linalg.__name__
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads Rust kernels, BLAS and (if it is loaded) torch use from now on.
+
+    Parameters
+    ----------
+    n : int
+        Between 1 and 1024. Results do not depend on it.
+
+    Raises
+    ------
+    TypeError
+        If `n` is not an integer.
+    ValueError
+        If `n` is out of range.
+    """
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"n must be an integer number of threads, not {n!r}")
+    n = int(n)
+    _core.set_num_threads(n)
+    threadpool_limits(n, user_api="blas")
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Threads that Rust kernels use."""
+    return _core.get_num_threads()
+
+
+@contextmanager
+def num_threads(n: int | None) -> Iterator[None]:
+    """Use `n` threads within the block; ``None`` changes nothing.
+
+    Only Rust kernels and BLAS are concerned: torch keeps its own setting.
+    """
+    if n is None:
+        yield
+        return
+    before = _core.get_num_threads()
+    _core.set_num_threads(n)
+    try:
+        with threadpool_limits(n, user_api="blas"):
+            yield
+    finally:
+        _core.set_num_threads(before)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Run BLAS and LAPACK on one thread, so that the bits of a sum never depend on how many."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+def interruptible(function: Callable[[], T]) -> T:
+    """Run a long call that ignores signals so that Ctrl-C answers at once.
+
+    The call runs in a daemon thread while this one waits. On Ctrl-C its result is abandoned: it
+    must not change anything that the caller goes on using. Only calls that release Python's lock
+    (numpy's linear algebra and sparse products do, scipy's LAPACK wrappers do not) gain from it.
+
+    Parameters
+    ----------
+    function : callable without arguments
+
+    Returns
+    -------
+    What `function` returns; what it raises is raised here.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # raised again by the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="ganmf-call", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    if errors:
+        raise errors[0]
+    return results[0]
