@@ -105,7 +105,7 @@ $(STAMP): pyproject.toml | tools
 	@$(PY) $(NEW_ENOUGH) || { echo "$(VENV) holds a Python older than 3.11: name another folder" \
 		"with VENV=..., or remove it." >&2; exit 1; }
 	@echo "Installing maturin and building the Rust extension (a minute or two)"
-	@$(PIP) --ignore-installed 'maturin>=1.9,<2' 'ruff>=0.11' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
+	@$(PIP) --ignore-installed 'maturin>=1.9,<2' 'ruff~=0.17.6' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
 	@$(MATURIN) >$(LOG) 2>&1 || $(NO_BUILD)
 	@echo "Installing the Python packages"
 	@$(PIP) --no-build-isolation --editable '.[dev]' >$(LOG) 2>&1 || $(NO_DOWNLOAD)

@@ -21,9 +21,7 @@ def fitted(request: pytest.FixtureRequest, splits: gf.Splits) -> gf.models.Recom
 
 def test_split(measure: Measure) -> None:
     data = gf.datasets.load("demo")
-    result = measure(
-        lambda: gf.split.paper_protocol(data, seed=1337), data.urm.nnz, "interactions"
-    )
+    result = measure(lambda: gf.split.paper_protocol(data, seed=1337), data.urm.nnz, "interactions")
     assert result.train.nnz + result.test.nnz == data.urm.nnz
 
 

@@ -6,6 +6,22 @@ import itself is quick and needs neither torch nor matplotlib.
 
 import importlib
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what type checkers and editors see of the names below
+    from ganmf_fast import models, split
+    from ganmf_fast.data import datasets
+    from ganmf_fast.data.interactions import Interactions
+    from ganmf_fast.evaluation import evaluate, evaluate_lists
+    from ganmf_fast.gan.ganmf import GANMF
+    from ganmf_fast.models.ease import EASE
+    from ganmf_fast.models.graph import P3alpha
+    from ganmf_fast.models.item_knn import ItemKNN
+    from ganmf_fast.models.popularity import TopPopular
+    from ganmf_fast.models.svd import PureSVD
+    from ganmf_fast.persistence import load
+    from ganmf_fast.split import Splits
+    from ganmf_fast.threads import set_num_threads
 
 __version__ = _version("ganmf-fast")
 
@@ -20,7 +36,24 @@ _ATTRIBUTES = {
 }
 _MODELS = ("TopPopular", "PureSVD", "ItemKNN", "P3alpha", "EASE", "GANMF")
 
-__all__ = ["__version__", *sorted(_MODULES), *sorted(_ATTRIBUTES), *_MODELS]
+__all__ = [
+    "EASE",
+    "GANMF",
+    "Interactions",
+    "ItemKNN",
+    "P3alpha",
+    "PureSVD",
+    "Splits",
+    "TopPopular",
+    "__version__",
+    "datasets",
+    "evaluate",
+    "evaluate_lists",
+    "load",
+    "models",
+    "set_num_threads",
+    "split",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,12 +1,12 @@
-"""Kernels of ganmf_fast, written in Rust (crate ganmf-core)."""
+# Kernels of ganmf_fast, written in Rust (crate ganmf-core); the docstrings are in the binary.
 
 from collections.abc import Callable
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_Report = Callable[[int, int], object]
+_Report: TypeAlias = Callable[[int, int], object]
 
 @final
 class Csr:
@@ -95,6 +95,7 @@ def rank_popularity(
     candidates: NDArray[np.int32] | None = None,
     report: _Report | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+
 # row r of `scores` belongs to users[r]
 def rank_scores(
     scores: NDArray[np.float32],
