@@ -4,6 +4,7 @@ import pytest
 from conftest import Measure
 
 import ganmf_fast as gf
+from ganmf_fast.models.base import Recommender
 
 N = 20
 CUTOFFS = (5, 20)
@@ -15,7 +16,7 @@ MODELS = {
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def fitted(request: pytest.FixtureRequest, splits: gf.Splits) -> gf.models.Recommender:
+def fitted(request: pytest.FixtureRequest, splits: gf.Splits) -> Recommender:
     return MODELS[request.param].fit(splits.train)
 
 
@@ -37,7 +38,7 @@ def test_fit_p3alpha(measure: Measure, splits: gf.Splits) -> None:
     assert model.item_weights_.nnz > 0
 
 
-def test_rank(measure: Measure, fitted: gf.models.Recommender) -> None:
+def test_rank(measure: Measure, fitted: Recommender) -> None:
     users = range(fitted.n_users_)
     result = measure(lambda: fitted.recommend(users, n=N), fitted.n_users_, "users")
     assert result.items.shape == (fitted.n_users_, N)
