@@ -8,14 +8,17 @@
 #![forbid(unsafe_code)]
 
 pub mod accumulate;
+pub mod demo;
 pub mod error;
 pub mod graph;
 pub mod item_knn;
+pub mod metrics;
 pub mod progress;
 pub mod rank;
 pub mod rng;
 pub mod rows;
 pub mod sparse;
+pub mod split;
 pub mod topk;
 
 pub use error::{Error, Result};

@@ -1,10 +1,14 @@
 //! `ganmf_fast._core`: conversion, threads, errors and thin wrappers; no arithmetic.
 
+mod args;
 mod csr;
+mod demo;
 mod error;
+mod metrics;
 mod models;
 mod rank;
 mod run;
+mod split;
 
 use pyo3::pymodule;
 
@@ -14,9 +18,15 @@ mod _core {
     #[pymodule_export]
     use crate::csr::Csr;
     #[pymodule_export]
+    use crate::demo::demo_urm;
+    #[pymodule_export]
+    use crate::metrics::{item_counts, list_metrics, metric_names};
+    #[pymodule_export]
     use crate::models::{fit_item_knn_cosine, fit_p3alpha};
     #[pymodule_export]
     use crate::rank::{rank_factors, rank_item_weights, rank_popularity, rank_scores};
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};
+    #[pymodule_export]
+    use crate::split::paper_protocol;
 }

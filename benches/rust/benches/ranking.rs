@@ -1,0 +1,68 @@
+//! Top-20 lists from each form of scores, and the metrics of those lists.
+
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ganmf_benches::power_law;
+use ganmf_core::item_knn::{CosineParams, fit_cosine};
+use ganmf_core::metrics::list_metrics;
+use ganmf_core::rank::{Request, rank_factors, rank_item_weights, rank_popularity};
+use ganmf_core::rng::Rng;
+use ganmf_core::{CsrMatrix, CsrView, Progress};
+use ndarray::{Array2, ArrayView2};
+
+const SHAPE: (usize, usize) = (6_000, 4_000);
+const N: usize = 20;
+
+fn top_20<'a>(seen: CsrView<'a>, users: &'a [i64]) -> Request<'a> {
+    Request::try_new(SHAPE, users, N, Some(seen), None).expect("the request is valid")
+}
+
+fn random_factors(rows: usize, stream: u64) -> Array2<f32> {
+    let mut rng = Rng::at(3, stream, 0);
+    Array2::from_shape_fn((rows, 128), |_| rng.normal() as f32)
+}
+
+fn ranking(c: &mut Criterion) {
+    let urm: CsrMatrix = power_law(SHAPE.0, SHAPE.1, 1_000_000);
+    let urm = urm.view();
+    let users: Vec<i64> = (0..SHAPE.0 as i64)
+        .filter(|&u| urm.row_len(u as usize) > 0)
+        .collect();
+    let progress = Progress::new();
+    let params = CosineParams {
+        topk: 100,
+        shrink: 0.0,
+        normalize: true,
+    };
+    let weights = fit_cosine(urm, params, &progress).expect("fits");
+    let (p, q) = (random_factors(SHAPE.0, 0), random_factors(SHAPE.1, 1));
+    let popularity: Vec<f32> = urm.col_counts().iter().map(|&n| n as f32).collect();
+
+    let mut group = c.benchmark_group("6k users x 4k items");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(3))
+        .throughput(Throughput::Elements(users.len() as u64));
+    group.bench_function("item weights, 100 neighbours", |b| {
+        let request = top_20(urm, &users);
+        b.iter(|| rank_item_weights(weights.view(), urm, &request, &progress));
+    });
+    group.bench_function("factors of rank 128", |b| {
+        let request = top_20(urm, &users);
+        b.iter(|| rank_factors(p.view(), q.view(), &request, &progress));
+    });
+    group.bench_function("popularity", |b| {
+        let request = top_20(urm, &users);
+        b.iter(|| rank_popularity(&popularity, &request, &progress));
+    });
+    let lists = rank_popularity(&popularity, &top_20(urm, &users), &progress).expect("ranks");
+    let lists = ArrayView2::from_shape((users.len(), N), &lists.items).expect("the shape fits");
+    group.bench_function("metrics at 5 and 20", |b| {
+        b.iter(|| list_metrics(lists, urm, &users, &[5, 20], &progress));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ranking);
+criterion_main!(benches);
