@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for people: late, only on a terminal, and never when told to be quiet."""
+"""A progress bar on stderr, for people: late, only on a terminal, never when told to be quiet."""
 
 import time
 from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,18 +18,20 @@ NAMES: dict[str, str] = {
 }
 """Module of each model."""
 
-__all__ = ["NAMES", "model_class", *NAMES]
+__all__ = ["EASE", "GANMF", "NAMES", "ItemKNN", "P3alpha", "PureSVD", "TopPopular", "model_class"]
+
+
+_NEEDS = {"GANMF": ("torch", "gan")}
+"""Package that a model needs to be fitted, and the extra that installs it."""
 
 
 def model_class(name: str) -> "type[Recommender]":
-    """Class of the model called `name`.
+    """Class of the model called `name`, also where a package that only fitting needs is absent.
 
     Raises
     ------
     ValueError
         If there is no such model; the message suggests the nearest name.
-    ImportError
-        If the model needs a package that is not installed.
     """
     if name not in NAMES:
         near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.5)
@@ -40,6 +43,10 @@ def model_class(name: str) -> "type[Recommender]":
 
 def __getattr__(name: str) -> object:
     if name in NAMES:
+        if name in _NEEDS:
+            package, extra = _NEEDS[name]
+            if importlib.util.find_spec(package) is None:
+                raise ImportError(f'{name} needs {package}: pip install "ganmf-fast[{extra}]"')
         return model_class(name)
     raise AttributeError(f"module 'ganmf_fast.models' has no attribute {name!r}")
 

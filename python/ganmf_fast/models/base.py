@@ -1,28 +1,29 @@
 """What all models share: fitting, lists, scores, neighbours, saving; and the errors on the way."""
 
 import math
-from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ganmf_fast import _core
+from ganmf_fast import _core, persistence
 from ganmf_fast._core import Csr
-from ganmf_fast.data.frames import FrameType, frame
-from ganmf_fast.data.ids import IdIndex
+from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.models.checks import check_int
-from ganmf_fast.models.scorers import DenseWeights, Factors, ItemWeights, Scorer
+from ganmf_fast.models.dense_scorers import DenseWeights
+from ganmf_fast.models.ids import Ids, matching_csr
+from ganmf_fast.models.scorers import Factors, ItemWeights, Scorer
 from ganmf_fast.progress import Report, reporter
 from ganmf_fast.urm import as_csr, to_scipy
 
-__all__ = ["Ids", "Recommendations", "Recommender", "map_at_5", "users_with_items"]
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+__all__ = ["Recommendations", "Recommender", "map_at_5", "users_with_items"]
 
 
 class Recommendations(NamedTuple):
@@ -32,52 +33,6 @@ class Recommendations(NamedTuple):
     """Item numbers, shape (n users, n), padded with -1."""
     scores: NDArray[np.float32]
     """Their scores, likewise, padded with -inf."""
-
-
-class Ids:
-    """The user's own names of rows and columns, and the kind of frame to answer in.
-
-    Parameters
-    ----------
-    users, items : array
-        Ids in the order of rows and columns.
-    frame_type : {"polars", "pandas", "pyarrow", "dict"}
-    """
-
-    def __init__(self, users: NDArray[Any], items: NDArray[Any], frame_type: FrameType) -> None:
-        self.users = users
-        self.items = items
-        self.frame_type: FrameType = frame_type
-
-    @cached_property
-    def user_index(self) -> IdIndex:
-        """Rows of user ids."""
-        return IdIndex(self.users, "user")
-
-    @cached_property
-    def item_index(self) -> IdIndex:
-        """Columns of item ids."""
-        return IdIndex(self.items, "item")
-
-    def aligned(self, data: Interactions) -> Csr:
-        """The matrix of `data` with rows and columns in this order.
-
-        Raises
-        ------
-        ValueError
-            If a user or an item is unknown here.
-        """
-        if np.array_equal(data.user_ids, self.users) and np.array_equal(data.item_ids, self.items):
-            return data.csr
-        rows = self.user_index.positions(data.user_ids).astype(np.int32)
-        cols = self.item_index.positions(data.item_ids).astype(np.int32)
-        return Csr.from_coo(
-            np.repeat(rows, np.diff(data.csr.indptr)),
-            cols[data.csr.indices],
-            data.csr.values,
-            len(self.users),
-            len(self.items),
-        )
 
 
 class Recommender(BaseEstimator):
@@ -92,14 +47,16 @@ class Recommender(BaseEstimator):
         Shape of the matrix that was fitted.
     urm_ : Csr
         The matrix that was fitted.
-    user_ids_, item_ids_ : array or None
+    ids_ : Ids or None
         Ids of rows and columns, if `Interactions` were fitted.
+    user_ids_, item_ids_ : array or None
+        Likewise, as arrays.
     scorer_ : Scorer
         The fitted model in the form that is ranked.
     """
 
-    iterative: ClassVar[bool] = False
-    """Whether `fit` stops early on `validation`."""
+    saved_attributes: ClassVar[tuple[str, ...]] = ()
+    """Learned attributes of plain numbers, strings, lists and dicts that go into a saved file."""
 
     def fit(self, X: object, validation: object = None) -> Self:
         """Fit the model.
@@ -126,7 +83,7 @@ class Recommender(BaseEstimator):
         ids = Ids(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
         held_out = None
         if validation is not None:
-            held_out = matching_csr(validation, "validation", urm, ids)
+            held_out = matching_csr(validation, "validation", (urm.n_rows, urm.n_cols), ids)
         with reporter(f"{type(self).__name__}: fit") as report:
             scorer = self._fit(urm, held_out, report)
         self._set_fitted(urm, scorer, ids)
@@ -140,7 +97,31 @@ class Recommender(BaseEstimator):
         """Learn from `urm` and return what ranks."""
         raise NotImplementedError
 
+    @classmethod
+    def from_parts(
+        cls, params: dict[str, Any], urm: Csr, scorer: Scorer, ids: Ids | None
+    ) -> "Recommender":
+        """Make a fitted model from its parts, which are checked like those of a new one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is unknown, missing or out of range, or the parts do not fit together.
+        """
+        known = set(cls().get_params(deep=False))
+        if set(params) != known:
+            raise ValueError(f"the parameters are {sorted(params)} instead of {sorted(known)}")
+        model = cls(**params)
+        model._check_params()
+        model._set_fitted(urm, scorer, ids)
+        return model
+
     def _set_fitted(self, urm: Csr, scorer: Scorer, ids: Ids | None) -> None:
+        if ids is not None and (len(ids.users), len(ids.items)) != (urm.n_rows, urm.n_cols):
+            raise ValueError(
+                f"there are {len(ids.users)} user ids and {len(ids.items)} item ids, "
+                f"but the matrix is {urm.n_rows} x {urm.n_cols}"
+            )
         if scorer.n_items != urm.n_cols or scorer.n_users not in (None, urm.n_rows):
             raise ValueError(
                 f"the scorer knows {scorer.n_users} users and {scorer.n_items} items, "
@@ -150,7 +131,7 @@ class Recommender(BaseEstimator):
         self.scorer_ = scorer
         self.n_users_ = urm.n_rows
         self.n_items_ = urm.n_cols
-        self._ids = ids
+        self.ids_ = ids
         self.user_ids_ = None if ids is None else ids.users
         self.item_ids_ = None if ids is None else ids.items
 
@@ -206,17 +187,17 @@ class Recommender(BaseEstimator):
             items, scores = self.scorer_.rank(
                 self.urm_, rows, width, self.urm_ if exclude_seen else None, allowed, report
             )
-        if self._ids is not None:
+        if self.ids_ is not None:
             real = items >= 0
             at, place = np.nonzero(real)
             return frame(
                 {
-                    "user": self._ids.users[rows[at]],
+                    "user": self.ids_.users[rows[at]],
                     "rank": place + 1,
-                    "item": self._ids.items[items[real]],
+                    "item": self.ids_.items[items[real]],
                     "score": scores[real],
                 },
-                self._ids.frame_type,
+                self.ids_.frame_type,
             )
         pad = ((0, 0), (0, n - width))
         return Recommendations(
@@ -261,10 +242,10 @@ class Recommender(BaseEstimator):
         """
         self._check_fitted()
         n = check_int("n", n, 1)
-        if self._ids is None:
+        if self.ids_ is None:
             found = _positions(item, "item", self.n_items_)
         else:
-            found = self._ids.item_index.positions(item)
+            found = self.ids_.item_index.positions(item)
         if len(found) != 1 or np.ndim(found) != 1:
             raise ValueError(f"item must be one item, not {len(found)}")
         try:
@@ -275,14 +256,14 @@ class Recommender(BaseEstimator):
             ) from None
         order = np.argsort(-near, kind="stable")[:n]
         order = order[np.isfinite(near[order])].astype(np.int32)
-        if self._ids is not None:
+        if self.ids_ is not None:
             return frame(
                 {
                     "rank": np.arange(1, len(order) + 1),
-                    "item": self._ids.items[order],
+                    "item": self.ids_.items[order],
                     "score": near[order],
                 },
-                self._ids.frame_type,
+                self.ids_.frame_type,
             )
         pad = (0, n - len(order))
         return Recommendations(
@@ -312,8 +293,8 @@ class Recommender(BaseEstimator):
             If `profiles` is not a matrix over the fitted items.
         """
         self._check_fitted()
-        if isinstance(profiles, Interactions) and self._ids is not None:
-            rows = Ids(profiles.user_ids, self._ids.items, "dict").aligned(profiles)
+        if isinstance(profiles, Interactions) and self.ids_ is not None:
+            rows = Ids(profiles.user_ids, self.ids_.items, "dict").aligned(profiles)
         else:
             rows = as_csr(profiles, "profiles", allow_empty=True)
         if rows.n_cols != self.n_items_:
@@ -359,7 +340,10 @@ class Recommender(BaseEstimator):
 
     def _absent(self, name: str) -> AttributeError:
         if not self.__sklearn_is_fitted__():
-            return NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
+            missing: AttributeError = NotFittedError(
+                f"this {type(self).__name__} is not fitted yet: call fit first"
+            )
+            return missing
         return AttributeError(f"a fitted {type(self).__name__} has no {name}")
 
     def save(self, path: str | Path) -> None:
@@ -367,43 +351,22 @@ class Recommender(BaseEstimator):
 
         The file appears whole or not at all. `ganmf_fast.load` reads it.
         """
-        from ganmf_fast.persistence import save
-
         self._check_fitted()
-        save(self, path)
+        persistence.save(self, path)
 
     def _rows(self, users: object) -> NDArray[np.int64]:
-        if self._ids is not None:
-            return self._ids.user_index.positions(users)
+        if self.ids_ is not None:
+            return self.ids_.user_index.positions(users)
         return _positions(users, "user", self.n_users_)
 
     def _candidates(self, candidates: object) -> NDArray[np.int32]:
-        if self._ids is None:
+        if self.ids_ is None:
             positions = _positions(candidates, "candidate", self.n_items_)
         else:
-            positions = self._ids.item_index.positions(candidates)
+            positions = self.ids_.item_index.positions(candidates)
         if not len(positions):
             raise ValueError("candidates is empty")
         return np.unique(positions).astype(np.int32)
-
-
-def matching_csr(data: object, name: str, urm: Csr, ids: Ids | None) -> Csr:
-    """`data` as a `Csr` over the users and items of `urm`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no matrix of interactions, is of another shape, or names unknown ids.
-    """
-    if isinstance(data, Interactions) and ids is not None:
-        return ids.aligned(data)
-    csr = as_csr(data, name)
-    if (csr.n_rows, csr.n_cols) != (urm.n_rows, urm.n_cols):
-        raise ValueError(
-            f"{name} is {csr.n_rows} x {csr.n_cols} but must be {urm.n_rows} x {urm.n_cols} "
-            "like the fitted matrix"
-        )
-    return csr
 
 
 def users_with_items(csr: Csr) -> NDArray[np.int64]:
@@ -431,12 +394,11 @@ def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
 
 def _positions(given: object, what: str, size: int) -> NDArray[np.int64]:
     """Numbers of users or items, one or many of any integer type, within ``0..size``."""
-    if isinstance(given, str | bytes) or (isinstance(given, Sequence) and not given):
-        array = np.empty(0, dtype=np.int64) if not given else np.asarray(given)
-    else:
-        array = np.asarray(given)
+    array = np.asarray(given)
     if array.ndim > 1:
         raise ValueError(f"{what}s must be one-dimensional, not of shape {array.shape}")
+    if not array.size:
+        return np.empty(0, dtype=np.int64)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what}s must be integer numbers, not {given!r:.60}")
     array = np.atleast_1d(array)

@@ -31,10 +31,11 @@ def check_int(name: str, value: object, low: int, high: int | None = None) -> in
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, not {value!r}")
-    if value < low or (high is not None and value > high):
+    number = int(value)
+    if number < low or (high is not None and number > high):
         domain = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {domain}, not {value}")
-    return int(value)
+        raise ValueError(f"{name} must be {domain}, not {number}")
+    return number
 
 
 def check_real(
@@ -109,9 +110,11 @@ def available_memory() -> int:
     """
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     meminfo = _read("/proc/meminfo")
-    for line in meminfo.splitlines():
-        if line.startswith("MemAvailable:"):
-            limits.append(int(line.split()[1]) * 1024)
+    limits.extend(
+        int(line.split()[1]) * 1024
+        for line in meminfo.splitlines()
+        if line.startswith("MemAvailable:")
+    )
     group = _read("/sys/fs/cgroup/memory.max").strip()
     if group.isdigit():
         used = _read("/sys/fs/cgroup/memory.current").strip()

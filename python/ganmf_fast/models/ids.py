@@ -1,0 +1,90 @@
+"""Ids of the users and items a model was fitted on."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast._core import Csr
+from ganmf_fast.data.frames import FrameType
+from ganmf_fast.data.ids import IdIndex
+from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.urm import as_csr
+
+__all__ = ["Ids", "matching_csr"]
+
+
+class Ids:
+    """The user's own names of rows and columns, and the kind of frame to answer in.
+
+    Parameters
+    ----------
+    users, items : array
+        Ids in the order of rows and columns.
+    frame_type : {"polars", "pandas", "pyarrow", "dict"}
+    """
+
+    def __init__(self, users: NDArray[Any], items: NDArray[Any], frame_type: FrameType) -> None:
+        self.users = users
+        self.items = items
+        self.frame_type: FrameType = frame_type
+
+    @cached_property
+    def user_index(self) -> IdIndex:
+        """Rows of user ids."""
+        return IdIndex(self.users, "user")
+
+    @cached_property
+    def item_index(self) -> IdIndex:
+        """Columns of item ids."""
+        return IdIndex(self.items, "item")
+
+    def aligned(self, data: Interactions) -> Csr:
+        """Rows and columns of `data` in the order of these ids.
+
+        Raises
+        ------
+        ValueError
+            If a user or an item is unknown here.
+        """
+        if np.array_equal(data.user_ids, self.users) and np.array_equal(data.item_ids, self.items):
+            return data.csr
+        rows = self.user_index.positions(data.user_ids).astype(np.int32)
+        cols = self.item_index.positions(data.item_ids).astype(np.int32)
+        return Csr.from_coo(
+            np.repeat(rows, np.diff(data.csr.indptr)),
+            cols[data.csr.indices],
+            data.csr.values,
+            len(self.users),
+            len(self.items),
+        )
+
+
+def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | None = None) -> Csr:
+    """`data` as a `Csr` over known users and items.
+
+    Parameters
+    ----------
+    data : Interactions, Csr, scipy sparse matrix or array, or 2-D numpy array
+    name : str
+        What messages call it.
+    shape : (int, int)
+        Numbers of users and items.
+    ids : Ids, optional
+        Names of rows and columns, by which `Interactions` are brought into order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no matrix of interactions, is of another shape, or names unknown ids.
+    """
+    if isinstance(data, Interactions) and ids is not None:
+        return ids.aligned(data)
+    csr = as_csr(data, name)
+    if (csr.n_rows, csr.n_cols) != shape:
+        raise ValueError(
+            f"{name} is {csr.n_rows} x {csr.n_cols} but the model knows {shape[0]} users and "
+            f"{shape[1]} items"
+        )
+    return csr

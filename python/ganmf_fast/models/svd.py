@@ -1,0 +1,88 @@
+"""PureSVD: the truncated singular value decomposition of the interaction matrix.
+
+Objective: X ~ U S V^T of rank k, best in squared error; user factors U, item factors V S.
+Source: Cremonesi, Koren, Turrin, "Performance of recommender algorithms on top-N recommendation
+tasks", RecSys 2010. The decomposition is scikit-learn's randomized SVD (Halko, Martinsson, Tropp,
+2011), as in the published comparison.
+Deviation: none. Cost: O(nnz k) time for each of a few passes, O((users + items) k) memory.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.extmath import randomized_svd
+
+from ganmf_fast._core import Csr
+from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.checks import check_int
+from ganmf_fast.models.scorers import Factors
+from ganmf_fast.progress import Report
+from ganmf_fast.threads import interruptible, one_blas_thread
+from ganmf_fast.urm import to_scipy
+
+__all__ = ["PureSVD"]
+
+
+class PureSVD(Recommender):
+    """Factors from a truncated singular value decomposition.
+
+    Parameters
+    ----------
+    num_factors : int, default 50
+        Rank k, at least 1; at most the shorter side of the matrix.
+    seed : int, default 0
+        Of the random projection, between 0 and 2**32 - 1.
+
+    Attributes
+    ----------
+    user_factors_ : float32 array, shape (n_users, k)
+        U.
+    item_factors_ : float32 array, shape (n_items, k)
+        V S.
+
+    Notes
+    -----
+    ``fold_in`` projects a profile x on the item space: scores x V V^T, which for a fitted user are
+    the model's own scores up to the error of the decomposition.
+
+    References
+    ----------
+    P. Cremonesi, Y. Koren, R. Turrin. Performance of recommender algorithms on top-N recommendation
+    tasks. RecSys 2010.
+    """
+
+    def __init__(self, num_factors: int = 50, seed: int = 0) -> None:
+        self.num_factors = num_factors
+        self.seed = seed
+
+    def _check_params(self) -> None:
+        check_int("num_factors", self.num_factors, 1)
+        check_int("seed", self.seed, 0, 2**32 - 1)
+
+    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Factors:
+        del validation, report
+        rank = int(self.num_factors)
+        limit = min(urm.n_rows, urm.n_cols)
+        if rank > limit:
+            raise ValueError(
+                f"num_factors must be at most {limit}, the shorter side of the "
+                f"{urm.n_rows} x {urm.n_cols} matrix, not {rank}"
+            )
+        X = to_scipy(urm)
+        with one_blas_thread():
+            users, singular, items = interruptible(
+                lambda: randomized_svd(X, n_components=rank, random_state=int(self.seed))
+            )
+        return Factors(
+            np.ascontiguousarray(users, dtype=np.float32),
+            np.ascontiguousarray(items.T * singular, dtype=np.float32),
+        )
+
+    def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:
+        """Scores x V V^T, with V the item factors divided by their lengths, the singular values."""
+        items = self.item_factors_
+        singular = np.sqrt((items.astype(np.float64) ** 2).sum(axis=0))
+        # Directions that carry nothing are noise of the decomposition.
+        kept = singular > singular.max() * 1e-6
+        V = (items[:, kept] / singular[kept]).astype(np.float32)
+        with one_blas_thread():
+            return np.ascontiguousarray((to_scipy(profiles) @ V) @ V.T)

@@ -1,0 +1,84 @@
+"""Arrays of fitted models: their types, their checks, and sparse rows as named arrays."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast._core import Csr
+
+__all__ = [
+    "Floats",
+    "Tensors",
+    "check_array",
+    "check_matrix",
+    "csr_from_tensors",
+    "csr_tensors",
+    "dense_float32",
+]
+
+Floats: TypeAlias = NDArray[np.float32]
+Tensors: TypeAlias = dict[str, NDArray[Any]]
+
+
+def csr_tensors(name: str, csr: Csr) -> Tensors:
+    """Arrays of a `Csr`, their names beginning with `name`."""
+    parts: Tensors = {
+        f"{name}.indptr": csr.indptr,
+        f"{name}.indices": csr.indices,
+        f"{name}.n_cols": np.array([csr.n_cols], dtype=np.int64),
+    }
+    if csr.values is not None:
+        parts[f"{name}.values"] = csr.values
+    return parts
+
+
+def csr_from_tensors(name: str, tensors: Mapping[str, NDArray[Any]]) -> Csr:
+    """Rebuild a `Csr`, validating it.
+
+    Raises
+    ------
+    KeyError
+        If an array is missing.
+    TypeError, ValueError
+        If the arrays are not those of valid sparse rows.
+    """
+    n_cols = tensors[f"{name}.n_cols"]
+    if n_cols.shape != (1,) or n_cols.dtype != np.int64 or not 0 <= n_cols[0] < 2**31:
+        raise ValueError(f"{name}.n_cols must be one int64 between 0 and 2147483647")
+    return Csr(
+        tensors[f"{name}.indptr"],
+        tensors[f"{name}.indices"],
+        tensors.get(f"{name}.values"),
+        int(n_cols[0]),
+    )
+
+
+def check_array(name: str, array: NDArray[Any], ndim: int) -> None:
+    """Refuse anything but a contiguous, finite float32 array of `ndim` dimensions.
+
+    Raises
+    ------
+    ValueError
+        Naming the array and what is wrong.
+    """
+    if array.ndim != ndim or array.dtype != np.float32 or not array.flags.c_contiguous:
+        raise ValueError(
+            f"{name} must be a contiguous float32 array of {ndim} dimensions, "
+            f"not {array.dtype} of shape {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} holds {array[at]} at {at}")
+
+
+def check_matrix(name: str, array: NDArray[Any]) -> None:
+    """Do as `check_array` with two dimensions."""
+    check_array(name, array, 2)
+
+
+def dense_float32(scores: Any) -> Floats:
+    """A sparse or dense product as a contiguous float32 array."""
+    array = scores.toarray() if hasattr(scores, "toarray") else scores
+    return np.ascontiguousarray(array, dtype=np.float32)
