@@ -61,7 +61,16 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_without_torch_everything_but_ganmf_works_and_ganmf_names_the_extra() -> None:
     run_python("""
         import sys
-        sys.modules["torch"] = None  # from here on `import torch` fails
+        from importlib.machinery import PathFinder
+
+        class WithoutTorch(PathFinder):
+            @classmethod
+            def find_spec(cls, name, path=None, target=None):
+                if name.partition(".")[0] == "torch":
+                    return None
+                return PathFinder.find_spec(name, path, target)
+
+        sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutTorch
         import numpy as np
         import ganmf_fast as gf
 

@@ -1,10 +1,14 @@
 """The kernels as a user meets them: through Python, on the simulated data set."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-from conftest import Measure
 
 import ganmf_fast as gf
 from ganmf_fast.models.base import Recommender
+
+Measure = Callable[[Callable[[], object], int, str], Any]
 
 N = 20
 CUTOFFS = (5, 20)

@@ -7,7 +7,6 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import ganmf_fast as gf
 
-Measure = Callable[[Callable[[], object], int, str], object]
 _THROUGHPUT = pytest.StashKey[list[tuple[str, int, str]]]()
 
 
@@ -18,7 +17,7 @@ def splits() -> gf.Splits:
 
 
 @pytest.fixture
-def measure(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Measure:
+def measure(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Callable[..., object]:
     """Time a call and note how many `unit` of its `count` it does in a second."""
 
     def run(call: Callable[[], object], count: int, unit: str) -> object:
