@@ -1,0 +1,1 @@
+"""Interactions with ids, their files, and public data sets by name."""

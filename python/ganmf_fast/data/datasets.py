@@ -1,0 +1,431 @@
+"""Public data sets by name, from a local folder or downloaded and checked.
+
+An archive is only ever read: its one needed member is unpacked into memory, with a bound on its
+size, and nothing in it decides where anything is written. Ratings and play counts are ignored, as
+in the GANMF paper: an interaction counts as one.
+"""
+
+import logging
+import os
+import stat
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pooch
+from numpy.typing import NDArray
+
+from ganmf_fast import _core
+from ganmf_fast.data.interactions import Interactions, from_text
+from ganmf_fast.data.readers import Roles, Text
+from ganmf_fast.errors import DataError
+from ganmf_fast.progress import Report, reporter
+from ganmf_fast.urm import as_csr, fingerprint
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+__all__ = ["describe", "load", "names"]
+
+DEMO = "demo"
+_DEMO_SEED = 1337
+_HOST = "https://files.grouplens.org/datasets/"
+_MAX_BYTES = 2**30
+# Text shrinks to a tenth or so; only a bomb shrinks to less than a two hundredth.
+_MAX_RATIO = 200
+_TIMEOUT = 30
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set lies and what it must hold.
+
+    `archive_sha256` is None where no checksum is published: the first download is recorded beside
+    the archive and later uses are held to it, and the sizes are checked in any case.
+    """
+
+    archive: str
+    folder: str
+    member: str
+    archive_sha256: str | None
+    file_sha256: str | None
+    sizes: tuple[int, int, int]
+    timestamp: int | None = None
+    separator: str = "\t"
+    header: bool = False
+
+    @property
+    def file(self) -> str:
+        """Name of the data file."""
+        return self.member.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """Name of the archive without its ending: the folder people unpack it into."""
+        return self.archive.removesuffix(".zip")
+
+
+SOURCES = {
+    "ml-100k": Source(
+        archive="ml-100k.zip",
+        folder="movielens",
+        member="ml-100k/u.data",
+        archive_sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+        file_sha256="06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
+        sizes=(100_000, 943, 1_682),
+        timestamp=3,
+    ),
+    "ml-1m": Source(
+        archive="ml-1m.zip",
+        folder="movielens",
+        member="ml-1m/ratings.dat",
+        archive_sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+        file_sha256=None,
+        sizes=(1_000_209, 6_040, 3_706),
+        timestamp=3,
+        separator="::",
+    ),
+    "hetrec2011": Source(
+        archive="hetrec2011-movielens-2k-v2.zip",
+        folder="hetrec2011",
+        member="user_ratedmovies.dat",
+        archive_sha256=None,
+        file_sha256=None,
+        sizes=(855_598, 2_113, 10_109),
+        header=True,
+    ),
+    "lastfm": Source(
+        archive="hetrec2011-lastfm-2k.zip",
+        folder="hetrec2011",
+        member="user_artists.dat",
+        archive_sha256="6738f48195667ff03caaab4d32ca9a3133d8cc026b7c3cdaf6ce1010e913c59c",
+        file_sha256="427ad7a31ec0b09e81aacc359f2064a91e00645629626d5836ca204761604522",
+        sizes=(92_834, 1_892, 17_632),
+        header=True,
+    ),
+}
+
+
+class HasUrm(Protocol):
+    """Interactions or splits: anything with all its interactions in ``urm``."""
+
+    @property
+    def urm(self) -> "sp.csr_array[np.float32]":
+        """All interactions, shape (users, items)."""
+
+    @property
+    def name(self) -> str:
+        """What reports call the data."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the data were generated."""
+
+
+def names() -> list[str]:
+    """Names that `load` knows; "demo" is simulated and needs no file."""
+    return [*SOURCES, DEMO]
+
+
+def load(name: str, data_dir: str | Path | None = None, download: bool = True) -> Interactions:
+    """Interactions of a public data set, or of the simulated "demo".
+
+    Parameters
+    ----------
+    name : {"ml-100k", "ml-1m", "hetrec2011", "lastfm", "demo"}
+    data_dir : str or Path, optional
+        Folder with the archive or the unpacked file (directly in it, or in ``NAME/``, in the
+        folder the archive unpacks to, or in ``raw/`` above that), or one of these files itself.
+        Downloads go there too; by default to the user's cache.
+    download : bool, default True
+        Whether the network may be used: mirrors in the environment variable ``GANMF_MIRROR``
+        (addresses of folders, separated by blanks or commas) first, then files.grouplens.org.
+
+    Returns
+    -------
+    Interactions
+        Ids as in the original; `timestamps` where the data have them.
+
+    Raises
+    ------
+    ValueError
+        If `name` is unknown.
+    DataError
+        If the data are not there and cannot be downloaded, or a checksum or size is wrong.
+    """
+    if name == DEMO:
+        data = Interactions.from_matrix(_core.demo_urm(_DEMO_SEED))
+        return replace(data, name=DEMO, simulated=True)
+    source = _source(name)
+    root = default_folder() if data_dir is None else Path(data_dir)
+    if data_dir is not None and not root.exists() and not download:
+        raise DataError(f"data_dir {str(root)!r} does not exist")
+    text = _local_file(source, root) or _from_archive(name, source, root, download=download)
+    data = from_text(
+        text,
+        Roles(0, 1, timestamp=source.timestamp),
+        separator=source.separator,
+        header=source.header,
+        name=name,
+    )
+    found = (data.n_interactions, data.n_users, data.n_items)
+    if found != source.sizes:
+        raise DataError(
+            f"{text.label} holds {_sizes(found)}, but {name} has {_sizes(source.sizes)}"
+        )
+    return data
+
+
+def default_folder() -> Path:
+    """Where downloads go by default: the user's cache folder for this package."""
+    return Path(pooch.os_cache("ganmf-fast"))
+
+
+def suggestion(name: str, known: list[str]) -> str:
+    """Words to append to a message about an unknown name, possibly none."""
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def describe(
+    data: "str | HasUrm", data_dir: str | Path | None = None, download: bool = True
+) -> dict[str, Any]:
+    """Sizes and shape of a data set.
+
+    Parameters
+    ----------
+    data : str, Interactions or Splits
+        A name is loaded first; of splits, train and test together are described.
+    data_dir, download
+        As for `load`.
+
+    Returns
+    -------
+    dict
+        ``name``, ``simulated``, ``users``, ``items``, ``interactions``, ``density`` (filled share
+        of the matrix), ``min_profile``, ``median_profile``, ``max_profile`` (items per user),
+        ``popularity_gini`` (0: all items equally popular, towards 1: one item has everything)
+        and ``data_hash`` (SHA-256 of the matrix).
+    """
+    held = load(data, data_dir, download) if isinstance(data, str) else data
+    csr = as_csr(held.urm)
+    profiles = np.diff(csr.indptr)
+    return {
+        "name": held.name,
+        "simulated": held.simulated,
+        "users": csr.n_rows,
+        "items": csr.n_cols,
+        "interactions": csr.nnz,
+        "density": csr.nnz / (csr.n_rows * csr.n_cols),
+        "min_profile": int(profiles.min()),
+        "median_profile": float(np.median(profiles)),
+        "max_profile": int(profiles.max()),
+        "popularity_gini": gini(np.bincount(csr.indices, minlength=csr.n_cols)),
+        "data_hash": fingerprint(csr),
+    }
+
+
+def gini(counts: NDArray[np.int64]) -> float:
+    """Gini coefficient: 2 sum_i i c_(i) / (n sum c) - (n + 1) / n, counts ascending, i from 1."""
+    n = len(counts)
+    place = np.arange(1, n + 1)
+    return float(2 * (place * np.sort(counts)).sum() / (n * counts.sum()) - (n + 1) / n)
+
+
+def _sizes(sizes: tuple[int, int, int]) -> str:
+    return f"{sizes[0]:,} interactions of {sizes[1]:,} users on {sizes[2]:,} items"
+
+
+def _source(name: str) -> Source:
+    if name not in SOURCES:
+        raise ValueError(
+            f"there is no data set {name!r}; known are {', '.join(names())}"
+            f"{suggestion(str(name), names())}"
+        )
+    return SOURCES[name]
+
+
+def _candidates(source: Source, root: Path, file: str) -> list[Path]:
+    if root.is_file():
+        return [root] if root.name == file else []
+    known = [name for name, other in SOURCES.items() if other is source]
+    folders = [root, *(root / inner for inner in dict.fromkeys((*known, source.stem)))]
+    folders.append(root / "raw" / source.stem)
+    return [path for path in (folder / file for folder in folders) if path.is_file()]
+
+
+def _local_file(source: Source, root: Path) -> Text | None:
+    """Find the unpacked data file, checked where its checksum is known."""
+    for path in _candidates(source, root, source.file):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        _check(content, source.file_sha256, path, "use Interactions.from_csv for other data")
+        return Text(content, str(path))
+    return None
+
+
+def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> Text:
+    local = _candidates(source, root, source.archive)
+    archive = local[0] if local else root / source.archive
+    if not local:
+        if not download or root.is_file():
+            raise DataError(
+                f"{name} needs {source.archive} or {source.file} in {root}, and "
+                f"{'downloads are off' if not download else 'that is another file'}"
+            )
+        _download(source, archive)
+    _check_archive(source, archive)
+    content = read_member(archive, source.member)
+    label = f"{archive}:{source.member}"
+    _check(content, source.file_sha256, label, "delete the archive to download it again")
+    return Text(content, label)
+
+
+def _urls(source: Source) -> list[str]:
+    mirrors = os.environ.get("GANMF_MIRROR", "").replace(",", " ").split()
+    for mirror in mirrors:
+        if not mirror.startswith(("https://", "http://")):
+            raise ValueError(f"GANMF_MIRROR must hold http or https addresses, not {mirror!r}")
+    urls = [f"{mirror.rstrip('/')}/{source.archive}" for mirror in mirrors]
+    return [*urls, f"{_HOST}{source.folder}/{source.archive}"]
+
+
+def _download(source: Source, archive: Path) -> None:
+    """Fetch the archive from the first mirror that has the right one."""
+    expected = None if source.archive_sha256 is None else f"sha256:{source.archive_sha256}"
+    failures = []
+    # It would advise to write down the hash of an archive without a known one; we do that.
+    pooch.get_logger().setLevel(logging.WARNING)
+    for url in _urls(source):
+        _log.info("downloading %s", url)
+        try:
+            with reporter(f"downloading {archive.name}") as report:
+                pooch.retrieve(
+                    url,
+                    known_hash=expected,
+                    fname=archive.name,
+                    path=archive.parent,
+                    downloader=pooch.HTTPDownloader(timeout=_TIMEOUT, progressbar=_Meter(report)),
+                )
+        except (OSError, ValueError) as error:
+            # requests' exceptions are OSErrors; pooch raises ValueError on a wrong checksum.
+            failures.append(f"{url}: {_short(error)}")
+        else:
+            return
+    raise DataError(
+        f"{archive.name} could not be downloaded ({'; '.join(failures)}); "
+        f"put it into {archive.parent} by hand or set GANMF_MIRROR"
+    )
+
+
+class _Meter:
+    """What pooch expects of a progress bar, passed on as progress reports."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.total = 0
+        self.done = 0
+
+    def update(self, step: int) -> None:
+        """Count `step` more bytes."""
+        self.done += step
+        self._report(self.done, self.total)
+
+    def reset(self) -> None:
+        """Start again; pooch does so before it shows the whole at the end."""
+        self.done = 0
+
+    def close(self) -> None:
+        """Nothing to do: the report closes itself."""
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, ValueError) and "hash" in str(error):
+        return "wrong SHA-256 checksum"
+    return f"{type(error).__name__} {str(error)[:160]}".strip()
+
+
+def _check_archive(source: Source, archive: Path) -> None:
+    """Hold the archive to its published checksum, or to the one of its first use."""
+    try:
+        content = archive.read_bytes()
+    except OSError as error:
+        raise DataError(f"{archive} cannot be read: {error.strerror}") from None
+    advice = "delete it to download it again"
+    if source.archive_sha256 is not None:
+        _check(content, source.archive_sha256, archive, advice)
+        return
+    record = archive.with_name(f"{archive.name}.sha256")
+    if record.is_file():
+        _check(content, record.read_text().strip(), archive, f"{advice}, with {record.name}")
+        return
+    digest = sha256(content).hexdigest()
+    _log.warning(
+        "no checksum of %s is published; trusting this first copy, whose SHA-256 is %s, and "
+        "holding later uses to it",
+        archive,
+        digest,
+    )
+    try:
+        record.write_text(digest + "\n")
+    except OSError as error:
+        _log.warning("%s could not be recorded: %s", record, error)
+
+
+def _check(content: bytes, expected: str | None, label: object, advice: str) -> None:
+    if expected is None:
+        return
+    found = sha256(content).hexdigest()
+    if found != expected:
+        raise DataError(f"{label} has SHA-256 {found} instead of {expected}; {advice}")
+
+
+def read_member(archive: Path, member: str) -> bytes:
+    """Unpack one regular file of a zip archive into memory.
+
+    Parameters
+    ----------
+    archive : Path
+    member : str
+        Its exact name; other members are not looked at.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    DataError
+        If the archive is damaged, lacks the member, or the member is a link, larger than 1 GiB
+        or compressed more than 200 times.
+    """
+    try:
+        with zipfile.ZipFile(archive) as package:
+            info = package.getinfo(member)
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise DataError(f"{archive} holds a link instead of {member}")
+            too_big = info.file_size > min(_MAX_BYTES, _MAX_RATIO * info.compress_size)
+            with package.open(info) as file:
+                # The size an archive claims need not be true.
+                content = b"" if too_big else file.read(info.file_size + 1)
+            if too_big or len(content) > info.file_size:
+                raise DataError(
+                    f"{archive} holds {member} with {info.file_size:,} bytes out of "
+                    f"{info.compress_size:,}, more than is safe to unpack"
+                )
+            return content
+    except KeyError:
+        raise DataError(f"{archive} does not hold {member}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        raise DataError(f"{archive} is damaged or no zip archive: {error}") from None
+    except RuntimeError as error:
+        raise DataError(f"{archive} cannot be unpacked: {error}") from None

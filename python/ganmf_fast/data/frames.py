@@ -1,0 +1,99 @@
+"""The caller's kinds of frame: polars, pandas, pyarrow, or a plain dict of arrays."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from ganmf_fast.data.readers import column_name
+
+FrameType = Literal["polars", "pandas", "pyarrow", "dict"]
+
+
+def columns_of(df: Any, wanted: Mapping[str, str | int]) -> tuple[dict[str, Any], FrameType]:
+    """Pick columns out of any frame.
+
+    Parameters
+    ----------
+    df : polars.DataFrame, pandas.DataFrame, pyarrow.Table, or mapping of names to arrays
+    wanted : mapping of role to column name
+
+    Returns
+    -------
+    columns : dict of role to column, of whatever type the frame holds
+    frame_type : {"polars", "pandas", "pyarrow", "dict"}
+
+    Raises
+    ------
+    TypeError
+        If `df` is none of these.
+    ValueError
+        If a column does not exist; the message lists those that do.
+    """
+    package = type(df).__module__.partition(".")[0]
+    frame_type: FrameType
+    if isinstance(df, Mapping):
+        frame_type, names = "dict", list(df)
+    elif isinstance(df, pl.DataFrame):
+        frame_type, names = "polars", df.columns
+    elif package == "pandas" and hasattr(df, "columns"):
+        frame_type, names = "pandas", list(df.columns)
+    elif package == "pyarrow" and hasattr(df, "column_names"):
+        frame_type, names = "pyarrow", df.column_names
+    else:
+        hint = "; call collect() on it first" if isinstance(df, pl.LazyFrame) else ""
+        raise TypeError(
+            "df must be a polars or pandas frame, a pyarrow table or a dict of arrays, "
+            f"not {type(df).__name__}{hint}"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"df has two columns of one name among {', '.join(map(str, names))}")
+    # A pandas label need not be a string, so look before taking a number for a position.
+    found = {role: c if c in names else column_name(c, names, "df") for role, c in wanted.items()}
+    return {role: df[name] for role, name in found.items()}, frame_type
+
+
+def frame(columns: Mapping[str, Any], frame_type: FrameType) -> Any:
+    """Build a frame of the given type.
+
+    Parameters
+    ----------
+    columns : mapping of names to one-dimensional arrays of one length
+    frame_type : {"polars", "pandas", "pyarrow", "dict"}
+
+    Returns
+    -------
+    polars.DataFrame, pandas.DataFrame, pyarrow.Table, or dict of arrays
+
+    Raises
+    ------
+    ValueError
+        If `frame_type` is unknown.
+    """
+    if frame_type not in get_args(FrameType):
+        raise ValueError(
+            f"frame_type must be one of {', '.join(get_args(FrameType))}, not {frame_type!r}"
+        )
+    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    if frame_type == "dict":
+        return arrays
+    if frame_type == "polars":
+        return pl.DataFrame([_polars_column(name, array) for name, array in arrays.items()])
+    if frame_type == "pandas":
+        # An object array of strings becomes pandas' own string type, as in a frame read by it.
+        return importlib.import_module("pandas").DataFrame(
+            {n: a.astype(object) if a.dtype.kind == "U" else a for n, a in arrays.items()}
+        )
+    pa = importlib.import_module("pyarrow")
+    return pa.table(
+        {n: pa.array(a.tolist() if a.dtype.kind in "UO" else a) for n, a in arrays.items()}
+    )
+
+
+def _polars_column(name: str, array: NDArray[Any]) -> pl.Series:
+    if array.dtype == object:
+        return pl.Series(name, cast("list[Any]", array.tolist()), dtype=pl.Object)
+    return pl.Series(name, array)

@@ -1,0 +1,218 @@
+"""The interaction matrix (URM): anything a user may pass becomes one validated `Csr`.
+
+Rows are users, columns are items. Values are float32, or absent where every stored cell is one.
+Cost: O(cells); a canonical float32 matrix of other values than one is borrowed, not copied.
+"""
+
+import hashlib
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ganmf_fast._core import Csr
+
+Duplicates = Literal["error", "sum", "first"]
+_MAX_SIDE = 2**31 - 1
+
+
+def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
+    """Validate a matrix of interactions once and for all.
+
+    Stored zeros are no interactions and are dropped.
+
+    Parameters
+    ----------
+    X : Csr, Interactions, scipy sparse matrix or array, or 2-D numpy array
+        Shape (users, items); bool, integer or floating point.
+    name : str, default "X"
+        What messages call it.
+    allow_empty : bool, default False
+        Whether a matrix without any interaction is fine.
+
+    Returns
+    -------
+    Csr
+        `values` is None if every interaction is one.
+
+    Raises
+    ------
+    TypeError
+        If `X` is something else, or its numbers are not real.
+    ValueError
+        If `X` is not two-dimensional, is empty, holds a cell twice, or a value is negative or
+        not finite; the message names row and column.
+    """
+    inner = X if isinstance(X, Csr) else getattr(X, "csr", None)
+    if isinstance(inner, Csr):
+        csr = inner
+    elif sp.issparse(X):
+        csr = csr_from_sparse(X, name)
+    elif isinstance(X, np.ndarray):
+        csr = csr_from_sparse(sp.csr_array(_checked_dense(X, name)), name)
+    else:
+        raise TypeError(
+            f"{name} must be a scipy sparse matrix, a 2-D numpy array or Interactions, "
+            f"not {type(X).__name__}"
+        )
+    return _finished(csr, name, allow_empty=allow_empty)
+
+
+def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -> Csr:
+    """Turn any scipy sparse matrix into a `Csr`, with a choice for cells given twice.
+
+    Parameters
+    ----------
+    X : scipy sparse matrix or array
+    name : str, default "X"
+        What messages call it.
+    duplicates : {"error", "sum", "first"}, default "error"
+
+    Returns
+    -------
+    Csr
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `as_csr`.
+    """
+    if X.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, not {X.ndim}")
+    if max(X.shape) > _MAX_SIDE:
+        raise ValueError(f"{name} has shape {X.shape}; a side holds at most {_MAX_SIDE} entries")
+    if X.format == "csr":
+        try:
+            X.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(f"{name} is not a valid CSR matrix: {error}") from None
+        cells = int(X.indptr[-1])
+        values = _float32(X.data[:cells], name)
+        try:
+            return Csr(
+                np.ascontiguousarray(X.indptr, dtype=np.int64),
+                np.ascontiguousarray(X.indices[:cells], dtype=np.int32),
+                _none_if_ones(values),
+                X.shape[1],
+            )
+        except ValueError:
+            # Valid for scipy, so the rows are unsorted or hold a cell twice.
+            pass
+    coo = X.tocoo()
+    values = _float32(coo.data, name)
+    try:
+        return Csr.from_coo(
+            np.ascontiguousarray(coo.row, dtype=np.int32),
+            np.ascontiguousarray(coo.col, dtype=np.int32),
+            None if duplicates != "sum" and bool((values == 1).all()) else values,
+            X.shape[0],
+            X.shape[1],
+            duplicates,
+        )
+    except ValueError as error:
+        hint = " in Interactions.from_matrix" if duplicates == "error" else ""
+        raise ValueError(f"{name}: {error}{hint}") from None
+
+
+def to_scipy(csr: Csr) -> "sp.csr_array[np.float32]":
+    """Show a `Csr` as a scipy array; indices and values share its memory where scipy allows.
+
+    Parameters
+    ----------
+    csr : Csr
+
+    Returns
+    -------
+    scipy.sparse.csr_array of float32, shape (users, items)
+        In canonical form. Its arrays may be read-only: copy it before changing it in place.
+    """
+    values = csr.values
+    if values is None:
+        values = np.ones(csr.nnz, dtype=np.float32)
+    indptr = csr.indptr
+    if csr.nnz <= _MAX_SIDE:
+        # scipy wants one index type; narrowing the short array saves widening the long one.
+        indptr = indptr.astype(np.int32)
+    matrix: sp.csr_array[np.float32] = sp.csr_array(
+        (values, csr.indices, indptr), shape=(csr.n_rows, csr.n_cols)
+    )
+    # Known from the validation; otherwise scipy would look, or try to sort read-only arrays.
+    matrix.has_sorted_indices = True
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def fingerprint(csr: Csr) -> str:
+    """SHA-256 of a matrix: equal exactly if shape, cells and values are.
+
+    Parameters
+    ----------
+    csr : Csr
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, the same on every machine.
+    """
+    digest = hashlib.sha256(f"{csr.n_rows} {csr.n_cols} {csr.values is not None} ".encode())
+    digest.update(csr.indptr.astype("<i8", copy=False).data)
+    digest.update(csr.indices.astype("<i4", copy=False).data)
+    if csr.values is not None:
+        digest.update(csr.values.astype("<f4", copy=False).data)
+    return digest.hexdigest()
+
+
+def _float32(values: NDArray[Any], name: str) -> NDArray[np.float32]:
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, not {values.dtype}")
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(values, dtype=np.float32)
+    if not np.isfinite(single).all():
+        at = int(np.flatnonzero(~np.isfinite(single))[0])
+        raise ValueError(f"{name} holds {values[at]} (stored cell {at}), not a finite float32")
+    return single
+
+
+def _checked_dense(X: NDArray[Any], name: str) -> NDArray[Any]:
+    if X.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, not {X.ndim}")
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, not {X.dtype}")
+    bad = np.argwhere(~np.isfinite(X))
+    if len(bad):
+        row, col = bad[0]
+        raise ValueError(
+            f"{name}: the value {X[row, col]} at row {row}, column {col} is not finite"
+        )
+    with np.errstate(over="ignore"):
+        # Also because scipy knows no float16; what overflows is refused with the stored cells.
+        return X.astype(np.float32)
+
+
+def _none_if_ones(values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    return None if bool((values == 1).all()) else values
+
+
+def _finished(csr: Csr, name: str, *, allow_empty: bool) -> Csr:
+    values = csr.values
+    if values is not None:
+        try:
+            csr.check_non_negative()
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        kept = values != 0
+        ones = bool((values[kept] == 1).all())
+        if ones or not kept.all():
+            before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
+            csr = Csr(
+                before[csr.indptr],
+                csr.indices[kept],
+                None if ones else values[kept],
+                csr.n_cols,
+            )
+    if csr.nnz == 0 and not allow_empty:
+        raise ValueError(
+            f"{name} is empty: {csr.n_rows} users, {csr.n_cols} items and no interaction"
+        )
+    return csr
