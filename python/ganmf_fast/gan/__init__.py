@@ -1,0 +1,1 @@
+"""Adversarially trained models; the only part of the package that imports torch."""

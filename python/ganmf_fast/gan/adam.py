@@ -1,0 +1,33 @@
+"""Adam as TensorFlow 1 computes it.
+
+Objective: ``p -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)``, with dense moments: every
+row moves at every step, whether or not it had a part in the gradient.
+Source: Kingma and Ba, "Adam: a method for stochastic optimization" (ICLR'15), the form before
+section 2.1's end, which TensorFlow 1 uses and the published figures come from.
+Deviation: none. torch adds its epsilon to ``sqrt(v / (1 - b2^t))`` instead; its fused kernel gives
+the form above when the epsilon of step t is ``eps / sqrt(1 - b2^t)``.
+Cost: two moments for every parameter, one pass over memory for every step.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+class TensorFlowAdam:
+    """Adam over `parameters`, whose ``grad`` must be set before each :meth:`step`."""
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float) -> None:
+        self._torch = torch.optim.Adam(parameters, lr=lr, betas=BETAS, eps=EPSILON, fused=True)
+        self._steps = 0
+
+    def step(self) -> None:
+        """Move every parameter once."""
+        self._steps += 1
+        for group in self._torch.param_groups:
+            group["eps"] = EPSILON / math.sqrt(1 - BETAS[1] ** self._steps)
+        self._torch.step()
