@@ -1,11 +1,18 @@
 //! Simulated interactions.
 
 use ganmf_core::demo;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::args::natural;
 use crate::csr::Csr;
 use crate::run::run;
+
+fn size(name: &str, n: i64) -> PyResult<usize> {
+    usize::try_from(n).map_err(|_| {
+        PyValueError::new_err(format!("{name} must be a positive whole number, not {n}"))
+    })
+}
 
 /// Simulated interactions with planted tastes and a popularity tail; every stored cell is one.
 #[pyfunction]
@@ -13,10 +20,11 @@ use crate::run::run;
 pub(crate) fn demo_urm(
     py: Python<'_>,
     seed: &Bound<'_, PyAny>,
-    n_users: usize,
-    n_items: usize,
+    n_users: i64,
+    n_items: i64,
 ) -> PyResult<Csr> {
     let seed = natural("seed", seed)?;
-    let urm = run(py, None, |p| demo::demo_urm(seed, n_users, n_items, p))?;
-    Csr::from_matrix(py, urm)
+    let (n_users, n_items) = (size("n_users", n_users)?, size("n_items", n_items)?);
+    let matrix = run(py, None, |p| demo::demo_urm(seed, n_users, n_items, p))?;
+    Csr::from_matrix(py, matrix)
 }
