@@ -123,6 +123,15 @@ def test_a_mirror_that_does_not_answer_is_passed_over(tmp_path, monkeypatch, mir
 
 
 @pytest.mark.usefixtures("tiny")
+def test_when_nothing_answers_each_address_is_named_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANMF_MIRROR", "http://127.0.0.1:1")
+    words = r"127\.0\.0\.1:1/tiny\.zip: ConnectionError; .*official/tiny\.zip: HTTP status 404\)"
+    with pytest.raises(DataError, match=words) as caught:
+        load("tiny", tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("tiny")
 def test_a_wrong_checksum_everywhere_is_an_error_and_nothing_is_kept(tmp_path, mirror):
     (mirror[0] / "tiny.zip").write_bytes(packed({"tiny/u.data": ROWS + b"3\t10\t1\t5\n"}))
     with pytest.raises(DataError, match=r"wrong SHA-256 checksum.*; put it into .* by hand") as e:

@@ -351,7 +351,12 @@ class _Meter:
 def _short(error: Exception) -> str:
     if isinstance(error, ValueError) and "hash" in str(error):
         return "wrong SHA-256 checksum"
-    return f"{type(error).__name__} {str(error)[:160]}".strip()
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return f"HTTP status {status}"
+    # What requests says of a failed connection is a page of nested causes; its type is enough.
+    detail = getattr(error, "strerror", None)
+    return detail or type(error).__name__
 
 
 def _check_archive(source: Source, archive: Path) -> None:
