@@ -6,6 +6,8 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__: list[str]
+
 _Report: TypeAlias = Callable[[int, int], object]
 
 @final
@@ -68,7 +70,7 @@ def fit_p3alpha(
 ) -> Csr: ...
 
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
-# `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are ascending item numbers.
+# `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are items, ascending.
 def rank_item_weights(
     weights: Csr,
     profiles: Csr,
