@@ -6,7 +6,22 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__: list[str]
+__all__ = [
+    "Csr",
+    "demo_urm",
+    "fit_item_knn_cosine",
+    "fit_p3alpha",
+    "get_num_threads",
+    "item_counts",
+    "list_metrics",
+    "metric_names",
+    "paper_protocol",
+    "rank_factors",
+    "rank_item_weights",
+    "rank_popularity",
+    "rank_scores",
+    "set_num_threads",
+]
 
 _Report: TypeAlias = Callable[[int, int], object]
 
