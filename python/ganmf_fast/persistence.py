@@ -91,7 +91,6 @@ def save(model: "Recommender", path: str | Path) -> None:
             "data_hash": fingerprint(model.urm_),
             "ids": ids,
         },
-        allow_nan=False,
         default=_plain,
     )
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)

@@ -118,6 +118,8 @@ class GANMF(Recommender):
 
     iterative: ClassVar[bool] = True
 
+    saved_attributes = ("best_epoch_", "history_")
+
     def __init__(
         self,
         mode: Literal["user", "item"] = "user",

@@ -55,6 +55,9 @@ class Recommender(BaseEstimator):
         The fitted model in the form that is ranked.
     """
 
+    iterative: ClassVar[bool] = False
+    """Whether `fit` runs epochs and stops early on `validation`."""
+
     saved_attributes: ClassVar[tuple[str, ...]] = ()
     """Learned attributes of plain numbers, strings, lists and dicts that go into a saved file."""
 
