@@ -4,7 +4,7 @@
 //! beat popularity, without anybody being perfect. It is simulated and proves nothing about people.
 //!
 //! Model: items stand in a random order of popularity, the item of rank r weighing
-//! `(r + 10)^-TAIL`, and belong to one genre and, more weakly, to a second. A user has a log-normal
+//! `(r + 5)^-TAIL`, and belong to one genre and, more weakly, to a second. A user has a log-normal
 //! mixture of tastes over the genres and a log-normal profile length (median 36, mean about 45, cut
 //! to 20..=150 and to half the catalogue). The user takes items without replacement, an item being
 //! as likely as its popularity times `exp(AFFINITY * match)`, where `match` in `[0, 1]` says how
@@ -22,15 +22,15 @@ use crate::rows::par_chunks;
 use crate::sparse::CsrMatrix;
 use crate::topk::{Scored, keep_top};
 
-const GENRES: usize = 12;
+const GENRES: usize = 16;
 /// Fewest interactions of a user.
 const MIN_PROFILE: usize = 5;
 /// Exponent of the popularity tail.
-const TAIL: f64 = 0.7;
+const TAIL: f64 = 1.1;
 /// How much a perfect match counts for, in log weight.
 const AFFINITY: f64 = 5.0;
 /// Spread of a user's tastes, in log weight: the larger, the fewer genres a user likes.
-const TASTE_SPREAD: f64 = 2.0;
+const TASTE_SPREAD: f64 = 2.5;
 
 const ITEM_ORDER: u64 = 0x6465_6d6f_0001;
 const ITEM_GENRE: u64 = 0x6465_6d6f_0002;
@@ -91,7 +91,7 @@ fn draw_items(seed: u64, n_items: usize) -> Vec<Item> {
     order.sort_unstable_by_key(|&i| (bits(seed, ITEM_ORDER, i as u64), i));
     let mut log_popularity = vec![0.0; n_items];
     for (rank, item) in order.into_iter().enumerate() {
-        log_popularity[item] = -TAIL * (rank as f64 + 10.0).ln();
+        log_popularity[item] = -TAIL * (rank as f64 + 5.0).ln();
     }
     log_popularity
         .into_iter()
@@ -122,9 +122,9 @@ fn draw_profile(seed: u64, user: usize, items: &[Item], entries: &mut Vec<Scored
     entries.extend(items.iter().enumerate().map(|(index, item)| {
         let [first, second] = item.genres.map(|g| tastes[g]);
         let meets = (1.0 - item.second) * first + item.second * second;
-        // One minus a draw from [0, 1) is never zero, so both logarithms are finite or, for a draw
-        // of exactly zero, infinitely favourable once.
-        let gumbel = -(-(1.0 - rng.unit()).ln()).ln();
+        // The half steps away from zero and one, where the logarithms are infinite.
+        let uniform = ((rng.next_u64() >> 12) as f64 + 0.5) / (1u64 << 52) as f64;
+        let gumbel = -(-uniform.ln()).ln();
         Scored {
             index: index as i32,
             score: (item.log_popularity + AFFINITY * meets + gumbel) as f32,
