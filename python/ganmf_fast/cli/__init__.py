@@ -1,0 +1,91 @@
+"""The command ``ganmf``.
+
+Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage or
+configuration, 3 data missing or damaged, 4 some models failed, 130 interrupted.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import CycloptsError
+
+from ganmf_fast.cli.app import build
+from ganmf_fast.config import ConfigError, install
+from ganmf_fast.errors import DataError
+
+__all__ = ["main"]
+
+_FAILED, _USAGE, _DATA, _INTERRUPTED = 1, 2, 3, 130
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    tokens : sequence of str, optional
+        By default what the program was called with.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        app = build()
+        install(app)
+        code = app(
+            list(sys.argv[1:] if tokens is None else tokens),
+            exit_on_error=False,
+            print_error=False,
+        )
+        sys.stdout.flush()
+    except KeyboardInterrupt as interrupt:
+        if os.environ.get("GANMF_DEBUG"):
+            traceback.print_exc()
+        _complain(" ".join(["interrupted", *(str(part) for part in interrupt.args)]))
+        _leave(_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; nothing more can be written, also at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except Exception as error:
+        if os.environ.get("GANMF_DEBUG"):
+            traceback.print_exc()
+        _complain(_sentence(error))
+        return _exit_code(error)
+    return code if isinstance(code, int) else 0
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, DataError):
+        return _DATA
+    if isinstance(error, CycloptsError | ConfigError | ValueError | TypeError):
+        return _USAGE
+    return _FAILED
+
+
+def _sentence(error: Exception) -> str:
+    """One line that says what is wrong."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    text = " ".join(str(error).split())
+    expected = (
+        CycloptsError | ValueError | TypeError | ImportError | MemoryError | RuntimeError
+    ) | (OSError | ArithmeticError)
+    if isinstance(error, expected) and text:
+        return text
+    return f"unexpected {type(error).__name__} {text} (GANMF_DEBUG=1 shows where)"
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"ganmf: {text}\n")
+    sys.stderr.flush()
+
+
+def _leave(code: int) -> None:
+    """End now: a long foreign call may still run in a thread that would hold up a normal exit."""
+    sys.stdout.flush()
+    os._exit(code)

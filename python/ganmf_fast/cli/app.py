@@ -1,0 +1,31 @@
+"""The tree of commands; what a command needs is only imported when it is called."""
+
+from cyclopts import App
+
+from ganmf_fast import __version__
+
+__all__ = ["build"]
+
+
+def build() -> App:
+    """The app ``ganmf`` with all its commands."""
+    app = App(
+        name="ganmf",
+        help="GAN-based and classical top-N recommendation: reproducible, exact and fast.",
+        version=f"ganmf-fast {__version__}",
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    data = App(name="data", help="Public data sets, and what a file of your own holds.")
+    for name in ("list", "fetch", "describe"):
+        data.command(f"ganmf_fast.cli.data:{name}_", name=name)
+    app.command(data)
+    app.command("ganmf_fast.cli.data:split", name="split")
+    for name in ("fit", "evaluate", "recommend"):
+        app.command(f"ganmf_fast.cli.models:{name}", name=name)
+    reproduce = App(name="reproduce", help="The experiments of the GANMF paper.")
+    reproduce.command("ganmf_fast.cli.reproduce:table2", name="table2")
+    app.command(reproduce)
+    for name in ("doctor", "version"):
+        app.command(f"ganmf_fast.cli.about:{name}", name=name)
+    return app

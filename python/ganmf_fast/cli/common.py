@@ -1,0 +1,158 @@
+"""Options that commands share, and how they speak."""
+
+import importlib
+import importlib.util
+import json
+import logging
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from ganmf_fast import progress
+from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.opening import open_data
+from ganmf_fast.split import Splits
+from ganmf_fast.threads import set_num_threads
+
+__all__ = [
+    "Common",
+    "DataName",
+    "Source",
+    "begin",
+    "load_torch_threads",
+    "numbers",
+    "print_json",
+    "print_table",
+    "say",
+    "show",
+]
+
+# Wide enough for the tables we print; a terminal's own width is used where there is one.
+_WIDTH = 160
+
+DataName = Annotated[
+    str,
+    Parameter(
+        help="Name of a data set, folder with five .npz splits, or CSV or parquet file whose first "
+        "two columns are user and item."
+    ),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Options of every command."""
+
+    json: Annotated[bool, Parameter(help="Print one JSON document.", negative="")] = False
+    quiet: Annotated[
+        bool, Parameter(help="No progress and no messages but errors.", negative="")
+    ] = False
+    threads: Annotated[
+        int | None, Parameter(help="Threads of Rust, BLAS and torch; all cores by default.")
+    ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where data sets are looked for."""
+
+    data_dir: Annotated[
+        Path | None,
+        Parameter(help="Folder with data sets; downloads go there too. Default: the user's cache."),
+    ] = None
+    offline: Annotated[bool, Parameter(help="Never use the network.", negative="")] = False
+
+    def open(self, data: str) -> Splits | Interactions:
+        """Open what ``--data`` names."""
+        return open_data(data, self.data_dir, self.offline)
+
+
+def begin(common: Common) -> None:
+    """Apply the options of every command."""
+    progress.set_quiet(common.quiet)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("ganmf_fast")
+    logger.handlers = [handler]
+    logger.setLevel(logging.ERROR if common.quiet else logging.INFO)
+    if common.threads is not None:
+        try:
+            set_num_threads(common.threads)
+        except ValueError as error:
+            raise ValueError(f"threads: {error}") from None
+
+
+def load_torch_threads(common: Common) -> None:
+    """Let ``--threads`` hold for torch too, which is not loaded before a GAN is trained."""
+    if common.threads is not None and importlib.util.find_spec("torch") is not None:
+        importlib.import_module("torch")
+        set_num_threads(common.threads)
+
+
+def say(text: str) -> None:
+    """Write a message to stderr, unless told to be quiet."""
+    if not progress.is_quiet():
+        Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
+
+
+def show(content: RenderableType) -> None:
+    """Print a result to stdout, without line breaks of our own when it is not a terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    console.print(content)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a small table; numbers stand to the right."""
+    rows = [list(row) for row in rows]
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for place, column in enumerate(columns):
+        numeric = all(isinstance(row[place], int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_text(value) for value in row))
+    show(table)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "" if value is None else str(value)
+
+
+def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print one JSON document to stdout."""
+    sys.stdout.write(json.dumps(content, indent=1, default=str) + "\n")
+
+
+def numbers(name: str, text: str) -> tuple[int, ...]:
+    """Whole numbers separated by commas.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or one is given twice; the message names the option.
+    """
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"{name} must be whole numbers separated by commas, not {text!r}"
+        ) from None
+    if len(set(found)) < len(found):
+        raise ValueError(f"{name} holds a number twice: {text}")
+    return found

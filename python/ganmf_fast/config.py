@@ -1,0 +1,163 @@
+"""Where the options of the command line get their values from.
+
+Strongest first: the flag, the environment (``GANMF_THREADS=2``), the project's ``ganmf.toml`` in
+the working directory, the user's ``ganmf.toml`` in the configuration folder of the platform, the
+default. In a file, a key at the top level is meant for every command that has such an option, and
+a table such as ``[fit]`` or ``[reproduce.table2]`` for one command. A key that no command knows is
+an error with a suggestion.
+"""
+
+import difflib
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, ArgumentCollection
+from cyclopts.config import Dict, Env
+
+__all__ = ["ConfigError", "FileSource", "install", "user_config_path"]
+
+FILE_NAME = "ganmf.toml"
+_PREFIX = "GANMF_"
+# Read by the program or its tests without being an option.
+_OTHER_VARIABLES = frozenset({"GANMF_DEBUG", "GANMF_TEST_DATA"})
+
+_Options = dict[tuple[str, ...], frozenset[str]]
+
+
+class ConfigError(ValueError):
+    """A key or a file of the configuration is wrong."""
+
+
+def user_config_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Configuration file of the user, by the custom of the platform."""
+    home = Path.home()
+    if sys.platform == "win32":
+        folder = Path(environ.get("APPDATA") or home / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        folder = home / "Library" / "Application Support"
+    else:
+        folder = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return folder / "ganmf" / FILE_NAME
+
+
+def install(app: App, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> None:
+    """Give `app` its sources of configuration, after checking every key in them.
+
+    Raises
+    ------
+    ConfigError
+        If a file is not valid TOML or a key is unknown.
+    """
+    options = _options(app)
+    _check_environment(environ, options)
+    sources: list[Any] = [Env(_PREFIX, command=False)]
+    paths = ((cwd or Path.cwd()) / FILE_NAME, user_config_path(environ))
+    sources += [FileSource(path, options) for path in paths if path.is_file()]
+    app.config = tuple(sources)
+
+
+class FileSource:
+    """One TOML file as a source of options.
+
+    Parameters
+    ----------
+    path : Path
+    options : dict
+        The options of each command, by its path of names.
+    """
+
+    def __init__(self, path: Path, options: _Options) -> None:
+        self._path = path
+        self._options = options
+        try:
+            self._content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path} is not a readable TOML file: {error}") from None
+        self._check(self._content, ())
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Fill in what stronger sources have left open (called by cyclopts)."""
+        known = self._options.get(commands, frozenset())
+        found = {k: v for k, v in self._content.items() if _dashed(k) in known}
+        table: Any = self._content
+        for name in commands:
+            table = table.get(name, {}) if isinstance(table, dict) else {}
+        if isinstance(table, dict) and commands:
+            found |= {k: v for k, v in table.items() if _dashed(k) in known}
+        nested: dict[str, Any] = {_dashed(k): _plain(v) for k, v in found.items()}
+        for name in reversed(commands):
+            nested = {name: nested}
+        Dict(nested, source=str(self._path))(app, commands, arguments)
+
+    def _check(self, table: Mapping[str, Any], commands: tuple[str, ...]) -> None:
+        """Every key is an option here (at the top level: of any command) or a table of commands."""
+        depth = len(commands)
+        below = [path for path in self._options if path[:depth] == commands]
+        subcommands = {path[depth] for path in below if len(path) > depth}
+        known = (
+            self._options.get(commands, frozenset())
+            if commands
+            else frozenset().union(*self._options.values())
+        )
+        for key, value in table.items():
+            if key in subcommands and isinstance(value, dict):
+                self._check(value, (*commands, key))
+            elif _dashed(key) not in known:
+                where = f"[{'.'.join(commands)}] of {self._path}" if commands else str(self._path)
+                raise ConfigError(
+                    f"unknown key {key!r} in {where}{_suggestion(key, known | subcommands)}"
+                )
+
+
+def _options(app: App) -> _Options:
+    return {
+        path: frozenset(
+            name.removeprefix("--")
+            for argument in command.assemble_argument_collection(parse_docstring=False)
+            for name in argument.names
+            if name.startswith("--")
+        )
+        for path, command in _commands(app, ())
+    }
+
+
+def _commands(app: App, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], App]]:
+    if path and app.default_command is not None:
+        yield path, app
+    for name in app:
+        if not name.startswith("-"):
+            yield from _commands(app[name], (*path, name))
+
+
+def _check_environment(environ: Mapping[str, str], options: _Options) -> None:
+    known = {_variable(option) for names in options.values() for option in names}
+    for variable in sorted(environ):
+        if variable.startswith(_PREFIX) and variable not in known | _OTHER_VARIABLES:
+            raise ConfigError(
+                f"unknown environment variable {variable}{_suggestion(variable, known)}"
+            )
+
+
+def _variable(option: str) -> str:
+    return _PREFIX + option.replace("-", "_").upper()
+
+
+def _dashed(key: str) -> str:
+    return key.replace("_", "-")
+
+
+def _plain(value: Any) -> Any:
+    """A table, as under ``[fit.param]``, becomes the NAME=VALUE texts that the flag takes."""
+    if isinstance(value, dict):
+        return [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in value.items()]
+    return value
+
+
+def _suggestion(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,196 @@
+"""The models of the comparison, and the parameters each is run with."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganmf_fast import reference
+from ganmf_fast.models import model_class
+
+__all__ = ["ROWS", "Plan", "Row", "plans", "read_params", "select"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes
+    ----------
+    name : str
+        As in the published results.
+    model : str
+        Name of the class.
+    fixed : mapping
+        Parameters that make the row what it is.
+    defaults : mapping
+        Parameters on data that nothing is known for.
+    published : bool
+        Whether the paper has this row.
+    """
+
+    name: str
+    model: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    published: bool = True
+
+
+_GANMF = {
+    "num_factors": 100,
+    "emb_dim": 256,
+    "batch_size": 256,
+    "m": 5.0,
+    "d_lr": 2e-4,
+    "g_lr": 2e-3,
+    "d_reg": 1e-5,
+    "recon_coefficient": 0.1,
+}
+
+ROWS: tuple[Row, ...] = (
+    Row("TopPopular", "TopPopular"),
+    Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
+    Row("ItemKNN-cosine", "ItemKNN", {"similarity": "cosine"}, {"topk": 300, "shrink": 20}),
+    Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}),
+    Row("EASE", "EASE", defaults={"l2": 1000.0}, published=False),
+    Row("GANMF-u", "GANMF", {"mode": "user"}, _GANMF),
+    Row("GANMF-i", "GANMF", {"mode": "item"}, _GANMF),
+)
+"""Every row, in the order of the table."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A row with the parameters it will be run with."""
+
+    row: Row
+    params: dict[str, Any]
+    """What is passed to the constructor, apart from seed and device."""
+    source: str
+    """Where the parameters come from."""
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """Every parameter of the constructor with its default."""
+        return dict(model_class(self.row.model)().get_params())
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the model makes random choices."""
+        return "seed" in self.signature
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the number of epochs is still to be found."""
+        return model_class(self.row.model).iterative and "epochs" not in self.params
+
+
+def select(names: Iterable[str] | None) -> list[Row]:
+    """Rows by their names, or by the names of their models, in the order of the table.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown; the message suggests the nearest.
+    """
+    if names is None:
+        return list(ROWS)
+    wanted = list(names)
+    known = list(dict.fromkeys([row.name for row in ROWS] + [row.model for row in ROWS]))
+    for name in wanted:
+        if name not in known:
+            raise ValueError(
+                f"models has no {name!r}{_suggestion(name, known)} "
+                f"(there are {', '.join(row.name for row in ROWS)})"
+            )
+    rows = [row for row in ROWS if row.name in wanted or row.model in wanted]
+    if not rows:
+        raise ValueError("models names no model")
+    return rows
+
+
+def read_params(path: Path) -> dict[str, dict[str, Any]]:
+    """Parameters of rows from a JSON or TOML file: ``{"ItemKNN-cosine": {"topk": 100}}``.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read or has another form.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise ValueError(
+            f"params must be 'published' or a JSON or TOML file, but {str(path)!r} cannot be read: "
+            f"{error.strerror}"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"the file of parameters {path} is damaged: {error}") from None
+    if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
+        raise ValueError(f"{path} must hold a table of parameters for each model")
+    return content
+
+
+def plans(
+    rows: Sequence[Row], dataset: str | None, given: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Plan]:
+    """Parameters for each row: given ones, else published, else chosen by us, else defaults.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    dataset : str or None
+        Name of the published data set, if it is one.
+    given : mapping, optional
+        Row name -> parameters.
+
+    Raises
+    ------
+    ValueError
+        If `given` names a row or a parameter that does not exist, or contradicts a row.
+    """
+    given = given or {}
+    names = [row.name for row in ROWS]
+    for name in given:
+        if name not in names:
+            raise ValueError(f"params has no model {name!r}{_suggestion(name, names)}")
+    made = [_plan(row, dataset, given.get(row.name)) for row in rows]
+    for plan in made:
+        _check(plan)
+    return made
+
+
+def _plan(row: Row, dataset: str | None, given: Mapping[str, Any] | None) -> Plan:
+    if given is not None:
+        for name, value in row.fixed.items():
+            if given.get(name, value) != value:
+                raise ValueError(
+                    f"params gives {row.name} {name}={given[name]!r}, but that row has {value!r}"
+                )
+        return Plan(row, {**row.fixed, **given}, "file")
+    if dataset is not None:
+        published = reference.best_params(dataset, row.name) if row.published else None
+        if published is not None:
+            return Plan(row, {**row.fixed, **published}, "published")
+        chosen = reference.chosen_params(dataset, row.name)
+        if chosen is not None:
+            return Plan(row, {**row.fixed, **chosen}, "chosen on validation")
+    return Plan(row, {**row.fixed, **row.defaults}, "defaults")
+
+
+def _check(plan: Plan) -> None:
+    known = list(plan.signature)
+    for name in plan.params:
+        if name in ("seed", "device"):
+            raise ValueError(f"params sets {name} of {plan.row.name}: use the option --{name}")
+        if name not in known:
+            raise ValueError(f"{plan.row.name} has no parameter {name!r}{_suggestion(name, known)}")
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,112 @@
+"""What the authors of the GANMF paper published: figures and parameters, under our names.
+
+Source: the result files of the authors' repository (github.com/edervishaj/GANMF), belonging to
+Dervishaj and Cremonesi, "GAN-based Matrix Factorization for Recommender Systems", SAC '22. What
+was not published but chosen with this library is kept apart, in `chosen_params`.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+__all__ = [
+    "best_params",
+    "chosen_params",
+    "dataset_names",
+    "dataset_of",
+    "ndcg_comparable",
+    "published",
+    "published_value",
+]
+
+# Their name -> ours, where the two differ.
+_METRICS = {"hit_rate": "mean_hits"}
+_PARAMS = {"topK": "topk"}
+
+
+@cache
+def _table(name: str) -> Any:
+    return json.loads(files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8"))
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Names of the data sets that figures were published for."""
+    return tuple(_table("published_results")["datasets"])
+
+
+def published(dataset: str, model: str) -> dict[int, dict[str, float]] | None:
+    """Every published figure of a model on the test split.
+
+    Parameters
+    ----------
+    dataset : str
+        "lastfm", "hetrec2011" or "ml-1m".
+    model : str
+        Name in the authors' results, such as "GANMF-u" or "ItemKNN-cosine".
+
+    Returns
+    -------
+    dict of dicts, or None if nothing was published
+        Cutoff (5, 10, 20, 50) -> metric -> value. Metrics have the names of
+        `ganmf_fast.evaluate`; an NDCG that is not comparable is left out.
+    """
+    row = _table("published_results")["datasets"].get(dataset, {}).get(model)
+    if row is None:
+        return None
+    return {
+        int(k): {
+            _METRICS.get(metric, metric): value
+            for metric, value in metrics.items()
+            if metric != "ndcg" or row["ndcg_comparable"]
+        }
+        for k, metrics in row["metrics"].items()
+    }
+
+
+def published_value(dataset: str, model: str, metric: str, k: int) -> float | None:
+    """One published figure, or None."""
+    return (published(dataset, model) or {}).get(k, {}).get(metric)
+
+
+def ndcg_comparable(dataset: str, model: str) -> bool:
+    """Whether the published NDCG of a model is the normalised one that we compute.
+
+    Raises
+    ------
+    KeyError
+        If nothing was published for the model on the data set.
+    """
+    return bool(_table("published_results")["datasets"][dataset][model]["ndcg_comparable"])
+
+
+def best_params(dataset: str, model: str) -> dict[str, Any] | None:
+    """Hyper-parameters that the authors' search found, named as in our constructors.
+
+    Returns
+    -------
+    dict, or None if nothing was published
+        Empty for a published model without parameters (TopPopular).
+    """
+    params = _table("best_params")["datasets"].get(dataset, {}).get(model)
+    if params is None:
+        return {} if model == "TopPopular" and dataset in dataset_names() else None
+    return {_PARAMS.get(name, name): value for name, value in params.items()}
+
+
+def chosen_params(dataset: str, model: str) -> dict[str, Any] | None:
+    """Hyper-parameters chosen with this library on validation data, where none were published."""
+    params = _table("chosen_params")["datasets"].get(dataset, {}).get(model)
+    return None if params is None else dict(params)
+
+
+def dataset_of(splits_hash: str) -> str | None:
+    """Name of the published data set whose five splits have this hash, if any.
+
+    Parameters
+    ----------
+    splits_hash : str
+        As `ganmf_fast.Splits.data_hash` computes it.
+    """
+    found: str | None = _table("published_splits")["datasets"].get(splits_hash)
+    return found

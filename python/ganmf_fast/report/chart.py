@@ -1,0 +1,106 @@
+"""The bar chart of a comparison. matplotlib is imported here and nowhere else."""
+
+import io
+import math
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from ganmf_fast.report.comparison import Comparison
+
+__all__ = ["bar_chart"]
+
+# From the palette of Okabe and Ito, which people with colour-blindness can tell apart; the two
+# also differ in lightness.
+_BASELINE, _GAN, _INK, _GREY = "#56B4E9", "#D55E00", "#000000", "#595959"
+
+
+def bar_chart(comparison: Comparison, metric: str = "map", k: int | None = None) -> bytes:
+    """One horizontal bar for each finished model, with the published value marked on it.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    metric : str, default "map"
+    k : int, optional
+        By default the smallest cutoff.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+
+    Raises
+    ------
+    ValueError
+        If no model is finished.
+    """
+    k = min(comparison.cutoffs) if k is None else k
+    entries = [entry for entry in comparison.entries if entry.runs]
+    if not entries:
+        raise ValueError("a chart needs at least one finished model")
+    means = [entry.mean(metric, k) or 0.0 for entry in entries]
+    published = [entry.published.get((metric, k)) for entry in entries]
+    top = max([*means, *(value for value in published if value is not None)]) or 1.0
+
+    figure = Figure(figsize=(8, 1.7 + 0.48 * len(entries)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    gan = ["GAN" in entry.model for entry in entries]
+    places = range(len(entries))
+    axes.barh(places, means, height=0.62, color=[_GAN if g else _BASELINE for g in gan])
+    for place, (entry, mean, value) in enumerate(zip(entries, means, published, strict=True)):
+        deviation = entry.deviation(metric, k)
+        if deviation is not None:
+            axes.errorbar(mean, place, xerr=deviation, color=_INK, capsize=3, linewidth=1)
+        if value is not None:
+            axes.plot([value] * 2, [place - 0.42, place + 0.42], color=_INK, linewidth=2.2)
+        end = max(mean + (deviation or 0.0), value or 0.0)
+        axes.annotate(
+            f"{mean:.4f}",
+            (end, place),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=10,
+        )
+        if value is not None:
+            axes.annotate(
+                f"published {value:.4f} ({mean - value:+.4f})",
+                (end, place),
+                xytext=(52, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9,
+                color=_GREY,
+            )
+    axes.set_yticks(list(places), [entry.model for entry in entries], fontsize=10)
+    axes.invert_yaxis()
+    any_published = any(value is not None for value in published)
+    axes.set_xlim(0, top * (1.55 if any_published else 1.13))
+    step = 10 ** math.floor(math.log10(top))
+    step = next(s for s in (step / 5, step / 4, step / 2, step) if top / s <= 6)
+    axes.set_xticks([step * i for i in range(math.floor(top / step) + 1)])
+    axes.set_xlabel(f"{metric.upper()}@{k} on the test split", fontsize=10)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.set_title(f"{metric.upper()}@{k} by model: {comparison.label}", loc="left", fontsize=12)
+
+    marks: list[Patch | Line2D] = []
+    if not all(gan):
+        marks.append(Patch(color=_BASELINE, label="baseline"))
+    if any(gan):
+        marks.append(Patch(color=_GAN, label="GANMF"))
+    if any_published:
+        marks.append(Line2D([], [], color=_INK, linewidth=2.2, label="published value"))
+    figure.legend(
+        handles=marks, loc="outside lower left", ncols=len(marks), frameon=False, fontsize=9
+    )
+    content = io.BytesIO()
+    figure.savefig(content, dpi=150, format="png", metadata={"Software": None})
+    return content.getvalue()
