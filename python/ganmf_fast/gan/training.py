@@ -12,7 +12,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batch, Batches
 from ganmf_fast.gan.dense import DenseStep, LossWeights
-from ganmf_fast.gan.exact import ExactStep
+from ganmf_fast.gan.exact import ExactStep, d_costs
 from ganmf_fast.gan.networks import Discriminator, Generator
 from ganmf_fast.gan.trainer import Losses, Outcome, Schedule, Trainer
 from ganmf_fast.progress import Report
@@ -20,6 +20,10 @@ from ganmf_fast.threads import get_num_threads
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.ganmf import GANMF
+
+# Multiplications of a step below which threads wait for each other longer than they work, much
+# longer on a busy machine. The weights do not depend on the number of threads.
+_WORTH_THREADS = 10**8
 
 
 def find_device(name: str) -> torch.device:
@@ -71,10 +75,13 @@ class Training:
             model.epochs, model.d_steps, model.g_steps, model.freq, model.allow_worse
         )
         self._n_rows = profiles.n_rows
+        batch = min(model.batch_size, profiles.n_rows)
+        work = min(d_costs(batch, profiles.n_cols, model.emb_dim, model.num_factors))
+        self._n_threads = 1 if work < _WORTH_THREADS else get_num_threads()
 
     def run(self, validate: Callable[[], float] | None, report: Report) -> Outcome:
         """Train to the end of the schedule."""
-        with _threads():
+        with _threads(self._n_threads):
             return Trainer(self, self._n_rows, self._cut, self._schedule, self._rng, validate).run(
                 report
             )
@@ -109,10 +116,10 @@ class Training:
 
 
 @contextmanager
-def _threads() -> Iterator[None]:
-    """Let torch use as many threads as everything else, also if it was imported late."""
+def _threads(n: int) -> Iterator[None]:
+    """Let torch use `n` threads within the block."""
     before = torch.get_num_threads()
-    torch.set_num_threads(get_num_threads())
+    torch.set_num_threads(n)
     try:
         yield
     finally:

@@ -1,0 +1,313 @@
+"""GANMF as an estimator, and the loop that trains it."""
+
+import math
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+torch = pytest.importorskip("torch", reason="GANMF needs torch, which is not installed")
+
+from ganmf_fast import persistence, threads
+from ganmf_fast.gan.ganmf import GANMF
+from ganmf_fast.gan.trainer import DivergedError, Schedule, Trainer
+from ganmf_fast.gan.training import Training
+from ganmf_fast.models.base import map_at_5
+from ganmf_fast.models.popularity import TopPopular
+from ganmf_fast.urm import as_csr
+
+SMALL = {
+    "num_factors": 6,
+    "emb_dim": 10,
+    "epochs": 4,
+    "batch_size": 16,
+    "g_lr": 1e-2,
+    "device": "cpu",
+}
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def ignore(*_):
+    pass
+
+
+# the loop ----------------------------------------------------------------------------------------
+
+
+class Counter:
+    """An adversary whose only weight is the number of generator steps."""
+
+    def __init__(self, bad_after=math.inf):
+        self.count = torch.zeros(1)
+        self.bad_after = bad_after
+        self.calls = []
+
+    def start_pass(self):
+        self.calls.append("|")
+
+    def train_d(self, batch):
+        self.calls.append(f"d{batch}")
+        return {"d_loss": 1.0}
+
+    def train_g(self, batch):
+        self.calls.append(f"g{batch}")
+        self.count += 1
+        return {"g_loss": math.nan if self.count > self.bad_after else float(self.count)}
+
+    def weights(self):
+        return [self.count]
+
+
+def trained(adversary, schedule, values=None):
+    given = iter(values or ())
+    validate = None if values is None else lambda: next(given)
+    trainer = Trainer(adversary, 3, lambda _: [0], schedule, rng(), validate)
+    return trainer.run(ignore)
+
+
+def test_sixth_check_without_improvement_stops_and_the_best_weights_are_back():
+    adversary = Counter()
+    # An equal value is no improvement; a better one resets the count.
+    values = [0.1, 0.05, 0.05, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2, 0.2, 0.9]
+    outcome = trained(adversary, Schedule(300), values)
+    assert outcome.epochs_run == 50
+    assert (outcome.best_epoch, outcome.best_value) == (20, 0.3)
+    assert adversary.count == 20
+    assert [row.get("validation") for row in outcome.history][4::5] == values[:10]
+
+
+def test_fewer_checks_than_allowed_run_to_the_end_and_the_last_epoch_is_checked():
+    adversary = Counter()
+    outcome = trained(adversary, Schedule(12, freq=5), [0.1, 0.2, 0.3])
+    assert (outcome.epochs_run, outcome.best_epoch) == (12, 12)
+
+
+def test_without_validation_all_epochs_run_and_the_last_weights_stay():
+    adversary = Counter()
+    outcome = trained(adversary, Schedule(7))
+    assert (outcome.best_epoch, len(outcome.history), int(adversary.count)) == (7, 7, 7)
+
+
+def test_an_epoch_passes_the_discriminator_first_over_the_same_batches():
+    adversary = Counter()
+    orders = []
+
+    def cut(order):
+        orders.append(order.copy())
+        return [0, 1]
+
+    Trainer(adversary, 50, cut, Schedule(2, d_steps=2, g_steps=1), rng()).run(ignore)
+    epoch = ["|", "d0", "d1", "|", "d0", "d1", "|", "g0", "g1"]
+    assert adversary.calls == epoch * 2
+    assert len(orders) == 2
+    assert (np.sort(orders, axis=1) == np.arange(50)).all()
+    assert (orders[0] != orders[1]).any()
+
+
+def test_divergence_before_the_first_check_is_an_error_that_names_epoch_and_loss():
+    with pytest.raises(DivergedError, match=r"epoch 4 \(g_loss = nan\)"):
+        trained(Counter(bad_after=3), Schedule(20), [0.1, 0.2])
+
+
+def test_divergence_after_a_check_keeps_the_best_weights():
+    adversary = Counter(bad_after=7)
+    with pytest.warns(ConvergenceWarning, match=r"epoch 8 .*weights of epoch 5"):
+        outcome = trained(adversary, Schedule(20), [0.1, 0.2])
+    assert outcome.best_epoch == 5
+    assert adversary.count == 5
+
+
+def test_huge_rates_are_answered_by_an_error_not_by_a_bad_model(toy_urm):
+    with pytest.raises(ArithmeticError, match="diverged in epoch"):
+        GANMF(**{**SMALL, "g_lr": 1e30, "d_lr": 1e30}).fit(toy_urm)
+
+
+# the estimator -----------------------------------------------------------------------------------
+
+
+def test_no_step_but_the_dense_one_makes_a_dense_batch(monkeypatch, toy_urm):
+    refuse = Mock(side_effect=AssertionError("a dense batch was made"))
+    monkeypatch.setattr("ganmf_fast.gan.batches.Batch.dense", refuse)
+    GANMF(**SMALL, step="exact").fit(toy_urm)
+    GANMF(**SMALL, step="auto").fit(toy_urm)
+    with pytest.raises(AssertionError, match="dense batch"):
+        GANMF(**SMALL, step="dense").fit(toy_urm)
+
+
+def test_steps_train_the_same_model(toy_urm):
+    fitted = [GANMF(**SMALL, step=step).fit(toy_urm) for step in ("dense", "exact", "auto")]
+    scores = [model.score_users(range(60)) for model in fitted]
+    for other in scores[1:]:
+        assert_allclose(other, scores[0], atol=2e-4)
+
+
+def test_item_mode_is_user_mode_on_the_transpose(toy_urm):
+    by_item = GANMF(**SMALL, mode="item").fit(toy_urm)
+    by_user = GANMF(**SMALL).fit(sp.csr_array(toy_urm.T))
+    assert_array_equal(by_item.item_factors_, by_user.user_factors_)
+    assert_array_equal(by_item.user_factors_, by_user.item_factors_)
+    assert by_item.user_factors_.shape == (60, 6)
+    # One dot product in two orders of its factors: equal to rounding.
+    assert_allclose(by_item.score_users([3])[0], by_user.score_users(range(40))[:, 3], atol=1e-6)
+
+
+@pytest.mark.parametrize("step", ["auto", "exact", "dense"])
+def test_thread_count_does_not_change_the_weights(step, monkeypatch):
+    source = np.random.default_rng(0)
+    X = sp.csr_array((source.random((500, 3000)) < 0.02).astype(np.float32))
+    settings = {**SMALL, "emb_dim": 170, "num_factors": 33, "batch_size": 150, "epochs": 2}
+    fitted, used = [], []
+    start_pass = Training.start_pass
+
+    def noted(training):
+        used.append(torch.get_num_threads())
+        start_pass(training)
+
+    monkeypatch.setattr(Training, "start_pass", noted)
+    for n in (1, 2):
+        with threads.num_threads(n):
+            fitted.append(GANMF(**settings, d_reg=1e-4, step=step).fit(X))
+    assert used == [1] * 4 + [2] * 4
+    assert_array_equal(fitted[0].user_factors_, fitted[1].user_factors_)
+    assert_array_equal(fitted[0].item_factors_, fitted[1].item_factors_)
+    for one, two in zip(fitted[0].history_, fitted[1].history_, strict=True):
+        assert {**one, "seconds": 0} == {**two, "seconds": 0}
+
+
+def test_seed_decides_the_weights_and_the_global_generator_is_left_alone(toy_urm):
+    state = torch.get_rng_state()
+    first = GANMF(**SMALL, seed=1).fit(toy_urm)
+    torch.rand(3)
+    again = GANMF(**SMALL, seed=1).fit(toy_urm)
+    other = GANMF(**SMALL, seed=2).fit(toy_urm)
+    assert_array_equal(first.user_factors_, again.user_factors_)
+    assert (first.user_factors_ != other.user_factors_).any()
+    torch.set_rng_state(state)
+    GANMF(**SMALL).fit(toy_urm)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_torch_threads_are_as_before_the_fit(toy_urm):
+    before = torch.get_num_threads()
+    GANMF(**SMALL).fit(toy_urm)
+    assert torch.get_num_threads() == before
+
+
+def test_best_epoch_history_and_validation_fit_together(toy_urm):
+    dense = toy_urm.toarray()
+    held_out = np.zeros_like(dense)
+    for user, row in enumerate(dense):
+        held_out[user, np.flatnonzero(row)[-2:]] = 1
+    train = dense - held_out
+    model = GANMF(**{**SMALL, "epochs": 40}, freq=2, allow_worse=3).fit(train, validation=held_out)
+    checked = {row["epoch"]: row["validation"] for row in model.history_ if "validation" in row}
+    assert model.best_epoch_ == max(checked, key=checked.get)
+    assert checked[model.best_epoch_] == map_at_5(model.scorer_, model.urm_, as_csr(held_out))
+    assert set(model.history_[0]) == {
+        "epoch", "d_loss", "g_loss", "real_energy", "made_energy", "hinge_active",
+        "feature_loss", "seconds",
+    }  # fmt: skip
+    quirky = GANMF(**{**SMALL, "epochs": 40}, freq=2, allow_worse=3, published_quirks=True)
+    quirky.fit(train, validation=held_out)
+    assert quirky.best_epoch_ == len(model.history_) - 2 * 3 + 1
+    assert_array_equal(quirky.user_factors_, model.user_factors_)
+
+
+def test_interruption_leaves_the_model_unfitted(toy_urm, monkeypatch):
+    interrupt = Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr("ganmf_fast.gan.training.Training.train_g", interrupt)
+    threads = torch.get_num_threads()
+    model = GANMF(**SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(toy_urm)
+    assert torch.get_num_threads() == threads
+    with pytest.raises(NotFittedError):
+        model.recommend([0])
+
+
+def test_users_and_items_without_interactions_are_fine():
+    X = np.zeros((5, 4), np.float32)
+    X[0, 1] = X[3, 2] = X[3, 1] = 1
+    model = GANMF(**{**SMALL, "batch_size": 2}).fit(X)
+    assert np.isfinite(model.score_users(range(5))).all()
+
+
+def test_saved_model_gives_the_same_scores(toy_urm, tmp_path):
+    model = GANMF(**SMALL).fit(toy_urm)
+    model.save(tmp_path / "m.safetensors")
+    loaded = persistence.load(tmp_path / "m.safetensors")
+    assert_array_equal(loaded.score_users([0, 9]), model.score_users([0, 9]))
+    assert loaded.get_params() == model.get_params()
+
+
+def test_fold_in_is_refused_with_a_reason(toy_urm):
+    with pytest.raises(NotImplementedError, match="GANMF has no fold_in"):
+        GANMF(**SMALL).fit(toy_urm).fold_in(toy_urm)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("mode", "users", ValueError),
+        ("step", "fast", ValueError),
+        ("num_factors", 0, ValueError),
+        ("emb_dim", 2.5, TypeError),
+        ("epochs", True, TypeError),
+        ("batch_size", -1, ValueError),
+        ("m", -0.5, ValueError),
+        ("d_lr", 0, ValueError),
+        ("g_lr", math.nan, ValueError),
+        ("d_reg", -1e-9, ValueError),
+        ("recon_coefficient", 1.5, ValueError),
+        ("freq", 0, ValueError),
+        ("allow_worse", -1, ValueError),
+        ("seed", -1, ValueError),
+        ("device", "gpu", ValueError),
+        ("published_quirks", 1, TypeError),
+    ],
+)
+def test_a_bad_parameter_is_named_with_its_value(toy_urm, name, value, error):
+    with pytest.raises(error, match=name) as caught:
+        GANMF(**{**SMALL, name: value}).fit(toy_urm)
+    assert str(value) in str(caught.value)
+
+
+def test_a_wrong_mode_is_answered_with_a_suggestion(toy_urm):
+    with pytest.raises(ValueError, match='did you mean "user"'):
+        GANMF(mode="users").fit(toy_urm)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
+def test_cuda_without_a_gpu_says_so(toy_urm):
+    with pytest.raises(ValueError, match='device is "cuda:1" but torch finds no CUDA GPU'):
+        GANMF(**{**SMALL, "device": "cuda:1"}).fit(toy_urm)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
+@pytest.mark.parametrize("step", ["auto", "exact", "dense"])
+def test_cuda_trains_the_model_of_the_cpu(toy_urm, step):
+    on_cpu = GANMF(**SMALL, step=step).fit(toy_urm)
+    on_gpu = GANMF(**{**SMALL, "device": "cuda"}, step=step).fit(toy_urm)
+    assert_allclose(on_gpu.score_users(range(60)), on_cpu.score_users(range(60)), atol=1e-3)
+
+
+def test_ganmf_learns_tastes_that_popularity_does_not_know():
+    source = np.random.default_rng(5)
+    taste = source.integers(0, 4, 300)
+    liked = source.random((300, 120)) < np.where(
+        np.arange(120)[None] % 4 == taste[:, None], 0.35, 0.03
+    )
+    held_out = liked & (source.random(liked.shape) < 0.25)
+    train, test = as_csr((liked & ~held_out).astype(float)), as_csr(held_out.astype(float))
+    model = GANMF(
+        num_factors=16, emb_dim=32, epochs=60, batch_size=64, d_lr=1e-3, g_lr=5e-3, device="cpu"
+    ).fit(train)
+    popular = TopPopular().fit(train)
+    ours, theirs = (map_at_5(m.scorer_, train, test) for m in (model, popular))
+    assert ours > 2 * theirs
