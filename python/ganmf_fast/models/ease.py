@@ -100,8 +100,9 @@ def _regularised_inverse(rows: Csr, cols: Csr, l2: float, report: Report) -> NDA
     """(A A^T + l2 I)^-1 for A = `rows` and A^T = `cols`."""
     left, right = to_scipy(rows).astype(np.float64), to_scipy(cols).astype(np.float64)
     gram = np.empty((rows.n_rows, rows.n_rows))
-    for start in range(0, rows.n_rows, _ROWS):
-        gram[start : start + _ROWS] = (left[start : start + _ROWS] @ right).toarray()
+    for start in range(0, rows.n_rows, _PIVOTS):
+        some = slice(start, start + _PIVOTS)
+        gram[some] = (left[some] @ right).toarray()
     gram[np.diag_indices_from(gram)] += l2
     _invert(gram, report)
     return gram
