@@ -1,9 +1,17 @@
+import contextlib
+import io
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+
+from ganmf_fast.cli import main
+from ganmf_fast.progress import set_quiet
 
 PUBLISHED = ("lastfm", "hetrec2011", "ml-1m")
 
@@ -35,3 +43,68 @@ def toy_urm() -> sp.csr_array:
     urm = sp.csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=(60, 40))
     urm.sort_indices()
     return urm
+
+
+# Ctrl-C is heard even where whoever runs the tests ignores it.
+_COMMAND = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from ganmf_fast.cli import main; sys.exit(main())"
+)
+
+
+def _call(tokens: tuple[object, ...], env: Mapping[str, str] | None) -> dict[str, object]:
+    """Start `ganmf` as another process, without the settings of whoever runs the tests."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GANMF_")}
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        kept.pop(name, None)
+    kept["XDG_CONFIG_HOME"] = os.devnull
+    return {
+        "args": [sys.executable, "-c", _COMMAND, *map(str, tokens)],
+        "env": {**kept, **(env or {})},
+        "text": True,
+    }
+
+
+@pytest.fixture(scope="session")
+def ganmf() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line within this process, which saves the imports."""
+
+    def run(*tokens, env=None, cwd=None):
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("GANMF_")]:
+                patch.delenv(name)
+            for name, value in {"XDG_CONFIG_HOME": os.devnull, **(env or {})}.items():
+                patch.setenv(name, value)
+            if cwd is not None:
+                patch.chdir(cwd)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main(list(map(str, tokens)))
+        set_quiet(False)
+        return subprocess.CompletedProcess(tokens, code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ganmf_process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line as another process, as a user does, and wait."""
+
+    def run(*tokens, env=None, cwd=None):
+        return subprocess.run(
+            **_call(tokens, env), cwd=cwd, capture_output=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Start the command line without waiting for it."""
+
+    def run(*tokens, env=None):
+        return subprocess.Popen(
+            **_call(tokens, env), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    return run

@@ -24,7 +24,7 @@ __all__ = ["ConfigError", "FileSource", "install", "user_config_path"]
 FILE_NAME = "ganmf.toml"
 _PREFIX = "GANMF_"
 # Read by the program or its tests without being an option.
-_OTHER_VARIABLES = frozenset({"GANMF_DEBUG", "GANMF_TEST_DATA"})
+_OTHER_VARIABLES = frozenset({"GANMF_DEBUG", "GANMF_MIRROR", "GANMF_TEST_DATA"})
 
 _Options = dict[tuple[str, ...], frozenset[str]]
 
@@ -53,12 +53,15 @@ def install(app: App, environ: Mapping[str, str] = os.environ, cwd: Path | None 
     ConfigError
         If a file is not valid TOML or a key is unknown.
     """
-    options = _options(app)
-    _check_environment(environ, options)
-    sources: list[Any] = [Env(_PREFIX, command=False)]
+    variables = [v for v in environ if v.startswith(_PREFIX) and v not in _OTHER_VARIABLES]
     paths = ((cwd or Path.cwd()) / FILE_NAME, user_config_path(environ))
-    sources += [FileSource(path, options) for path in paths if path.is_file()]
-    app.config = tuple(sources)
+    files = [path for path in paths if path.is_file()]
+    if not variables and not files:
+        # Knowing every option means importing every command.
+        return
+    options = _options(app)
+    _check_environment(variables, options)
+    app.config = (Env(_PREFIX, command=False), *(FileSource(path, options) for path in files))
 
 
 class FileSource:
@@ -134,10 +137,10 @@ def _commands(app: App, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
             yield from _commands(app[name], (*path, name))
 
 
-def _check_environment(environ: Mapping[str, str], options: _Options) -> None:
+def _check_environment(variables: Iterable[str], options: _Options) -> None:
     known = {_variable(option) for names in options.values() for option in names}
-    for variable in sorted(environ):
-        if variable.startswith(_PREFIX) and variable not in known | _OTHER_VARIABLES:
+    for variable in sorted(variables):
+        if variable not in known:
             raise ConfigError(
                 f"unknown environment variable {variable}{_suggestion(variable, known)}"
             )

@@ -27,5 +27,5 @@ def build() -> App:
     reproduce.command("ganmf_fast.cli.reproduce:table2", name="table2")
     app.command(reproduce)
     for name in ("doctor", "version"):
-        app.command(f"ganmf_fast.cli.about:{name}", name=name)
+        app.command(f"ganmf_fast.cli.{name}:{name}", name=name)
     return app

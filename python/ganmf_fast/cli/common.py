@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -16,15 +15,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from ganmf_fast import progress
-from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.data.opening import open_data
-from ganmf_fast.split import Splits
 from ganmf_fast.threads import set_num_threads
 
 __all__ = [
     "Common",
-    "DataName",
-    "Source",
     "begin",
     "load_torch_threads",
     "numbers",
@@ -36,14 +30,6 @@ __all__ = [
 
 # Wide enough for the tables we print; a terminal's own width is used where there is one.
 _WIDTH = 160
-
-DataName = Annotated[
-    str,
-    Parameter(
-        help="Name of a data set, folder with five .npz splits, or CSV or parquet file whose first "
-        "two columns are user and item."
-    ),
-]
 
 
 @Parameter(name="*")
@@ -58,22 +44,6 @@ class Common:
     threads: Annotated[
         int | None, Parameter(help="Threads of Rust, BLAS and torch; all cores by default.")
     ] = None
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where data sets are looked for."""
-
-    data_dir: Annotated[
-        Path | None,
-        Parameter(help="Folder with data sets; downloads go there too. Default: the user's cache."),
-    ] = None
-    offline: Annotated[bool, Parameter(help="Never use the network.", negative="")] = False
-
-    def open(self, data: str) -> Splits | Interactions:
-        """Open what ``--data`` names."""
-        return open_data(data, self.data_dir, self.offline)
 
 
 def begin(common: Common) -> None:

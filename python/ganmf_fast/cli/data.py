@@ -7,13 +7,12 @@ from cyclopts import Parameter
 
 from ganmf_fast.cli.common import (
     Common,
-    DataName,
-    Source,
     begin,
     print_json,
     print_table,
     say,
 )
+from ganmf_fast.cli.source import DataName, Source
 from ganmf_fast.data import datasets
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split import PARTS, Splits, paper_protocol

@@ -12,8 +12,6 @@ from cyclopts import Parameter
 
 from ganmf_fast.cli.common import (
     Common,
-    DataName,
-    Source,
     begin,
     load_torch_threads,
     numbers,
@@ -22,6 +20,7 @@ from ganmf_fast.cli.common import (
     say,
     show,
 )
+from ganmf_fast.cli.source import DataName, Source
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.evaluation import evaluate as evaluate_model
 from ganmf_fast.models import model_class

@@ -8,8 +8,6 @@ from cyclopts import Parameter
 
 from ganmf_fast.cli.common import (
     Common,
-    DataName,
-    Source,
     begin,
     load_torch_threads,
     numbers,
@@ -17,6 +15,7 @@ from ganmf_fast.cli.common import (
     say,
     show,
 )
+from ganmf_fast.cli.source import DataName, Source
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.experiments.rows import plans, read_params, select
 from ganmf_fast.experiments.store import Store

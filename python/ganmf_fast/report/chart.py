@@ -3,12 +3,13 @@
 import io
 import math
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ganmf_fast.report.comparison import Comparison
+from ganmf_fast.report.comparison import Comparison, Entry, signed
 
 __all__ = ["bar_chart"]
 
@@ -51,39 +52,20 @@ def bar_chart(comparison: Comparison, metric: str = "map", k: int | None = None)
     gan = ["GAN" in entry.model for entry in entries]
     places = range(len(entries))
     axes.barh(places, means, height=0.62, color=[_GAN if g else _BASELINE for g in gan])
-    for place, (entry, mean, value) in enumerate(zip(entries, means, published, strict=True)):
-        deviation = entry.deviation(metric, k)
-        if deviation is not None:
-            axes.errorbar(mean, place, xerr=deviation, color=_INK, capsize=3, linewidth=1)
-        if value is not None:
-            axes.plot([value] * 2, [place - 0.42, place + 0.42], color=_INK, linewidth=2.2)
-        end = max(mean + (deviation or 0.0), value or 0.0)
-        axes.annotate(
-            f"{mean:.4f}",
-            (end, place),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=10,
-        )
-        if value is not None:
-            axes.annotate(
-                f"published {value:.4f} ({mean - value:+.4f})",
-                (end, place),
-                xytext=(52, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-                color=_GREY,
-            )
+    for place, entry in enumerate(entries):
+        _figures(axes, place, entry, (metric, k))
     axes.set_yticks(list(places), [entry.model for entry in entries], fontsize=10)
     axes.invert_yaxis()
     any_published = any(value is not None for value in published)
+    # Room for the figures beside the longest bar.
     axes.set_xlim(0, top * (1.55 if any_published else 1.13))
     step = 10 ** math.floor(math.log10(top))
     step = next(s for s in (step / 5, step / 4, step / 2, step) if top / s <= 6)
-    axes.set_xticks([step * i for i in range(math.floor(top / step) + 1)])
-    axes.set_xlabel(f"{metric.upper()}@{k} on the test split", fontsize=10)
+    ticks = [step * i for i in range(math.ceil(top / step) + 1)]
+    ticks = [tick for tick in ticks if tick <= axes.get_xlim()[1]]
+    axes.set_xticks(ticks)
+    axes.spines["bottom"].set_bounds(0, ticks[-1])
+    axes.set_xlabel(f"{metric.upper()}@{k} on the test split", fontsize=10, loc="left")
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -97,10 +79,36 @@ def bar_chart(comparison: Comparison, metric: str = "map", k: int | None = None)
     if any(gan):
         marks.append(Patch(color=_GAN, label="GANMF"))
     if any_published:
-        marks.append(Line2D([], [], color=_INK, linewidth=2.2, label="published value"))
+        mark = Line2D([], [], color=_INK, linestyle="", marker="|", markersize=13)
+        mark.set(markeredgewidth=2.2, label="published value")
+        marks.append(mark)
     figure.legend(
         handles=marks, loc="outside lower left", ncols=len(marks), frameon=False, fontsize=9
     )
     content = io.BytesIO()
     figure.savefig(content, dpi=150, format="png", metadata={"Software": None})
     return content.getvalue()
+
+
+def _figures(axes: Axes, place: int, entry: Entry, key: tuple[str, int]) -> None:
+    """Spread over seeds, published value, and both in figures, of one bar."""
+    mean, deviation = entry.mean(*key) or 0.0, entry.deviation(*key)
+    published = entry.published.get(key)
+    if deviation is not None:
+        axes.errorbar(mean, place, xerr=deviation, color=_INK, capsize=3, linewidth=1)
+    end = max(mean + (deviation or 0.0), published or 0.0)
+    texts = [(f"{mean:.4f}", 6, 10, _INK)]
+    if published is not None:
+        axes.plot([published] * 2, [place - 0.42, place + 0.42], color=_INK, linewidth=2.2)
+        beside = f"published {published:.4f} ({signed(mean - published)})"
+        texts.append((beside, 52, 9, _GREY))
+    for text, right, size, colour in texts:
+        axes.annotate(
+            text,
+            (end, place),
+            xytext=(right, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=size,
+            color=colour,
+        )

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Comparison", "Entry", "Run"]
+__all__ = ["Comparison", "Entry", "Run", "signed"]
 
 Key = tuple[str, int]
+
+
+def signed(delta: float) -> str:
+    """A difference with its sign, without a negative zero."""
+    return f"{round(delta, 4) + 0.0:+.4f}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,11 @@ class Comparison:
     def label(self) -> str:
         """Name of the data set, saying so if it is simulated."""
         return f"{self.dataset} (simulated data)" if self.simulated else self.dataset
+
+    @property
+    def any_published(self) -> bool:
+        """Whether there is a published figure to compare with."""
+        return any(entry.published for entry in self.entries)
 
     @property
     def columns(self) -> list[Key]:

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ganmf_fast.report.comparison import Comparison, Entry
+from ganmf_fast.report.comparison import Comparison, Entry, signed
 
 __all__ = ["terminal_table", "to_csv", "to_latex", "to_markdown"]
 
@@ -40,7 +40,7 @@ def _published(entry: Entry, metric: str, k: int) -> tuple[str, str]:
     published, delta = entry.published.get((metric, k)), entry.delta(metric, k)
     return (
         _DASH if published is None else f"{published:.4f}",
-        _DASH if delta is None else f"{delta:+.4f}",
+        _DASH if delta is None else signed(delta),
     )
 
 
@@ -164,12 +164,11 @@ def _escaped(text: str) -> str:
 
 def terminal_table(comparison: Comparison) -> Table:
     """The table for a terminal; colours are dropped where they are not wanted."""
-    any_published = any(entry.published for entry in comparison.entries)
     table = Table(
         title=f"Comparison on {comparison.label}",
         caption=(
             "ours, then (published, difference)"
-            if any_published
+            if comparison.any_published
             else "nothing is published for these data"
         ),
         box=box.SIMPLE_HEAD,
@@ -190,7 +189,7 @@ def terminal_table(comparison: Comparison) -> Table:
             published, delta = _published(entry, *column)
             best = ranks[column].get(entry.model) == 1
             cell = Text(_value(entry, *column), style="bold" if best else "")
-            if any_published:
+            if comparison.any_published:
                 cell.append(f"\n({published}, {delta})", style="dim")
             cells.append(cell)
         table.add_row(entry.model, *cells)

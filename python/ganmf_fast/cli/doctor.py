@@ -1,4 +1,4 @@
-"""``ganmf doctor`` and ``ganmf version``."""
+"""``ganmf doctor``."""
 
 import importlib
 import importlib.util
@@ -6,22 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ganmf_fast import __version__
-from ganmf_fast.cli.common import Common, Source, begin, print_json, print_table, say, show
+from ganmf_fast.cli.common import Common, begin, print_json, print_table, say
+from ganmf_fast.cli.source import Source
 from ganmf_fast.config import FILE_NAME, user_config_path
 from ganmf_fast.data import datasets
 from ganmf_fast.experiments import environment
 
 _NO_COMMON, _NO_SOURCE = Common(), Source()
-
-
-def version(*, common: Common = _NO_COMMON) -> None:
-    """Show the version."""
-    begin(common)
-    if common.json:
-        print_json({"version": __version__})
-    else:
-        show(f"ganmf-fast {__version__}")
 
 
 def doctor(*, source: Source = _NO_SOURCE, common: Common = _NO_COMMON) -> None:
