@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from cyclopts import Parameter
 
+from ganmf_fast import models
 from ganmf_fast.cli.common import (
     Common,
     begin,
@@ -68,6 +69,8 @@ def fit(
         raise ValueError(f"output is in {str(output.parent)!r}, which is no folder")
     if cls.iterative:
         load_torch_threads(common)
+    # Looked up as a user would, so that a missing extra is named before anything is read.
+    cls = getattr(models, model)
     opened = source.open(data)
     held_out = None
     if isinstance(opened, Splits):

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganmf_fast import reference
+from ganmf_fast import models, reference
 from ganmf_fast.evaluation import Evaluation, evaluate
 from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
 from ganmf_fast.experiments.rows import ROWS, Plan
 from ganmf_fast.experiments.store import ConflictError, Record, Store, difference
-from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.report.comparison import Comparison, Entry, Run
 from ganmf_fast.report.tables import to_csv, to_latex, to_markdown
@@ -202,7 +201,8 @@ class Table2:
             params["device"] = self._device
         if cell.seed is not None:
             params["seed"] = cell.seed
-        build = model_class(cell.plan.row.model)
+        # Looked up as a user would, so that a missing extra is named.
+        build = getattr(models, cell.plan.row.model)
         found: Record = {}
         with measured() as fit:
             if cell.plan.stops_early:

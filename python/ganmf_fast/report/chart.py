@@ -1,13 +1,13 @@
 """The bar chart of a comparison. matplotlib is imported here and nowhere else."""
 
 import io
-import math
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from ganmf_fast.report.comparison import Comparison, Entry, signed
 
@@ -59,10 +59,8 @@ def bar_chart(comparison: Comparison, metric: str = "map", k: int | None = None)
     any_published = any(value is not None for value in published)
     # Room for the figures beside the longest bar.
     axes.set_xlim(0, top * (1.55 if any_published else 1.13))
-    step = 10 ** math.floor(math.log10(top))
-    step = next(s for s in (step / 5, step / 4, step / 2, step) if top / s <= 6)
-    ticks = [step * i for i in range(math.ceil(top / step) + 1)]
-    ticks = [tick for tick in ticks if tick <= axes.get_xlim()[1]]
+    ticks = MaxNLocator(nbins=5).tick_values(0, top)
+    ticks = [float(tick) for tick in ticks if 0 <= tick <= axes.get_xlim()[1]]
     axes.set_xticks(ticks)
     axes.spines["bottom"].set_bounds(0, ticks[-1])
     axes.set_xlabel(f"{metric.upper()}@{k} on the test split", fontsize=10, loc="left")
