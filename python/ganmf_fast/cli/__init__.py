@@ -33,6 +33,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    # OpenMP reads this when torch is loaded, later on. Threads that spin while they wait for each
+    # other make a step several times slower as soon as anything else runs on the machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app = build()
         install(app)

@@ -85,12 +85,15 @@ def show(content: RenderableType) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a small table; numbers stand to the right."""
     rows = [list(row) for row in rows]
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     for place, column in enumerate(columns):
-        numeric = all(isinstance(row[place], int | float) for row in rows)
+        numeric = all(isinstance(row[place], int | float | None) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_text(value) for value in row))
+    if title:
+        # Beside the table, which would break it into lines of its own width.
+        show(title)
     show(table)
 
 

@@ -59,7 +59,7 @@ def bar_chart(comparison: Comparison, metric: str = "map", k: int | None = None)
     any_published = any(value is not None for value in published)
     # Room for the figures beside the longest bar.
     axes.set_xlim(0, top * (1.55 if any_published else 1.13))
-    ticks = MaxNLocator(nbins=5).tick_values(0, top)
+    ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, top)
     ticks = [float(tick) for tick in ticks if 0 <= tick <= axes.get_xlim()[1]]
     axes.set_xticks(ticks)
     axes.spines["bottom"].set_bounds(0, ticks[-1])
@@ -109,4 +109,6 @@ def _figures(axes: Axes, place: int, entry: Entry, key: tuple[str, int]) -> None
             va="center",
             fontsize=size,
             color=colour,
+            # So that the grid does not run through it.
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
