@@ -1,7 +1,6 @@
 """The comparison of table 2: resumable, honest about failures, never mixing configurations."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -301,8 +300,8 @@ def test_ctrl_c_ends_with_130_within_a_second_and_keeps_finished_models(
     assert process.returncode == 130, errors
     assert "interrupted" in errors.splitlines()[-1]
     assert "Traceback" not in errors
-    # A second, and the delays of a busy machine.
-    assert seconds < 1 + os.getloadavg()[0] / 2
+    # A second, doubled for a busy machine.
+    assert seconds < 2
     assert models_in(run) == {"TopPopular"}
     done = ganmf("reproduce", "table2", "--data", splits, "--output", run, "--models", "TopPopular")
     assert "finished earlier" in done.stderr

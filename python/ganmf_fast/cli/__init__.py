@@ -48,7 +48,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         if os.environ.get("GANMF_DEBUG"):
             traceback.print_exc()
-        _complain(" ".join(["interrupted", *(str(part) for part in interrupt.args)]))
+        _complain("".join(["interrupted", *(str(part) for part in interrupt.args)]))
         _leave(_INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has enough of it; nothing more can be written, also at exit.
