@@ -81,8 +81,8 @@ def test_a_cell_given_twice_is_refused_unless_a_choice_is_made(form):
     [
         (np.array([[1.0, -2.0]]), ValueError, "V: the value -2 at row 0, column 1 is negative"),
         (np.array([[1.0], [np.nan]]), ValueError, "value nan at row 1, column 0 is not finite"),
-        (sp.csr_array([[np.inf]]), ValueError, "V holds inf"),
-        (sp.csr_array([[1e300]]), ValueError, "V holds 1e\\+300"),
+        (sp.csr_array([[np.inf]]), ValueError, "V: the value inf at row "),
+        (sp.csr_array([[1e300]]), ValueError, "V: the value 1e\\+300 at row "),
         (np.ones(3), ValueError, "two dimensions, not 1"),
         (sp.coo_array(np.ones(3)), ValueError, "two dimensions, not 1"),
         (np.zeros((2, 3)), ValueError, "V is empty: 2 users, 3 items"),
@@ -115,3 +115,10 @@ def test_fingerprint_sees_shape_cells_and_values():
     variants = [csr([0], None, 2), csr([1], None, 2), csr([0], None, 3), csr([0], [2], 2)]
     assert len({fingerprint(v) for v in variants}) == 4
     assert fingerprint(csr([0], None, 2)) == fingerprint(variants[0])
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+def test_a_value_that_is_not_finite_is_named_with_its_row_and_column(form):
+    X = sp.csr_array(np.array([[1.0, 0.0], [1.0, np.nan]])).asformat(form)
+    with pytest.raises(ValueError, match="X: the value nan at row 1, column 1 is not a finite"):
+        as_csr(X)

@@ -88,7 +88,7 @@ def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -
         except ValueError as error:
             raise ValueError(f"{name} is not a valid CSR matrix: {error}") from None
         cells = int(X.indptr[-1])
-        values = _float32(X.data[:cells], name)
+        values = _float32(X.data[:cells], name, X)
         try:
             return Csr(
                 np.ascontiguousarray(X.indptr, dtype=np.int64),
@@ -100,7 +100,7 @@ def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -
             # Valid for scipy, so the rows are unsorted or hold a cell twice.
             pass
     coo = X.tocoo()
-    values = _float32(coo.data, name)
+    values = _float32(coo.data, name, coo)
     try:
         return Csr.from_coo(
             np.ascontiguousarray(coo.row, dtype=np.int32),
@@ -163,14 +163,19 @@ def fingerprint(csr: Csr) -> str:
     return digest.hexdigest()
 
 
-def _float32(values: NDArray[Any], name: str) -> NDArray[np.float32]:
+def _float32(values: NDArray[Any], name: str, matrix: Any) -> NDArray[np.float32]:
+    """The stored `values` of a scipy `matrix` as float32, all of them finite."""
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, not {values.dtype}")
     with np.errstate(over="ignore"):
         single = np.ascontiguousarray(values, dtype=np.float32)
     if not np.isfinite(single).all():
         at = int(np.flatnonzero(~np.isfinite(single))[0])
-        raise ValueError(f"{name} holds {values[at]} (stored cell {at}), not a finite float32")
+        coo = matrix.tocoo()
+        raise ValueError(
+            f"{name}: the value {values[at]} at row {coo.row[at]}, column {coo.col[at]} "
+            "is not a finite float32"
+        )
     return single
 
 
