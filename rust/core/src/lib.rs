@@ -3,7 +3,7 @@
 //! Pure Rust, no Python and no `unsafe`. Every kernel takes a validated [`sparse::CsrView`], a
 //! parameter struct and a [`progress::Progress`]; it returns the same bits for any number of
 //! threads. Dependencies run one way:
-//! `error progress rng <- sparse <- rows topk <- each algorithm, rank <- metrics`.
+//! `error progress rng simd <- sparse <- rows topk <- each algorithm, rank <- metrics`.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ pub mod progress;
 pub mod rank;
 pub mod rng;
 pub mod rows;
+pub mod simd;
 pub mod sparse;
 pub mod split;
 pub mod topk;

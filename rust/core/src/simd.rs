@@ -1,0 +1,30 @@
+//! The widest vector instructions of the processor at hand, chosen when the program runs.
+//!
+//! One binary serves old and new processors: a loop handed to [`widest`] is compiled for AVX-512,
+//! for AVX2 with FMA, and plainly, and the best that the processor has is taken. Nothing here is
+//! `unsafe`; the choice is that of the crate `pulp`.
+//!
+//! The compiler vectorises only what it can inline, so whatever a loop calls must be
+//! `#[inline(always)]` or generic and small.
+
+use pulp::Arch;
+
+/// Run `work`, compiled for the widest vectors there are.
+///
+/// Call it around a hot loop, not inside one: what lies within cannot be inlined into the caller.
+#[inline]
+pub fn widest<T>(work: impl FnOnce() -> T) -> T {
+    Arch::new().dispatch(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_that_of_plain_code() {
+        let words: Vec<u64> = (0..1003u64).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
+        let count = |w: &[u64]| w.iter().map(|x| x.count_ones()).sum::<u32>();
+        assert_eq!(widest(|| count(&words)), count(&words));
+    }
+}
