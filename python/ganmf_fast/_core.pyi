@@ -113,7 +113,7 @@ def rank_popularity(
     report: _Report | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
 
-# row r of `scores` belongs to users[r]
+# row r of `scores` belongs to users[r]; `as_published` orders equal scores as the published lists do
 def rank_scores(
     scores: NDArray[np.float32],
     users: NDArray[np.int64],
@@ -121,6 +121,7 @@ def rank_scores(
     seen: Csr | None = None,
     candidates: NDArray[np.int32] | None = None,
     report: _Report | None = None,
+    as_published: bool = False,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
 
 # metrics ----------------------------------------------------------------------------------------

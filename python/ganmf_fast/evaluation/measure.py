@@ -17,7 +17,9 @@ from ganmf_fast._core import Csr
 from ganmf_fast.evaluation.result import PER_USER, Evaluation, check_metrics, mean
 from ganmf_fast.models.base import Recommender, users_with_items
 from ganmf_fast.models.checks import check_int
+from ganmf_fast.models.dense_scorers import rank_blocks
 from ganmf_fast.models.ids import matching_csr
+from ganmf_fast.models.scorers import Lists
 from ganmf_fast.progress import reporter
 from ganmf_fast.threads import num_threads
 from ganmf_fast.urm import as_csr
@@ -36,6 +38,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     block_size: int | None = None,
     n_threads: int | None = None,
+    ties: str = "index",
 ) -> Evaluation:
     """Rank the whole catalogue for every user with test items and measure the lists.
 
@@ -57,6 +60,10 @@ def evaluate(
         Users ranked at once. By default as many as fill a million places of lists.
     n_threads : int, optional
         For this call only.
+    ties : {"index", "published"}, default "index"
+        Order of equal scores: the smaller item number first, or as NumPy 1.x left them in the
+        paper's lists. The second is for comparisons with published figures; it makes dense
+        blocks of scores, which takes longer.
 
     Returns
     -------
@@ -85,6 +92,8 @@ def evaluate(
     check_is_fitted(model)
     ks = _checked_cutoffs(cutoffs)
     names = check_metrics(metrics)
+    if ties not in ("index", "published"):
+        raise ValueError(f'ties must be "index" or "published", not {ties!r}')
     shape = (model.n_users_, model.n_items_)
     masked = matching_csr(train, "train", shape, model.ids_)
     held_out = matching_csr(test, "test", shape, model.ids_)
@@ -98,10 +107,27 @@ def evaluate(
     with num_threads(n_threads), reporter(f"{label}: evaluate") as report:
         for start in range(0, len(users), block_size):
             block = users[start : start + block_size]
-            items, _ = model.scorer_.rank(model.urm_, block, ks[-1], masked)
+            if ties == "index":
+                items, _ = model.scorer_.rank(model.urm_, block, ks[-1], masked)
+            else:
+                items, _ = _published_lists(model, block, ks[-1], masked)
             measured.add(items, block)
             report(start + len(block), len(users))
     return measured.evaluation(label, users, names)
+
+
+def _published_lists(model: Recommender, users: NDArray[np.int64], n: int, seen: Csr) -> Lists:
+    scorer = model.scorer_
+    return rank_blocks(
+        lambda block: scorer.scores(model.urm_, block),
+        scorer.n_items,
+        users,
+        n,
+        seen,
+        None,
+        None,
+        as_published=True,
+    )
 
 
 def evaluate_lists(

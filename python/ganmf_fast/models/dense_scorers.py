@@ -31,7 +31,7 @@ from ganmf_fast.urm import to_scipy
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["DenseWeights", "DualEase"]
+__all__ = ["DenseWeights", "DualEase", "rank_blocks"]
 
 # A dense block of scores holds at most this many bytes, and at most this many users.
 _BLOCK_BYTES = 64 * 2**20
@@ -72,7 +72,7 @@ class DenseWeights(Scorer):
     ) -> Lists:
         """See `Scorer.rank`."""
         rows = to_scipy(profiles)
-        return _rank_blocks(
+        return rank_blocks(
             lambda block: rows[block] @ self.weights,
             self.n_items,
             users,
@@ -173,7 +173,7 @@ class DualEase(Scorer):
         report: Report | None = None,
     ) -> Lists:
         """See `Scorer.rank`."""
-        return _rank_blocks(
+        return rank_blocks(
             lambda block: self.scores(profiles, block),
             self.n_items,
             users,
@@ -236,7 +236,7 @@ def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:
     return dense
 
 
-def _rank_blocks(
+def rank_blocks(
     scores_of: Callable[[NDArray[np.int64]], Floats],
     n_items: int,
     users: NDArray[np.int64],
@@ -244,8 +244,19 @@ def _rank_blocks(
     seen: Csr | None,
     candidates: NDArray[np.int32] | None,
     report: Report | None,
+    as_published: bool = False,
 ) -> Lists:
-    """Rank users in blocks whose dense scores fit in a bounded piece of memory."""
+    """Rank users in blocks whose dense scores fit in a bounded piece of memory.
+
+    Parameters
+    ----------
+    scores_of : callable
+        Scores of all items, float32 (len(block), n_items), for a block of users.
+    n_items, users, n, seen, candidates, report
+        As for `Scorer.rank`.
+    as_published : bool, default False
+        Take equal scores in the order of the published lists instead of by item number.
+    """
     size = max(1, min(_BLOCK_USERS, _BLOCK_BYTES // (4 * n_items)))
     items = np.empty((len(users), n), dtype=np.int32)
     scores = np.empty((len(users), n), dtype=np.float32)
@@ -253,7 +264,7 @@ def _rank_blocks(
         block = users[start : start + size]
         done = slice(start, start + len(block))
         items[done], scores[done] = _core.rank_scores(
-            dense_float32(scores_of(block)), block, n, seen, candidates
+            dense_float32(scores_of(block)), block, n, seen, candidates, None, as_published
         )
         if report is not None:
             report(start + len(block), len(users))

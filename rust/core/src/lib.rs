@@ -14,6 +14,8 @@ pub mod graph;
 pub mod item_knn;
 pub mod metrics;
 pub mod progress;
+pub mod published_order;
+pub mod published_weights;
 pub mod rank;
 pub mod rng;
 pub mod rows;

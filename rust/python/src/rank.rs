@@ -135,8 +135,10 @@ pub(crate) fn rank_popularity<'py>(
 }
 
 /// Top-N lists of dense scores: row r of `scores` belongs to `users[r]`.
+///
+/// With `as_published` equal scores come in the order of the published lists.
 #[pyfunction]
-#[pyo3(signature = (scores, users, n, seen=None, candidates=None, report=None))]
+#[pyo3(signature = (scores, users, n, seen=None, candidates=None, report=None, as_published=false))]
 pub(crate) fn rank_scores<'py>(
     py: Python<'py>,
     scores: PyReadonlyArray2<'py, f32>,
@@ -145,6 +147,7 @@ pub(crate) fn rank_scores<'py>(
     seen: Option<Py<Csr>>,
     candidates: Option<PyReadonlyArray1<'py, i32>>,
     report: Option<Py<PyAny>>,
+    as_published: bool,
 ) -> PyResult<Ranked<'py>> {
     let scores = scores.as_array();
     let n_users = match &seen {
@@ -159,6 +162,10 @@ pub(crate) fn rank_scores<'py>(
         report,
     };
     asked.rank(py, (n_users, scores.ncols()), |request, progress| {
-        rank::rank_scores(scores, request, progress)
+        if as_published {
+            rank::rank_scores_as_published(scores, request, progress)
+        } else {
+            rank::rank_scores(scores, request, progress)
+        }
     })
 }

@@ -1,0 +1,61 @@
+//! Users in batches: who works when, and where each list goes.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{Lists, Request};
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::rows::ScratchPool;
+
+/// Batches between two joins: bounds what is held beside the result.
+const ROUND: usize = 256;
+
+/// Lists of all users asked for: `work(scratch, positions, lists)` fills those of a batch.
+///
+/// `positions` are places in the request, `size` of them or fewer; `lists` holds one row for each,
+/// full of padding. Within a round users are put together by descending `key`, so that a batch
+/// holds users that are alike; nothing of the result may depend on it.
+pub(super) fn rank_batches<S: Send>(
+    request: &Request,
+    progress: &Progress,
+    size: usize,
+    key: impl Fn(usize) -> usize + Sync,
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, &[usize], &mut Lists) -> Result<()> + Sync,
+) -> Result<Lists> {
+    let (n_lists, n) = (request.users.len(), request.n);
+    progress.start(n_lists as u64);
+    let pool = ScratchPool::new(scratch);
+    let mut all = Lists::padding(n_lists * n);
+    for start in (0..n_lists).step_by(ROUND * size) {
+        let mut round: Vec<usize> = (start..(start + ROUND * size).min(n_lists)).collect();
+        round.sort_by_key(|&at| std::cmp::Reverse(key(at)));
+        let done: Vec<Result<Lists>> = round
+            .par_chunks(size)
+            .with_max_len(1)
+            .map(|positions| {
+                progress.check()?;
+                let mut lists = Lists::padding(positions.len() * n);
+                pool.with(|s| work(s, positions, &mut lists))?;
+                progress.advance(positions.len() as u64)?;
+                Ok(lists)
+            })
+            .collect();
+        for (positions, lists) in round.chunks(size).zip(done) {
+            let lists = lists?;
+            for (nth, &at) in positions.iter().enumerate() {
+                let (from, to) = (row(nth, n), row(at, n));
+                all.items[to.clone()].copy_from_slice(&lists.items[from.clone()]);
+                all.scores[to].copy_from_slice(&lists.scores[from]);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Where the `nth` list of width `n` lies.
+pub(super) fn row(nth: usize, n: usize) -> Range<usize> {
+    nth * n..(nth + 1) * n
+}

@@ -1,0 +1,204 @@
+//! Lists from factors: a blocked product whose scores never leave the cache.
+//!
+//! A score is the sum over the factors in ascending order, each term added by one fused
+//! multiplication: the same bits whatever tile it lies in, whoever shares it, and on any processor.
+//! A tile holds scores of a few hundred items for a vector of users side by side; it is compared with
+//! what the lists hold so far and forgotten.
+
+use ndarray::{ArrayView1, ArrayView2};
+
+use super::batches::{rank_batches, row};
+use super::select::Lanes;
+use super::{Lists, Request, check_users, not_finite};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::simd::widest;
+
+/// Users side by side: two AVX-512 registers.
+const LANES: usize = 32;
+/// Items of a panel: with `LANES` their sums fill the registers.
+const PANEL: usize = 8;
+/// Panels of a tile: packed factors of that many items stay in the second-level cache.
+const TILE: usize = 32;
+/// Users of a batch, for whom a tile of item factors is packed once.
+const USERS: usize = 8 * LANES;
+
+/// Lists from factors: the score of a user and an item is the inner product of their rows.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] if the shapes do not fit, [`Error::NonFinite`], `Cancelled`.
+pub fn rank_factors(
+    user_factors: ArrayView2<f32>,
+    item_factors: ArrayView2<f32>,
+    request: &Request,
+    progress: &Progress,
+) -> Result<Lists> {
+    if user_factors.ncols() != item_factors.ncols() || item_factors.nrows() != request.n_items {
+        return Err(Error::invalid(format!(
+            "user_factors is {} x {} and item_factors {} x {}, but there are {} items",
+            user_factors.nrows(),
+            user_factors.ncols(),
+            item_factors.nrows(),
+            item_factors.ncols(),
+            request.n_items
+        )));
+    }
+    check_users(request, user_factors.nrows(), "user_factors")?;
+    let items: Vec<i32> = match request.candidates {
+        None => (0..request.n_items as i32).collect(),
+        Some(candidates) => candidates.to_vec(),
+    };
+    rank_batches(
+        request,
+        progress,
+        USERS,
+        |_| 0,
+        || Scratch::new(request, items.len(), user_factors.ncols()),
+        |scratch, positions, lists| {
+            let groups = positions.len().div_ceil(LANES);
+            for (group, positions) in scratch.groups.iter_mut().zip(positions.chunks(LANES)) {
+                group.start(request, positions, user_factors);
+            }
+            for tile in items.chunks(TILE * PANEL) {
+                progress.check()?;
+                widest(|| scratch.score(tile, item_factors, groups));
+            }
+            let mut nth = 0;
+            for (group, positions) in scratch.groups.iter_mut().zip(positions.chunks(LANES)) {
+                group.check_finite(request, positions)?;
+                for lane in 0..positions.len() {
+                    let at = row(nth, request.n);
+                    let (items, scores) = (&mut lists.items, &mut lists.scores);
+                    group
+                        .lanes
+                        .finish(lane, &mut items[at.clone()], &mut scores[at]);
+                    nth += 1;
+                }
+                group.forget_seen(request, positions);
+            }
+            Ok(())
+        },
+    )
+}
+
+/// The memory of one worker.
+struct Scratch {
+    groups: Vec<Group>,
+    /// Item factors of a tile, panel after panel, factor by factor.
+    panels: Vec<[f32; PANEL]>,
+}
+
+impl Scratch {
+    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Self {
+        Self {
+            groups: (0..USERS / LANES)
+                .map(|_| Group::new(request, n_columns, n_factors))
+                .collect(),
+            panels: vec![[0.0; PANEL]; TILE * n_factors],
+        }
+    }
+
+    /// Score the items of a tile for all groups.
+    #[inline(always)]
+    fn score(&mut self, tile: &[i32], item_factors: ArrayView2<f32>, groups: usize) {
+        let n_factors = item_factors.ncols();
+        for (nth, items) in tile.chunks(PANEL).enumerate() {
+            let panel = &mut self.panels[nth * n_factors..(nth + 1) * n_factors];
+            for (r, &item) in items.iter().enumerate() {
+                pack(item_factors.row(item as usize), panel, r);
+            }
+        }
+        for group in &mut self.groups[..groups] {
+            for (nth, items) in tile.chunks(PANEL).enumerate() {
+                let panel = &self.panels[nth * n_factors..(nth + 1) * n_factors];
+                let scores = product(panel, &group.factors);
+                for (&item, scores) in items.iter().zip(&scores) {
+                    group.take(item, scores);
+                }
+            }
+        }
+    }
+}
+
+/// Users side by side.
+struct Group {
+    /// Their factors, factor by factor.
+    factors: Vec<[f32; LANES]>,
+    /// One bit a user for each item that is left out.
+    seen: Vec<u32>,
+    lanes: Lanes<LANES>,
+    /// Stays zero while every score is finite.
+    zeros: [f32; LANES],
+}
+
+impl Group {
+    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Self {
+        Self {
+            factors: vec![[0.0; LANES]; n_factors],
+            seen: vec![0; request.seen.map_or(0, |_| request.n_items)],
+            lanes: Lanes::new(request.n, n_columns),
+            zeros: [0.0; LANES],
+        }
+    }
+
+    fn start(&mut self, request: &Request, positions: &[usize], user_factors: ArrayView2<f32>) {
+        self.factors.fill([0.0; LANES]);
+        self.zeros = [0.0; LANES];
+        self.lanes.start(positions.len());
+        for (lane, &at) in positions.iter().enumerate() {
+            let user = request.users[at] as usize;
+            pack(user_factors.row(user), &mut self.factors, lane);
+            for &item in request.seen_by(user) {
+                self.seen[item as usize] |= 1 << lane;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, item: i32, scores: &[f32; LANES]) {
+        for l in 0..LANES {
+            self.zeros[l] += scores[l] * 0.0;
+        }
+        let seen = &self.seen;
+        self.lanes.take_unless::<true>(item, scores, || {
+            seen.get(item as usize).copied().unwrap_or(0)
+        });
+    }
+
+    fn check_finite(&self, request: &Request, positions: &[usize]) -> Result<()> {
+        match positions.iter().zip(&self.zeros).find(|&(_, &z)| z != 0.0) {
+            Some((&at, _)) => Err(not_finite(request.users[at])),
+            None => Ok(()),
+        }
+    }
+
+    fn forget_seen(&mut self, request: &Request, positions: &[usize]) {
+        for &at in positions {
+            for &item in request.seen_by(request.users[at] as usize) {
+                self.seen[item as usize] = 0;
+            }
+        }
+    }
+}
+
+/// Put the factors of one row into its place of every line.
+#[inline(always)]
+fn pack<const W: usize>(row: ArrayView1<f32>, lines: &mut [[f32; W]], place: usize) {
+    for (line, &x) in lines.iter_mut().zip(row) {
+        line[place] = x;
+    }
+}
+
+/// Scores of the items of a panel for the users of a group.
+#[inline(always)]
+fn product(panel: &[[f32; PANEL]], users: &[[f32; LANES]]) -> [[f32; LANES]; PANEL] {
+    let mut sums = [[0f32; LANES]; PANEL];
+    for (items, users) in panel.iter().zip(users) {
+        for r in 0..PANEL {
+            for l in 0..LANES {
+                sums[r][l] = items[r].mul_add(users[l], sums[r][l]);
+            }
+        }
+    }
+    sums
+}

@@ -1,0 +1,312 @@
+//! Exact top-N lists over the whole catalogue, never users x items in memory.
+//!
+//! Objective: for each user the `n` items of highest score among the candidates that the user has
+//! not seen, best first, ties to the smaller item number; `-1` / `-inf` pad lists that run out of
+//! items. Four forms of scores: item weights, factors, popularity, and dense blocks made elsewhere.
+//!
+//! Method: scores of a few users side by side are made in a buffer that stays in the cache and
+//! compared, one vector at a time, with the score of the n-th best so far; only what passes is
+//! collected. Seen items never pass. A score that is not finite is refused, naming the user.
+//!
+//! Cost: O(users x items) compared, O(users x n) in memory, plus buffers of each thread: sixteen
+//! scores for every item, or the packed factors of a few hundred items and users.
+
+mod batches;
+mod factors;
+mod popularity;
+mod scores;
+mod select;
+mod weights;
+
+pub use factors::rank_factors;
+pub use popularity::rank_popularity;
+pub use scores::{rank_scores, rank_scores_as_published};
+pub use weights::rank_item_weights;
+
+use crate::error::{Error, Result};
+use crate::sparse::CsrView;
+
+/// Which lists are asked for; validated when it is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    users: &'a [i64],
+    n: usize,
+    n_items: usize,
+    seen: Option<CsrView<'a>>,
+    candidates: Option<&'a [i32]>,
+}
+
+/// Lists of `n` items for each user asked for, row after row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lists {
+    /// Item numbers, padded with -1.
+    pub items: Vec<i32>,
+    /// Their scores, padded with minus infinity.
+    pub scores: Vec<f32>,
+}
+
+impl<'a> Request<'a> {
+    /// Lists of length `n` for `users` out of `n_users`, over a catalogue of `n_items`.
+    ///
+    /// Items in the user's row of `seen` are left out; with `candidates` (ascending item numbers)
+    /// only those are considered.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming the argument and the offending value.
+    pub fn try_new(
+        (n_users, n_items): (usize, usize),
+        users: &'a [i64],
+        n: usize,
+        seen: Option<CsrView<'a>>,
+        candidates: Option<&'a [i32]>,
+    ) -> Result<Self> {
+        if n == 0 || n > i32::MAX as usize {
+            return Err(Error::invalid(format!(
+                "n must be between 1 and {}, not {n}",
+                i32::MAX
+            )));
+        }
+        if let Some(user) = users.iter().find(|&&u| u < 0 || u as usize >= n_users) {
+            return Err(Error::invalid(format!(
+                "users holds {user}, outside 0..{n_users}"
+            )));
+        }
+        if let Some(seen) = seen
+            && (seen.n_rows() != n_users || seen.n_cols() != n_items)
+        {
+            return Err(Error::invalid(format!(
+                "seen is {} x {}, but the model knows {n_users} users and {n_items} items",
+                seen.n_rows(),
+                seen.n_cols()
+            )));
+        }
+        if let Some(candidates) = candidates {
+            if let Some(item) = candidates.iter().find(|&&i| i < 0 || i as usize >= n_items) {
+                return Err(Error::invalid(format!(
+                    "candidates holds item {item}, outside 0..{n_items}"
+                )));
+            }
+            if let Some([a, b]) = candidates.windows(2).find(|w| w[0] >= w[1]) {
+                return Err(Error::invalid(format!(
+                    "candidates must ascend without repetition, but {a} precedes {b}"
+                )));
+            }
+        }
+        Ok(Self {
+            users,
+            n,
+            n_items,
+            seen,
+            candidates,
+        })
+    }
+
+    fn seen_by(&self, user: usize) -> &'a [i32] {
+        self.seen.map_or(&[], |seen| seen.cols(user))
+    }
+
+    /// Columns of the score buffer: all items, or the candidates in order.
+    fn columns(&self) -> Columns<'a> {
+        Columns {
+            candidates: self.candidates,
+            len: self.candidates.map_or(self.n_items, <[i32]>::len),
+        }
+    }
+}
+
+/// Which item a column of a score buffer is; both ascend together.
+struct Columns<'a> {
+    candidates: Option<&'a [i32]>,
+    len: usize,
+}
+
+impl Columns<'_> {
+    #[inline]
+    fn item(&self, column: usize) -> i32 {
+        self.candidates.map_or(column as i32, |c| c[column])
+    }
+}
+
+impl Lists {
+    /// Room for `len` places, all of them padding.
+    fn padding(len: usize) -> Self {
+        Self {
+            items: vec![-1; len],
+            scores: vec![f32::NEG_INFINITY; len],
+        }
+    }
+}
+
+fn not_finite(user: i64) -> Error {
+    Error::NonFinite(format!("user {user} has a score that is not finite"))
+}
+
+fn check_users(request: &Request, n_users: usize, name: &str) -> Result<()> {
+    match request.users.iter().find(|&&u| u as usize >= n_users) {
+        Some(user) => Err(Error::invalid(format!(
+            "users holds {user}, but {name} has {n_users} rows"
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, Axis};
+
+    use super::*;
+    use crate::progress::Progress;
+    use crate::rng::Rng;
+    use crate::sparse::CsrMatrix;
+    use crate::topk::Scored;
+
+    fn random(rows: usize, cols: usize, stream: u64) -> Array2<f32> {
+        let mut rng = Rng::at(1, stream, 0);
+        // Few distinct values, so that ties are common.
+        Array2::from_shape_fn((rows, cols), |_| rng.below(5) as f32 - 2.0)
+    }
+
+    fn seen(rows: usize, cols: usize) -> CsrMatrix {
+        let mut indptr = vec![0];
+        let mut indices = Vec::new();
+        for row in 0..rows {
+            let mut rng = Rng::at(2, 0, row as u64);
+            indices.extend((0..cols as i32).filter(|_| rng.unit() < 0.3));
+            indptr.push(indices.len() as i64);
+        }
+        CsrMatrix::try_new(cols, indptr, indices, None).expect("valid")
+    }
+
+    /// Sort everything, the definition.
+    fn naive(scores: &Array2<f32>, request: &Request) -> Lists {
+        let mut lists = Lists {
+            items: Vec::new(),
+            scores: Vec::new(),
+        };
+        for (at, &user) in request.users.iter().enumerate() {
+            let seen = request.seen_by(user as usize);
+            let mut entries: Vec<Scored> = (0..request.n_items as i32)
+                .filter(|i| !seen.contains(i) && request.candidates.is_none_or(|c| c.contains(i)))
+                .map(|index| Scored {
+                    index,
+                    score: scores[(at, index as usize)],
+                })
+                .collect();
+            entries.sort_by(Scored::rank_order);
+            for k in 0..request.n {
+                lists.items.push(entries.get(k).map_or(-1, |s| s.index));
+                lists
+                    .scores
+                    .push(entries.get(k).map_or(f32::NEG_INFINITY, |s| s.score));
+            }
+        }
+        lists
+    }
+
+    #[test]
+    fn every_form_agrees_with_sorting_everything() {
+        let (n_users, n_items, k) = (70, 1100, 3);
+        let (p, q) = (random(n_users, k, 1), random(n_items, k, 2));
+        let dense = p.dot(&q.t());
+        let seen = seen(n_users, n_items);
+        let users: Vec<i64> = (0..n_users as i64).rev().collect();
+        let some: Vec<i32> = (0..n_items as i32).filter(|i| i % 7 != 3).collect();
+        let reversed = dense.select(
+            Axis(0),
+            &users.iter().map(|&u| u as usize).collect::<Vec<_>>(),
+        );
+        for n in [1, 20, 900, 1200] {
+            for candidates in [None, Some(&some[..]), Some(&some[..0]), Some(&some[..5])] {
+                for seen in [None, Some(seen.view())] {
+                    let request = Request::try_new((n_users, n_items), &users, n, seen, candidates)
+                        .expect("valid");
+                    let expected = naive(&reversed, &request);
+                    let progress = Progress::new();
+                    let blocks = rank_scores(reversed.view(), &request, &progress).expect("ranks");
+                    assert_eq!(blocks, expected, "scores, n = {n}");
+                    let factors =
+                        rank_factors(p.view(), q.view(), &request, &progress).expect("ranks");
+                    assert_eq!(factors, expected, "factors, n = {n}");
+                    let popular: Vec<f32> = q.column(0).to_vec();
+                    let same = Array2::from_shape_fn((n_users, n_items), |(_, i)| popular[i]);
+                    assert_eq!(
+                        rank_popularity(&popular, &request, &progress).expect("ranks"),
+                        naive(&same, &request),
+                        "popularity, n = {n}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_published_order_only_moves_equal_scores() {
+        let (n_users, n_items) = (30, 400);
+        let scores = random(n_users, n_items, 3);
+        let seen = seen(n_users, n_items);
+        let users: Vec<i64> = (0..n_users as i64).collect();
+        for n in [1, 20, 60, 500] {
+            let request = Request::try_new((n_users, n_items), &users, n, Some(seen.view()), None)
+                .expect("valid");
+            let ours = rank_scores(scores.view(), &request, &Progress::new()).expect("ranks");
+            let theirs =
+                rank_scores_as_published(scores.view(), &request, &Progress::new()).expect("ranks");
+            assert_eq!(ours.scores, theirs.scores);
+            for (at, (&item, &score)) in theirs.items.iter().zip(&theirs.scores).enumerate() {
+                let user = at / n;
+                assert!(item < 0 || scores[(user, item as usize)] == score);
+                assert!(!seen.view().cols(user).contains(&item));
+            }
+            assert!(
+                n == 500 || ours.items != theirs.items,
+                "ties fall in another order"
+            );
+        }
+    }
+
+    #[test]
+    fn item_weights_agree_with_the_dense_product() {
+        let (n_users, n_items) = (40, 90);
+        let (profiles, weights) = (seen(n_users, n_items), seen(n_items, n_items));
+        let dense = |m: &CsrMatrix| {
+            Array2::from_shape_fn((m.view().n_rows(), m.view().n_cols()), |(r, c)| {
+                f32::from(m.view().cols(r).contains(&(c as i32)))
+            })
+        };
+        let scores = dense(&profiles).dot(&dense(&weights));
+        let users: Vec<i64> = (0..n_users as i64).collect();
+        let request = Request::try_new((n_users, n_items), &users, 10, Some(profiles.view()), None)
+            .expect("valid");
+        let lists = rank_item_weights(weights.view(), profiles.view(), &request, &Progress::new())
+            .expect("ranks");
+        assert_eq!(lists, naive(&scores, &request));
+    }
+
+    #[test]
+    fn a_score_that_is_not_finite_is_refused_naming_the_user() {
+        let mut p = random(70, 2, 1);
+        p[(66, 0)] = f32::NAN;
+        let q = random(50, 2, 2);
+        let request = Request::try_new((70, 50), &[3, 66], 5, None, None).expect("valid");
+        let error = rank_factors(p.view(), q.view(), &request, &Progress::new());
+        assert_eq!(
+            error,
+            Err(Error::NonFinite(
+                "user 66 has a score that is not finite".into()
+            ))
+        );
+    }
+
+    #[test]
+    fn requests_outside_their_domain_are_named() {
+        let message = |users: &[i64], n, candidates: Option<&[i32]>| {
+            Request::try_new((3, 4), users, n, None, candidates)
+                .expect_err("must be refused")
+                .to_string()
+        };
+        assert!(message(&[0], 0, None).contains("n must be between 1"));
+        assert!(message(&[3], 1, None).contains("users holds 3, outside 0..3"));
+        assert!(message(&[0], 1, Some(&[4])).contains("item 4"));
+        assert!(message(&[0], 1, Some(&[2, 2])).contains("2 precedes 2"));
+    }
+}

@@ -1,0 +1,144 @@
+//! Lists from dense scores made elsewhere, and the same in the order of the published lists.
+
+use ndarray::ArrayView2;
+
+use super::batches::{rank_batches, row};
+use super::select::Selector;
+use super::{Lists, Request, not_finite};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::published_order::smallest;
+
+/// Users per unit of work.
+const USERS: usize = 64;
+/// Scores summed at once when they are checked.
+const BLOCK: usize = 32;
+/// Where the published lists were cut before they were sorted, whatever the cutoff of a metric.
+const PUBLISHED_CUT: usize = 50;
+
+/// Lists from rows of scores made elsewhere: row r belongs to the r-th user of the request.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] if the shape does not fit, [`Error::NonFinite`], `Cancelled`.
+pub fn rank_scores(
+    scores: ArrayView2<f32>,
+    request: &Request,
+    progress: &Progress,
+) -> Result<Lists> {
+    let columns = request.columns();
+    rank_rows(
+        scores,
+        request,
+        progress,
+        || {
+            let some = vec![0f32; request.candidates.map_or(0, <[i32]>::len)];
+            (some, Selector::new(request.n, columns.len))
+        },
+        |(some, selector), all, items, scores| {
+            let candidates = match request.candidates {
+                None => all,
+                Some(candidates) => {
+                    for (slot, &item) in some.iter_mut().zip(candidates) {
+                        *slot = all[item as usize];
+                    }
+                    &*some
+                }
+            };
+            selector.scan(candidates, &columns);
+            selector.finish(items, scores);
+        },
+    )
+}
+
+/// As [`rank_scores`], with equal scores in the order of the published lists.
+///
+/// Those were cut to their first fifty items and then sorted, both by routines that leave equal
+/// scores in an order of their own: see [`published_order`](crate::published_order).
+///
+/// # Errors
+/// As [`rank_scores`].
+pub fn rank_scores_as_published(
+    scores: ArrayView2<f32>,
+    request: &Request,
+    progress: &Progress,
+) -> Result<Lists> {
+    let columns = request.columns();
+    rank_rows(
+        scores,
+        request,
+        progress,
+        || vec![0f32; columns.len],
+        |negated, all, items, scores| {
+            for (column, slot) in negated.iter_mut().enumerate() {
+                *slot = -all[columns.item(column) as usize];
+            }
+            if negated.is_empty() {
+                return;
+            }
+            let cut = request.n.max(PUBLISHED_CUT).min(negated.len());
+            let kth = cut.min(negated.len() - 1);
+            let best = smallest(negated, kth, cut);
+            let shown = best.iter().filter(|&&at| negated[at].is_finite());
+            for ((item, score), &at) in items.iter_mut().zip(scores).zip(shown) {
+                *item = columns.item(at);
+                *score = -negated[at] + 0.0;
+            }
+        },
+    )
+}
+
+/// One user's scores at a time, with seen items at minus infinity, given to `select`.
+fn rank_rows<S: Send>(
+    scores: ArrayView2<f32>,
+    request: &Request,
+    progress: &Progress,
+    scratch: impl Fn() -> S + Sync,
+    select: impl Fn(&mut S, &[f32], &mut [i32], &mut [f32]) + Sync,
+) -> Result<Lists> {
+    if scores.dim() != (request.users.len(), request.n_items) {
+        return Err(Error::invalid(format!(
+            "scores is {} x {}, but there are {} users asked for and {} items",
+            scores.nrows(),
+            scores.ncols(),
+            request.users.len(),
+            request.n_items
+        )));
+    }
+    rank_batches(
+        request,
+        progress,
+        USERS,
+        |_| 0,
+        || (vec![0f32; request.n_items], scratch()),
+        |(buffer, own), positions, lists| {
+            for (nth, &at) in positions.iter().enumerate() {
+                let user = request.users[at];
+                for (slot, &score) in buffer.iter_mut().zip(scores.row(at)) {
+                    *slot = score;
+                }
+                check_finite(buffer, user)?;
+                for &item in request.seen_by(user as usize) {
+                    buffer[item as usize] = f32::NEG_INFINITY;
+                }
+                let place = row(nth, request.n);
+                let (items, values) = (&mut lists.items, &mut lists.scores);
+                select(own, buffer, &mut items[place.clone()], &mut values[place]);
+                progress.check()?;
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Fails if one of `scores` is NaN or infinite; a vectorised sum of zeros in the good case.
+fn check_finite(scores: &[f32], user: i64) -> Result<()> {
+    let sum: f32 = scores
+        .chunks(BLOCK)
+        .map(|block| block.iter().map(|s| s * 0.0).sum::<f32>())
+        .sum();
+    if sum == 0.0 {
+        Ok(())
+    } else {
+        Err(not_finite(user))
+    }
+}

@@ -1,0 +1,155 @@
+//! The best `n` of scores that arrive block by block, for one user or for several side by side.
+
+use super::Columns;
+use crate::topk::{Scored, keep_top, sort_top};
+
+/// Scores compared at once against the threshold of one user.
+const BLOCK: usize = 32;
+
+/// The best `n` so far, and the score that a newcomer has to beat.
+pub(super) struct Selector {
+    n: usize,
+    limit: usize,
+    threshold: f32,
+    kept: Vec<Scored>,
+}
+
+impl Selector {
+    /// For lists of `n` out of `n_columns`.
+    pub(super) fn new(n: usize, n_columns: usize) -> Self {
+        let n = n.min(n_columns);
+        let limit = (4 * n).max(64);
+        Self {
+            n,
+            limit,
+            threshold: f32::NEG_INFINITY,
+            kept: Vec::with_capacity(limit + BLOCK),
+        }
+    }
+
+    /// Scan one user's `scores`, all columns in ascending order.
+    ///
+    /// Columns ascend, so a score equal to the threshold can never displace an earlier item.
+    pub(super) fn scan(&mut self, scores: &[f32], columns: &Columns) {
+        for (b, block) in scores.chunks(BLOCK).enumerate() {
+            // A branch-free pass the compiler turns into a few vector comparisons.
+            let above: u32 = block.iter().map(|&s| u32::from(s > self.threshold)).sum();
+            if above == 0 {
+                continue;
+            }
+            let start = b * BLOCK;
+            for (at, &score) in block.iter().enumerate() {
+                if score > self.threshold {
+                    self.kept.push(Scored {
+                        index: columns.item(start + at),
+                        score,
+                    });
+                }
+            }
+            if self.kept.len() >= self.limit {
+                self.shorten();
+            }
+        }
+    }
+
+    /// Add one score that passed the threshold; the threshold from now on.
+    #[inline]
+    fn push(&mut self, index: i32, score: f32) -> f32 {
+        self.kept.push(Scored { index, score });
+        if self.kept.len() >= self.limit {
+            self.shorten();
+        }
+        self.threshold
+    }
+
+    fn shorten(&mut self) {
+        keep_top(&mut self.kept, self.n);
+        // The n-th best was selected to the last place.
+        if self.kept.len() == self.n
+            && let Some(last) = self.kept.last()
+        {
+            self.threshold = last.score;
+        }
+    }
+
+    /// Write the list, best first, over the padding in `items` and `scores`, and start afresh.
+    pub(super) fn finish(&mut self, items: &mut [i32], scores: &mut [f32]) {
+        sort_top(&mut self.kept, self.n);
+        for ((item, score), s) in items.iter_mut().zip(scores).zip(&self.kept) {
+            *item = s.index;
+            // A zero is shown as it is, not as the minus zero some kernel left behind.
+            *score = s.score + 0.0;
+        }
+        self.kept.clear();
+        self.threshold = f32::NEG_INFINITY;
+    }
+}
+
+/// Selectors of `L` users whose scores lie side by side: one comparison serves all of them.
+pub(super) struct Lanes<const L: usize> {
+    selectors: Vec<Selector>,
+    /// What a score must be at least to count for each lane.
+    at_least: [f32; L],
+}
+
+impl<const L: usize> Lanes<L> {
+    /// For lists of `n` out of `n_columns`.
+    pub(super) fn new(n: usize, n_columns: usize) -> Self {
+        Self {
+            selectors: (0..L).map(|_| Selector::new(n, n_columns)).collect(),
+            at_least: [f32::MIN; L],
+        }
+    }
+
+    /// Start afresh with `filled` users; the other lanes take nothing.
+    pub(super) fn start(&mut self, filled: usize) {
+        self.at_least = std::array::from_fn(|l| if l < filled { f32::MIN } else { f32::INFINITY });
+    }
+
+    /// Take the scores of `item` for all lanes, if one is good enough. Minus infinity never is.
+    ///
+    /// With `ASCENDING` items, a score equal to the worst kept one can never displace it; in any
+    /// other order it can, by its number.
+    #[inline(always)]
+    pub(super) fn take<const ASCENDING: bool>(&mut self, item: i32, scores: &[f32; L]) {
+        self.take_unless::<ASCENDING>(item, scores, || 0);
+    }
+
+    /// As [`take`](Self::take), but not for the lanes whose bit is set in `left_out`.
+    #[inline(always)]
+    pub(super) fn take_unless<const ASCENDING: bool>(
+        &mut self,
+        item: i32,
+        scores: &[f32; L],
+        left_out: impl FnOnce() -> u32,
+    ) {
+        let mut passing = 0u32;
+        for l in 0..L {
+            passing |= u32::from(scores[l] >= self.at_least[l]) << l;
+        }
+        if passing != 0 {
+            self.push::<ASCENDING>(item, scores, passing & !left_out());
+        }
+    }
+
+    #[cold]
+    fn push<const ASCENDING: bool>(&mut self, item: i32, scores: &[f32; L], mut passing: u32) {
+        while passing != 0 {
+            let lane = passing.trailing_zeros() as usize;
+            passing &= passing - 1;
+            let threshold = self.selectors[lane].push(item, scores[lane]);
+            if threshold > f32::NEG_INFINITY {
+                self.at_least[lane] = if ASCENDING {
+                    threshold.next_up()
+                } else {
+                    threshold
+                };
+            }
+        }
+    }
+
+    /// Write the list of a lane over the padding, and start it afresh.
+    pub(super) fn finish(&mut self, lane: usize, items: &mut [i32], scores: &mut [f32]) {
+        self.selectors[lane].finish(items, scores);
+    }
+}
