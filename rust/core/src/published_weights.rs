@@ -7,7 +7,7 @@
 //! equal weights at the cut.
 //!
 //! Source: the evaluation framework of Ferrari Dacrema et al., RecSys 2019, in the state that the
-//! authors of the GANMF paper ran. Deviation: none known; the figures of P3alpha and of `ItemKNN` with
+//! authors of the GANMF paper ran. Deviation: none known; the figures of P3alpha and of ItemKNN with
 //! cosine come out to the last digit on Last.fm, whose ties are the hardest.
 //!
 //! Cost: as the kernels in our own order, plus a sort for each row that has more candidates than
@@ -103,7 +103,7 @@ impl Meeting {
     }
 }
 
-/// P3alpha and `RP3beta`, in f32 throughout, cut as published.
+/// P3alpha and RP3beta, in f32 throughout, cut as published.
 ///
 /// # Errors
 /// `Cancelled`; parameters outside their domain are for [`fit_p3`](crate::graph::fit_p3) to refuse.
