@@ -91,12 +91,13 @@ class Comparison:
         lines.append(
             f"{'pair':<{width}}  difference  {'interval':<18}  effect  t, Holm  Wilcoxon, Holm"
         )
-        lines += [
-            f"{name:<{width}}  {row['difference']:>+10.4f}  "
-            f"{f'{row["low"]:+.4f} .. {row["high"]:+.4f}':<18}  {row['effect_size']:>+6.2f}  "
-            f"{row['t_p_holm']:>7.2g}  {row['wilcoxon_p_holm']:>14.2g}"
-            for name, row in zip(names, self.pairs.iter_rows(named=True), strict=True)
-        ]
+        for name, row in zip(names, self.pairs.iter_rows(named=True), strict=True):
+            interval = f"{row['low']:+.4f} .. {row['high']:+.4f}"
+            lines.append(
+                f"{name:<{width}}  {row['difference']:>+10.4f}  {interval:<18}  "
+                f"{row['effect_size']:>+6.2f}  {row['t_p_holm']:>7.2g}  "
+                f"{row['wilcoxon_p_holm']:>14.2g}"
+            )
         return "\n".join(lines)
 
 

@@ -21,13 +21,6 @@ impl Discounts {
     }
 }
 
-/// A hit: where it stands, counted from 0, and its value in the test set.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub(super) struct Hit {
-    pub(super) place: u32,
-    pub(super) value: f32,
-}
-
 /// Running sums along one list.
 pub(super) struct Walk<'a> {
     discounts: &'a Discounts,
@@ -61,8 +54,8 @@ impl<'a> Walk<'a> {
     }
 
     #[inline]
-    pub(super) fn add(&mut self, hit: Hit) {
-        let place = hit.place as usize;
+    /// Add a hit at a place, counted from 0, with its value in the test set.
+    pub(super) fn add(&mut self, place: usize, value: f32) {
         let rank = place + 1;
         self.inverted_pairs += place - self.hits;
         self.hits += 1;
@@ -71,7 +64,7 @@ impl<'a> Walk<'a> {
         }
         self.precisions += self.hits as f64 / rank as f64;
         self.gains += self.discounts.gain[place];
-        self.graded += self.discounts.gain[place] * f64::from(hit.value);
+        self.graded += self.discounts.gain[place] * f64::from(value);
         self.reciprocals += 1.0 / rank as f64;
     }
 

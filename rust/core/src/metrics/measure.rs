@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Metric;
 use super::exact::fixed;
-use super::list::{Discounts, Hit, Walk};
+use super::list::{Discounts, Walk};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::rows::ScratchPool;
@@ -163,7 +163,7 @@ fn check(
             users.len()
         )));
     }
-    if n_lists as u128 * width as u128 >= 1 << 46 || n_lists >= u32::MAX as usize {
+    if n_lists as u128 * width as u128 >= 1 << 46 || n_lists.max(width) >= 1 << 30 {
         return Err(Error::invalid(format!(
             "items has {n_lists} lists of {width} places, more than can be summed exactly at once"
         )));
@@ -223,13 +223,16 @@ struct Shared<'a> {
 
 /// What a worker carries from list to list.
 struct Scratch {
-    /// Number of the list that held each item last, counted from 1.
-    list: Vec<u32>,
-    /// Its place there.
-    place: Vec<u32>,
+    /// `first + place` of each item of the current list; less than `first` of any other item.
+    stamps: Vec<u32>,
+    first: u32,
     /// `counts[at * items + item]`: lists that hold the item behind the next smaller cutoff.
     counts: Vec<u32>,
-    hits: Vec<Hit>,
+    /// Places of hits, ascending once sorted; beyond `n_hits` there is rubbish.
+    places: Vec<u32>,
+    n_hits: usize,
+    /// Test value at each place, where values matter; of places without a hit there is rubbish.
+    values: Vec<f32>,
     best: Vec<f32>,
     /// Sums of surprise and popularity at each cutoff.
     beyond: Vec<(f64, f64)>,
@@ -238,9 +241,10 @@ struct Scratch {
 impl Scratch {
     fn new(shared: &Shared<'_>) -> Self {
         let (n_items, n_cutoffs) = (shared.test.n_cols(), shared.request.cutoffs.len());
+        let width = shared.items.ncols();
         Self {
-            list: vec![0; n_items],
-            place: vec![0; n_items],
+            stamps: vec![0; n_items],
+            first: 1,
             counts: vec![
                 0;
                 if shared.request.count {
@@ -249,9 +253,22 @@ impl Scratch {
                     0
                 }
             ],
-            hits: Vec::new(),
+            places: vec![0; width + 1],
+            n_hits: 0,
+            values: vec![1.0; if shared.graded { width } else { 0 }],
             best: Vec::new(),
             beyond: vec![(0.0, 0.0); n_cutoffs],
+        }
+    }
+
+    /// Forget the current list, which is as quick as counting on, once in a few billion places.
+    fn next_list(&mut self, width: usize) {
+        let width = width as u32;
+        if self.first < u32::MAX - 2 * width {
+            self.first += width;
+        } else {
+            self.stamps.fill(0);
+            self.first = 1;
         }
     }
 }
@@ -286,16 +303,14 @@ impl Shared<'_> {
                 Some(row) => self.count(scratch, &row[..filled]),
                 None => self.count(scratch, &row.to_vec()[..filled]),
             }
-            self.find_hits(scratch, list, user);
+            self.find_hits(scratch, user);
             let mut walk = Walk::new(n_test, &scratch.best, &self.discounts);
             let mut next = 0;
             for &at in self.order {
                 let cutoff = self.request.cutoffs[at];
-                while let Some(&hit) = scratch.hits.get(next) {
-                    if hit.place as usize >= cutoff {
-                        break;
-                    }
-                    walk.add(hit);
+                while next < scratch.n_hits && (scratch.places[next] as usize) < cutoff {
+                    let place = scratch.places[next] as usize;
+                    walk.add(place, scratch.values.get(place).copied().unwrap_or(1.0));
                     next += 1;
                 }
                 let reached = filled.min(cutoff);
@@ -328,34 +343,30 @@ impl Shared<'_> {
 
     /// Note where each item of a list stands; how many places are filled.
     fn stamp(&self, scratch: &mut Scratch, list: usize, row: &[i32]) -> Result<usize> {
-        let n_items = self.test.n_cols();
-        let number = list as u32 + 1;
-        let filled = row.iter().position(|&i| i == -1).unwrap_or(row.len());
-        for (place, &item) in row[..filled].iter().enumerate() {
-            let Some(last) = usize::try_from(item)
-                .ok()
-                .and_then(|i| scratch.list.get_mut(i))
-            else {
-                return Err(bad_list(
-                    list,
-                    &format!("holds item {item}, outside 0..{n_items}"),
-                ));
+        scratch.next_list(row.len());
+        let (first, stamps) = (scratch.first, &mut scratch.stamps);
+        for (place, &item) in row.iter().enumerate() {
+            let Some(stamp) = usize::try_from(item).ok().and_then(|i| stamps.get_mut(i)) else {
+                if item != -1 {
+                    let n = stamps.len();
+                    return Err(bad_list(
+                        list,
+                        &format!("holds item {item}, outside 0..{n}"),
+                    ));
+                }
+                let Some(late) = row[place..].iter().position(|&i| i != -1) else {
+                    return Ok(place);
+                };
+                let (place, item) = (place + late, row[place + late]);
+                let problem = format!("holds item {item} at place {place}, after a -1");
+                return Err(bad_list(list, &problem));
             };
-            if *last == number {
+            if *stamp >= first {
                 return Err(bad_list(list, &format!("holds item {item} twice")));
             }
-            *last = number;
-            scratch.place[item as usize] = place as u32;
+            *stamp = first + place as u32;
         }
-        if let Some(late) = row[filled..].iter().position(|&i| i != -1) {
-            let place = filled + late;
-            let item = row[place];
-            return Err(bad_list(
-                list,
-                &format!("holds item {item} at place {place}, after a -1"),
-            ));
-        }
-        Ok(filled)
+        Ok(row.len())
     }
 
     /// Count the items of a list, and add up how surprising and how popular they are.
@@ -387,27 +398,30 @@ impl Shared<'_> {
         }
     }
 
-    /// The hits of a list by place, and the best values that hits could have.
-    fn find_hits(&self, scratch: &mut Scratch, list: usize, user: usize) {
-        let number = list as u32 + 1;
-        let Scratch { hits, best, .. } = scratch;
-        hits.clear();
-        let range = self.test.range(user);
-        let values = self.test.values().filter(|_| self.graded);
-        for (at, &item) in self.test.cols(user).iter().enumerate() {
-            if scratch.list[item as usize] == number {
-                hits.push(Hit {
-                    place: scratch.place[item as usize],
-                    value: values.map_or(1.0, |v| v[range.start + at]),
-                });
+    /// The places of hits, and the best values that hits could have.
+    fn find_hits(&self, scratch: &mut Scratch, user: usize) {
+        let (first, stamps) = (scratch.first, &scratch.stamps);
+        let mut n_hits = 0;
+        // Every item is written down, and only a hit moves on: hits are too irregular to guess.
+        for &item in self.test.cols(user) {
+            let stamp = stamps[item as usize];
+            scratch.places[n_hits] = stamp.wrapping_sub(first);
+            n_hits += usize::from(stamp >= first);
+        }
+        scratch.n_hits = n_hits;
+        scratch.best.clear();
+        if let Some(values) = self.test.values().filter(|_| self.graded) {
+            let values = &values[self.test.range(user)];
+            for (&item, &value) in self.test.cols(user).iter().zip(values) {
+                let stamp = stamps[item as usize];
+                if stamp >= first {
+                    scratch.values[(stamp - first) as usize] = value;
+                }
             }
+            scratch.best.extend_from_slice(values);
+            scratch.best.sort_unstable_by(|a, b| b.total_cmp(a));
         }
-        hits.sort_unstable_by_key(|h| h.place);
-        best.clear();
-        if let Some(values) = values {
-            best.extend_from_slice(&values[range]);
-            best.sort_unstable_by(|a, b| b.total_cmp(a));
-        }
+        scratch.places[..n_hits].sort_unstable();
     }
 }
 

@@ -32,7 +32,7 @@
 //!
 //! Cost: the list is stamped into an array as long as the catalogue and the test items are looked
 //! up in it, so that what follows touches hits only: O(len(T) + width + hits x cutoffs) a list;
-//! 12 bytes an item, and 4 more for each cutoff, for each thread.
+//! 4 bytes an item, and 4 more for each cutoff, for each thread.
 
 pub mod exact;
 mod list;
