@@ -230,7 +230,12 @@ def test_bad_arguments_are_named(evaluation, split, kwargs, error, message):
         (np.zeros((2, 3)), {}, TypeError, "items must hold integer"),
         (np.array([[0, 1], [0, 9]]), {}, ValueError, "list 1 of items holds item 9, outside"),
         (np.array([[0, 1], [-2, 0]]), {}, ValueError, "list 1 of items holds item -2"),
-        (np.array([[0, 1], [-1, 0]]), {}, ValueError, "list 1 of items holds item 0 at place 1, after a -1"),
+        (
+            np.array([[0, 1], [-1, 0]]),
+            {},
+            ValueError,
+            "list 1 of items holds item 0 at place 1, after a -1",
+        ),
         (np.array([[2, 2], [1, 0]]), {}, ValueError, "list 0 of items holds item 2 twice"),
         (np.array([[2], [1]]), {}, ValueError, "cutoffs holds 2 but the lists have 1"),
         (np.array([[2, 1]]), {}, ValueError, "1 lists but test has 2 users"),

@@ -33,8 +33,8 @@ class Interactions:
     csr : Csr
         The matrix that kernels read; rows are users, columns are items.
     user_ids, item_ids : array
-        Ids of rows and columns; ascending where ids have an order, so that the order of lines in
-        a file changes nothing, else by first appearance.
+        Ids of rows and columns; ascending, those of mixed types type by type, so that the order of
+        lines in a file changes nothing; by first appearance only where a type knows no order.
     timestamps : array or None
         One per stored cell, in the order of ``csr.indices``; of a cell given more than once the
         earliest.

@@ -100,7 +100,9 @@ class Tally:
         """Mean over lists, its sum rounded once."""
         return math.ldexp(self.sums[metric, k], -80) / self.n_lists
 
-    def values(self, metrics: Sequence[str], cutoffs: Sequence[int]) -> dict[tuple[str, int], float]:
+    def values(
+        self, metrics: Sequence[str], cutoffs: Sequence[int]
+    ) -> dict[tuple[str, int], float]:
         """Every figure."""
         values: dict[tuple[str, int], float] = {}
         for k in cutoffs:
@@ -240,9 +242,7 @@ class Evaluation:
         """
         if (metric, k) not in self._per_user:
             if metric in PER_USER and (metric, k) in self._values:
-                raise KeyError(
-                    f"{metric} was not kept per user: evaluate again with per_user=True"
-                )
+                raise KeyError(f"{metric} was not kept per user: evaluate again with per_user=True")
             if (metric, k) in self._values:
                 raise KeyError(f"{metric} has no value per user: it belongs to all lists together")
             raise KeyError(self._absent((metric, k)))
