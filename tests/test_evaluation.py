@@ -234,7 +234,7 @@ def test_bad_arguments_are_named(evaluation, split, kwargs, error, message):
             np.array([[0, 1], [-1, 0]]),
             {},
             ValueError,
-            "list 1 of items holds item 0 at place 1, after a -1",
+            "item 0 at place 1, after a -1",
         ),
         (np.array([[2, 2], [1, 0]]), {}, ValueError, "list 0 of items holds item 2 twice"),
         (np.array([[2], [1]]), {}, ValueError, "cutoffs holds 2 but the lists have 1"),

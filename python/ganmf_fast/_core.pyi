@@ -168,8 +168,9 @@ def rank_scores(
 # Names of the metrics that every list has a value of; the last two need `train`.
 def metric_names() -> list[str]: ...
 
-# (sums over lists in multiples of 2^-80 by metric and cutoff, values float64 (metric, cutoff, list)
-# if `keep`, int64 (cutoff, item) how often each item is listed if `count`, lists that hold an item).
+# (sums over lists in multiples of 2^-80 by metric and cutoff; if `keep`, values float64 (metric,
+# cutoff, list); if `count`, int64 (cutoff, item): how often each item is listed; lists that hold an
+# item).
 # Row l of `items` belongs to users[l], a row of `test`, which must hold at least one item.
 def measure_lists(
     items: NDArray[np.int32],

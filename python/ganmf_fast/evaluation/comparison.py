@@ -1,4 +1,4 @@
-"""Is one model better than another, or is the difference chance?
+"""Whether one model is better than another, or the difference is chance.
 
 The unit is the user: two models are measured on the same users, and what is tested are the
 differences of their values, user by user.

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from ganmf_fast._core import Csr
 from ganmf_fast.evaluation.measure import (
     Measuring,
-    _checked_lists,
-    _checked_rows,
     checked_cutoffs,
+    checked_lists,
+    checked_rows,
 )
 from ganmf_fast.evaluation.result import PER_USER, Evaluation, check_metrics
 from ganmf_fast.models.base import Recommender, users_with_items
@@ -71,11 +71,11 @@ def by_profile_length(
     figure 7, has MAP@20 of four groups.
     """
     csr = as_csr(train, "train")
-    if csr.n_rows != evaluation._tally.shape[0]:
+    if csr.n_rows != evaluation.tally.shape[0]:
         raise ValueError(
-            f"train has {csr.n_rows} users, but {evaluation._tally.shape[0]} were evaluated on"
+            f"train has {csr.n_rows} users, but {evaluation.tally.shape[0]} were evaluated on"
         )
-    kept = [key for key in evaluation._per_user if key[0] in PER_USER]
+    kept = evaluation.kept
     if not kept:
         raise ValueError("evaluation has no values per user: evaluate with per_user=True")
     lengths = np.diff(csr.indptr)[evaluation.users]
@@ -196,8 +196,8 @@ def _given(
         return held_out, known, lists, rows
     held_out = as_csr(test, "test")
     known = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
-    lists = _checked_lists(model_or_lists, cutoffs[-1])
-    return held_out, known, lists, _checked_rows(users, len(lists), held_out.n_rows)
+    lists = checked_lists(model_or_lists, cutoffs[-1])
+    return held_out, known, lists, checked_rows(users, len(lists), held_out.n_rows)
 
 
 def _item_groups(counts: NDArray[Any], n_groups: int) -> NDArray[np.int64]:

@@ -195,8 +195,8 @@ def evaluate_lists(
     popularity = None
     if train is not None:
         popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
-    lists = _checked_lists(items, ks[-1])
-    rows = _checked_rows(users, len(lists), held_out.n_rows)
+    lists = checked_lists(items, ks[-1])
+    rows = checked_rows(users, len(lists), held_out.n_rows)
     measuring = Measuring(held_out, popularity, ks, names, per_user)
     with reporter(f"{label}: evaluate") as report:
         measuring.add(lists, rows, report)
@@ -309,14 +309,14 @@ def _evaluated(test: Csr, model: Recommender, users: object) -> NDArray[np.int64
         rows = model.ids_.user_index.positions(users)
     else:
         given: NDArray[Any] = np.atleast_1d(np.asarray(users))
-        rows = _checked_rows(given, given.size, test.n_rows)
+        rows = checked_rows(given, given.size, test.n_rows)
     chosen = np.intersect1d(rows, able)
     if not len(chosen):
         raise ValueError("users holds nobody with a test item: there is nothing to evaluate")
     return chosen
 
 
-def _checked_lists(items: object, longest: int) -> NDArray[np.int32]:
+def checked_lists(items: object, longest: int) -> NDArray[np.int32]:
     """Lists as int32; the kernel looks at every entry."""
     lists: NDArray[Any] = np.asarray(items)
     if lists.ndim != 2 or not lists.size:
@@ -337,7 +337,8 @@ def _checked_lists(items: object, longest: int) -> NDArray[np.int32]:
     return lists
 
 
-def _checked_rows(users: object, n_lists: int, n_users: int) -> NDArray[np.int64]:
+def checked_rows(users: object, n_lists: int, n_users: int) -> NDArray[np.int64]:
+    """Distinct rows of a matrix of `n_users`, one a list; all of them for None."""
     if users is None:
         if n_lists != n_users:
             raise ValueError(

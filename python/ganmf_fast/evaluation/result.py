@@ -151,18 +151,20 @@ class Evaluation:
         Rows of the users with at least one test item, ascending.
     metrics : tuple of str
         Names of the metrics at hand.
+    tally : Tally
+        The whole numbers that all figures follow from.
     """
 
     label: str
     cutoffs: tuple[int, ...]
     users: NDArray[np.int64]
     metrics: tuple[str, ...]
-    _tally: Tally
+    tally: Tally
     _per_user: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict)
 
     @cached_property
     def _values(self) -> dict[tuple[str, int], float]:
-        return self._tally.values(self.metrics, self.cutoffs)
+        return self.tally.values(self.metrics, self.cutoffs)
 
     @classmethod
     def merge(cls, shards: Iterable["Evaluation"], label: str | None = None) -> "Evaluation":
@@ -199,26 +201,31 @@ class Evaluation:
                 ours, theirs = getattr(first, what), getattr(part, what)
                 if ours != theirs:
                     raise ValueError(f"shard {at} has the {what} {theirs}, but shard 0 has {ours}")
-            if part._tally.shape != first._tally.shape:
+            if part.tally.shape != first.tally.shape:
                 raise ValueError(
-                    f"shard {at} is of a test matrix of {part._tally.shape}, but shard 0 of "
-                    f"{first._tally.shape}"
+                    f"shard {at} is of a test matrix of {part.tally.shape}, but shard 0 of "
+                    f"{first.tally.shape}"
                 )
         users = np.concatenate([part.users for part in parts])
         order = np.argsort(users, kind="stable")
         users = users[order]
         if len(again := np.flatnonzero(users[1:] == users[:-1])):
             raise ValueError(f"user {users[again[0]]} is in two shards")
-        tally = first._tally
+        tally = first.tally
         for part in parts[1:]:
-            tally += part._tally
-        kept = set.intersection(*(set(part._per_user) for part in parts))
+            tally += part.tally
+        kept = set.intersection(*(set(part.kept) for part in parts))
         per_user = {
-            key: np.concatenate([part._per_user[key] for part in parts])[order]
-            for key in first._per_user
+            key: np.concatenate([part.per_user(*key) for part in parts])[order]
+            for key in first.kept
             if key in kept
         }
         return cls(label or first.label, first.cutoffs, users, first.metrics, tally, per_user)
+
+    @property
+    def kept(self) -> tuple[tuple[str, int], ...]:
+        """Metrics and cutoffs whose values were kept per user."""
+        return tuple(self._per_user)
 
     def __getitem__(self, key: tuple[str, int]) -> float:
         """Figure of a metric at a cutoff: ``ev["ndcg", 5]``.

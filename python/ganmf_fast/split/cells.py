@@ -130,8 +130,9 @@ def leakage(source: Source, labels: NDArray[np.uint8], rule: str) -> tuple[str, 
     if source.data is None or source.data.timestamps is None:
         return ()
     older, held = _core.looks_ahead(source.csr, labels, ordered(source.data.timestamps))
-    return (
+    warning = (
         f"{rule} ignored the timestamps: {older:,} of {held:,} held-out interactions are older "
         "than a training interaction of the same user, so training knows what came later; "
-        "split.temporal does not",
+        "split.temporal does not"
     )
+    return (warning,)

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
@@ -14,6 +13,9 @@ from ganmf_fast._core import Csr
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.cells import Source, leakage
 from ganmf_fast.urm import to_scipy
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 __all__ = ["ColdSplit", "Folds", "Split"]
 
@@ -92,10 +94,8 @@ class Split:
     def __repr__(self) -> str:
         """Rule, sizes, who lacks a side, and warnings."""
         name = "" if self._source.data is None else f"{self._source.data.name!r}, "
-        lines = [
-            f"{type(self).__name__}({name}{self.rule}: {self.n_users:,} x {self.n_items:,}; "
-            f"{self._sizes()})"
-        ]
+        sizes = f"{self.n_users:,} x {self.n_items:,}; {self._sizes()}"
+        lines = [f"{type(self).__name__}({name}{self.rule}: {sizes})"]
         lines += [
             f"  {len(users):,} users have nothing in {side}"
             for side, users in (
