@@ -7,7 +7,6 @@ use pyo3::types::PyFloat;
 
 use crate::args::natural;
 use crate::csr::{Csr, slice};
-use crate::error::to_python;
 use crate::run::run;
 
 type Splits<'py> = (
@@ -232,5 +231,6 @@ pub(crate) fn looks_ahead(
 ) -> PyResult<(u64, u64)> {
     let (labels, times) = (slice(&labels, "labels")?, slice(&times, "times")?);
     let guard = urm.guard(py);
-    split::looks_ahead(guard.view()?, labels, times).map_err(|e| to_python(&e))
+    let view = guard.view()?;
+    run(py, None, |_| split::looks_ahead(view, labels, times))
 }
