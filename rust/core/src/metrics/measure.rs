@@ -261,6 +261,34 @@ impl Scratch {
         }
     }
 
+    /// Note where each item of a list stands; how many places are filled.
+    fn stamp(&mut self, list: usize, row: &[i32]) -> Result<usize> {
+        self.next_list(row.len());
+        let (first, stamps) = (self.first, &mut self.stamps);
+        for (place, &item) in row.iter().enumerate() {
+            let Some(stamp) = usize::try_from(item).ok().and_then(|i| stamps.get_mut(i)) else {
+                if item != -1 {
+                    let n = stamps.len();
+                    return Err(bad_list(
+                        list,
+                        &format!("holds item {item}, outside 0..{n}"),
+                    ));
+                }
+                let Some(late) = row[place..].iter().position(|&i| i != -1) else {
+                    return Ok(place);
+                };
+                let (place, item) = (place + late, row[place + late]);
+                let problem = format!("holds item {item} at place {place}, after a -1");
+                return Err(bad_list(list, &problem));
+            };
+            if *stamp >= first {
+                return Err(bad_list(list, &format!("holds item {item} twice")));
+            }
+            *stamp = first + place as u32;
+        }
+        Ok(row.len())
+    }
+
     /// Forget the current list, which is as quick as counting on, once in a few billion places.
     fn next_list(&mut self, width: usize) {
         let width = width as u32;
@@ -289,8 +317,8 @@ impl Shared<'_> {
             let n_test = self.test.row_len(user);
             let row = self.items.row(list);
             let filled = match row.as_slice() {
-                Some(row) => self.stamp(scratch, list, row)?,
-                None => self.stamp(scratch, list, &row.to_vec())?,
+                Some(row) => scratch.stamp(list, row)?,
+                None => scratch.stamp(list, &row.to_vec())?,
             };
             if n_test == 0 {
                 for of_figure in out.iter_mut() {
@@ -339,34 +367,6 @@ impl Shared<'_> {
             .ok()
             .filter(|&u| u < n_users)
             .ok_or_else(|| Error::invalid(format!("users[{list}] is {user}, outside 0..{n_users}")))
-    }
-
-    /// Note where each item of a list stands; how many places are filled.
-    fn stamp(&self, scratch: &mut Scratch, list: usize, row: &[i32]) -> Result<usize> {
-        scratch.next_list(row.len());
-        let (first, stamps) = (scratch.first, &mut scratch.stamps);
-        for (place, &item) in row.iter().enumerate() {
-            let Some(stamp) = usize::try_from(item).ok().and_then(|i| stamps.get_mut(i)) else {
-                if item != -1 {
-                    let n = stamps.len();
-                    return Err(bad_list(
-                        list,
-                        &format!("holds item {item}, outside 0..{n}"),
-                    ));
-                }
-                let Some(late) = row[place..].iter().position(|&i| i != -1) else {
-                    return Ok(place);
-                };
-                let (place, item) = (place + late, row[place + late]);
-                let problem = format!("holds item {item} at place {place}, after a -1");
-                return Err(bad_list(list, &problem));
-            };
-            if *stamp >= first {
-                return Err(bad_list(list, &format!("holds item {item} twice")));
-            }
-            *stamp = first + place as u32;
-        }
-        Ok(row.len())
     }
 
     /// Count the items of a list, and add up how surprising and how popular they are.
