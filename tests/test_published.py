@@ -30,21 +30,11 @@ ACCURACY = ("precision", "recall", "map", "ndcg", "mrr", "f1", "arhr", "mean_hit
 # The seed of the authors' run: with it their decomposition comes out to the last printed digit.
 SVD_SEED = 1337
 
-# Figures that hang on how ties fall: items of exactly equal scores stand in the published lists in
-# no particular order, in ours by item number. Nothing else may differ.
-TIED = {
-    ("lastfm", "TopPopular"): {("mean_hits", 20), ("mean_hits", 50)},
-    ("lastfm", "ItemKNN-cosine"): {
-        *((metric, k) for metric in ("mrr", "mean_hits", "arhr") for k in CUTOFFS),
-        *(("roc_auc", k) for k in (5, 10, 20)),
-        *(("coverage_item", k) for k in (20, 50)),
-    },
-    ("lastfm", "P3alpha"): {
-        *(("mean_hits", k) for k in CUTOFFS),
-        *(("diversity_gini", k) for k in CUTOFFS),
-        *(("coverage_item", k) for k in (10, 20, 50)),
-    },
-    ("hetrec2011", "TopPopular"): {("mean_hits", 10), ("mean_hits", 50), ("diversity_gini", 20)},
+# Lists have their equal scores in the published order. What still differs hangs on the neighbours:
+# where many are equally near, the cut after `topk` took others than ours does.
+CUT = {
+    ("lastfm", "ItemKNN-cosine"): {("mean_hits", 10)},
+    ("lastfm", "P3alpha"): {("mean_hits", 5)},
     ("hetrec2011", "P3alpha"): {("mean_hits", 20), ("diversity_gini", 5), ("diversity_gini", 50)},
     ("ml-1m", "P3alpha"): {("mean_hits", 50), ("coverage_item", 10), ("diversity_gini", 10)},
 }
@@ -68,7 +58,7 @@ def split(data_dir: Path, dataset: str) -> tuple[sp.csr_array, sp.csr_array]:
 def fitted(data_dir: Path, dataset: str, row: str) -> tuple[Recommender, Evaluation]:
     train, test = split(data_dir, dataset)
     model = make(dataset, row).fit(train)
-    return model, gf.evaluate(model, train, test, cutoffs=CUTOFFS)
+    return model, gf.evaluate(model, train, test, cutoffs=CUTOFFS, ties="published")
 
 
 def expected(dataset: str, row: str) -> dict[tuple[str, int], float]:
@@ -93,7 +83,7 @@ def test_baselines_give_every_published_figure(data_dir, dataset, row):
         for (metric, k), value in expected(dataset, row).items()
         if not close(metric, ev[metric, k], value)
     }
-    unexplained = {key: off[key] for key in off.keys() - TIED.get((dataset, row), set())}
+    unexplained = {key: off[key] for key in off.keys() - CUT.get((dataset, row), set())}
     assert not unexplained
 
 
@@ -107,14 +97,14 @@ def test_the_decomposition_with_the_authors_seed_is_theirs(data_dir, dataset):
         assert ev[metric, k] == pytest.approx(value, abs=1e-5), f"{metric}@{k}"
 
 
-@pytest.mark.parametrize(("dataset", "row"), [key for key in TIED if key[0] == "lastfm"])
+@pytest.mark.parametrize(("dataset", "row"), [key for key in CUT if key[0] == "lastfm"])
 def test_what_differs_on_the_sparsest_data_lies_among_the_ways_to_break_ties(
     data_dir, dataset, row
 ):
     model, ordered = fitted(data_dir, dataset, row)
     train, test = split(data_dir, dataset)
     ways = [ordered]
-    for seed in range(5):
+    for seed in range(3):
         lists = randomly_tied_lists(model, train, np.random.default_rng(seed))
         ways.append(gf.evaluate_lists(lists, test, CUTOFFS, train=train))
     for (metric, k), value in expected(dataset, row).items():

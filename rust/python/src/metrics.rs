@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::args::natural;
-use crate::csr::{Csr, slice};
+use crate::csr::{Csr, CsrGuard, slice};
 use crate::run::run;
 
 fn cutoffs_of(cutoffs: &[Bound<'_, PyAny>]) -> PyResult<Vec<usize>> {
@@ -53,7 +53,7 @@ pub(crate) fn measure_lists<'py>(
     let guard = test.guard(py);
     let test = guard.view()?;
     let guard = train.map(|t| t.guard(py));
-    let train = guard.as_ref().map(|g| g.view()).transpose()?;
+    let train = guard.as_ref().map(CsrGuard::view).transpose()?;
     let found = run(py, report.as_ref(), |p| {
         let popularity = train.map(Popularity::new);
         let request = Request {
