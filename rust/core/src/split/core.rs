@@ -126,6 +126,7 @@ fn lengths(rows: CsrView<'_>) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::count;
     use super::*;
     use crate::rng::Rng;
     use crate::sparse::Duplicates;
@@ -139,9 +140,9 @@ mod tests {
             let before = cells.len();
             let many = |side: fn(&(usize, usize)) -> usize, of: usize, cells: &[(usize, usize)]| {
                 let mut counts = std::collections::HashMap::new();
-                cells
-                    .iter()
-                    .for_each(|c| *counts.entry(side(c)).or_insert(0) += 1);
+                for c in cells {
+                    *counts.entry(side(c)).or_insert(0) += 1;
+                }
                 cells
                     .iter()
                     .copied()
@@ -173,7 +174,7 @@ mod tests {
                 match k_core(urm.view(), u, i, &Progress::new()) {
                     Ok(core) => {
                         assert_eq!((&core.users, &core.items), (&users, &items));
-                        let kept = core.labels.iter().filter(|&&l| l == 1).count();
+                        let kept = count(&core.labels, 1);
                         assert_eq!(core.urm.view().nnz(), kept);
                         assert!((0..users.len()).all(|r| core.urm.view().row_len(r) >= u));
                         assert!(

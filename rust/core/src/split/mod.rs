@@ -329,13 +329,15 @@ mod testing {
         CsrMatrix::try_new(2 * n, indptr, indices, Some(values)).expect("valid")
     }
 
+    /// How many labels are `label`.
+    pub(super) fn count(labels: &[u8], label: u8) -> usize {
+        labels.iter().map(|&l| usize::from(l == label)).sum()
+    }
+
     /// How many cells of each row carry `label`.
     pub(super) fn per_row(urm: &CsrMatrix, labels: &[u8], label: u8) -> Vec<usize> {
         (0..urm.view().n_rows())
-            .map(|r| {
-                let of_row = &labels[urm.view().range(r)];
-                of_row.iter().filter(|&&l| l == label).count()
-            })
+            .map(|r| count(&labels[urm.view().range(r)], label))
             .collect()
     }
 

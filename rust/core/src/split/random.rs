@@ -143,7 +143,7 @@ impl Deal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{on, per_row, stairs};
+    use super::super::testing::{count, on, per_row, stairs};
     use super::*;
 
     fn refusal(result: Result<Vec<u8>>) -> String {
@@ -182,16 +182,16 @@ mod tests {
         let urm = stairs(200);
         let n = urm.view().nnz();
         let labels = holdout(urm.view(), Size::Share(0.3), false, 5, &Progress::new()).unwrap();
-        let held = labels.iter().filter(|&&l| l == 1).count();
+        let held = count(&labels, 1);
         assert_eq!(held, (n as f64 * 0.3 + 0.5) as usize);
-        let first_half = labels[..n / 2].iter().filter(|&&l| l == 1).count();
+        let first_half = count(&labels[..n / 2], 1);
         // Hypergeometric with a standard deviation of 32.
         assert!(
             first_half.abs_diff(held / 2) < 160,
             "{first_half} of {held}"
         );
         let counted = holdout(urm.view(), Size::Count(7), false, 5, &Progress::new()).unwrap();
-        assert_eq!(counted.iter().filter(|&&l| l == 1).count(), 7);
+        assert_eq!(count(&counted, 1), 7);
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
         let labels = k_fold(urm.view(), 4, false, 1, &Progress::new()).unwrap();
         let n = urm.view().nnz();
         for fold in 0..4 {
-            let there = labels.iter().filter(|&&l| l == fold).count();
+            let there = count(&labels, fold);
             assert!(there == n / 4 || there == n.div_ceil(4), "{there} of {n}");
         }
     }
@@ -218,7 +218,7 @@ mod tests {
         let urm = crate::CsrMatrix::try_new(5, indptr, indices, None).expect("valid");
         let labels = k_fold(urm.view(), 4, true, 1, &Progress::new()).unwrap();
         for fold in 0..4 {
-            let there = labels.iter().filter(|&&l| l == fold).count();
+            let there = count(&labels, fold);
             // One of five cells is dealt at random: a standard deviation of 24.
             assert!(there.abs_diff(3750) < 120, "{there}");
         }
