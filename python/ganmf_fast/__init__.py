@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast import models, split
     from ganmf_fast.data import datasets
     from ganmf_fast.data.interactions import Interactions
-    from ganmf_fast.evaluation import evaluate, evaluate_lists
+    from ganmf_fast.evaluation import compare, evaluate, evaluate_lists
     from ganmf_fast.gan.ganmf import GANMF
     from ganmf_fast.models.ease import EASE
     from ganmf_fast.models.graph import P3alpha
@@ -29,6 +29,7 @@ _MODULES = frozenset({"datasets", "models", "split"})
 _ATTRIBUTES = {
     "Interactions": "ganmf_fast.data.interactions",
     "Splits": "ganmf_fast.split",
+    "compare": "ganmf_fast.evaluation",
     "evaluate": "ganmf_fast.evaluation",
     "evaluate_lists": "ganmf_fast.evaluation",
     "load": "ganmf_fast.persistence",
@@ -46,6 +47,7 @@ __all__ = [
     "Splits",
     "TopPopular",
     "__version__",
+    "compare",
     "datasets",
     "evaluate",
     "evaluate_lists",

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accumulate;
+pub mod bootstrap;
 pub mod demo;
 pub mod error;
 pub mod graph;
