@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 __all__ = [
     "Csr",
     "demo_urm",
+    "draw_items",
     "fit_item_knn_cosine",
     "fit_p3alpha",
     "get_num_threads",
     "item_counts",
     "list_metrics",
+    "mask_unobserved",
     "metric_names",
     "paper_protocol",
     "rank_factors",
@@ -83,6 +85,25 @@ def fit_p3alpha(
     prune_columns: bool,
     report: _Report | None = None,
 ) -> Csr: ...
+
+# sampling: a set or a draw is decided by (seed, stream, row) ---------------------------------------
+def mask_unobserved(
+    urm: Csr,
+    rows: NDArray[np.int64],
+    ratio: float,
+    seed: int,
+    stream: int,
+    out: NDArray[np.float32],
+    keep_observed: bool = False,
+    weights: NDArray[np.float32] | None = None,
+) -> None: ...
+def draw_items(
+    weights: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    seed: int,
+    stream: int,
+) -> NDArray[np.int32]: ...
 
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
 # `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are items, ascending.
