@@ -89,6 +89,12 @@ class Batch:
         """Column of each stored cell, row by row."""
         return self._by_row[0]
 
+    @cached_property
+    def row_numbers(self) -> Tensor:
+        """Place in the batch of each stored cell's row."""
+        rows = np.repeat(np.arange(self.size), np.diff(self._rows.indptr))
+        return torch.from_numpy(rows).to(self._device)
+
     @property
     def values(self) -> Tensor:
         """Value of each stored cell, row by row."""

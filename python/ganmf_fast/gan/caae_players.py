@@ -141,7 +141,7 @@ class CaaePlayers(Players):
         stream = self._next_stream()
         for start in range(0, self.profiles.n_rows, _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, self.profiles.n_rows))
-            chances = self._output(network, self._rows.whole(rows)).exp_().numpy(force=True)
+            chances = self._chances(network, self._rows.whole(rows))
             counts = self._lengths[rows] * steps
             items = draw_items(chances, rows, counts, self._model.seed, stream)
             ends = self.profiles.indptr[[rows[0], rows[-1] + 1]]
@@ -158,8 +158,14 @@ class CaaePlayers(Players):
     # the three networks -----------------------------------------------------------------------
 
     @staticmethod
-    def _output(network: Perceptron, batch: Batch) -> Tensor:
-        return torch.sigmoid(network.head(network.hidden(times(batch, network.first[0]))))
+    def _logits(network: Perceptron, batch: Batch) -> Tensor:
+        """Outputs before the last sigmoid."""
+        return network.head(network.hidden(times(batch, network.first[0])))
+
+    @torch.no_grad()
+    def _chances(self, network: Perceptron, batch: Batch) -> NDArray[np.float32]:
+        """What the chances of the items are proportional to."""
+        return self._logits(network, batch).sigmoid_().exp_().numpy(force=True)
 
     @torch.no_grad()
     def train_d(self, batch: Triples) -> Losses:
@@ -186,42 +192,56 @@ class CaaePlayers(Players):
 
     def train_g(self, batch: Batch) -> Losses:
         """Move G."""
-        model = self._model
-        made = self._output(self.generator, batch)
+        lmbda = self._model.lmbda
+        logits = self._logits(self.generator, batch)
+        made = logits.detach().sigmoid()
+        sought, slope = self._sought(made, batch, sign=1.0)
+        # (r - x) e, and then its derivative.
         taken = self._taken(batch)
-        sought = self._sought(made, batch, sign=1.0)
-        x = batch.dense()
-        reconstruction = total(((made - x) * taken) ** 2)
-        loss = model.lmbda * sought + (1 - model.lmbda) * reconstruction
+        error = made.clone()
+        error[batch.row_numbers, batch.items] -= batch.values
+        error *= taken
+        reconstruction = total(error**2).item()
+        slope.mul_(lmbda).add_(error.mul_(taken), alpha=2 * (1 - lmbda))
+        loss = lmbda * sought + (1 - lmbda) * reconstruction
         return {
-            **self._descend("g", loss),
-            "reconstruction_loss": reconstruction.item(),
+            **self._descend("g", logits, loss, slope.mul_(made).mul_(1 - made)),
+            "reconstruction_loss": reconstruction,
         }
 
     def train_gpr(self, batch: Batch) -> Losses:
         """Move G'."""
-        made = self._output(self.negative, batch)
-        return self._descend("gpr", self._sought(made, batch, sign=-1.0))
-
-    def _sought(self, made: Tensor, batch: Batch, sign: float) -> Tensor:
-        """``-mean(log p R)`` over items drawn from p; `sign` is that of the score in R."""
-        with torch.no_grad():
-            chances = made.exp().numpy(force=True)
-            counts = np.full(batch.size, self._draws)
-            items = draw_items(
-                chances, batch.numbers, counts, self._model.seed, self._next_stream()
-            )
-            drawn = self._tensor(items).reshape(batch.size, self._draws)
-            reward = logsigmoid(sign * (self.ranker.scores(batch.users, drawn) - 1))
-            if self._model.reward_baseline:
-                reward -= reward.mean()
-        log_p = made.gather(1, drawn) - torch.logsumexp(made, dim=1, keepdim=True)
-        return -total(log_p * reward) / reward.numel()
+        logits = self._logits(self.negative, batch)
+        made = logits.detach().sigmoid()
+        sought, slope = self._sought(made, batch, sign=-1.0)
+        return self._descend("gpr", logits, sought, slope.mul_(made).mul_(1 - made))
 
     @torch.no_grad()
+    def _sought(self, made: Tensor, batch: Batch, sign: float) -> tuple[float, Tensor]:
+        """``-mean(log p R)`` over items drawn from p, and its slope in the outputs `made`.
+
+        `sign` is that of the score in R. With n draws in all, a user with rewards R_j for the items
+        j has the slope ``(p sum_j R_j - sum_j R_j at j) / n``.
+        """
+        chances = made.exp()
+        counts = np.full(batch.size, self._draws)
+        stream = self._next_stream()
+        array = chances.numpy(force=True)
+        items = draw_items(array, batch.numbers, counts, self._model.seed, stream)
+        drawn = self._tensor(items).reshape(batch.size, self._draws)
+        reward = logsigmoid(sign * (self.ranker.scores(batch.users, drawn) - 1))
+        if self._model.reward_baseline:
+            reward -= reward.mean()
+        summed = chances.sum(dim=1, keepdim=True)
+        log_p = made.gather(1, drawn) - summed.log()
+        sought = -total(log_p * reward).item() / reward.numel()
+        slope = chances.mul_(reward.sum(dim=1, keepdim=True) / summed)
+        slope.scatter_add_(1, drawn, -reward)
+        return sought, slope.div_(reward.numel())
+
     def _taken(self, batch: Batch) -> Tensor:
         """e: ones at the profiles and at what G' draws beside them."""
-        weights = self._output(self.negative, batch).exp_().numpy(force=True)
+        weights = self._chances(self.negative, batch)
         out = np.empty_like(weights)
         mask_unobserved(
             self.profiles,
@@ -235,18 +255,20 @@ class CaaePlayers(Players):
         )
         return torch.from_numpy(out).to(self.device)
 
-    def _descend(self, name: str, loss: Tensor) -> dict[str, float]:
-        """One step down the gradient of `loss` and of the penalty."""
+    def _descend(
+        self, name: str, logits: Tensor, loss: float, slope: Tensor
+    ) -> dict[str, float]:
+        """One step down a loss whose `slope` in the logits is known, and down the penalty."""
         model = self._model
         parameters = list(self.networks[name].parameters())
         penalty = 0.0
-        gradients = torch.autograd.grad(loss, parameters)
+        gradients = torch.autograd.grad(logits, parameters, slope)
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 penalty += model.beta / 2 * squares(parameter)
                 gradient.add_(parameter, alpha=model.beta)
                 parameter.grad = gradient
-            found = {f"{name}_loss": loss.item() + penalty, **self.norms(name)}
+            found = {f"{name}_loss": loss + penalty, **self.norms(name)}
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.sub_(gradient, alpha=model.lr)
         return found
@@ -260,7 +282,8 @@ class CaaePlayers(Players):
     @torch.no_grad()
     def diagnose(self) -> Losses:
         """See ``Adversary``."""
-        return mean_cosine(self._output(self.generator, self._rows.whole(self.sample)))
+        batch = self._rows.whole(self.sample)
+        return mean_cosine(self._logits(self.generator, batch).sigmoid())
 
     def scorer(self) -> Autoencoder:
         """See ``Players``."""

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::rng::Rng;
 use crate::rows::ScratchPool;
+use crate::simd::widest;
 use crate::sparse::CsrView;
 
 /// What a sampled set depends on, beside the row it belongs to.
@@ -213,33 +214,71 @@ pub fn mask_weighted(
     }
     let n = masks.urm.n_cols();
     masks.fill(out, progress, Vec::<u64>::new, |keys, place, row, mask| {
-        let mut rng = Rng::at(masks.key.seed, masks.key.stream, row as u64);
-        keys.clear();
-        let mut observed = masks.urm.cols(row).iter().copied().peekable();
-        for (item, &weight) in weights[place * n..(place + 1) * n].iter().enumerate() {
-            if observed.next_if(|&o| o as usize == item).is_some() {
-                continue;
-            }
-            if !(weight > 0.0 && weight.is_finite()) {
-                return Err(Error::invalid(format!(
-                    "the weight of item {item} for row {row} must be positive and finite, \
-                     not {weight}"
-                )));
-            }
-            let waiting = -(1.0 - rng.unit()).ln() / f64::from(weight);
-            // Bits of floats from zero upwards are in the order of the floats.
-            keys.push((u64::from((waiting as f32).to_bits()) << 32) | item as u64);
+        let weights = &weights[place * n..(place + 1) * n];
+        let rng = Rng::at(masks.key.seed, masks.key.stream, row as u64);
+        keys.resize(n, 0);
+        let unsound = widest(|| waiting_times(&rng, weights, keys));
+        if unsound {
+            // Perhaps only where it does not matter.
+            check_unobserved(masks.urm.cols(row), weights, row)?;
+        }
+        for &item in masks.urm.cols(row) {
+            keys[item as usize] = u64::MAX;
         }
         let wanted = masks.size(row);
         mask.fill(0.0);
-        if wanted < keys.len() {
-            keys.select_nth_unstable(wanted);
+        if wanted > 0 && wanted < n {
+            keys.select_nth_unstable(wanted - 1);
         }
         for key in &keys[..wanted] {
             mask[(key & 0xffff_ffff) as usize] = 1.0;
         }
         Ok(())
     })
+}
+
+/// An exponential variable with each weight as its rate: its bits, which are in the order of floats
+/// from zero upwards, above the number of the item. Says whether a weight is not positive and finite.
+#[inline(always)]
+fn waiting_times(rng: &Rng, weights: &[f32], keys: &mut [u64]) -> bool {
+    let mut unsound = false;
+    for (item, (key, &weight)) in keys.iter_mut().zip(weights).enumerate() {
+        // From 2^-53 to 1: its logarithm is finite.
+        let uniform = ((rng.ahead(item as u64) >> 11) + 1) as f64 * (1.0 / (1u64 << 53) as f64);
+        let waiting = (-ln(uniform) / f64::from(weight)) as f32;
+        unsound |= !(weight > 0.0 && weight < f32::INFINITY);
+        *key = (u64::from(waiting.to_bits()) << 32) | item as u64;
+    }
+    unsound
+}
+
+/// Natural logarithm of a normal number within 1e-10, without a branch or a call: an exponent and
+/// the series of the inverse hyperbolic tangent.
+#[inline(always)]
+fn ln(x: f64) -> f64 {
+    // The bits of sqrt(1/2), so that the mantissa comes out between it and sqrt(2).
+    const HALF_ROOT: u64 = 0x3fe6_a09e_667f_3bcd;
+    let bits = x.to_bits().wrapping_sub(HALF_ROOT);
+    let exponent = f64::from((bits.cast_signed() >> 52) as i32);
+    let mantissa = f64::from_bits((bits & ((1 << 52) - 1)) + HALF_ROOT) - 1.0;
+    let s = mantissa / (2.0 + mantissa);
+    let z = s * s;
+    let series = 1.0 / 9.0 + z * (1.0 / 11.0 + z * (1.0 / 13.0));
+    let series = 1.0 + z * (1.0 / 3.0 + z * (1.0 / 5.0 + z * (1.0 / 7.0 + z * series)));
+    exponent * std::f64::consts::LN_2 + 2.0 * s * series
+}
+
+fn check_unobserved(observed: &[i32], weights: &[f32], row: usize) -> Result<()> {
+    let mut observed = observed.iter().peekable();
+    for (item, &weight) in weights.iter().enumerate() {
+        let matters = observed.next_if(|&&o| o as usize == item).is_none();
+        if matters && !(weight > 0.0 && weight.is_finite()) {
+            return Err(Error::invalid(format!(
+                "the weight of item {item} for row {row} must be positive and finite, not {weight}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Draw `counts[r]` items for row `rows[r]`, with replacement, in proportion to `weights`.
@@ -305,30 +344,72 @@ fn draw_row(
     if count == 0 {
         return Ok(Vec::new());
     }
-    sums.clear();
-    let mut total = 0.0;
-    for (item, &weight) in weights.iter().enumerate() {
-        if !(weight >= 0.0 && weight.is_finite()) {
-            return Err(Error::invalid(format!(
-                "the weight of item {item} for row {row} must be at least 0 and finite, \
-                 not {weight}"
-            )));
-        }
-        total += f64::from(weight);
-        sums.push(total);
+    let (total, unsound) = widest(|| piece_sums(weights, sums));
+    if unsound {
+        let item = weights.iter().position(|&w| !(w >= 0.0 && w.is_finite()));
+        let item = item.unwrap_or(0);
+        return Err(Error::invalid(format!(
+            "the weight of item {item} for row {row} must be at least 0 and finite, not {}",
+            weights[item]
+        )));
     }
     if total <= 0.0 {
         return Err(Error::invalid(format!("all weights of row {row} are zero")));
     }
     let mut rng = Rng::at(key.seed, key.stream, row as u64);
     Ok((0..count)
-        .map(|_| {
-            let place = rng.unit() * total;
-            // The first item whose sum exceeds the place: one of weight zero never does first.
-            sums.partition_point(|&sum| sum <= place)
-                .min(weights.len() - 1) as i32
-        })
+        .map(|_| find(weights, sums, rng.unit() * total))
         .collect())
+}
+
+/// Items that are summed before anybody looks for one of them.
+const PIECE: usize = 64;
+const LANES: usize = 8;
+
+/// Cumulative sums at the ends of pieces of the weights; the last one, and whether a weight is
+/// negative or not finite.
+#[inline(always)]
+fn piece_sums(weights: &[f32], sums: &mut Vec<f64>) -> (f64, bool) {
+    sums.clear();
+    let (mut total, mut unsound) = (0.0, false);
+    for piece in weights.chunks(PIECE) {
+        let mut lanes = [0.0f64; LANES];
+        let (whole, rest) = piece.as_chunks::<LANES>();
+        for some in whole {
+            for (lane, &weight) in lanes.iter_mut().zip(some) {
+                unsound |= !(weight >= 0.0 && weight < f32::INFINITY);
+                *lane += f64::from(weight);
+            }
+        }
+        for (lane, &weight) in lanes.iter_mut().zip(rest) {
+            unsound |= !(weight >= 0.0 && weight < f32::INFINITY);
+            *lane += f64::from(weight);
+        }
+        total += lanes.iter().sum::<f64>();
+        sums.push(total);
+    }
+    (total, unsound)
+}
+
+/// The first item whose cumulative sum exceeds `place`; one of weight zero never does first.
+fn find(weights: &[f32], sums: &[f64], place: f64) -> i32 {
+    let piece = sums
+        .partition_point(|&sum| sum <= place)
+        .min(sums.len() - 1);
+    let mut sum = if piece == 0 { 0.0 } else { sums[piece - 1] };
+    let start = piece * PIECE;
+    let mut last = start;
+    for (at, &weight) in weights[start..].iter().take(PIECE).enumerate() {
+        sum += f64::from(weight);
+        if weight > 0.0 {
+            last = start + at;
+            if sum > place {
+                break;
+            }
+        }
+    }
+    // Where rounding leaves no item, the last one of the piece that has a weight.
+    last as i32
 }
 
 #[cfg(test)]
@@ -447,6 +528,41 @@ mod tests {
         let expected = expected.map(|p| p * runs as f64);
         // 99.99% stay below 18.4 with 2 degrees of freedom.
         assert!(chi2(&without, &expected) < 18.4, "{without:?} {expected:?}");
+    }
+
+    #[test]
+    fn the_logarithm_is_one() {
+        let mut x = 2f64.powi(-53);
+        while x <= 1.0 {
+            let near = [x, x * 1.3, x * 1.414_213_56, x * 1.999];
+            for x in near {
+                assert!((ln(x) - x.ln()).abs() <= 1e-10 * x.ln().abs(), "{x}");
+            }
+            x *= 2.0;
+        }
+        let close = 1.0 - 2f64.powi(-50);
+        assert!((ln(close) / close.ln() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn draws_over_many_pieces_follow_their_weights() {
+        let weights: Vec<f32> = (0..200).map(|i| (i % 4) as f32).collect();
+        let runs = 150_000;
+        let items = draw_items(&weights, 200, &[0], &[runs], KEY, &Progress::new()).expect("ok");
+        let mut counts = vec![0.0; 200];
+        for item in items {
+            counts[item as usize] += 1.0;
+        }
+        let total: f32 = weights.iter().sum();
+        let (seen, wanted): (Vec<f64>, Vec<f64>) = counts
+            .iter()
+            .zip(&weights)
+            .filter(|(_, w)| **w > 0.0)
+            .map(|(&c, &w)| (c, f64::from(w / total) * runs as f64))
+            .unzip();
+        assert_eq!(seen.iter().sum::<f64>(), runs as f64);
+        // 99.99% stay below 221 with 149 degrees of freedom.
+        assert!(chi2(&seen, &wanted) < 221.0);
     }
 
     #[test]
