@@ -97,9 +97,7 @@ class StraightCAAE:
             )
             for _ in range(2)
         )
-        self.P, self.Q = (
-            nn.Embedding(n, p["num_factors"]) for n in (self.n_users, self.n_items)
-        )
+        self.P, self.Q = (nn.Embedding(n, p["num_factors"]) for n in (self.n_users, self.n_items))
         self.b = nn.Embedding(self.n_items, 1)
         discriminator = [*self.P.parameters(), *self.Q.parameters(), *self.b.parameters()]
         self.sgd = [

@@ -86,7 +86,7 @@ def fit_p3alpha(
     report: _Report | None = None,
 ) -> Csr: ...
 
-# sampling: a set or a draw is decided by (seed, stream, row) ---------------------------------------
+# sampling: a set or a draw is decided by (seed, stream, row) --------------------------------------
 def mask_unobserved(
     urm: Csr,
     rows: NDArray[np.int64],

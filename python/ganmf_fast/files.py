@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-__all__ = ["checksum", "read_tensors", "written_whole", "write_tensors"]
+__all__ = ["checksum", "read_tensors", "write_tensors", "written_whole"]
 
 CHECKSUM = "sha256"
 

@@ -24,7 +24,9 @@ class TensorFlowAdam:
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float) -> None:
         self._parameters = list(parameters)
-        self._torch = torch.optim.Adam(self._parameters, lr=lr, betas=BETAS, eps=EPSILON, fused=True)
+        self._torch = torch.optim.Adam(
+            self._parameters, lr=lr, betas=BETAS, eps=EPSILON, fused=True
+        )
         self._steps = 0
 
     def step(self) -> None:

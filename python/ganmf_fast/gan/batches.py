@@ -72,9 +72,7 @@ class Batch:
         return to_device[0], self._compressed(columns), to_device[1]
 
     @staticmethod
-    def _gather(
-        matrix: Tensor, indices: Tensor, offsets: Tensor, weights: Tensor | None
-    ) -> Tensor:
+    def _gather(matrix: Tensor, indices: Tensor, offsets: Tensor, weights: Tensor | None) -> Tensor:
         return embedding_bag(
             indices,
             matrix,

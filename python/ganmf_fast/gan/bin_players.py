@@ -93,7 +93,9 @@ class BinPlayers(FactorPlayers):
         batch, factors, nodes = self._shape
         users, items = self.profiles.n_rows, self.profiles.n_cols
         numbers = users * factors + items * (factors + nodes)
-        return Footprint(16 * numbers, 4 * (2 * items + 6 * nodes * self._layers), "batch_size", batch)
+        return Footprint(
+            16 * numbers, 4 * (2 * items + 6 * nodes * self._layers), "batch_size", batch
+        )
 
     def work(self) -> int:
         """See ``Players``."""

@@ -144,9 +144,7 @@ class BinGANMF(Adversarial):
     def _check_family(self) -> None:
         check_choice("mode", self.mode, ("user", "item"))
         check_choice("d_hidden_act", self.d_hidden_act, tuple(ACTIVATIONS))
-        self._check_ints(
-            "num_factors", "d_nodes", "d_layers", "batch_size", "d_steps", "g_steps"
-        )
+        self._check_ints("num_factors", "d_nodes", "d_layers", "batch_size", "d_steps", "g_steps")
         self._check_rates("d_lr", "g_lr")
         self._check_reals("d_reg", "g_reg", "recon_coefficient")
 

@@ -126,9 +126,10 @@ class CaaePlayers(Players):
         for step in range(model.d_steps):
             for start in range(0, nnz, model.d_bsize):
                 part = slice(start, start + model.d_bsize)
-                common = [self._tensor(a[part]) for a in (users, items)]
+                of_users, of_items = (self._tensor(a[part]) for a in (users, items))
                 for numbers in drawn:
-                    yield Triples(*common, self._tensor(numbers[step, order[part]]))
+                    others = self._tensor(numbers[step, order[part]])
+                    yield Triples(of_users, of_items, others)
 
     def _tensor(self, numbers: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(numbers.astype(np.int64)).to(self.device)
@@ -255,9 +256,7 @@ class CaaePlayers(Players):
         )
         return torch.from_numpy(out).to(self.device)
 
-    def _descend(
-        self, name: str, logits: Tensor, loss: float, slope: Tensor
-    ) -> dict[str, float]:
+    def _descend(self, name: str, logits: Tensor, loss: float, slope: Tensor) -> dict[str, float]:
         """One step down a loss whose `slope` in the logits is known, and down the penalty."""
         model = self._model
         parameters = list(self.networks[name].parameters())

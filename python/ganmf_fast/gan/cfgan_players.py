@@ -12,7 +12,8 @@ does not hold, a set ZR of ``floor(zr_ratio n)`` and a set PM of ``floor(zp_rati
 items. The scheme says which are used: "ZR" has e = x and the ZR term; "PM" has ones in e at PM
 too, and no ZR term; "ZP" has both.
 Source: Chae et al., "CFGAN: a generic collaborative filtering framework based on generative
-adversarial networks" (CIKM'18), as the published code of Dervishaj and Cremonesi (SAC'22) trains it.
+adversarial networks" (CIKM'18), as the published code of Dervishaj and Cremonesi (SAC'22) trains
+it.
 Deviation: as published, which `published_quirks` turns on, `zr_ratio` is the share of PM too, and
 users are never shuffled.
 Known: the generator sees the very profile it is to make, and no noise, so it can learn to copy it
@@ -154,7 +155,8 @@ class CfganPlayers(Players):
         if not self._pm_ratio:
             return weighted(batch, self._cells(batch, hidden) * batch.values, kernel)
         mask = self._mask("pm", batch, self._pm_ratio)
-        return (self.generator.head(hidden) * mask) @ kernel
+        product: Tensor = (self.generator.head(hidden) * mask) @ kernel
+        return product
 
     def _mask(self, name: str, batch: Batch, ratio: float) -> Tensor:
         """Ones at the sampled items of each row of the batch; in PM, its cells as well."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ganmf_fast._core import Csr
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.checkpoint import Checkpoint
-from ganmf_fast.gan.networks import Perceptron, total
+from ganmf_fast.gan.networks import Perceptron
 from ganmf_fast.gan.trainer import Losses, Outcome, Pass, Schedule, Trainer
 from ganmf_fast.models.autoencoder import Autoencoder
 from ganmf_fast.models.scorers import Scorer
@@ -157,8 +157,10 @@ class Players:
         need = self.footprint()
         capacity = torch.cuda.mem_get_info(self.device)[1]
         fitting = need.fitting(capacity)
-        advice = f"{need.parameter}={fitting} would fit" if fitting else (
-            f"even {need.parameter}=1 would not fit: train smaller networks, or on the CPU"
+        advice = (
+            f"{need.parameter}={fitting} would fit"
+            if fitting
+            else (f"even {need.parameter}=1 would not fit: train smaller networks, or on the CPU")
         )
         return (
             f"{need.parameter}={need.rows} does not fit into the {capacity / 2**30:.1f} GiB of the "
@@ -217,10 +219,13 @@ class Players:
 def squares(tensor: Tensor) -> float:
     """Sum of the squares of a vector or matrix, to the same bits for any number of threads."""
     tensor = tensor.detach()
-    if tensor.dim() == 2:
-        return total(tensor**2).item()
-    # Pieces short enough for one thread.
-    return sum(float((piece**2).sum()) for piece in tensor.split(4096))
+    if tensor.dim() == 1:
+        # Pieces short enough for one thread.
+        pieces = torch.split(tensor, 4096)
+        return sum((piece**2).sum().item() for piece in pieces)
+    # As `total`, in one reading of the memory.
+    norms = torch.linalg.vector_norm(tensor, dim=0 if tensor.shape[0] > tensor.shape[1] else 1)
+    return (norms**2).sum().item()
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

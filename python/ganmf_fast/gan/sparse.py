@@ -75,7 +75,8 @@ class _MaskedSquares(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
         made = torch.addmm(bias, hidden, kernel.T).mul_(mask)
         ctx.save_for_backward(hidden, kernel, made)
-        return torch.linalg.vector_norm(made, dim=1).square().sum()
+        summed: Tensor = torch.linalg.vector_norm(made, dim=1).square().sum()
+        return summed
 
     @staticmethod
     @once_differentiable
@@ -106,6 +107,6 @@ def sampled(batch: Batch, left: Tensor, right: Tensor) -> Tensor:
 
 
 def masked_squares(hidden: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
-    """Sum of the squares of ``hidden kernel^T + bias`` where `mask`, of zeros and ones, has ones."""
+    """Sum of squares of ``hidden kernel^T + bias`` where `mask`, all zeros and ones, has ones."""
     value: Tensor = _MaskedSquares.apply(hidden, kernel, bias, mask)
     return value

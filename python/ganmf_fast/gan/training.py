@@ -63,7 +63,9 @@ class FactorPlayers(Players):
         del epoch
         order = torch.randperm(self.profiles.n_rows, generator=self.rng).numpy()
         batches = list(self._batches.ordered(order))
-        for phase, train, steps in zip("dg", (self.train_d, self.train_g), self._steps, strict=True):
+        for phase, train, steps in zip(
+            "dg", (self.train_d, self.train_g), self._steps, strict=True
+        ):
             for _ in range(steps):
                 self.start_pass()
                 yield Pass(phase, train, batches)
