@@ -32,9 +32,9 @@ each_family = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture
-def X():
-    """A user without interactions, an item without any, one user with all others."""
+# A user without interactions, an item without any, and one user with all others.
+@pytest.fixture(name="X")
+def small_matrix():
     X = (np.random.default_rng(1).random((9, 7)) < 0.4).astype(np.float32)
     X[2] = 0
     X[4] = 1
@@ -182,7 +182,7 @@ def test_bin_losses_and_gradients_are_those_of_the_formula(X, quirks, layers, ac
     model.set_params(d_reg=0.03, g_reg=0.02, recon_coefficient=0.4)
     players = BinPlayers(model, as_csr(X))
     batch = as_doubles(players)
-    names, tensors = named(players.discriminator)
+    _, tensors = named(players.discriminator)
     D = [t.detach().numpy().copy() for t in tensors]
     G = players.generator
     P, Q = (t.detach().numpy().copy() for t in (G.user_factors, G.item_factors))
@@ -482,14 +482,14 @@ def test_seed_decides_everything_and_the_global_generators_are_left_alone(cls, s
 def test_threads_do_not_change_the_weights(cls, settings, monkeypatch):
     monkeypatch.setattr("ganmf_fast.gan.players._WORTH_THREADS", 0)
     source = np.random.default_rng(0)
-    X = sp.csr_array((source.random((400, 1500)) < 0.03).astype(np.float32))
-    wide = {"BinGANMF": {"num_factors": 40, "d_nodes": 90, "batch_size": 300}}
-    wide["CFGAN"] = {"g_nodes": 200, "d_batch_size": 200, "g_batch_size": 300, "d_nodes": 40}
-    wide["CAAE"] = {"g_units": 200, "gpr_units": 100, "m_batch": 300, "num_factors": 40}
+    X = sp.csr_array((source.random((200, 700)) < 0.05).astype(np.float32))
+    wide = {"BinGANMF": {"num_factors": 40, "d_nodes": 90, "batch_size": 150}}
+    wide["CFGAN"] = {"g_nodes": 350, "d_batch_size": 100, "g_batch_size": 150, "d_nodes": 40}
+    wide["CAAE"] = {"g_units": 200, "gpr_units": 300, "m_batch": 150, "num_factors": 40}
     fitted = []
-    for n in (1, 2):
+    for n in (1, 3):
         with threads.num_threads(n):
-            model = cls(**{**settings, **wide[cls.__name__], "epochs": 2}).fit(X)
+            model = cls(**{**settings, **wide[cls.__name__], "epochs": 1}).fit(X)
         fitted.append((model.scorer_.tensors(), model.history_))
     for name, array in fitted[0][0].items():
         assert_array_equal(array, fitted[1][0][name], err_msg=name)

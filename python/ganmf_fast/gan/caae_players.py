@@ -36,7 +36,7 @@ from torch.nn.functional import logsigmoid
 
 from ganmf_fast._core import Csr, draw_items, mask_unobserved
 from ganmf_fast.gan.batches import Batch, Batches
-from ganmf_fast.gan.networks import Generator, Perceptron, mean_cosine, total
+from ganmf_fast.gan.networks import Generator, Perceptron, mean_cosine, sigmoid, total
 from ganmf_fast.gan.players import Footprint, Players, autoencoder, squares
 from ganmf_fast.gan.sparse import times
 from ganmf_fast.gan.trainer import Losses, Pass
@@ -89,7 +89,7 @@ class CaaePlayers(Players):
         own = (model.g_units, model.g_layers)
         self.ranker = Ranker(n_users, n_items, model.num_factors, self.rng).to(self.device)
         self.generator, self.negative = (
-            Perceptron((n_items,), *sizes, n_items, torch.sigmoid, self.rng).to(self.device)
+            Perceptron((n_items,), *sizes, n_items, sigmoid, self.rng).to(self.device)
             for sizes in (own, own if model.published_quirks else gpr)
         )
         self.networks = {"d": self.ranker, "g": self.generator, "gpr": self.negative}
@@ -166,7 +166,7 @@ class CaaePlayers(Players):
     @torch.no_grad()
     def _chances(self, network: Perceptron, batch: Batch) -> NDArray[np.float32]:
         """What the chances of the items are proportional to."""
-        return self._logits(network, batch).sigmoid_().exp_().numpy(force=True)
+        return sigmoid(self._logits(network, batch)).exp_().numpy(force=True)
 
     @torch.no_grad()
     def train_d(self, batch: Triples) -> Losses:
@@ -195,7 +195,7 @@ class CaaePlayers(Players):
         """Move G."""
         lmbda = self._model.lmbda
         logits = self._logits(self.generator, batch)
-        made = logits.detach().sigmoid()
+        made = sigmoid(logits.detach())
         sought, slope = self._sought(made, batch, sign=1.0)
         # (r - x) e, and then its derivative.
         taken = self._taken(batch)
@@ -213,7 +213,7 @@ class CaaePlayers(Players):
     def train_gpr(self, batch: Batch) -> Losses:
         """Move G'."""
         logits = self._logits(self.negative, batch)
-        made = logits.detach().sigmoid()
+        made = sigmoid(logits.detach())
         sought, slope = self._sought(made, batch, sign=-1.0)
         return self._descend("gpr", logits, sought, slope.mul_(made).mul_(1 - made))
 
@@ -282,7 +282,7 @@ class CaaePlayers(Players):
     def diagnose(self) -> Losses:
         """See ``Adversary``."""
         batch = self._rows.whole(self.sample)
-        return mean_cosine(self._logits(self.generator, batch).sigmoid())
+        return mean_cosine(sigmoid(self._logits(self.generator, batch)))
 
     def scorer(self) -> Autoencoder:
         """See ``Players``."""

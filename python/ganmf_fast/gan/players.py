@@ -4,6 +4,7 @@ A family derives from :class:`Players` and says what its passes are and what `tr
 `train_g` do; the loop is :mod:`~ganmf_fast.gan.trainer`'s.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 # Multiplications of a step below which threads wait for each other longer than they work, much
 # longer on a busy machine. The weights do not depend on the number of threads.
 _WORTH_THREADS = 10**8
+
+# MKL cuts products between threads so that their last bits depend on how many there are, unless it
+# is told not to before its first product; it does not get slower.
+_VECTORS = "AVX512" if "AVX512" in torch.backends.cpu.get_cpu_capability() else "AVX2"
+os.environ.setdefault("MKL_CBWR", f"{_VECTORS},STRICT")
 
 # Made profiles that the alarm of a collapse looks at.
 _SAMPLE = 64
