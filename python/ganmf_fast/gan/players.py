@@ -231,7 +231,8 @@ def squares(tensor: Tensor) -> float:
         return sum((piece**2).sum().item() for piece in pieces)
     # As `total`, in one reading of the memory.
     norms = torch.linalg.vector_norm(tensor, dim=0 if tensor.shape[0] > tensor.shape[1] else 1)
-    return (norms**2).sum().item()
+    summed: float = (norms**2).sum().item()
+    return summed
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

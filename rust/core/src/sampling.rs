@@ -377,12 +377,12 @@ fn piece_sums(weights: &[f32], sums: &mut Vec<f64>) -> (f64, bool) {
         let (whole, rest) = piece.as_chunks::<LANES>();
         for some in whole {
             for (lane, &weight) in lanes.iter_mut().zip(some) {
-                unsound |= !(weight >= 0.0 && weight < f32::INFINITY);
+                unsound |= !(0.0..f32::INFINITY).contains(&weight);
                 *lane += f64::from(weight);
             }
         }
         for (lane, &weight) in lanes.iter_mut().zip(rest) {
-            unsound |= !(weight >= 0.0 && weight < f32::INFINITY);
+            unsound |= !(0.0..f32::INFINITY).contains(&weight);
             *lane += f64::from(weight);
         }
         total += lanes.iter().sum::<f64>();
