@@ -58,6 +58,11 @@ _GANMF = {
     "recon_coefficient": 0.1,
 }
 
+# Small enough for minutes, with as many epochs as the simulated data need.
+_BINGANMF = {"epochs": 60, "batch_size": 128}
+_CFGAN = {"epochs": 40, "g_nodes": 200, "d_nodes": 32}
+_CAAE = {"epochs": 20}
+
 ROWS: tuple[Row, ...] = (
     Row("TopPopular", "TopPopular"),
     Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
@@ -68,16 +73,16 @@ ROWS: tuple[Row, ...] = (
     Row("GANMF-i", "GANMF", {"mode": "item"}, _GANMF),
     *(
         row
-        for name, model, fixed in (
-            ("binGANMF-u", "BinGANMF", {"mode": "user"}),
-            ("binGANMF-i", "BinGANMF", {"mode": "item"}),
-            ("CFGAN-u", "CFGAN", {"mode": "user"}),
-            ("CFGAN-i", "CFGAN", {"mode": "item"}),
-            ("CAAE", "CAAE", {}),
+        for name, model, fixed, defaults in (
+            ("binGANMF-u", "BinGANMF", {"mode": "user"}, _BINGANMF),
+            ("binGANMF-i", "BinGANMF", {"mode": "item"}, _BINGANMF),
+            ("CFGAN-u", "CFGAN", {"mode": "user"}, _CFGAN),
+            ("CFGAN-i", "CFGAN", {"mode": "item"}, _CFGAN),
+            ("CAAE", "CAAE", {}, _CAAE),
         )
         for row in (
-            Row(name, model, fixed, quirks=True),
-            Row(f"{name}-corrected", model, fixed, published=False, params_of=name),
+            Row(name, model, fixed, defaults, quirks=True),
+            Row(f"{name}-corrected", model, fixed, defaults, published=False, params_of=name),
         )
     ),
     *(
@@ -85,6 +90,7 @@ ROWS: tuple[Row, ...] = (
             f"CFGAN-{mode[0]}-nogan",
             "CFGAN",
             {"mode": mode, "adversarial": False},
+            _CFGAN,
             published=False,
             params_of=f"CFGAN-{mode[0]}",
         )
