@@ -59,7 +59,7 @@ _GANMF = {
 }
 
 # Small enough for minutes, with as many epochs as the simulated data need.
-_BINGANMF = {"epochs": 60, "batch_size": 128}
+_BINGANMF = {"epochs": 100}
 _CFGAN = {"epochs": 40, "g_nodes": 200, "d_nodes": 32}
 _CAAE = {"epochs": 20}
 
