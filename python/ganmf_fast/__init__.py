@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.data import datasets
     from ganmf_fast.data.interactions import Interactions
     from ganmf_fast.evaluation import compare, evaluate, evaluate_lists
+    from ganmf_fast.gan.binganmf import BinGANMF
+    from ganmf_fast.gan.caae import CAAE
+    from ganmf_fast.gan.cfgan import CFGAN
     from ganmf_fast.gan.ganmf import GANMF
     from ganmf_fast.models.ease import EASE
     from ganmf_fast.models.graph import P3alpha
@@ -35,11 +38,24 @@ _ATTRIBUTES = {
     "load": "ganmf_fast.persistence",
     "set_num_threads": "ganmf_fast.threads",
 }
-_MODELS = ("TopPopular", "PureSVD", "ItemKNN", "P3alpha", "EASE", "GANMF")
-
-__all__ = [
+_MODELS = (
+    "TopPopular",
+    "PureSVD",
+    "ItemKNN",
+    "P3alpha",
     "EASE",
     "GANMF",
+    "BinGANMF",
+    "CFGAN",
+    "CAAE",
+)
+
+__all__ = [
+    "CAAE",
+    "CFGAN",
+    "EASE",
+    "GANMF",
+    "BinGANMF",
     "Interactions",
     "ItemKNN",
     "P3alpha",

@@ -11,11 +11,13 @@ __all__ = [
     "bootstrap_means",
     "demo_urm",
     "divide_cells",
+    "draw_items",
     "fit_item_knn_cosine",
     "fit_p3alpha",
     "get_num_threads",
     "k_core",
     "looks_ahead",
+    "mask_unobserved",
     "measure_lists",
     "metric_names",
     "paper_protocol",
@@ -123,6 +125,25 @@ def fit_p3alpha(
     prune_columns: bool,
     report: _Report | None = None,
 ) -> Csr: ...
+
+# sampling: a set or a draw is decided by (seed, stream, row) --------------------------------------
+def mask_unobserved(
+    urm: Csr,
+    rows: NDArray[np.int64],
+    ratio: float,
+    seed: int,
+    stream: int,
+    out: NDArray[np.float32],
+    keep_observed: bool = False,
+    weights: NDArray[np.float32] | None = None,
+) -> None: ...
+def draw_items(
+    weights: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    seed: int,
+    stream: int,
+) -> NDArray[np.int32]: ...
 
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
 # `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are items, ascending.

@@ -15,13 +15,27 @@ NAMES: dict[str, str] = {
     "P3alpha": "ganmf_fast.models.graph",
     "EASE": "ganmf_fast.models.ease",
     "GANMF": "ganmf_fast.gan.ganmf",
+    "BinGANMF": "ganmf_fast.gan.binganmf",
+    "CFGAN": "ganmf_fast.gan.cfgan",
+    "CAAE": "ganmf_fast.gan.caae",
 }
 """Module of each model."""
 
-__all__ = ["EASE", "GANMF", "NAMES", "ItemKNN", "P3alpha", "PureSVD", "TopPopular", "model_class"]
+__all__ = [
+    "CAAE",
+    "CFGAN",
+    "EASE",
+    "GANMF",
+    "NAMES",
+    "BinGANMF",
+    "ItemKNN",
+    "P3alpha",
+    "PureSVD",
+    "TopPopular",
+    "model_class",
+]
 
-
-_NEEDS = {"GANMF": ("torch", "gan")}
+_NEEDS = dict.fromkeys(("GANMF", "BinGANMF", "CFGAN", "CAAE"), ("torch", "gan"))
 """Package that a model needs to be fitted, and the extra that installs it."""
 
 

@@ -20,6 +20,7 @@ pub mod published_weights;
 pub mod rank;
 pub mod rng;
 pub mod rows;
+pub mod sampling;
 pub mod simd;
 pub mod sparse;
 pub mod split;

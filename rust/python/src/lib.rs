@@ -8,6 +8,7 @@ mod metrics;
 mod models;
 mod rank;
 mod run;
+mod sampling;
 mod split;
 
 use pyo3::pymodule;
@@ -27,6 +28,8 @@ mod _core {
     use crate::rank::{rank_factors, rank_item_weights, rank_popularity, rank_scores};
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};
+    #[pymodule_export]
+    use crate::sampling::{draw_items, mask_unobserved};
     #[pymodule_export]
     use crate::split::{
         divide_cells, k_core, looks_ahead, paper_protocol, part_cells, split_cold_users,
