@@ -11,6 +11,7 @@ pub mod accumulate;
 pub mod demo;
 pub mod error;
 pub mod graph;
+pub mod ials;
 pub mod item_knn;
 pub mod metrics;
 pub mod progress;
