@@ -104,6 +104,11 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// The user at a position of the request.
+    pub(crate) fn user(&self, at: usize) -> usize {
+        self.users[at] as usize
+    }
+
     fn seen_by(&self, user: usize) -> &'a [i32] {
         self.seen.map_or(&[], |seen| seen.cols(user))
     }
@@ -244,7 +249,7 @@ fn join(parts: Vec<Lists>) -> Lists {
 }
 
 /// One user's scores at a time, made by `score(user's position in the request, buffer)`.
-fn rank_rows(
+pub(crate) fn rank_rows(
     request: &Request,
     progress: &Progress,
     score: impl Fn(usize, &mut [f32]) + Sync,

@@ -4,10 +4,12 @@ mod args;
 mod csr;
 mod demo;
 mod error;
+mod factors;
 mod metrics;
 mod models;
 mod rank;
 mod run;
+mod slim_bpr;
 mod split;
 
 use pyo3::pymodule;
@@ -20,13 +22,19 @@ mod _core {
     #[pymodule_export]
     use crate::demo::demo_urm;
     #[pymodule_export]
+    use crate::factors::{ials_half_step, ials_loss};
+    #[pymodule_export]
     use crate::metrics::{item_counts, list_metrics, metric_names};
     #[pymodule_export]
     use crate::models::{fit_item_knn_cosine, fit_p3alpha};
     #[pymodule_export]
-    use crate::rank::{rank_factors, rank_item_weights, rank_popularity, rank_scores};
+    use crate::rank::{
+        random_scores, rank_factors, rank_item_weights, rank_popularity, rank_random, rank_scores,
+    };
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};
+    #[pymodule_export]
+    use crate::slim_bpr::SlimBpr;
     #[pymodule_export]
     use crate::split::paper_protocol;
 }

@@ -66,7 +66,12 @@ pub fn loss(
         let of_row = |(row, x): (usize, ndarray::ArrayView1<f32>)| {
             regs.of(row) * x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()
         };
-        factors.rows().into_iter().enumerate().map(of_row).sum::<f64>()
+        factors
+            .rows()
+            .into_iter()
+            .enumerate()
+            .map(of_row)
+            .sum::<f64>()
     };
     Ok(all
         + stored.iter().sum::<f64>()

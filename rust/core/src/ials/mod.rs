@@ -155,9 +155,7 @@ impl Penalties {
             Self::Each(regs) => {
                 let mut sorted = regs.clone();
                 let middle = sorted.len() / 2;
-                *sorted
-                    .select_nth_unstable_by(middle, f64::total_cmp)
-                    .1
+                *sorted.select_nth_unstable_by(middle, f64::total_cmp).1
             }
         }
     }

@@ -71,9 +71,7 @@ impl RowSolver {
         let range = rows.range(row);
         self.weights.clear();
         match rows.values() {
-            None => self
-                .weights
-                .resize(range.len(), params.excess(1.0) as f32),
+            None => self.weights.resize(range.len(), params.excess(1.0) as f32),
             Some(values) => self
                 .weights
                 .extend(values[range].iter().map(|&r| params.excess(r) as f32)),

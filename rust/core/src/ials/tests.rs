@@ -95,7 +95,8 @@ fn dense_loss(r: &Array2<f32>, x: &Array2<f32>, y: &Array2<f32>, p: &IalsParams)
             score * score
         };
     }
-    let squares = |row: ndarray::ArrayView1<f32>| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+    let squares =
+        |row: ndarray::ArrayView1<f32>| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
     for u in 0..r.nrows() {
         sum += reg_of(p, r.row(u).iter()) * squares(x.row(u));
     }
@@ -105,7 +106,12 @@ fn dense_loss(r: &Array2<f32>, x: &Array2<f32>, y: &Array2<f32>, p: &IalsParams)
     sum
 }
 
-fn step(r: &Array2<f32>, y: &Array2<f32>, start: Option<&Array2<f32>>, p: &IalsParams) -> Array2<f32> {
+fn step(
+    r: &Array2<f32>,
+    y: &Array2<f32>,
+    start: Option<&Array2<f32>>,
+    p: &IalsParams,
+) -> Array2<f32> {
     let csr = matrix(r);
     half_step(
         csr.view(),
@@ -180,8 +186,15 @@ fn every_half_step_lowers_the_objective_with_either_solver() {
         for p in variants(solver) {
             let value = |x: &Array2<f32>, y: &Array2<f32>| {
                 let progress = Progress::new();
-                loss(users.view(), items.view(), x.view(), y.view(), &p, &progress)
-                    .expect("a number")
+                loss(
+                    users.view(),
+                    items.view(),
+                    x.view(),
+                    y.view(),
+                    &p,
+                    &progress,
+                )
+                .expect("a number")
             };
             let (mut x, mut y) = (factors(60, 12, 4), factors(45, 12, 5));
             let mut last = value(&x, &y);
