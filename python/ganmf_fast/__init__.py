@@ -18,7 +18,10 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.models.graph import P3alpha
     from ganmf_fast.models.item_knn import ItemKNN
     from ganmf_fast.models.popularity import TopPopular
+    from ganmf_fast.models.random import Random
+    from ganmf_fast.models.slim_bpr import SLIMBPR
     from ganmf_fast.models.svd import PureSVD
+    from ganmf_fast.models.wrmf import WRMF
     from ganmf_fast.persistence import load
     from ganmf_fast.split import Splits
     from ganmf_fast.threads import set_num_threads
@@ -34,15 +37,28 @@ _ATTRIBUTES = {
     "load": "ganmf_fast.persistence",
     "set_num_threads": "ganmf_fast.threads",
 }
-_MODELS = ("TopPopular", "PureSVD", "ItemKNN", "P3alpha", "EASE", "GANMF")
+_MODELS = (
+    "TopPopular",
+    "Random",
+    "PureSVD",
+    "ItemKNN",
+    "P3alpha",
+    "SLIMBPR",
+    "EASE",
+    "WRMF",
+    "GANMF",
+)
 
 __all__ = [
     "EASE",
     "GANMF",
+    "SLIMBPR",
+    "WRMF",
     "Interactions",
     "ItemKNN",
     "P3alpha",
     "PureSVD",
+    "Random",
     "Splits",
     "TopPopular",
     "__version__",

@@ -52,6 +52,7 @@ _GANMF = {
 }
 
 ROWS: tuple[Row, ...] = (
+    Row("Random", "Random", published=False),
     Row("TopPopular", "TopPopular"),
     Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
     Row("ItemKNN-cosine", "ItemKNN", {"similarity": "cosine"}, {"topk": 300, "shrink": 20}),

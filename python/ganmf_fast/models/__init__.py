@@ -10,15 +10,30 @@ if TYPE_CHECKING:
 
 NAMES: dict[str, str] = {
     "TopPopular": "ganmf_fast.models.popularity",
+    "Random": "ganmf_fast.models.random",
     "PureSVD": "ganmf_fast.models.svd",
     "ItemKNN": "ganmf_fast.models.item_knn",
     "P3alpha": "ganmf_fast.models.graph",
+    "SLIMBPR": "ganmf_fast.models.slim_bpr",
     "EASE": "ganmf_fast.models.ease",
+    "WRMF": "ganmf_fast.models.wrmf",
     "GANMF": "ganmf_fast.gan.ganmf",
 }
 """Module of each model."""
 
-__all__ = ["EASE", "GANMF", "NAMES", "ItemKNN", "P3alpha", "PureSVD", "TopPopular", "model_class"]
+__all__ = [
+    "EASE",
+    "GANMF",
+    "NAMES",
+    "SLIMBPR",
+    "WRMF",
+    "ItemKNN",
+    "P3alpha",
+    "PureSVD",
+    "Random",
+    "TopPopular",
+    "model_class",
+]
 
 
 _NEEDS = {"GANMF": ("torch", "gan")}
