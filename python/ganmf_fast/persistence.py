@@ -39,7 +39,8 @@ FORMAT = 1
 """Version of the file format."""
 
 _SCORERS: dict[str, type[Scorer]] = {
-    form.kind: form for form in (ItemWeights, DenseWeights, Factors, Popularity, DualEase, RandomScores)
+    form.kind: form
+    for form in (ItemWeights, DenseWeights, Factors, Popularity, DualEase, RandomScores)
 }
 _META = "ganmf_fast"
 _CHECKSUM = "sha256"

@@ -48,8 +48,7 @@ class SLIMBPR(Recommender):
     learning_rate : float, default 1e-2
         Greater than 0.
     samples_per_epoch : int, optional
-        By default as many as there are interactions; with `published_quirks` one more than there
-        are users.
+        By default as many as there are interactions; with `published_quirks` one more.
     freq : int, default 5
         Epochs between two checks of MAP@5 on `validation`.
     allow_worse : int, default 5
@@ -57,9 +56,9 @@ class SLIMBPR(Recommender):
     seed : int, default 0
         Of the samples, 0 to 2^63 - 1.
     published_quirks : bool, default False
-        The published epochs, a lambda_j that lets weights grow, weights that are not symmetric
-        applied transposed, and the last epoch returned instead of the best (`best_epoch_` is the
-        best one either way).
+        One sample more in each epoch, a lambda_j that lets weights grow, weights that are not
+        symmetric applied transposed, and the last epoch returned instead of the best
+        (`best_epoch_` is the best one either way).
 
     Attributes
     ----------
@@ -140,7 +139,7 @@ class SLIMBPR(Recommender):
     def _samples(self, urm: Csr) -> int:
         if self.samples_per_epoch is not None:
             return int(self.samples_per_epoch)
-        return urm.n_rows + 1 if self.published_quirks else urm.nnz
+        return urm.nnz + int(self.published_quirks)
 
     def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> ItemWeights:
         topk = min(int(self.topk), urm.n_cols)

@@ -164,14 +164,15 @@ class WRMF(Recommender):
         solve = partial(_core.ials_half_step, cg_steps=cg_steps, **self._objective()._asdict())
         first = self._first_items(urm_t)
         cold = np.flatnonzero(np.diff(urm_t.indptr) == 0)
-        sides_now: dict[str, NDArray[np.float32] | None] = {"users": None, "items": first}
+        now = Factors(np.zeros((urm.n_rows, k), dtype=np.float32), first)
 
         def run(_epoch: int) -> dict[str, float]:
-            users = solve(urm, sides_now["items"], sides_now["users"])
-            items = solve(urm_t, users, sides_now["items"])
+            nonlocal now
+            users = solve(urm, now.item_factors, now.user_factors)
+            items = solve(urm_t, users, now.item_factors)
             if self.published_quirks:
                 items[cold] = first[cold]
-            sides_now.update(users=users, items=items)
+            now = Factors(users, items)
             return {}
 
         validate = None
@@ -182,7 +183,7 @@ class WRMF(Recommender):
             int(self.freq),
             int(self.allow_worse),
             run,
-            lambda: Factors(sides_now["users"], sides_now["items"]),  # type: ignore[arg-type]
+            lambda: now,
             validate,
             report,
         )
@@ -211,7 +212,11 @@ class WRMF(Recommender):
         self._check_fitted()
         urm = self.urm_ if X is None else as_csr(X, "X")
         return _core.ials_loss(
-            urm, urm.transpose(), self.user_factors_, self.item_factors_, **self._objective()._asdict()
+            urm,
+            urm.transpose(),
+            self.user_factors_,
+            self.item_factors_,
+            **self._objective()._asdict(),
         )
 
     def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:

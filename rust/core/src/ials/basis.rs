@@ -110,8 +110,11 @@ impl Basis {
         let some = factors.slice_axis(Axis(0), Slice::from(range));
         let tile: Vec<f32> = some.iter().copied().collect();
         let tile = MatRef::from_row_major_slice(&tile, n, self.k);
+        // Not `from_row_major_slice_with_stride_mut`: faer 0.24.4 swaps its strides and would write
+        // beyond the slice.
         let turned =
-            MatMut::from_row_major_slice_with_stride_mut(turned, n, self.k, padded(self.k));
+            MatMut::from_column_major_slice_with_stride_mut(turned, self.k, n, padded(self.k))
+                .transpose_mut();
         matmul(turned, Accum::Replace, tile, &self.into, 1.0, Par::Seq);
     }
 

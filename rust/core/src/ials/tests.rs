@@ -179,6 +179,19 @@ fn conjugate_gradient_converges_to_the_exact_answer() {
 }
 
 #[test]
+fn conjugate_gradient_that_starts_at_the_answer_stays_there() {
+    // More rows than factors and more factors than rows, with and without padding.
+    for (rows, k) in [(70, 16), (10, 48), (70, 19)] {
+        let r = random_matrix(rows, 80, 0.25);
+        let y = factors(80, k, 2);
+        let exact = step(&r, &y, None, &params(Solver::Cholesky));
+        let again = step(&r, &y, Some(&exact), &params(Solver::ConjugateGradient(1)));
+        let apart = (&exact - &again).iter().fold(0f32, |m, x| m.max(x.abs()));
+        assert!(apart < 1e-4, "{rows} x {k}: {apart}");
+    }
+}
+
+#[test]
 fn every_half_step_lowers_the_objective_with_either_solver() {
     let r = random_matrix(60, 45, 0.2);
     let (users, items) = (matrix(&r), matrix(&r.t().to_owned()));
