@@ -6,6 +6,7 @@ that are not symmetric are applied the way they were learned, and early stopping
 epoch; `published_quirks` brings the published behaviour back.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -20,7 +21,7 @@ from ganmf_fast.models.checks import (
     check_memory,
     check_real,
 )
-from ganmf_fast.models.early_stopping import run_epochs
+from ganmf_fast.models.early_stopping import Outcome, run_epochs
 from ganmf_fast.models.scorers import ItemWeights
 from ganmf_fast.progress import Report
 
@@ -168,10 +169,10 @@ class SLIMBPR(Recommender):
             model.run(samples)
             return {}
 
-        validate = None
+        validate: Callable[[ItemWeights], float] | None = None
         if validation is not None:
             validate = partial(map_at_5, urm=urm, validation=validation)
-        outcome = run_epochs(
+        outcome: Outcome[ItemWeights] = run_epochs(
             int(self.epochs),
             int(self.freq),
             int(self.allow_worse),

@@ -6,6 +6,7 @@ comparison starts items uniform in [0, K^-1/2), so that items nobody knows keep 
 and get recommended (`published_quirks`).
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
@@ -16,7 +17,7 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.models.base import Recommender, map_at_5
 from ganmf_fast.models.checks import check_bool, check_choice, check_int, check_memory, check_real
-from ganmf_fast.models.early_stopping import run_epochs
+from ganmf_fast.models.early_stopping import Outcome, run_epochs
 from ganmf_fast.models.scorers import Factors
 from ganmf_fast.progress import Report
 from ganmf_fast.threads import one_blas_thread
@@ -161,24 +162,23 @@ class WRMF(Recommender):
         urm_t = urm.transpose()
         exact = self.solver == "cholesky" or self.published_quirks
         cg_steps = None if exact else int(self.cg_steps)
-        solve = partial(_core.ials_half_step, cg_steps=cg_steps, **self._objective()._asdict())
         first = self._first_items(urm_t)
         cold = np.flatnonzero(np.diff(urm_t.indptr) == 0)
         now = Factors(np.zeros((urm.n_rows, k), dtype=np.float32), first)
 
         def run(_epoch: int) -> dict[str, float]:
             nonlocal now
-            users = solve(urm, now.item_factors, now.user_factors)
-            items = solve(urm_t, users, now.item_factors)
+            users = self._solve(urm, now.item_factors, now.user_factors, cg_steps)
+            items = self._solve(urm_t, users, now.item_factors, cg_steps)
             if self.published_quirks:
                 items[cold] = first[cold]
             now = Factors(users, items)
             return {}
 
-        validate = None
+        validate: Callable[[Factors], float] | None = None
         if validation is not None:
             validate = partial(map_at_5, urm=urm, validation=validation)
-        outcome = run_epochs(
+        outcome: Outcome[Factors] = run_epochs(
             int(self.epochs),
             int(self.freq),
             int(self.allow_worse),
@@ -190,6 +190,15 @@ class WRMF(Recommender):
         self.best_epoch_ = outcome.best_epoch
         self.history_ = outcome.history
         return outcome.state
+
+    def _solve(
+        self,
+        rows: Csr,
+        fixed: NDArray[np.float32],
+        start: NDArray[np.float32] | None,
+        cg_steps: int | None,
+    ) -> NDArray[np.float32]:
+        return _core.ials_half_step(rows, fixed, start, *self._objective(), cg_steps)
 
     def _first_items(self, urm_t: Csr) -> NDArray[np.float32]:
         shape = (urm_t.n_rows, int(self.num_factors))
@@ -216,13 +225,11 @@ class WRMF(Recommender):
             urm.transpose(),
             self.user_factors_,
             self.item_factors_,
-            **self._objective()._asdict(),
+            *self._objective(),
         )
 
     def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:
         items = self.item_factors_
-        users = _core.ials_half_step(
-            profiles, items, None, cg_steps=None, **self._objective()._asdict()
-        )
+        users = self._solve(profiles, items, None, None)
         with one_blas_thread():
             return np.ascontiguousarray(users @ items.T, dtype=np.float32)
