@@ -6,9 +6,8 @@ that are not symmetric are applied the way they were learned, and early stopping
 epoch; `published_quirks` brings the published behaviour back.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
@@ -24,6 +23,9 @@ from ganmf_fast.models.checks import (
 from ganmf_fast.models.early_stopping import Outcome, run_epochs
 from ganmf_fast.models.scorers import ItemWeights
 from ganmf_fast.progress import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["SLIMBPR"]
 
@@ -169,7 +171,7 @@ class SLIMBPR(Recommender):
             model.run(samples)
             return {}
 
-        validate: Callable[[ItemWeights], float] | None = None
+        validate: "Callable[[ItemWeights], float] | None" = None
         if validation is not None:
             validate = partial(map_at_5, urm=urm, validation=validation)
         outcome: Outcome[ItemWeights] = run_epochs(

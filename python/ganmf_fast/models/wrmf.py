@@ -6,9 +6,8 @@ comparison starts items uniform in [0, K^-1/2), so that items nobody knows keep 
 and get recommended (`published_quirks`).
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,9 @@ from ganmf_fast.models.scorers import Factors
 from ganmf_fast.progress import Report
 from ganmf_fast.threads import one_blas_thread
 from ganmf_fast.urm import as_csr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["WRMF"]
 
@@ -175,7 +177,7 @@ class WRMF(Recommender):
             now = Factors(users, items)
             return {}
 
-        validate: Callable[[Factors], float] | None = None
+        validate: "Callable[[Factors], float] | None" = None
         if validation is not None:
             validate = partial(map_at_5, urm=urm, validation=validation)
         outcome: Outcome[Factors] = run_epochs(
