@@ -171,7 +171,7 @@ class SLIMBPR(Recommender):
             model.run(samples)
             return {}
 
-        validate: "Callable[[ItemWeights], float] | None" = None
+        validate: Callable[[ItemWeights], float] | None = None
         if validation is not None:
             validate = partial(map_at_5, urm=urm, validation=validation)
         outcome: Outcome[ItemWeights] = run_epochs(

@@ -177,7 +177,7 @@ class WRMF(Recommender):
             now = Factors(users, items)
             return {}
 
-        validate: "Callable[[Factors], float] | None" = None
+        validate: Callable[[Factors], float] | None = None
         if validation is not None:
             validate = partial(map_at_5, urm=urm, validation=validation)
         outcome: Outcome[Factors] = run_epochs(
