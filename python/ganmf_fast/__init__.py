@@ -21,7 +21,10 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.models.graph import P3alpha
     from ganmf_fast.models.item_knn import ItemKNN
     from ganmf_fast.models.popularity import TopPopular
+    from ganmf_fast.models.random import Random
+    from ganmf_fast.models.slim_bpr import SLIMBPR
     from ganmf_fast.models.svd import PureSVD
+    from ganmf_fast.models.wrmf import WRMF
     from ganmf_fast.persistence import load
     from ganmf_fast.split import Splits
     from ganmf_fast.threads import set_num_threads
@@ -40,10 +43,13 @@ _ATTRIBUTES = {
 }
 _MODELS = (
     "TopPopular",
+    "Random",
     "PureSVD",
     "ItemKNN",
     "P3alpha",
+    "SLIMBPR",
     "EASE",
+    "WRMF",
     "GANMF",
     "BinGANMF",
     "CFGAN",
@@ -55,11 +61,14 @@ __all__ = [
     "CFGAN",
     "EASE",
     "GANMF",
+    "SLIMBPR",
+    "WRMF",
     "BinGANMF",
     "Interactions",
     "ItemKNN",
     "P3alpha",
     "PureSVD",
+    "Random",
     "Splits",
     "TopPopular",
     "__version__",

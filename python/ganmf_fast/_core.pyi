@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Csr",
+    "SlimBpr",
     "bootstrap_means",
     "demo_urm",
     "divide_cells",
@@ -15,6 +16,8 @@ __all__ = [
     "fit_item_knn_cosine",
     "fit_p3alpha",
     "get_num_threads",
+    "ials_half_step",
+    "ials_loss",
     "k_core",
     "looks_ahead",
     "mask_unobserved",
@@ -22,9 +25,11 @@ __all__ = [
     "metric_names",
     "paper_protocol",
     "part_cells",
+    "random_scores",
     "rank_factors",
     "rank_item_weights",
     "rank_popularity",
+    "rank_random",
     "rank_scores",
     "set_num_threads",
     "split_cold_users",
@@ -145,6 +150,52 @@ def draw_items(
     stream: int,
 ) -> NDArray[np.int32]: ...
 
+# factors of the rows of `rows`, float32 (n_rows, k), given those of its columns; `start` is where
+# conjugate gradient sets out; `epsilon` None: linear confidences; `cg_steps` None: exact solver
+def ials_half_step(
+    rows: Csr,
+    fixed: NDArray[np.float32],
+    start: NDArray[np.float32] | None,
+    alpha: float,
+    epsilon: float | None,
+    reg: float,
+    reg_exponent: float,
+    cg_steps: int | None,
+    report: _Report | None = None,
+) -> NDArray[np.float32]: ...
+
+# the objective that the half-steps minimise; `items` is the transpose of `users`
+def ials_loss(
+    users: Csr,
+    items: Csr,
+    user_factors: NDArray[np.float32],
+    item_factors: NDArray[np.float32],
+    alpha: float,
+    epsilon: float | None,
+    reg: float,
+    reg_exponent: float,
+) -> float: ...
+
+@final
+class SlimBpr:
+    def __new__(
+        cls,
+        urm: Csr,
+        symmetric: bool,
+        sgd: str,
+        lambda_i: float,
+        lambda_j: float,
+        learning_rate: float,
+        published_quirks: bool,
+        seed: int,
+        max_bytes: int | None = None,
+    ) -> SlimBpr: ...
+    def run(self, samples: int, report: _Report | None = None) -> None: ...
+    def weights(self, topk: int, report: _Report | None = None) -> Csr: ...
+    def draws(self, first: int, samples: int) -> list[NDArray[np.int32]]: ...
+    @staticmethod
+    def dense_bytes(n_items: int, symmetric: bool) -> int: ...
+
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
 # `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are items, ascending.
 def rank_item_weights(
@@ -173,6 +224,19 @@ def rank_popularity(
     candidates: NDArray[np.int32] | None = None,
     report: _Report | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+
+# a pure function of (seed, user, item)
+def rank_random(
+    seed: int,
+    n_users: int,
+    n_items: int,
+    users: NDArray[np.int64],
+    n: int,
+    seen: Csr | None = None,
+    candidates: NDArray[np.int32] | None = None,
+    report: _Report | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+def random_scores(seed: int, users: NDArray[np.int64], n_items: int) -> NDArray[np.float32]: ...
 
 # row r of `scores` belongs to users[r]; `as_published` orders equal scores as published lists do
 def rank_scores(

@@ -64,11 +64,24 @@ _CFGAN = {"epochs": 40, "g_nodes": 200, "d_nodes": 32}
 _CAAE = {"epochs": 20}
 
 ROWS: tuple[Row, ...] = (
+    Row("Random", "Random", published=False),
     Row("TopPopular", "TopPopular"),
     Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
     Row("ItemKNN-cosine", "ItemKNN", {"similarity": "cosine"}, {"topk": 300, "shrink": 20}),
     Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}),
+    Row(
+        "SLIM-BPR",
+        "SLIMBPR",
+        defaults={"topk": 300, "learning_rate": 0.05, "epochs": 30},
+        quirks=True,
+    ),
     Row("EASE", "EASE", defaults={"l2": 200.0}, published=False),
+    Row(
+        "WRMF",
+        "WRMF",
+        defaults={"num_factors": 20, "alpha": 3.0, "epochs": 10},
+        quirks=True,
+    ),
     Row("GANMF-u", "GANMF", {"mode": "user"}, _GANMF),
     Row("GANMF-i", "GANMF", {"mode": "item"}, _GANMF),
     *(

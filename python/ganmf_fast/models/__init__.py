@@ -10,10 +10,13 @@ if TYPE_CHECKING:
 
 NAMES: dict[str, str] = {
     "TopPopular": "ganmf_fast.models.popularity",
+    "Random": "ganmf_fast.models.random",
     "PureSVD": "ganmf_fast.models.svd",
     "ItemKNN": "ganmf_fast.models.item_knn",
     "P3alpha": "ganmf_fast.models.graph",
+    "SLIMBPR": "ganmf_fast.models.slim_bpr",
     "EASE": "ganmf_fast.models.ease",
+    "WRMF": "ganmf_fast.models.wrmf",
     "GANMF": "ganmf_fast.gan.ganmf",
     "BinGANMF": "ganmf_fast.gan.binganmf",
     "CFGAN": "ganmf_fast.gan.cfgan",
@@ -27,10 +30,13 @@ __all__ = [
     "EASE",
     "GANMF",
     "NAMES",
+    "SLIMBPR",
+    "WRMF",
     "BinGANMF",
     "ItemKNN",
     "P3alpha",
     "PureSVD",
+    "Random",
     "TopPopular",
     "model_class",
 ]

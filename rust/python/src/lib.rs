@@ -4,11 +4,13 @@ mod args;
 mod csr;
 mod demo;
 mod error;
+mod factors;
 mod metrics;
 mod models;
 mod rank;
 mod run;
 mod sampling;
+mod slim_bpr;
 mod split;
 
 use pyo3::pymodule;
@@ -21,15 +23,21 @@ mod _core {
     #[pymodule_export]
     use crate::demo::demo_urm;
     #[pymodule_export]
+    use crate::factors::{ials_half_step, ials_loss};
+    #[pymodule_export]
     use crate::metrics::{bootstrap_means, measure_lists, metric_names};
     #[pymodule_export]
     use crate::models::{fit_item_knn_cosine, fit_p3alpha};
     #[pymodule_export]
-    use crate::rank::{rank_factors, rank_item_weights, rank_popularity, rank_scores};
+    use crate::rank::{
+        random_scores, rank_factors, rank_item_weights, rank_popularity, rank_random, rank_scores,
+    };
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};
     #[pymodule_export]
     use crate::sampling::{draw_items, mask_unobserved};
+    #[pymodule_export]
+    use crate::slim_bpr::SlimBpr;
     #[pymodule_export]
     use crate::split::{
         divide_cells, k_core, looks_ahead, paper_protocol, part_cells, split_cold_users,

@@ -20,6 +20,7 @@ mod weights;
 
 pub use factors::rank_factors;
 pub use popularity::rank_popularity;
+pub(crate) use scores::rank_made_scores;
 pub use scores::{rank_scores, rank_scores_as_published};
 pub use weights::rank_item_weights;
 
