@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.evaluation import evaluate, evaluate_lists
     from ganmf_fast.gan.ganmf import GANMF
     from ganmf_fast.models.ease import EASE
-    from ganmf_fast.models.graph import P3alpha
-    from ganmf_fast.models.item_knn import ItemKNN
+    from ganmf_fast.models.graph import P3alpha, RP3beta
+    from ganmf_fast.models.knn import ItemKNN, UserKNN
     from ganmf_fast.models.popularity import TopPopular
     from ganmf_fast.models.svd import PureSVD
     from ganmf_fast.persistence import load
@@ -34,7 +34,7 @@ _ATTRIBUTES = {
     "load": "ganmf_fast.persistence",
     "set_num_threads": "ganmf_fast.threads",
 }
-_MODELS = ("TopPopular", "PureSVD", "ItemKNN", "P3alpha", "EASE", "GANMF")
+_MODELS = ("TopPopular", "PureSVD", "ItemKNN", "UserKNN", "P3alpha", "RP3beta", "EASE", "GANMF")
 
 __all__ = [
     "EASE",
@@ -43,8 +43,10 @@ __all__ = [
     "ItemKNN",
     "P3alpha",
     "PureSVD",
+    "RP3beta",
     "Splits",
     "TopPopular",
+    "UserKNN",
     "__version__",
     "datasets",
     "evaluate",

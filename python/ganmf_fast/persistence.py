@@ -25,7 +25,7 @@ from ganmf_fast.errors import DataError
 from ganmf_fast.models import model_class
 from ganmf_fast.models.dense_scorers import DenseWeights, DualEase
 from ganmf_fast.models.ids import Ids
-from ganmf_fast.models.scorers import Factors, ItemWeights, Popularity, Scorer
+from ganmf_fast.models.scorers import Factors, ItemWeights, Popularity, Scorer, UserWeights
 from ganmf_fast.models.tensors import csr_from_tensors, csr_tensors
 from ganmf_fast.urm import fingerprint
 
@@ -38,7 +38,8 @@ FORMAT = 1
 """Version of the file format."""
 
 _SCORERS: dict[str, type[Scorer]] = {
-    form.kind: form for form in (ItemWeights, DenseWeights, Factors, Popularity, DualEase)
+    form.kind: form
+    for form in (ItemWeights, UserWeights, DenseWeights, Factors, Popularity, DualEase)
 }
 _META = "ganmf_fast"
 _CHECKSUM = "sha256"

@@ -11,14 +11,27 @@ if TYPE_CHECKING:
 NAMES: dict[str, str] = {
     "TopPopular": "ganmf_fast.models.popularity",
     "PureSVD": "ganmf_fast.models.svd",
-    "ItemKNN": "ganmf_fast.models.item_knn",
+    "ItemKNN": "ganmf_fast.models.knn",
+    "UserKNN": "ganmf_fast.models.knn",
     "P3alpha": "ganmf_fast.models.graph",
+    "RP3beta": "ganmf_fast.models.graph",
     "EASE": "ganmf_fast.models.ease",
     "GANMF": "ganmf_fast.gan.ganmf",
 }
 """Module of each model."""
 
-__all__ = ["EASE", "GANMF", "NAMES", "ItemKNN", "P3alpha", "PureSVD", "TopPopular", "model_class"]
+__all__ = [
+    "EASE",
+    "GANMF",
+    "NAMES",
+    "ItemKNN",
+    "P3alpha",
+    "PureSVD",
+    "RP3beta",
+    "TopPopular",
+    "UserKNN",
+    "model_class",
+]
 
 
 _NEEDS = {"GANMF": ("torch", "gan")}

@@ -15,7 +15,7 @@
 
 use crate::accumulate::Accumulator;
 use crate::error::{Error, Result};
-use crate::item_knn::check_topk;
+use crate::knn::check_topk;
 use crate::progress::Progress;
 use crate::rows::build_rows;
 use crate::sparse::{CsrMatrix, CsrView};
@@ -72,7 +72,7 @@ pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<Csr
                     }
                 }
             }
-            sums.drain_into(best, |j, sum| sum / penalty[j]);
+            sums.drain_into(best, |j, sum| (sum / penalty[j]) as f32);
             best.retain(|s| s.score > 0.0);
             keep_top(best, params.topk);
             best.sort_unstable_by_key(|s| s.index);

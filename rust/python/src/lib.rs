@@ -22,9 +22,9 @@ mod _core {
     #[pymodule_export]
     use crate::metrics::{item_counts, list_metrics, metric_names};
     #[pymodule_export]
-    use crate::models::{fit_item_knn_cosine, fit_p3alpha};
+    use crate::models::{fit_knn, fit_p3alpha};
     #[pymodule_export]
-    use crate::rank::{rank_factors, rank_item_weights, rank_popularity, rank_scores};
+    use crate::rank::{rank_factors, rank_popularity, rank_product, rank_scores};
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};
     #[pymodule_export]

@@ -1,11 +1,15 @@
-//! Fitting of item weights.
+//! Fitting of item and user weights.
 
 use ganmf_core::graph::{P3Params, fit_p3};
-use ganmf_core::item_knn::{CosineParams, fit_cosine};
+use ganmf_core::knn::{KnnParams, neighbours};
+use ganmf_core::similarity::{FromDistance, Kind, Similarity};
+use ganmf_core::weighting::{Weighting, weighted};
+use ganmf_core::{CsrMatrix, Error, Progress};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::csr::Csr;
+use crate::error::to_python;
 use crate::run::run;
 
 fn topk_of(topk: i64) -> PyResult<usize> {
@@ -13,26 +17,99 @@ fn topk_of(topk: i64) -> PyResult<usize> {
         .map_err(|_| PyValueError::new_err(format!("topk must be at least 1, not {topk}")))
 }
 
-/// Item weights (items x items, rows are history items) by cosine similarity.
-#[pyfunction]
-#[pyo3(signature = (urm, topk, shrink, normalize, report=None))]
-pub(crate) fn fit_item_knn_cosine(
-    py: Python<'_>,
-    urm: &Csr,
+/// Parameters of nearest neighbours, as a mapping; those of another similarity are not read.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct KnnArgs {
     topk: i64,
     shrink: f64,
+    similarity: String,
     normalize: bool,
+    asymmetric_alpha: f64,
+    tversky_alpha: f64,
+    tversky_beta: f64,
+    normalize_avg_row: bool,
+    similarity_from_distance_mode: String,
+}
+
+impl KnnArgs {
+    pub(crate) fn params(&self) -> PyResult<KnnParams> {
+        let normalize = self.normalize;
+        let kind = match self.similarity.as_str() {
+            "cosine" => Kind::Cosine { normalize },
+            "asymmetric" => Kind::Asymmetric {
+                alpha: self.asymmetric_alpha,
+                normalize,
+            },
+            "jaccard" => Kind::Jaccard,
+            "dice" => Kind::Dice,
+            "tversky" => Kind::Tversky {
+                alpha: self.tversky_alpha,
+                beta: self.tversky_beta,
+            },
+            "euclidean" => Kind::Euclidean {
+                normalize,
+                average: self.normalize_avg_row,
+                mode: match self.similarity_from_distance_mode.as_str() {
+                    "lin" => FromDistance::Lin,
+                    "log" => FromDistance::Log,
+                    "exp" => FromDistance::Exp,
+                    other => {
+                        return Err(PyValueError::new_err(format!(
+                            "similarity_from_distance_mode must be lin, log or exp, not {other:?}"
+                        )));
+                    }
+                },
+            },
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "there is no similarity {other:?}"
+                )));
+            }
+        };
+        Ok(KnnParams {
+            topk: topk_of(self.topk)?,
+            similarity: Similarity::try_new(kind, self.shrink).map_err(|e| to_python(&e))?,
+        })
+    }
+}
+
+/// Neighbours of each column, columns x columns: by target, or transposed to item weights.
+#[pyfunction]
+#[pyo3(signature = (urm, params, by_target, weighting=None, report=None))]
+pub(crate) fn fit_knn(
+    py: Python<'_>,
+    urm: &Csr,
+    params: KnnArgs,
+    by_target: bool,
+    weighting: Option<&str>,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Csr> {
-    let params = CosineParams {
-        topk: topk_of(topk)?,
-        shrink,
-        normalize,
+    let params = params.params()?;
+    let weighting = match weighting {
+        None => None,
+        Some("TF-IDF") => Some(Weighting::TfIdf),
+        Some("BM25") => Some(Weighting::Bm25),
+        Some(other) => {
+            return Err(PyValueError::new_err(format!(
+                "there is no weighting {other:?}"
+            )));
+        }
     };
     let guard = urm.guard(py);
     let view = guard.view()?;
-    let weights = run(py, report.as_ref(), |p| fit_cosine(view, params, p))?;
-    Csr::from_matrix(py, weights)
+    let kernel = |progress: &Progress| -> Result<CsrMatrix, Error> {
+        let weights = weighting.map(|w| weighted(view, w));
+        let view = weights.as_ref().map_or(view, CsrMatrix::view);
+        let found = neighbours(view, params, progress)?;
+        Ok(if by_target {
+            found
+        } else {
+            found.view().transpose()
+        })
+    };
+    let found = run(py, report.as_ref(), kernel)?;
+    Csr::from_matrix(py, found)
 }
 
 /// Item weights (items x items, rows are history items) by P3alpha, or RP3beta where beta > 0.

@@ -1,4 +1,4 @@
-//! Lists from item weights.
+//! Lists from a product of sparse matrices: profiles and item weights, or neighbours and profiles.
 //!
 //! Users are scored side by side, one in each lane of a vector: a row of the weights is read once
 //! for all of them and added under a mask of who has the item. Popular items, whose rows are the
@@ -21,33 +21,35 @@ const FEW: usize = 4;
 /// Catalogue up to which a thread keeps `MANY` scores and profile values of every item (51 MiB).
 const MANY_ITEMS: usize = 400_000;
 
-/// Lists from item weights: the scores of a user are the profile times `weights`.
+/// Lists from a product of sparse matrices: the scores of user u are row u of `left` times `right`.
 ///
-/// Rows of `weights` are history items. Contributions are added in the order of the profile, in
-/// f32. Items the profile does not reach score zero and can fill a list.
+/// With item weights W (rows are history items) left holds the profiles and right is W; with user
+/// neighbours left holds those of each user and right the profiles. Contributions are added in the
+/// order of the row of `left`, in f32. Items that it does not reach score zero and can fill a list.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the shapes do not fit, [`Error::NonFinite`], `Cancelled`.
-pub fn rank_item_weights(
-    weights: CsrView,
-    profiles: CsrView,
+pub fn rank_product(
+    left: CsrView,
+    right: CsrView,
     request: &Request,
     progress: &Progress,
 ) -> Result<Lists> {
     let n_items = request.n_items;
-    if weights.n_rows() != n_items || weights.n_cols() != n_items || profiles.n_cols() != n_items {
+    if left.n_cols() != right.n_rows() || right.n_cols() != n_items {
         return Err(Error::invalid(format!(
-            "weights is {} x {} and profiles has {} columns, but there are {n_items} items",
-            weights.n_rows(),
-            weights.n_cols(),
-            profiles.n_cols()
+            "left is {} x {} and right {} x {}, but there are {n_items} items",
+            left.n_rows(),
+            left.n_cols(),
+            right.n_rows(),
+            right.n_cols()
         )));
     }
-    check_users(request, profiles.n_rows(), "profiles")?;
-    if n_items <= MANY_ITEMS {
-        rank::<MANY>(weights, profiles, request, progress)
+    check_users(request, left.n_rows(), "left")?;
+    if n_items.max(left.n_cols()) <= MANY_ITEMS {
+        rank::<MANY>(right, left, request, progress)
     } else {
-        rank::<FEW>(weights, profiles, request, progress)
+        rank::<FEW>(right, left, request, progress)
     }
 }
 
@@ -63,7 +65,7 @@ fn rank<const L: usize>(
         progress,
         L,
         |at| profiles.row_len(request.users[at] as usize),
-        || Scratch::<L>::new(request, &columns),
+        || Scratch::<L>::new(request, &columns, profiles.n_cols()),
         |scratch, positions, lists| {
             let users: Vec<i64> = positions.iter().map(|&at| request.users[at]).collect();
             widest(|| {
@@ -92,12 +94,11 @@ struct Scratch<const L: usize> {
 }
 
 impl<const L: usize> Scratch<L> {
-    fn new(request: &Request, columns: &Columns) -> Self {
-        let n_items = request.n_items;
+    fn new(request: &Request, columns: &Columns, width: usize) -> Self {
         Self {
-            scores: vec![[0.0; L]; n_items],
-            profile: vec![[0.0; L]; n_items],
-            held: vec![0; n_items.div_ceil(64)],
+            scores: vec![[0.0; L]; request.n_items],
+            profile: vec![[0.0; L]; width],
+            held: vec![0; width.div_ceil(64)],
             lanes: Lanes::new(request.n, columns.len),
         }
     }
