@@ -257,6 +257,102 @@ impl Measure {
     }
 }
 
+/// What overlap a pair needs for a score: at least `slope * weight(i) + base + offset(i)`, with
+/// [`Measure::weight`] and [`Measure::offset`] of the neighbour i.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Floor {
+    /// Factor of the weight.
+    pub slope: f32,
+    /// Added to it.
+    pub base: f32,
+}
+
+/// How much a floor lies too low, so that rounding in f32 cannot hide a pair.
+const CAUTION: f64 = 2e-6;
+
+impl Measure {
+    /// Weight of neighbour `i` in a [`Floor`].
+    #[must_use]
+    pub fn weight(&self, i: usize) -> f64 {
+        match self {
+            Self::Product { neighbour, .. } => neighbour[i],
+            Self::Ratio { sizes, .. } => sizes[i],
+            Self::Distance { roots, .. } => roots.as_ref().map_or(0.0, |r| r[i]),
+        }
+    }
+
+    /// Offset of neighbour `i` in a [`Floor`].
+    #[must_use]
+    pub fn offset(&self, i: usize) -> f64 {
+        match self {
+            Self::Distance { sizes, .. } => sizes[i] / 2.0,
+            Self::Product { .. } | Self::Ratio { .. } => 0.0,
+        }
+    }
+
+    /// The floor that every neighbour passes.
+    #[must_use]
+    pub fn no_floor(&self) -> Floor {
+        let base = match self {
+            Self::Distance { .. } => f32::NEG_INFINITY,
+            Self::Product { .. } | Self::Ratio { .. } => f32::MIN_POSITIVE,
+        };
+        Floor { slope: 0.0, base }
+    }
+
+    /// A floor that no neighbour of target `j` with at least `score` misses.
+    ///
+    /// `heaviest` and `largest` bound weights and offsets of all neighbours.
+    #[must_use]
+    pub fn floor(&self, score: f32, j: usize, heaviest: f64, largest: f64) -> Floor {
+        // Rounding may have lifted the score.
+        let score = f64::from(score) * (1.0 - 1e-6);
+        let (slope, base) = match self {
+            Self::Product { target, shift, .. } => (score * target[j], score * shift),
+            Self::Ratio {
+                sizes,
+                overlap,
+                target,
+                neighbour,
+                shift,
+            } => {
+                // co (1 - score c) >= score (neighbour n_i + target n_j + shift)
+                let per_size = score / (1.0 - score * overlap);
+                (per_size * neighbour, per_size * (target * sizes[j] + shift))
+            }
+            Self::Distance {
+                sizes,
+                roots,
+                scale,
+                mode,
+                shift,
+            } => {
+                let f = (1.0 / score - shift).max(0.0);
+                let d = match mode {
+                    FromDistance::Lin => f,
+                    FromDistance::Log => f.exp_m1(),
+                    FromDistance::Exp => f.max(1.0).ln(),
+                };
+                // 1e-6 of the denominator, not of the distance, is what rounding moves.
+                let half = (d * d * (1.0 + 1e-6)) / scale / 2.0;
+                let (slope, base) = match roots {
+                    Some(roots) => (-half * roots[j], sizes[j] / 2.0),
+                    None => (0.0, sizes[j] / 2.0 - half),
+                };
+                let terms = slope.abs() * heaviest + base.abs() + largest;
+                return Floor {
+                    slope: slope as f32,
+                    base: (base - CAUTION * terms) as f32,
+                };
+            }
+        };
+        Floor {
+            slope: (slope * (1.0 - CAUTION)) as f32,
+            base: (base * (1.0 - CAUTION)) as f32,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
