@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::overlap::{Panel, Sink, Sum};
 use crate::progress::Progress;
 use crate::rows::build_rows;
-use crate::simd::widest;
+use crate::simd::{Kernel, widest};
 use crate::similarity::Measure;
 use crate::sparse::CsrMatrix;
 
@@ -177,45 +177,65 @@ impl Stretch<'_> {
             self.bases[at] = floor.base;
         }
     }
+}
 
-    /// Offer the smaller ranks to target `t`, whose row this is.
-    fn take_row<T: Sum>(&mut self, t: usize, row: &[T]) {
-        let at = t - self.first;
-        let floors = self.shared.floors;
-        widest(|| {
-            for start in (0..row.len()).step_by(BLOCK) {
-                let len = BLOCK.min(row.len() - start);
-                let (slope, base) = (self.slopes[at], self.bases[at]);
-                let sums = &row[start..start + len];
-                let weights = &floors.weights[start..start + len];
-                let offsets = &floors.offsets[start..start + len];
-                let mut passing = reaching(sums, weights, offsets, |w, o| slope * w + (base + o));
-                while passing != 0 {
-                    let l = passing.trailing_zeros() as usize;
-                    passing &= passing - 1;
-                    self.offer(start + l, t, sums[l].wide());
-                }
+/// Offer the smaller ranks to target `t`, whose row this is.
+struct TakeRow<'a, 'b, T> {
+    to: &'a mut Stretch<'b>,
+    t: usize,
+    row: &'a [T],
+}
+
+impl<T: Sum> Kernel for TakeRow<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { to, t, row } = self;
+        let at = t - to.first;
+        let floors = to.shared.floors;
+        for start in (0..row.len()).step_by(BLOCK) {
+            let len = BLOCK.min(row.len() - start);
+            let (slope, base) = (to.slopes[at], to.bases[at]);
+            let sums = &row[start..start + len];
+            let weights = &floors.weights[start..start + len];
+            let offsets = &floors.offsets[start..start + len];
+            let mut passing = reaching(sums, weights, offsets, |w, o| slope * w + (base + o));
+            while passing != 0 {
+                let l = passing.trailing_zeros() as usize;
+                passing &= passing - 1;
+                to.offer(start + l, t, sums[l].wide());
             }
-        });
+        }
     }
+}
 
-    /// Offer rank `t` to the targets of this stretch; `row` holds its sums with them.
-    fn take_column<T: Sum>(&mut self, t: usize, row: &[T]) {
-        let (weight, offset) = (self.shared.floors.weights[t], self.shared.floors.offsets[t]);
-        widest(|| {
-            for start in (0..row.len()).step_by(BLOCK) {
-                let len = BLOCK.min(row.len() - start);
-                let sums = &row[start..start + len];
-                let slopes = &self.slopes[start..start + len];
-                let bases = &self.bases[start..start + len];
-                let mut passing = reaching(sums, slopes, bases, |s, b| s * weight + (b + offset));
-                while passing != 0 {
-                    let l = passing.trailing_zeros() as usize;
-                    passing &= passing - 1;
-                    self.offer(t, self.first + start + l, sums[l].wide());
-                }
+/// Offer rank `t` to the targets of a stretch; `row` holds its sums with them.
+struct TakeColumn<'a, 'b, T> {
+    to: &'a mut Stretch<'b>,
+    t: usize,
+    row: &'a [T],
+}
+
+impl<T: Sum> Kernel for TakeColumn<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { to, t, row } = self;
+        let (weight, offset) = (to.shared.floors.weights[t], to.shared.floors.offsets[t]);
+        for start in (0..row.len()).step_by(BLOCK) {
+            let len = BLOCK.min(row.len() - start);
+            let sums = &row[start..start + len];
+            let slopes = &to.slopes[start..start + len];
+            let bases = &to.bases[start..start + len];
+            let mut passing = reaching(sums, slopes, bases, |s, b| s * weight + (b + offset));
+            while passing != 0 {
+                let l = passing.trailing_zeros() as usize;
+                passing &= passing - 1;
+                to.offer(t, to.first + start + l, sums[l].wide());
             }
-        });
+        }
     }
 }
 
@@ -266,7 +286,11 @@ impl<T: Sum> Sink<T> for Shelves<'_> {
             )
             .enumerate()
             .for_each(|(b, lent)| {
-                Stretch::new(shared, first + b, lent).take_row(first + b, panel.row(b));
+                widest(TakeRow {
+                    to: &mut Stretch::new(shared, first + b, lent),
+                    t: first + b,
+                    row: panel.row(b),
+                });
             });
         shelves[..end]
             .par_chunks_mut(STRIPE)
@@ -283,7 +307,11 @@ impl<T: Sum> Sink<T> for Shelves<'_> {
                 for b in 0..panel.rows {
                     let row = panel.row(b);
                     if let Some(row) = row.get(start..row.len().min(start + STRIPE)) {
-                        stretch.take_column(first + b, row);
+                        widest(TakeColumn {
+                            to: &mut stretch,
+                            t: first + b,
+                            row,
+                        });
                     }
                 }
             });

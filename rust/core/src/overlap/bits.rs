@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::ranked::{Rank, Ranked};
 use crate::error::Result;
 use crate::progress::Progress;
-use crate::simd::widest;
+use crate::simd::{Kernel, widest};
 
 const LANES: usize = 8;
 /// Words of each column taken at once: those of a few groups stay in the first-level cache.
@@ -76,11 +76,10 @@ impl HeadBits {
                     progress.check()?;
                     let chunk = start..(start + WORDS).min(self.words);
                     let a = &self.group(own)[chunk.clone()];
-                    widest(|| {
-                        for (other, counts) in counts.iter_mut().enumerate() {
-                            add_counts(a, &self.group(other)[chunk.clone()], counts);
-                        }
-                    });
+                    for (other, counts) in counts.iter_mut().enumerate() {
+                        let b = &self.group(other)[chunk.clone()];
+                        widest(AddCounts { a, b, counts });
+                    }
                 }
                 for (lane, row) in out.chunks_mut(self.n).enumerate() {
                     for (other, counts) in counts.iter().enumerate() {
@@ -114,28 +113,38 @@ fn ones(x: Lanes) -> Lanes {
 }
 
 /// Add to `counts[i][j]` the common ones of lane i of `a` and lane j of `b`.
-#[inline(always)]
-fn add_counts(a: &[Lanes], b: &[Lanes], counts: &mut [Lanes; LANES]) {
-    for (lane, counts) in counts.iter_mut().enumerate() {
-        let [mut s1, mut s2, mut s4, mut s8, mut s16] = [[0u64; LANES]; 5];
-        for (a, b) in a.chunks_exact(TREE).zip(b.chunks_exact(TREE)) {
-            let a: &[Lanes; TREE] = a.try_into().expect("whole trees");
-            let b: &[Lanes; TREE] = b.try_into().expect("whole trees");
-            let word = |w: usize| and(a[w][lane], &b[w]);
-            let mut four = [[0u64; LANES]; 4];
-            for (q, four) in four.iter_mut().enumerate() {
-                let x = adder(&mut s1, word(4 * q), word(4 * q + 1));
-                let y = adder(&mut s1, word(4 * q + 2), word(4 * q + 3));
-                *four = adder(&mut s2, x, y);
+struct AddCounts<'a> {
+    a: &'a [Lanes],
+    b: &'a [Lanes],
+    counts: &'a mut [Lanes; LANES],
+}
+
+impl Kernel for AddCounts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (lane, counts) in self.counts.iter_mut().enumerate() {
+            let [mut s1, mut s2, mut s4, mut s8, mut s16] = [[0u64; LANES]; 5];
+            for (a, b) in self.a.chunks_exact(TREE).zip(self.b.chunks_exact(TREE)) {
+                let a: &[Lanes; TREE] = a.try_into().expect("whole trees");
+                let b: &[Lanes; TREE] = b.try_into().expect("whole trees");
+                let word = |w: usize| and(a[w][lane], &b[w]);
+                let mut four = [[0u64; LANES]; 4];
+                for (q, four) in four.iter_mut().enumerate() {
+                    let x = adder(&mut s1, word(4 * q), word(4 * q + 1));
+                    let y = adder(&mut s1, word(4 * q + 2), word(4 * q + 3));
+                    *four = adder(&mut s2, x, y);
+                }
+                let x = adder(&mut s4, four[0], four[1]);
+                let y = adder(&mut s4, four[2], four[3]);
+                let sixteen = ones(adder(&mut s8, x, y));
+                s16 = std::array::from_fn(|l| s16[l] + sixteen[l]);
             }
-            let x = adder(&mut s4, four[0], four[1]);
-            let y = adder(&mut s4, four[2], four[3]);
-            let sixteen = ones(adder(&mut s8, x, y));
-            s16 = std::array::from_fn(|l| s16[l] + sixteen[l]);
-        }
-        let (c1, c2, c4, c8) = (ones(s1), ones(s2), ones(s4), ones(s8));
-        for (l, count) in counts.iter_mut().enumerate() {
-            *count += c1[l] + 2 * c2[l] + 4 * c4[l] + 8 * c8[l] + 16 * s16[l];
+            let (c1, c2, c4, c8) = (ones(s1), ones(s2), ones(s4), ones(s8));
+            for (l, count) in counts.iter_mut().enumerate() {
+                *count += c1[l] + 2 * c2[l] + 4 * c4[l] + 8 * c8[l] + 16 * s16[l];
+            }
         }
     }
 }
@@ -156,7 +165,11 @@ mod tests {
         let (mut a, b) = (words(3 * TREE), words(3 * TREE));
         a[7] = [u64::MAX; LANES];
         let mut counts = [[1u64; LANES]; LANES];
-        widest(|| add_counts(&a, &b, &mut counts));
+        widest(AddCounts {
+            a: &a,
+            b: &b,
+            counts: &mut counts,
+        });
         for i in 0..LANES {
             for j in 0..LANES {
                 let plain: u32 = a

@@ -27,7 +27,7 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::rows::ScratchPool;
-use crate::simd::widest;
+use crate::simd::{Kernel, widest};
 use crate::sparse::CsrView;
 use bits::HeadBits;
 use ranked::{Cell, Rank, Ranked};
@@ -208,11 +208,9 @@ fn tail<R: Rank, C: Cell, S: Sink<C::Sum>>(
                 scratch.with(|sums| {
                     ranked.walk(entries, ends, weights, sums);
                     // What lies beyond t was not touched.
-                    widest(|| {
-                        for (slot, sum) in out[..t].iter_mut().zip(&mut sums[..t]) {
-                            *slot = sum.sum();
-                            *sum = C::default();
-                        }
+                    widest(Empty {
+                        sums: &mut sums[..t],
+                        out: &mut out[..t],
                     });
                 });
                 Ok(())
@@ -227,4 +225,22 @@ fn tail<R: Rank, C: Cell, S: Sink<C::Sum>>(
         progress.advance(rows as u64)?;
     }
     Ok(())
+}
+
+/// Move sums out and leave zeros.
+struct Empty<'a, C: Cell> {
+    sums: &'a mut [C],
+    out: &'a mut [C::Sum],
+}
+
+impl<C: Cell> Kernel for Empty<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (slot, sum) in self.out.iter_mut().zip(self.sums) {
+            *slot = sum.sum();
+            *sum = C::default();
+        }
+    }
 }
