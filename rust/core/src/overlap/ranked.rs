@@ -88,7 +88,13 @@ impl Rank for u16 {
     #[inline]
     fn tally<C: Cell>(row: &[Self], step: C::Step, sums: &mut [C]) {
         let sums: &mut [C; Self::SPAN] = sums.try_into().expect("room for every rank");
-        for &r in row {
+        let (eights, rest) = row.as_chunks::<8>();
+        for eight in eights {
+            for &r in eight {
+                sums[r as usize].add(step);
+            }
+        }
+        for &r in rest {
             sums[r as usize].add(step);
         }
     }
