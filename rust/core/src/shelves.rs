@@ -26,7 +26,7 @@ const BLOCK: usize = 32;
 
 /// A candidate as one number, smallest first in the order of a ranking.
 #[inline]
-fn key(score: f32, column: u32) -> u64 {
+pub(crate) fn key(score: f32, column: u32) -> u64 {
     // Scores are positive, and the bits of positive floats have their order.
     u64::from(!score.to_bits()) << 32 | u64::from(column)
 }

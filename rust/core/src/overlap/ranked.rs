@@ -305,7 +305,10 @@ impl<R: Rank> Ranked<R> {
     fn fetch(&self, rows: &[u32], ends: &[usize]) {
         let mut seen = 0;
         for (&row, &end) in rows.iter().zip(ends) {
-            for rank in self.ranks[self.starts[row as usize]..end].iter().step_by(LINE) {
+            for rank in self.ranks[self.starts[row as usize]..end]
+                .iter()
+                .step_by(LINE)
+            {
                 seen ^= rank.index();
             }
         }
