@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accumulate;
+pub mod cooccurrence;
 pub mod demo;
 pub mod error;
 pub mod graph;

@@ -23,6 +23,7 @@
 //! neighbour.
 
 use crate::error::{Error, Result};
+use crate::simd::{Kernel, widest};
 
 /// How a distance becomes a similarity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,6 +255,91 @@ impl Measure {
             }
         };
         score as f32
+    }
+}
+
+/// A stored count.
+pub trait Count: Copy + Default + Send + Sync {
+    /// As the formulas use it.
+    fn wide(self) -> f64;
+    /// From a sum that is a whole number in range.
+    fn from_f32(count: f32) -> Self;
+}
+
+macro_rules! count {
+    ($type:ty) => {
+        impl Count for $type {
+            #[inline(always)]
+            fn wide(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn from_f32(count: f32) -> Self {
+                count as Self
+            }
+        }
+    };
+}
+
+count!(u16);
+count!(u32);
+
+impl Measure {
+    /// [`score`](Self::score) of every neighbour for target `j`, whose overlaps `counts` are.
+    pub fn score_all<C: Count>(&self, counts: &[C], j: usize, scores: &mut [f32]) {
+        widest(ScoreAll {
+            measure: self,
+            counts,
+            j,
+            scores,
+        });
+    }
+}
+
+struct ScoreAll<'a, C> {
+    measure: &'a Measure,
+    counts: &'a [C],
+    j: usize,
+    scores: &'a mut [f32],
+}
+
+impl<C: Count> Kernel for ScoreAll<'_, C> {
+    type Output = ();
+
+    /// The choice of the formula outside the loop, so that each loop is a few vector operations.
+    #[inline(always)]
+    fn call(self) {
+        let (counts, scores, j) = (self.counts, self.scores, self.j);
+        match self.measure {
+            Measure::Product {
+                neighbour,
+                target,
+                shift,
+            } => {
+                let target = target[j];
+                for ((score, count), w) in scores.iter_mut().zip(counts).zip(neighbour) {
+                    *score = (count.wide() / (w * target + shift)) as f32;
+                }
+            }
+            Measure::Ratio {
+                sizes,
+                overlap,
+                target,
+                neighbour,
+                shift,
+            } => {
+                let own = target * sizes[j];
+                for ((score, count), n) in scores.iter_mut().zip(counts).zip(sizes) {
+                    let co = count.wide();
+                    *score = (co / (co * overlap + (neighbour * n + own) + shift)) as f32;
+                }
+            }
+            Measure::Distance { .. } => {
+                for (i, (score, count)) in scores.iter_mut().zip(counts).enumerate() {
+                    *score = self.measure.score(count.wide(), i, j);
+                }
+            }
+        }
     }
 }
 
