@@ -102,7 +102,7 @@ def check_cut(W: np.ndarray, S: np.ndarray, k: int, rtol: float = 1e-5) -> None:
 
 
 def distance_tolerance(p: dict) -> float:
-    # Between equal weighted columns the distance is rounding, and a similarity up to 1e9 hangs on it.
+    # Between equal weighted columns the distance is rounding, on which a similarity of 1e9 hangs.
     weights = p["feature_weighting"] not in (None, "none")
     return 1e-2 if p["similarity"] == "euclidean" and weights and p["shrink"] == 0 else 1e-5
 
@@ -190,3 +190,33 @@ def test_walks_are_scaled_by_row_and_then_cut_by_column(X, k, normalize, beta):
     np.testing.assert_allclose(uncut.item_weights_.toarray(), S, rtol=1e-5)
     both = gf.RP3beta(k, 1.0, beta, normalize, prune_columns=True).fit(X)
     check_cut(both.item_weights_.toarray(), S, k)
+
+
+@SLOW
+@given(X=st.one_of(matrices(), matrices(values=True)), p=knn_params())
+def test_shared_counts_give_the_bits_of_a_fit_of_its_own(X, p):
+    for model, of in ((gf.ItemKNN(**p), "items"), (gf.UserKNN(**p), "users")):
+        alone = model.fit(X).scorer_.tensors()
+        shared = model.fit(gf.Cooccurrence(X, of=of)).scorer_.tensors()
+        assert alone.keys() == shared.keys()
+        for name, array in alone.items():
+            assert np.array_equal(array, shared[name]), name
+
+
+def test_shared_counts_keep_the_ids_of_interactions():
+    data = gf.Interactions.from_frame(
+        {"u": ["a", "a", "b", "b", "c"], "i": [7, 8, 8, 9, 7]}, user="u", item="i"
+    )
+    counts = gf.Cooccurrence(data)
+    model = gf.ItemKNN(topk=2).fit(counts)
+    assert model.item_ids_.tolist() == data.item_ids.tolist()
+    assert not hasattr(model, "_shared")
+
+
+def test_counts_that_do_not_fit_are_refused_before_they_are_made(toy_urm):
+    with pytest.raises(MemoryError, match=r"co-occurrences of 40 items needs .* max_gib is 1e-06"):
+        gf.Cooccurrence(toy_urm, max_gib=1e-6)
+    with pytest.raises(ValueError, match='UserKNN needs of="users"'):
+        gf.UserKNN().fit(gf.Cooccurrence(toy_urm))
+    with pytest.raises(ValueError, match='did you mean "items"'):
+        gf.Cooccurrence(toy_urm, of="item")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.data.interactions import Interactions
     from ganmf_fast.evaluation import evaluate, evaluate_lists
     from ganmf_fast.gan.ganmf import GANMF
+    from ganmf_fast.models.cooccurrence import Cooccurrence
     from ganmf_fast.models.ease import EASE
     from ganmf_fast.models.graph import P3alpha, RP3beta
     from ganmf_fast.models.knn import ItemKNN, UserKNN
@@ -27,6 +28,7 @@ __version__ = _version("ganmf-fast")
 
 _MODULES = frozenset({"datasets", "models", "split"})
 _ATTRIBUTES = {
+    "Cooccurrence": "ganmf_fast.models.cooccurrence",
     "Interactions": "ganmf_fast.data.interactions",
     "Splits": "ganmf_fast.split",
     "evaluate": "ganmf_fast.evaluation",
@@ -39,6 +41,7 @@ _MODELS = ("TopPopular", "PureSVD", "ItemKNN", "UserKNN", "P3alpha", "RP3beta", 
 __all__ = [
     "EASE",
     "GANMF",
+    "Cooccurrence",
     "Interactions",
     "ItemKNN",
     "P3alpha",

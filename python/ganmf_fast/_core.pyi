@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Csr",
+    "PairCounts",
     "demo_urm",
     "fit_knn",
     "fit_p3alpha",
@@ -91,6 +92,16 @@ def fit_knn(
     weighting: str | None = None,
     report: _Report | None = None,
 ) -> Csr: ...
+
+# Counts of common rows of all pairs of columns, from which `fit_knn` without values can be made.
+@final
+class PairCounts:
+    def __new__(cls, urm: Csr, report: _Report | None = None) -> PairCounts: ...
+    @staticmethod
+    def bytes_needed(urm: Csr) -> int: ...
+    def fit_knn(
+        self, params: _KnnParams, by_target: bool, report: _Report | None = None
+    ) -> Csr: ...
 
 # item weights W, n_items x n_items, rows are the history items
 def fit_p3alpha(

@@ -9,12 +9,13 @@ number; a cold item has no normalised euclidean neighbour.
 Cost: O(sum over users of n_u^2) time at most, O(topk items) memory, plus blocks of rows.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.checks import check_bool, check_choice, check_int, check_real
+from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.scorers import ItemWeights, Scorer, UserWeights
 from ganmf_fast.progress import Report
 
@@ -32,6 +33,8 @@ _MODES = ("lin", "log", "exp")
 
 class _KNN(Recommender):
     """The parameters of both; see `ItemKNN`."""
+
+    _of: ClassVar[str]
 
     def __init__(
         self,
@@ -69,8 +72,42 @@ class _KNN(Recommender):
         for name in ("asymmetric_alpha", "tversky_alpha", "tversky_beta"):
             check_real(name, getattr(self, name), 0, 2)
 
-    def _weighting(self) -> str | None:
-        return None if self.feature_weighting == "none" else self.feature_weighting
+    def fit(self, X: object, validation: object = None) -> Self:
+        """Fit the model; see `Recommender.fit`.
+
+        Parameters
+        ----------
+        X : scipy sparse matrix or array, 2-D numpy array, Csr, Interactions or Cooccurrence
+            A `Cooccurrence` brings the counts that fits on one matrix share.
+        validation : like `X`, optional
+            Not read.
+
+        Returns
+        -------
+        self
+        """
+        if not isinstance(X, Cooccurrence):
+            return super().fit(X, validation)
+        if X.of != self._of:
+            raise ValueError(
+                f"X counts co-occurrences of {X.of}, but {type(self).__name__} "
+                f'needs of="{self._of}"'
+            )
+        self._shared = X.counts
+        try:
+            return super().fit(X.source, validation)
+        finally:
+            del self._shared
+
+    def _neighbours(self, urm: Csr, by_target: bool, report: Report) -> Csr:
+        """Neighbours between the columns of `urm`, from shared counts if they suffice."""
+        weighting = None if self.feature_weighting == "none" else self.feature_weighting
+        params = self._params(urm.n_cols)
+        counts: _core.PairCounts | None = getattr(self, "_shared", None)
+        binary = self.similarity in ("jaccard", "dice", "tversky")
+        if counts is not None and (binary or (weighting is None and urm.values is None)):
+            return counts.fit_knn(params, by_target, report)
+        return _core.fit_knn(urm, params, by_target, weighting, report)
 
     def _params(self, n: int) -> "_KnnParams":
         """Parameters of the kernel, for `n` items or users."""
@@ -141,10 +178,11 @@ class ItemKNN(_KNN):
     algorithms. WWW 2001.
     """
 
+    _of = "items"
+
     def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
         del validation
-        weighting = self._weighting()
-        return ItemWeights(_core.fit_knn(urm, self._params(urm.n_cols), False, weighting, report))
+        return ItemWeights(self._neighbours(urm, False, report))
 
 
 class UserKNN(_KNN):
@@ -166,9 +204,8 @@ feature_weighting, normalize_avg_row, similarity_from_distance_mode
     filtering. UAI 1998.
     """
 
+    _of = "users"
+
     def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
         del validation
-        weighting = self._weighting()
-        users = urm.transpose()
-        found = _core.fit_knn(users, self._params(urm.n_rows), True, weighting, report)
-        return UserWeights(found, urm.n_cols)
+        return UserWeights(self._neighbours(urm.transpose(), True, report), urm.n_cols)

@@ -22,7 +22,7 @@ mod _core {
     #[pymodule_export]
     use crate::metrics::{item_counts, list_metrics, metric_names};
     #[pymodule_export]
-    use crate::models::{fit_knn, fit_p3alpha};
+    use crate::models::{PairCounts, fit_knn, fit_p3alpha};
     #[pymodule_export]
     use crate::rank::{rank_factors, rank_popularity, rank_product, rank_scores};
     #[pymodule_export]

@@ -1,5 +1,6 @@
 //! Fitting of item and user weights.
 
+use ganmf_core::cooccurrence::{Cooccurrence, bytes_needed};
 use ganmf_core::graph::{P3Params, fit_p3};
 use ganmf_core::knn::{KnnParams, neighbours};
 use ganmf_core::similarity::{FromDistance, Kind, Similarity};
@@ -101,12 +102,7 @@ pub(crate) fn fit_knn(
     let kernel = |progress: &Progress| -> Result<CsrMatrix, Error> {
         let weights = weighting.map(|w| weighted(view, w));
         let view = weights.as_ref().map_or(view, CsrMatrix::view);
-        let found = neighbours(view, params, progress)?;
-        Ok(if by_target {
-            found
-        } else {
-            found.view().transpose()
-        })
+        Ok(oriented(neighbours(view, params, progress)?, by_target))
     };
     let found = run(py, report.as_ref(), kernel)?;
     Csr::from_matrix(py, found)
@@ -136,4 +132,54 @@ pub(crate) fn fit_p3alpha(
     let view = guard.view()?;
     let weights = run(py, report.as_ref(), |p| fit_p3(view, params, p))?;
     Csr::from_matrix(py, weights)
+}
+
+/// Counts of common rows of all pairs of columns, kept for many fits; values are ignored.
+#[pyclass(frozen, module = "ganmf_fast._core")]
+pub(crate) struct PairCounts {
+    counts: Cooccurrence,
+}
+
+#[pymethods]
+impl PairCounts {
+    #[new]
+    #[pyo3(signature = (urm, report=None))]
+    fn new(py: Python<'_>, urm: &Csr, report: Option<Py<PyAny>>) -> PyResult<Self> {
+        let guard = urm.guard(py);
+        let view = guard.view()?;
+        let counts = run(py, report.as_ref(), |p| Cooccurrence::new(view, p))?;
+        Ok(Self { counts })
+    }
+
+    /// Bytes that the counts of a matrix take at most.
+    #[staticmethod]
+    fn bytes_needed(py: Python<'_>, urm: &Csr) -> PyResult<u64> {
+        let guard = urm.guard(py);
+        Ok(bytes_needed(guard.view()?).0)
+    }
+
+    /// As `fit_knn` of the matrix that was counted, without its values.
+    #[pyo3(signature = (params, by_target, report=None))]
+    fn fit_knn(
+        &self,
+        py: Python<'_>,
+        params: KnnArgs,
+        by_target: bool,
+        report: Option<Py<PyAny>>,
+    ) -> PyResult<Csr> {
+        let params = params.params()?;
+        let found = run(py, report.as_ref(), |progress| {
+            let found = self.counts.neighbours(params, progress)?;
+            Ok(oriented(found, by_target))
+        })?;
+        Csr::from_matrix(py, found)
+    }
+}
+
+fn oriented(found: CsrMatrix, by_target: bool) -> CsrMatrix {
+    if by_target {
+        found
+    } else {
+        found.view().transpose()
+    }
 }
