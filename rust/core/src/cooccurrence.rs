@@ -140,11 +140,11 @@ impl Cooccurrence {
         build_rows(
             (n, n),
             progress,
-            || (vec![0f32; n], Vec::with_capacity(n)),
-            |(scores, bits), j, out| {
+            || (vec![0f32; n], vec![0u32; n]),
+            |(scores, kept), j, out| {
                 measure.score_all(&cells[j * n..][..n], j, scores);
                 scores[j] = 0.0;
-                write_top(scores, topk, bits, out);
+                write_top(scores, topk, kept, out);
                 Ok(())
             },
         )
@@ -152,25 +152,37 @@ impl Cooccurrence {
 }
 
 /// Write the best `k` positive scores by ascending index; of equal ones the first.
-fn write_top(scores: &[f32], k: usize, bits: &mut Vec<u32>, out: &mut RowWriter) {
-    bits.clear();
-    // Bits of positive floats have their order.
-    bits.extend(scores.iter().map(|s| s.to_bits()).filter(|&b| b != 0));
-    let (last, mut ties) = if bits.len() > k {
-        let at = bits.len() - k;
-        let (_, &mut last, above) = bits.select_nth_unstable(at);
+///
+/// Whether a score is among them is as good as random, so both passes store every candidate and
+/// move on by zero or one instead of branching. `kept` has room for all scores.
+fn write_top(scores: &[f32], k: usize, kept: &mut [u32], out: &mut RowWriter) {
+    let mut n = 0;
+    for score in scores {
+        // Bits of positive floats have their order.
+        kept[n] = score.to_bits();
+        n += usize::from(*score > 0.0);
+    }
+    let bits = &mut kept[..n];
+    let (last, mut ties) = if n > k {
+        let (_, &mut last, above) = bits.select_nth_unstable(n - k);
         (last, k - above.iter().filter(|&&b| b > last).count())
     } else {
-        (0, 0)
+        (1, usize::MAX)
     };
+    let mut n = 0;
     for (i, score) in scores.iter().enumerate() {
-        let b = score.to_bits();
-        if b > last {
-            out.push(i as i32, *score);
-        } else if b == last && ties > 0 {
+        kept[n] = i as u32;
+        n += usize::from(score.to_bits() >= last && *score > 0.0);
+    }
+    for &i in &kept[..n] {
+        let score = scores[i as usize];
+        if score.to_bits() == last {
+            if ties == 0 {
+                continue;
+            }
             ties -= 1;
-            out.push(i as i32, *score);
         }
+        out.push(i as i32, score);
     }
 }
 
