@@ -144,7 +144,7 @@ def rank_popularity(
     report: _Report | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
 
-# row r of `scores` belongs to users[r]; `as_published` orders equal scores as the published lists do
+# row r of `scores` belongs to users[r]; `as_published`: equal scores as in the published lists
 def rank_scores(
     scores: NDArray[np.float32],
     users: NDArray[np.int64],

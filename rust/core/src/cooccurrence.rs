@@ -90,8 +90,8 @@ impl Cooccurrence {
         check_topk(topk)?;
         let measure = similarity.of(&self.sizes, self.n_rows);
         match &self.counts {
-            Counts::Narrow(cells) => self.from_square(cells, &measure, topk, progress),
-            Counts::Wide(cells) => self.from_square(cells, &measure, topk, progress),
+            Counts::Narrow(cells) => self.by_square(cells, &measure, topk, progress),
+            Counts::Wide(cells) => self.by_square(cells, &measure, topk, progress),
             Counts::Sparse(rows) => {
                 let rows = rows.view();
                 let n = self.sizes.len();
@@ -129,7 +129,7 @@ impl Cooccurrence {
         }
     }
 
-    fn from_square<C: Count>(
+    fn by_square<C: Count>(
         &self,
         cells: &[C],
         measure: &Measure,

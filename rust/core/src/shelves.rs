@@ -42,7 +42,7 @@ pub(crate) struct Shelves<'a> {
     columns: Vec<u32>,
     k: usize,
     floors: Floors,
-    shelves: Vec<Vec<u64>>,
+    kept: Vec<Vec<u64>>,
     slopes: Vec<f32>,
     bases: Vec<f32>,
 }
@@ -78,7 +78,7 @@ impl<'a> Shelves<'a> {
             columns: columns.to_vec(),
             k,
             floors,
-            shelves: vec![Vec::new(); n],
+            kept: vec![Vec::new(); n],
             slopes: vec![empty.slope; n],
             bases: vec![empty.base; n],
         }
@@ -88,7 +88,7 @@ impl<'a> Shelves<'a> {
     pub(crate) fn finish(mut self, progress: &Progress) -> Result<CsrMatrix> {
         let n = self.columns.len();
         let k = self.k;
-        self.shelves.par_iter_mut().for_each(|shelf| {
+        self.kept.par_iter_mut().for_each(|shelf| {
             if shelf.len() > k {
                 shelf.select_nth_unstable(k - 1);
                 shelf.truncate(k);
@@ -104,7 +104,7 @@ impl<'a> Shelves<'a> {
             progress,
             || (),
             |(), j, out| {
-                for &key in &self.shelves[rank_of[j] as usize] {
+                for &key in &self.kept[rank_of[j] as usize] {
                     out.push(key as u32 as i32, score_of(key));
                 }
                 Ok(())
@@ -127,7 +127,7 @@ struct Stretch<'a> {
     shared: Shared<'a>,
     /// Rank of the first target.
     first: usize,
-    shelves: &'a mut [Vec<u64>],
+    kept: &'a mut [Vec<u64>],
     slopes: &'a mut [f32],
     bases: &'a mut [f32],
 }
@@ -135,11 +135,11 @@ struct Stretch<'a> {
 type Lent<'a> = (&'a mut [Vec<u64>], (&'a mut [f32], &'a mut [f32]));
 
 impl<'a> Stretch<'a> {
-    fn new(shared: Shared<'a>, first: usize, (shelves, (slopes, bases)): Lent<'a>) -> Self {
+    fn new(shared: Shared<'a>, first: usize, (kept, (slopes, bases)): Lent<'a>) -> Self {
         Self {
             shared,
             first,
-            shelves,
+            kept,
             slopes,
             bases,
         }
@@ -163,7 +163,7 @@ impl Stretch<'_> {
             return;
         }
         let at = j - self.first;
-        let shelf = &mut self.shelves[at];
+        let shelf = &mut self.kept[at];
         if shelf.capacity() == 0 {
             shelf.reserve_exact(k + k / 2 + 32);
         }
@@ -266,7 +266,7 @@ impl<T: Sum> Sink<T> for Shelves<'_> {
             columns,
             k,
             floors,
-            shelves,
+            kept,
             slopes,
             bases,
         } = self;
@@ -277,7 +277,7 @@ impl<T: Sum> Sink<T> for Shelves<'_> {
             k: *k,
         };
         let (first, end) = (panel.first, panel.first + panel.rows);
-        shelves[first..end]
+        kept[first..end]
             .par_chunks_mut(1)
             .zip(
                 slopes[first..end]
@@ -292,7 +292,7 @@ impl<T: Sum> Sink<T> for Shelves<'_> {
                     row: panel.row(b),
                 });
             });
-        shelves[..end]
+        kept[..end]
             .par_chunks_mut(STRIPE)
             .zip(
                 slopes[..end]

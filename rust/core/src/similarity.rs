@@ -5,16 +5,16 @@
 //!
 //! | name | similarity |
 //! | --- | --- |
-//! | cosine | co / (sqrt(n_i) sqrt(n_j) + h) |
-//! | asymmetric | co / (n_j^a n_i^(1-a) + h) |
-//! | jaccard | co / (n_i + n_j - co + h) |
-//! | dice | co / (n_i + n_j + h) |
-//! | tversky | co / (co + a (n_j - co) + b (n_i - co) + h) |
-//! | euclidean | 1 / (f(d) + shrink + 1e-9), d^2 = n_i + n_j - 2 co |
+//! | cosine | `co / (sqrt(n_i) sqrt(n_j) + h)` |
+//! | asymmetric | `co / (n_j^a n_i^(1-a) + h)` |
+//! | jaccard | `co / (n_i + n_j - co + h)` |
+//! | dice | `co / (n_i + n_j + h)` |
+//! | tversky | `co / (co + a (n_j - co) + b (n_i - co) + h)` |
+//! | euclidean | `1 / (f(d) + shrink + 1e-9), d^2 = n_i + n_j - 2 co` |
 //!
 //! where h = shrink + 1e-6 and f(d) is d, ln(1 + d) or e^d. Cosine and asymmetric without
 //! normalisation are co / shrink, or co where shrink is zero; the euclidean d^2 is divided by
-//! sqrt(n_i n_j) if normalised and by the number of users if averaged.
+//! `sqrt(n_i n_j)` if normalised and by the number of users if averaged.
 //!
 //! Source: the evaluation framework of Ferrari Dacrema et al., RecSys 2019; dice has no factor 2
 //! there. Deviation: an item without users has no normalised euclidean neighbour, instead of NaN.
@@ -174,7 +174,7 @@ impl Similarity {
 /// A similarity prepared for items of known sizes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Measure {
-    /// overlap / (neighbour_i target_j + shift)
+    /// `overlap / (neighbour_i target_j + shift)`
     Product {
         /// Factor of each item as the neighbour.
         neighbour: Vec<f64>,
@@ -183,7 +183,7 @@ pub enum Measure {
         /// Added to the product.
         shift: f64,
     },
-    /// overlap / (overlap c + neighbour n_i + target n_j + shift)
+    /// `overlap / (overlap c + neighbour n_i + target n_j + shift)`
     Ratio {
         /// n of each item.
         sizes: Vec<f64>,

@@ -1,8 +1,8 @@
 //! Weights of interactions, as of words in documents: items are the documents, users the words.
 //!
-//! Objective: TF-IDF sqrt(x) idf_u, BM25 x (K1 + 1) / (K1 (1 - B + B l_i / mean l) + x) idf_u, with
-//! idf_u = ln(I / (1 + n_u)) for I items and n_u items of user u, l_i the sum of item i's values,
-//! K1 = 1.2 and B = 0.75.
+//! Objective: TF-IDF `sqrt(x) idf_u`, BM25 `x (K1 + 1) / (K1 (1 - B + B l_i / mean l) + x) idf_u`,
+//! with `idf_u = ln(I / (1 + n_u))` for I items and `n_u` items of user u, `l_i` the sum of item i's
+//! values, K1 = 1.2 and B = 0.75.
 //!
 //! Source: G. Salton and C. Buckley, "Term-weighting approaches in automatic text retrieval",
 //! 1988; S. Robertson et al., "Okapi at TREC-3", 1994; in the form of the evaluation framework of

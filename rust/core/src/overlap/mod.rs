@@ -1,7 +1,7 @@
 //! The overlap of every pair of columns, each pair once, streamed to whoever wants it.
 //!
 //! Objective: with columns ranked by popularity, for every rank t the sums over common rows
-//! S[r, t] = sum_u w_u x_ur x_ut of all r < t: counts where everything is one.
+//! `S[r, t] = sum_u w_u x_ur x_ut` of all r < t: counts where everything is one.
 //!
 //! Method: pairs come in panels of consecutive t, so that a consumer can work on a panel while it
 //! is in the cache, and nothing of the size columns squared is ever held.

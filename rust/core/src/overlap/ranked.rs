@@ -36,7 +36,7 @@ pub(crate) trait Cell: Copy + Default + Send + Sync {
 }
 
 macro_rules! counter {
-    ($type:ty) => {
+    ($type:ty, $widen:expr) => {
         impl Cell for $type {
             type Step = ();
             type Sum = f32;
@@ -47,14 +47,14 @@ macro_rules! counter {
             }
             #[inline(always)]
             fn sum(self) -> f32 {
-                self as f32
+                $widen(self)
             }
         }
     };
 }
 
-counter!(u16);
-counter!(u32);
+counter!(u16, f32::from);
+counter!(u32, |count| count as f32);
 
 impl Cell for f64 {
     type Step = f64;
