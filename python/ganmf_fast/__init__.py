@@ -17,9 +17,10 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.gan.caae import CAAE
     from ganmf_fast.gan.cfgan import CFGAN
     from ganmf_fast.gan.ganmf import GANMF
+    from ganmf_fast.models.cooccurrence import Cooccurrence
     from ganmf_fast.models.ease import EASE
-    from ganmf_fast.models.graph import P3alpha
-    from ganmf_fast.models.item_knn import ItemKNN
+    from ganmf_fast.models.graph import P3alpha, RP3beta
+    from ganmf_fast.models.knn import ItemKNN, UserKNN
     from ganmf_fast.models.popularity import TopPopular
     from ganmf_fast.models.random import Random
     from ganmf_fast.models.slim_bpr import SLIMBPR
@@ -33,6 +34,7 @@ __version__ = _version("ganmf-fast")
 
 _MODULES = frozenset({"datasets", "models", "split"})
 _ATTRIBUTES = {
+    "Cooccurrence": "ganmf_fast.models.cooccurrence",
     "Interactions": "ganmf_fast.data.interactions",
     "Splits": "ganmf_fast.split",
     "compare": "ganmf_fast.evaluation",
@@ -46,7 +48,9 @@ _MODELS = (
     "Random",
     "PureSVD",
     "ItemKNN",
+    "UserKNN",
     "P3alpha",
+    "RP3beta",
     "SLIMBPR",
     "EASE",
     "WRMF",
@@ -64,13 +68,16 @@ __all__ = [
     "SLIMBPR",
     "WRMF",
     "BinGANMF",
+    "Cooccurrence",
     "Interactions",
     "ItemKNN",
     "P3alpha",
     "PureSVD",
+    "RP3beta",
     "Random",
     "Splits",
     "TopPopular",
+    "UserKNN",
     "__version__",
     "compare",
     "datasets",

@@ -1,19 +1,20 @@
 # Kernels of ganmf_fast, written in Rust (crate ganmf-core); the docstrings are in the binary.
 
 from collections.abc import Callable
-from typing import TypeAlias, final
+from typing import TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
     "Csr",
+    "PairCounts",
     "SlimBpr",
     "bootstrap_means",
     "demo_urm",
     "divide_cells",
     "draw_items",
-    "fit_item_knn_cosine",
+    "fit_knn",
     "fit_p3alpha",
     "get_num_threads",
     "ials_half_step",
@@ -27,8 +28,8 @@ __all__ = [
     "part_cells",
     "random_scores",
     "rank_factors",
-    "rank_item_weights",
     "rank_popularity",
+    "rank_product",
     "rank_random",
     "rank_scores",
     "set_num_threads",
@@ -117,10 +118,39 @@ def looks_ahead(
 # simulated data ---------------------------------------------------------------------------------
 def demo_urm(seed: int, n_users: int = 2000, n_items: int = 3000) -> Csr: ...
 
-# models: both return item weights W, n_items x n_items, rows are the history items (score = x W) --
-def fit_item_knn_cosine(
-    urm: Csr, topk: int, shrink: float, normalize: bool, report: _Report | None = None
+# models -----------------------------------------------------------------------------------------
+class _KnnParams(TypedDict):
+    topk: int
+    shrink: float
+    similarity: str
+    normalize: bool
+    asymmetric_alpha: float
+    tversky_alpha: float
+    tversky_beta: float
+    normalize_avg_row: bool
+    similarity_from_distance_mode: str
+
+# Neighbours between the columns of `urm`, n_cols x n_cols: row j holds those of target j, or with
+# by_target=False column j does, which are item weights W (score = x W).
+def fit_knn(
+    urm: Csr,
+    params: _KnnParams,
+    by_target: bool,
+    weighting: str | None = None,
+    report: _Report | None = None,
 ) -> Csr: ...
+
+# Counts of common rows of all pairs of columns, from which `fit_knn` without values can be made.
+@final
+class PairCounts:
+    def __new__(cls, urm: Csr, report: _Report | None = None) -> PairCounts: ...
+    @staticmethod
+    def bytes_needed(urm: Csr) -> int: ...
+    def fit_knn(
+        self, params: _KnnParams, by_target: bool, report: _Report | None = None
+    ) -> Csr: ...
+
+# item weights W, n_items x n_items, rows are the history items
 def fit_p3alpha(
     urm: Csr,
     topk: int,
@@ -197,10 +227,11 @@ class SlimBpr:
     def dense_bytes(n_items: int, symmetric: bool) -> int: ...
 
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
-# `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are items, ascending.
-def rank_item_weights(
-    weights: Csr,
-    profiles: Csr,
+# `users` are rows of `left`, `user_factors` and `seen`; `candidates` are items, ascending.
+# row u of `left` times `right`: profiles and item weights, or user neighbours and profiles
+def rank_product(
+    left: Csr,
+    right: Csr,
     users: NDArray[np.int64],
     n: int,
     seen: Csr | None = None,

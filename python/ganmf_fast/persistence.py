@@ -23,7 +23,7 @@ from ganmf_fast.models.autoencoder import Autoencoder
 from ganmf_fast.models.dense_scorers import DenseWeights, DualEase
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.models.random_scores import RandomScores
-from ganmf_fast.models.scorers import Factors, ItemWeights, Popularity, Scorer
+from ganmf_fast.models.scorers import Factors, ItemWeights, Popularity, Scorer, UserWeights
 from ganmf_fast.models.tensors import csr_from_tensors, csr_tensors
 from ganmf_fast.urm import fingerprint
 
@@ -39,6 +39,7 @@ _SCORERS: dict[str, type[Scorer]] = {
     form.kind: form
     for form in (
         ItemWeights,
+        UserWeights,
         DenseWeights,
         Factors,
         Popularity,

@@ -68,7 +68,18 @@ ROWS: tuple[Row, ...] = (
     Row("TopPopular", "TopPopular"),
     Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
     Row("ItemKNN-cosine", "ItemKNN", {"similarity": "cosine"}, {"topk": 300, "shrink": 20}),
+    *(
+        Row(
+            f"ItemKNN-{similarity}",
+            "ItemKNN",
+            {"similarity": similarity},
+            {"topk": 300, "shrink": 20},
+        )
+        for similarity in ("asymmetric", "jaccard", "dice", "tversky", "euclidean")
+    ),
     Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}),
+    Row("RP3beta", "RP3beta", defaults={"topk": 300, "alpha": 0.8, "beta": 0.3}, published=False),
+    Row("UserKNN", "UserKNN", defaults={"topk": 300, "shrink": 20}, published=False),
     Row(
         "SLIM-BPR",
         "SLIMBPR",

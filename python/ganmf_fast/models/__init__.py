@@ -12,8 +12,10 @@ NAMES: dict[str, str] = {
     "TopPopular": "ganmf_fast.models.popularity",
     "Random": "ganmf_fast.models.random",
     "PureSVD": "ganmf_fast.models.svd",
-    "ItemKNN": "ganmf_fast.models.item_knn",
+    "ItemKNN": "ganmf_fast.models.knn",
+    "UserKNN": "ganmf_fast.models.knn",
     "P3alpha": "ganmf_fast.models.graph",
+    "RP3beta": "ganmf_fast.models.graph",
     "SLIMBPR": "ganmf_fast.models.slim_bpr",
     "EASE": "ganmf_fast.models.ease",
     "WRMF": "ganmf_fast.models.wrmf",
@@ -36,8 +38,10 @@ __all__ = [
     "ItemKNN",
     "P3alpha",
     "PureSVD",
+    "RP3beta",
     "Random",
     "TopPopular",
+    "UserKNN",
     "model_class",
 ]
 

@@ -1,9 +1,11 @@
-"""P3alpha: three-step random walks from a user over the bipartite graph of users and items.
+"""P3alpha and RP3beta: random walks from a user over the bipartite graph of users and items.
 
 Objective: W[i, j] = probability, with transition probabilities raised to alpha, of walking from
-item i over a user to item j; scores are x W.
+item i over a user to item j, divided by n_j^beta for RP3beta; scores are x W.
 Source: Cooper, Lee, Radzik, Siantos, "Random walks in recommender systems: exact computation and
-simulations", WWW 2014 companion, with the item cuts of the published comparison.
+simulations", WWW 2014 companion; Paudel, Christoffel, Newell, Bernstein, "Updatable, accurate,
+diverse, and scalable recommendations for interactive applications", TiiS 2017; with the item cuts
+of the published comparison.
 Deviation: ties go to the smaller item number; `prune_columns` can be switched off.
 Cost: O(sum over users of n_u^2) time, O(topk items) memory, plus one row per thread.
 """
@@ -15,7 +17,7 @@ from ganmf_fast.models.checks import check_bool, check_int, check_real
 from ganmf_fast.models.scorers import ItemWeights
 from ganmf_fast.progress import Report
 
-__all__ = ["P3alpha"]
+__all__ = ["P3alpha", "RP3beta"]
 
 
 class P3alpha(Recommender):
@@ -61,6 +63,9 @@ class P3alpha(Recommender):
         check_bool("normalize_similarity", self.normalize_similarity)
         check_bool("prune_columns", self.prune_columns)
 
+    def _penalty(self) -> float:
+        return 0.0
+
     def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> ItemWeights:
         del validation
         return ItemWeights(
@@ -68,9 +73,55 @@ class P3alpha(Recommender):
                 urm,
                 min(int(self.topk), urm.n_cols),
                 float(self.alpha),
-                0.0,
+                self._penalty(),
                 bool(self.normalize_similarity),
                 bool(self.prune_columns),
                 report,
             )
         )
+
+
+class RP3beta(P3alpha):
+    """Three-step random walks with a penalty on popular items.
+
+    Parameters
+    ----------
+    topk : int, default 100
+        Targets kept for each item, at least 1.
+    alpha : float, default 1.0
+        Exponent of the transition probabilities, at least 0.
+    beta : float, default 0.6
+        Each weight is divided by the target's number of users to this power, before any cut; at
+        least 0, and 0 is `P3alpha`.
+    normalize_similarity : bool, default True
+        Let each row of the kept weights sum to one.
+    prune_columns : bool, default True
+        As for `P3alpha`.
+
+    Attributes
+    ----------
+    item_weights_ : csr_array of float32, shape (n_items, n_items)
+
+    References
+    ----------
+    B. Paudel, F. Christoffel, C. Newell, A. Bernstein. Updatable, accurate, diverse, and scalable
+    recommendations for interactive applications. ACM TiiS 7(1), 2017.
+    """
+
+    def __init__(
+        self,
+        topk: int = 100,
+        alpha: float = 1.0,
+        beta: float = 0.6,
+        normalize_similarity: bool = True,
+        prune_columns: bool = True,
+    ) -> None:
+        super().__init__(topk, alpha, normalize_similarity, prune_columns)
+        self.beta = beta
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        check_real("beta", self.beta, 0)
+
+    def _penalty(self) -> float:
+        return float(self.beta)

@@ -1,6 +1,6 @@
 //! Item weights with the cuts of the published figures, where equal weights are many.
 //!
-//! Objective: the weights of [`item_knn`](crate::item_knn) and [`graph`](crate::graph) to the bit
+//! Objective: the weights of [`knn`](crate::knn) and [`graph`](crate::graph) to the bit
 //! that the GANMF paper's evaluation framework gave them. Three things decide: the order in which
 //! candidates lie before a cut that is not stable (see
 //! [`published_order`](crate::published_order)), the precision of each step, and what is kept of

@@ -27,10 +27,10 @@ mod _core {
     #[pymodule_export]
     use crate::metrics::{bootstrap_means, measure_lists, metric_names};
     #[pymodule_export]
-    use crate::models::{fit_item_knn_cosine, fit_p3alpha};
+    use crate::models::{PairCounts, fit_knn, fit_p3alpha};
     #[pymodule_export]
     use crate::rank::{
-        random_scores, rank_factors, rank_item_weights, rank_popularity, rank_random, rank_scores,
+        random_scores, rank_factors, rank_popularity, rank_product, rank_random, rank_scores,
     };
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};

@@ -49,21 +49,22 @@ impl Asked<'_> {
     }
 }
 
-/// Top-N lists of the profiles times the item weights.
+/// Top-N lists of row u of `left` times `right`: profiles and item weights, or user neighbours and
+/// profiles.
 #[pyfunction]
-#[pyo3(signature = (weights, profiles, users, n, seen=None, candidates=None, report=None))]
-pub(crate) fn rank_item_weights<'py>(
+#[pyo3(signature = (left, right, users, n, seen=None, candidates=None, report=None))]
+pub(crate) fn rank_product<'py>(
     py: Python<'py>,
-    weights: &Csr,
-    profiles: &Csr,
+    left: &Csr,
+    right: &Csr,
     users: PyReadonlyArray1<'py, i64>,
     n: i64,
     seen: Option<Py<Csr>>,
     candidates: Option<PyReadonlyArray1<'py, i32>>,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Ranked<'py>> {
-    let (weights, profiles) = (weights.guard(py), profiles.guard(py));
-    let (weights, profiles) = (weights.view()?, profiles.view()?);
+    let (left, right) = (left.guard(py), right.guard(py));
+    let (left, right) = (left.view()?, right.view()?);
     let asked = Asked {
         users,
         n,
@@ -71,9 +72,9 @@ pub(crate) fn rank_item_weights<'py>(
         candidates,
         report,
     };
-    let shape = (profiles.n_rows(), weights.n_cols());
+    let shape = (left.n_rows(), right.n_cols());
     asked.rank(py, shape, |request, progress| {
-        rank::rank_item_weights(weights, profiles, request, progress)
+        rank::rank_product(left, right, request, progress)
     })
 }
 
