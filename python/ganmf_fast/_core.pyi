@@ -138,6 +138,7 @@ def fit_knn(
     by_target: bool,
     weighting: str | None = None,
     report: _Report | None = None,
+    as_published: bool = False,
 ) -> Csr: ...
 
 # Counts of common rows of all pairs of columns, from which `fit_knn` without values can be made.
@@ -159,6 +160,7 @@ def fit_p3alpha(
     normalize_similarity: bool,
     prune_columns: bool,
     report: _Report | None = None,
+    as_published: bool = False,
 ) -> Csr: ...
 
 # sampling: a set or a draw is decided by (seed, stream, row) --------------------------------------
