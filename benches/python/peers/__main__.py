@@ -1,8 +1,10 @@
 """`python -m peers`: measure, print, write the report."""
 
 import argparse
+import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from peers.environment import ROOT, ready
@@ -11,7 +13,7 @@ from peers.runner import Runner, jobs
 
 
 def main() -> int:
-    """Measure what was asked for and was not measured before; 2 if it does not exist."""
+    """Measure what was asked for and is not kept; 1 if something broke, 2 if it does not exist."""
     parser = argparse.ArgumentParser(prog="python -m peers", description=__doc__)
     parser.add_argument("--ops", type=_names, help="comma-separated; by default all")
     parser.add_argument("--datasets", type=_names, help="comma-separated; by default all")
@@ -27,20 +29,25 @@ def main() -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    runner = Runner(
-        ready(arguments.environment.resolve()),
-        arguments.results,
-        arguments.cache.resolve(),
-        arguments.limit,
-    )
+    peers = ready(arguments.environment.resolve())
+    cache = arguments.cache.resolve()
+    os.environ["BENCH_PEERS_CACHE"] = str(cache)
+    runner = Runner(peers, arguments.results, cache, arguments.limit)
     for package, why in runner.peers.failures.items():
         print(f"{package}: {why}")
     start = time.monotonic()
+    broken = 0
     for operation, dataset in chosen:
         result = None if arguments.fresh else runner.kept(operation, dataset)
         print(f"\n{operation.title} on {dataset}{'' if result is None else ' (kept)'}", flush=True)
         if result is None:
-            result = runner.run(operation, dataset)
+            try:
+                result = runner.run(operation, dataset)
+            except Exception:
+                # The others go on; what broke is printed, and nothing of it kept.
+                traceback.print_exc()
+                broken += 1
+                continue
             # After each one, so that an interrupted run has written what it has.
             write(all_results(arguments.results), arguments.page, _csv(arguments.results))
         print("\n".join(table(result)))
@@ -51,7 +58,7 @@ def main() -> int:
     write(results, arguments.page, _csv(arguments.results))
     print(f"\n{time.monotonic() - start:.0f} s\n")
     print("\n".join(summary(results)))
-    return 0
+    return 1 if broken else 0
 
 
 def _names(text: str) -> list[str]:

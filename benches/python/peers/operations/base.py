@@ -57,7 +57,7 @@ class Operation:
     def packages_for(self, dataset: str) -> tuple[str, ...]:
         """Who is measured on a data set."""
         only = self.only or {}
-        return tuple(p for p in self.packages if dataset in only.get(p, self.datasets))
+        return tuple(p for p in self.packages if dataset in only.get(p, (dataset,)))
 
 
 def against_first(

@@ -37,8 +37,8 @@ def loss(X: Urm, P: NDArray[np.floating], Q: NDArray[np.floating]) -> float:
     for start in range(0, X.shape[0], 2000):
         block = X[start : start + 2000]
         rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
-        for low in range(0, len(rows), 500_000):
-            cells = slice(low, low + 500_000)
+        for low in range(0, len(rows), 200_000):
+            cells = slice(low, low + 200_000)
             p, q = P[start + rows[cells]], Q[block.indices[cells]]
             scores = np.einsum("ij,ij->i", p, q).astype(np.float64)
             value += float(((1 + ALPHA) * (1 - scores) ** 2 - scores**2).sum())
