@@ -3,11 +3,11 @@
     python benches/large/generate.py 100M logs/100m        # 1 M users, 200 k items
     python benches/large/generate.py 500M logs/500m --seed 7
 
-Events are independent draws of a power-law user and a power-law item: the most active user has
-about 4,000 of 100 M events, and a tenth of the users know the most popular item. There are 100
-events a user and 500 an item, so shapes stay alike as sizes grow. Ids are scattered over 64-bit
-integers, rows stand in order of time. The same size and seed give the same log, wherever it is
-made.
+Events are independent draws of a power-law user and a power-law item. Whatever the size, there are
+100 events a user and 500 an item, the most active users have about 4,000 events, and a tenth of the
+users or a little more know the most popular item. Some events repeat a user and an item: about one
+in twenty. Ids are scattered over 64-bit integers, rows stand in order of time. The same size and
+seed give the same log.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def write_log(n_events: int, folder: Path, seed: int = 0) -> None:
         rng = np.random.default_rng([seed, part])
         table = pl.DataFrame(
             {
-                "user_id": _scattered(_ranks(rng, n_users, n, 1000.0, 0.7), seed),
+                "user_id": _scattered(_ranks(rng, n_users, n, n_users / 1000, 0.7), seed),
                 "item_id": _scattered(_ranks(rng, n_items, n, 200.0, 1.1), seed + 1),
                 "time": np.arange(start, start + n),
             }

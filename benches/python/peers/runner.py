@@ -74,7 +74,8 @@ class Runner:
                 with np.load(path) as arrays:
                     answers[name] = {key: arrays[key] for key in arrays}
             path.unlink(missing_ok=True)
-        self._check(operation, dataset, answers, packages)
+        if answers:
+            self._check(operation, dataset, answers, packages)
         del answers
         self._time(
             operation, dataset, [n for n in present if packages[n]["status"] == "ok"], packages
@@ -113,9 +114,10 @@ class Runner:
             for name, (rounds, repeats) in plans.items():
                 if turn < rounds:
                     row = self._worker(operation, dataset, name, "--repeats", str(repeats))
-                    samples[name] += row.get("seconds", [])
+                    seconds = row.get("seconds", [])
+                    # The first run in a process pays for what is made or loaded once.
+                    samples[name] += seconds[1:] or seconds
         for name in names:
-            # The first run paid for what is loaded late; it counts where it is the only one.
             seconds = samples[name] or packages[name]["seconds"]
             packages[name] |= {"seconds": statistics.median(seconds), "samples": seconds}
 
@@ -189,7 +191,7 @@ def _plan(seconds: float) -> tuple[int, int]:
         return 0, 1
     if seconds > 4:
         return 1, 1
-    return 3, max(1, min(5, int(0.5 / max(seconds, 1e-3))))
+    return 3, 1 + max(1, min(5, int(0.5 / max(seconds, 1e-3))))
 
 
 def jobs(operations: list[str] | None, datasets: list[str] | None) -> list[tuple[Operation, str]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 import ganmf_fast as gf
 from ganmf_fast import _core
@@ -20,6 +21,17 @@ from peers.operations import tuning as tuning_operation
 from peers.operations import wrmf as wrmf_operation
 
 gf.set_num_threads(1)
+
+
+def _load() -> None:
+    """Import what the library imports late, as the other packages do when they are imported."""
+    tiny = sp.csr_array(np.eye(3, dtype=np.float32))
+    model = gf.ItemKNN(topk=1).fit(tiny)
+    gf.evaluate(model, tiny, tiny, cutoffs=(1,))
+    gf.EASE().fit(tiny)
+
+
+_load()
 
 
 def _public(name: str) -> Any:
