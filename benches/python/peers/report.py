@@ -30,7 +30,7 @@ def best(result: Result, *, ours: bool) -> tuple[str, dict[str, Any]] | None:
     rows = [
         (name, row)
         for name, row in result["packages"].items()
-        if (name.partition(" ")[0] == OURS) == ours
+        if (name == OURS) == ours
         and row["status"] == "ok"
         and row.get("agrees")
         and name not in yardsticks
@@ -56,7 +56,7 @@ def table(result: Result) -> list[str]:
         "| --- | ---: | ---: | ---: | --- |",
     ]
     for name, row in result["packages"].items():
-        version = versions.get(name.partition(" ")[0].replace("_", "-"), "")
+        version = versions.get(name.replace("_", "-"), "")
         label = " ".join(filter(None, (name, version)))
         if row["status"] != "ok":
             lines.append(f"| {label} | | | | {row['status']}: {_cell(row.get('note', ''))} |")
@@ -92,8 +92,8 @@ def summary(results: list[Result]) -> list[str]:
 def _ours(result: Result, mine: Any) -> str:
     if mine is not None:
         return f"{_seconds(mine[1]['seconds'])} ({mine[1]['mebibytes']:,.0f})"
-    rows = [r for n, r in result["packages"].items() if n.partition(" ")[0] == OURS]
-    return "; ".join(dict.fromkeys(_cell(r.get("note") or r["status"]) for r in rows))
+    row = result["packages"][OURS]
+    return _cell(row.get("note") or row.get("detail") or row["status"])
 
 
 def _other(other: Any) -> str:
@@ -158,10 +158,9 @@ def write(results: list[Result], page: Path, table_file: Path) -> None:
         rows.writerow(fields)
         for result in results:
             for name, row in result["packages"].items():
-                package = name.partition(" ")[0]
                 about = result["environment"]
-                version = about["peers"].get(package.replace("_", "-"), "")
-                if package == OURS:
+                version = about["peers"].get(name.replace("_", "-"), "")
+                if name == OURS:
                     version = about["versions"]["ganmf-fast"]
                 rows.writerow(
                     (

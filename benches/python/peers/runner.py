@@ -123,8 +123,7 @@ class Runner:
 
     def _worker(self, operation: Operation, dataset: str, package: str, *options: str) -> Result:
         """One process; its report."""
-        first = package.partition(" ")[0]
-        python = Path(sys.executable) if first == OURS else self.peers.python
+        python = Path(sys.executable) if package == OURS else self.peers.python
         command = [str(python), "-m", "peers.worker", operation.name, dataset]
         if "--prepare" not in options:
             command += ["--package", package, "--limit", str(self.limit), *options]
@@ -158,8 +157,7 @@ class Runner:
         return report
 
     def _absent(self, package: str) -> Result | None:
-        name = package.partition(" ")[0].replace("_", "-")
-        why = self.peers.failures.get(name)
+        why = self.peers.failures.get(package.replace("_", "-"))
         return None if why is None else {"status": "not installed", "note": why}
 
     def _path(self, operation: Operation, dataset: str) -> Path:
@@ -171,8 +169,7 @@ class Runner:
         package, here = Path(ganmf_fast.__file__).parent, Path(__file__).parent
         sources = [*package.glob("_core*.so"), *package.rglob("*.py"), here / "measure.py"]
         sources.append(Path(inspect.getfile(operation.check)))
-        adapters = {name.partition(" ")[0] for name in operation.packages}
-        sources += [here / "packages" / f"{name}_.py" for name in adapters]
+        sources += [here / "packages" / f"{name}_.py" for name in operation.packages]
         for path in sorted(sources):
             state.update(path.read_bytes())
         about = (
@@ -187,11 +184,11 @@ class Runner:
 
 def _plan(seconds: float) -> tuple[int, int]:
     """Rounds, and runs in each, for an operation whose first run took so long."""
-    if seconds > 20:
+    if seconds > 10:
         return 0, 1
-    if seconds > 4:
+    if seconds > 3:
         return 1, 1
-    return 3, 1 + max(1, min(5, int(0.5 / max(seconds, 1e-3))))
+    return 2, 1 + max(1, min(5, int(0.5 / max(seconds, 1e-3))))
 
 
 def jobs(operations: list[str] | None, datasets: list[str] | None) -> list[tuple[Operation, str]]:

@@ -49,12 +49,12 @@ def _report(arguments: argparse.Namespace) -> dict[str, Any]:
     inputs = operation.inputs(arguments.dataset)
     if arguments.package is None:
         return {"status": "ok"}
-    package, _, variant = arguments.package.partition(" ")
+    package = arguments.package
     adapter = importlib.import_module(f"peers.packages.{package.replace('-', '_')}_")
     make = getattr(adapter, operation.name, None)
     if make is None:
         raise UnavailableError(f"{package} has no such operation")
-    job: Job = make(inputs, variant) if variant else make(inputs)
+    job: Job = make(inputs)
     measurement = measured(job.run, arguments.repeats)
     if arguments.answer is not None:
         np.savez(arguments.answer, **job.answer(measurement.result))

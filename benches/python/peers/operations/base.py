@@ -31,7 +31,7 @@ class Operation:
     datasets : tuple of str
         What it is done on.
     packages : tuple of str
-        Who does it; a word after a space is a variant that the adapter knows. Ours come first.
+        Who does it, ours first.
     inputs : callable
         Inputs for a data set, the same in every process.
     check : callable

@@ -27,7 +27,15 @@ def item_knn(X: Urm) -> Job:
     return Job(run, to_arrays)
 
 
-def wrmf(inputs: wrmf_operation.Inputs, solver: str) -> Job:
+def wrmf_cg(inputs: wrmf_operation.Inputs) -> Job:
+    return _wrmf(inputs, "cg")
+
+
+def wrmf_cholesky(inputs: wrmf_operation.Inputs) -> Job:
+    return _wrmf(inputs, "cholesky")
+
+
+def _wrmf(inputs: wrmf_operation.Inputs, solver: str) -> Job:
     # Its values are the confidences themselves.
     confidences = inputs.X * np.float32(1 + wrmf_operation.ALPHA)
 

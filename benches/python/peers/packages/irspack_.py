@@ -78,7 +78,15 @@ def slim(inputs: slim_operation.Inputs) -> Job:
     return Job(run, to_arrays)
 
 
-def wrmf(inputs: wrmf_operation.Inputs, solver: str) -> Job:
+def wrmf_cg(inputs: wrmf_operation.Inputs) -> Job:
+    return _wrmf(inputs, "cg")
+
+
+def wrmf_cholesky(inputs: wrmf_operation.Inputs) -> Job:
+    return _wrmf(inputs, "cholesky")
+
+
+def _wrmf(inputs: wrmf_operation.Inputs, solver: str) -> Job:
     # Confidence is alpha0 plus the value.
     values = inputs.X * np.float32(wrmf_operation.ALPHA)
     config = (

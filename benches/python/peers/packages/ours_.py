@@ -90,7 +90,15 @@ def ease(X: Urm) -> Job:
     )
 
 
-def wrmf(inputs: wrmf_operation.Inputs, solver: str) -> Job:
+def wrmf_cg(inputs: wrmf_operation.Inputs) -> Job:
+    return _wrmf(inputs, "cg")
+
+
+def wrmf_cholesky(inputs: wrmf_operation.Inputs) -> Job:
+    return _wrmf(inputs, "cholesky")
+
+
+def _wrmf(inputs: wrmf_operation.Inputs, solver: str) -> Job:
     csr = as_csr(inputs.X)
     model = _public("WRMF")(
         num_factors=wrmf_operation.FACTORS,
