@@ -108,7 +108,9 @@ class Runner:
     def _time(
         self, operation: Operation, dataset: str, names: list[str], packages: dict[str, Any]
     ) -> None:
-        plans = {name: _plan(packages[name]["seconds"][0]) for name in names}
+        plans = {
+            name: _plan(packages[name]["seconds"][0], packages[name].pop("wall")) for name in names
+        }
         samples: dict[str, list[float]] = {name: [] for name in names}
         for turn in range(max((rounds for rounds, _ in plans.values()), default=0)):
             for name, (rounds, repeats) in plans.items():
@@ -154,7 +156,7 @@ class Runner:
         shown = ", ".join(f"{s:.3f}" for s in seconds) or report.get("note") or "inputs"
         wall = time.monotonic() - start
         print(f"    {package}: {shown} ({wall:.0f} s with loading)", flush=True)
-        return report
+        return report | {"wall": wall}
 
     def _absent(self, package: str) -> Result | None:
         why = self.peers.failures.get(package.replace("_", "-"))
@@ -182,13 +184,16 @@ class Runner:
         return state.hexdigest()[:16]
 
 
-def _plan(seconds: float) -> tuple[int, int]:
-    """Rounds, and runs in each, for an operation whose first run took so long."""
+def _plan(seconds: float, wall: float) -> tuple[int, int]:
+    """Rounds, and runs in each, after a first run of so many CPU seconds.
+
+    `wall` is what the process took with loading: where that is long, one more has to do.
+    """
     if seconds > 10:
         return 0, 1
     if seconds > 3:
         return 1, 1
-    return 2, 1 + max(1, min(5, int(0.5 / max(seconds, 1e-3))))
+    return 1 if wall > 30 else 2, 1 + max(1, min(5, int(0.5 / max(seconds, 1e-3))))
 
 
 def jobs(operations: list[str] | None, datasets: list[str] | None) -> list[tuple[Operation, str]]:
