@@ -8,7 +8,7 @@ import numpy as np
 from peers.inputs import Urm, from_arrays, interactions
 from peers.operations.base import Answers, Operation, Verdict, against_best
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3
 """How far above the smallest objective of all counts as the same."""
 
 _PENALTIES = {"ml-1m": (0.05, 0.01), "lastfm": (0.00106, 0.5)}
@@ -65,6 +65,7 @@ OPERATION = Operation(
     packages=("ours", "irspack", "lenskit", "skrecsys"),
     inputs=_inputs,
     check=_check,
-    note="Each package at its own stopping rule; it counts if its objective is within 0.01% of "
-    "the smallest.",
+    note="Each package at its own stopping rule; it counts if its objective is within 0.1% of "
+    "the smallest. skrecsys, which needs minutes on LastFM, is measured on ML-1M only.",
+    only={"skrecsys": ("ml-1m",)},
 )
