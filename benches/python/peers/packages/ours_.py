@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import ganmf_fast as gf
-from ganmf_fast import _core
+from ganmf_fast.models.scorers import Factors, ItemWeights
 from ganmf_fast.urm import as_csr, to_scipy
 from peers.inputs import Urm, to_arrays
 from peers.job import Job, UnavailableError
@@ -148,19 +148,19 @@ def split(X: Urm) -> Job:
 
 
 def rank_weights(inputs: rank_operation.Inputs) -> Job:
-    X, W = as_csr(inputs.X), as_csr(inputs.W)
+    X, scorer = as_csr(inputs.X), ItemWeights(as_csr(inputs.W))
     users = np.arange(X.n_rows)
     return Job(
-        lambda: _core.rank_item_weights(W, X, users, rank_operation.N, X),
+        lambda: scorer.rank(X, users, rank_operation.N, X),
         lambda lists: {"items": lists[0]},
     )
 
 
 def rank_factors(inputs: factors_operation.Inputs) -> Job:
-    X = as_csr(inputs.X)
+    X, scorer = as_csr(inputs.X), Factors(inputs.P, inputs.Q)
     users = np.arange(X.n_rows)
     return Job(
-        lambda: _core.rank_factors(inputs.P, inputs.Q, users, rank_operation.N, X),
+        lambda: scorer.rank(X, users, rank_operation.N, X),
         lambda lists: {"items": lists[0]},
     )
 
