@@ -14,6 +14,7 @@ pub mod demo;
 pub mod error;
 pub mod graph;
 pub mod ials;
+pub mod ingest;
 pub mod knn;
 pub mod metrics;
 mod overlap;
