@@ -3,8 +3,8 @@
 //! Users are scored side by side, one in each lane of a vector: a row of the weights is read once
 //! for all of them and added under a mask of who has the item. Popular items, whose rows are the
 //! long ones, are in many profiles, so that most of the work is shared. Targets are taken tile by
-//! tile, so that the scores being added to stay in the first-level cache, for a few vectors of users
-//! one after the other, so that the weights of a tile stay in the second. Each lane adds its terms
+//! tile, for a few vectors of users one after the other, so that neither the scores being added to
+//! nor the weights of the tile leave the second-level cache. Each lane adds its terms
 //! in the order of the items, and a lane without the item adds zero: the bits are those of one user
 //! alone.
 //!
@@ -20,11 +20,11 @@ use crate::progress::Progress;
 use crate::simd::{Kernel, widest};
 use crate::sparse::CsrView;
 
-/// Users side by side: one AVX-512 register, one cache line.
-const LANES: usize = 16;
+/// Users side by side: two AVX-512 registers. More of them share more rows.
+const LANES: usize = 32;
 /// Vectors of users that visit a tile in turn.
 const GROUPS: usize = 8;
-/// Targets of a tile at least: their scores (32 KiB) fill most of a first-level cache.
+/// Targets of a tile at least: their scores (64 KiB) stay in the first two levels of the cache.
 const TILE: usize = 512;
 /// Most starts of tiles that are kept for all rows together (64 MiB); larger catalogues get wider
 /// tiles, as far as 16 bits can count.
@@ -220,7 +220,7 @@ struct Group {
     items: Vec<u32>,
     profile: Vec<[f32; LANES]>,
     /// One bit a lane for each item that is left out; zero between batches.
-    seen: Vec<u16>,
+    seen: Vec<u32>,
     /// Stays zero while every score is finite.
     zeros: [f32; LANES],
     lanes: Lanes<LANES>,
@@ -299,7 +299,7 @@ impl Kernel for Visit<'_> {
         match self.candidates {
             None => {
                 for (item, sums) in (first..end).zip(&*scores) {
-                    let left_out = || u32::from(seen[item]);
+                    let left_out = || seen[item];
                     group.lanes.take::<true>(item as i32, sums, left_out);
                 }
             }
@@ -307,7 +307,7 @@ impl Kernel for Visit<'_> {
                 let from = candidates.partition_point(|&i| (i as usize) < first);
                 let to = candidates.partition_point(|&i| (i as usize) < end);
                 for &item in &candidates[from..to] {
-                    let left_out = || u32::from(seen[item as usize]);
+                    let left_out = || seen[item as usize];
                     let sums = &scores[item as usize - first];
                     group.lanes.take::<true>(item, sums, left_out);
                 }
