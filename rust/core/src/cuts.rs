@@ -126,25 +126,26 @@ impl<F: FnMut(usize, f32)> Kernel for KeptByEach<'_, F> {
             mut take,
         } = self;
         let own = neighbour as i32;
-        let blocks = scores
-            .chunks(BLOCK)
-            .zip(bits.chunks(BLOCK))
-            .zip(last.chunks(BLOCK));
-        for (b, ((scores, bits), last)) in blocks.enumerate() {
-            // Short rows are filled up with what nobody keeps.
-            let (mut s, mut t, mut l) = ([0f32; BLOCK], [1i32; BLOCK], [0i32; BLOCK]);
-            s[..scores.len()].copy_from_slice(scores);
-            t[..bits.len()].copy_from_slice(bits);
-            l[..last.len()].copy_from_slice(last);
+        let passes = |score: f32, bits: i32, last: i32| {
+            score.to_bits() as i32 >= bits + i32::from(own > last)
+        };
+        let (s_blocks, s_rest) = scores.as_chunks::<BLOCK>();
+        let (b_blocks, b_rest) = bits.as_chunks::<BLOCK>();
+        let (l_blocks, l_rest) = last.as_chunks::<BLOCK>();
+        for (at, ((s, b), l)) in s_blocks.iter().zip(b_blocks).zip(l_blocks).enumerate() {
             let mut mask = 0u32;
             for i in 0..BLOCK {
-                let needed = t[i] + i32::from(own > l[i]);
-                mask |= u32::from(s[i].to_bits() as i32 >= needed) << i;
+                mask |= u32::from(passes(s[i], b[i], l[i])) << i;
             }
             while mask != 0 {
                 let i = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
-                take(b * BLOCK + i, s[i]);
+                take(at * BLOCK + i, s[i]);
+            }
+        }
+        for (at, ((&s, &b), &l)) in s_rest.iter().zip(b_rest).zip(l_rest).enumerate() {
+            if passes(s, b, l) {
+                take(s_blocks.len() * BLOCK + at, s);
             }
         }
     }
