@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Csr",
+    "CsrBuilder",
     "PairCounts",
     "SlimBpr",
     "bootstrap_means",
@@ -77,6 +78,13 @@ class Csr:
     @property
     def values(self) -> NDArray[np.float32] | None: ...
 
+@final
+class CsrBuilder:
+    def __new__(cls, n_rows: int, n_cols: int) -> CsrBuilder: ...
+    def count(self, rows: NDArray[np.int32]) -> None: ...
+    def fill(self, rows: NDArray[np.int32], cols: NDArray[np.int32]) -> None: ...
+    def finish(self) -> Csr: ...
+
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
 
@@ -138,6 +146,7 @@ def fit_knn(
     by_target: bool,
     weighting: str | None = None,
     report: _Report | None = None,
+    as_published: bool = False,
 ) -> Csr: ...
 
 # Counts of common rows of all pairs of columns, from which `fit_knn` without values can be made.
@@ -159,6 +168,7 @@ def fit_p3alpha(
     normalize_similarity: bool,
     prune_columns: bool,
     report: _Report | None = None,
+    as_published: bool = False,
 ) -> Csr: ...
 
 # sampling: a set or a draw is decided by (seed, stream, row) --------------------------------------

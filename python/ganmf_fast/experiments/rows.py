@@ -67,17 +67,17 @@ ROWS: tuple[Row, ...] = (
     Row("Random", "Random", published=False),
     Row("TopPopular", "TopPopular"),
     Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
-    Row("ItemKNN-cosine", "ItemKNN", {"similarity": "cosine"}, {"topk": 300, "shrink": 20}),
     *(
         Row(
             f"ItemKNN-{similarity}",
             "ItemKNN",
             {"similarity": similarity},
             {"topk": 300, "shrink": 20},
+            quirks=True,
         )
-        for similarity in ("asymmetric", "jaccard", "dice", "tversky", "euclidean")
+        for similarity in ("cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean")
     ),
-    Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}),
+    Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}, quirks=True),
     Row("RP3beta", "RP3beta", defaults={"topk": 300, "alpha": 0.8, "beta": 0.3}, published=False),
     Row("UserKNN", "UserKNN", defaults={"topk": 300, "shrink": 20}, published=False),
     Row(
@@ -143,6 +143,11 @@ class Plan:
     def seeded(self) -> bool:
         """Whether the model makes random choices."""
         return "seed" in self.signature
+
+    @property
+    def ties(self) -> str:
+        """Order of equal scores: the published one beside published parameters."""
+        return "published" if self.source == "published" else "index"
 
     @property
     def stops_early(self) -> bool:

@@ -48,6 +48,7 @@ class _KNN(Recommender):
         feature_weighting: str | None = None,
         normalize_avg_row: bool = False,
         similarity_from_distance_mode: str = "lin",
+        published_quirks: bool = False,
     ) -> None:
         self.topk = topk
         self.shrink = shrink
@@ -59,12 +60,14 @@ class _KNN(Recommender):
         self.feature_weighting = feature_weighting
         self.normalize_avg_row = normalize_avg_row
         self.similarity_from_distance_mode = similarity_from_distance_mode
+        self.published_quirks = published_quirks
 
     def _check_params(self) -> None:
         check_int("topk", self.topk, 1)
         check_real("shrink", self.shrink, 0)
         check_bool("normalize", self.normalize)
         check_bool("normalize_avg_row", self.normalize_avg_row)
+        check_bool("published_quirks", self.published_quirks)
         check_choice("similarity", self.similarity, SIMILARITIES)
         check_choice("similarity_from_distance_mode", self.similarity_from_distance_mode, _MODES)
         if self.feature_weighting is not None:
@@ -105,6 +108,8 @@ class _KNN(Recommender):
         params = self._params(urm.n_cols)
         counts: _core.PairCounts | None = getattr(self, "_shared", None)
         binary = self.similarity in ("jaccard", "dice", "tversky")
+        if self.published_quirks:
+            return _core.fit_knn(urm, params, by_target, weighting, report, as_published=True)
         if counts is not None and (binary or (weighting is None and urm.values is None)):
             return counts.fit_knn(params, by_target, report)
         return _core.fit_knn(urm, params, by_target, weighting, report)
@@ -166,6 +171,9 @@ class ItemKNN(_KNN):
         Divide d^2 by the number of users; only read by "euclidean".
     similarity_from_distance_mode : {"lin", "log", "exp"}, default "lin"
         f(d) is d, ln(1 + d) or e^d; only read by "euclidean".
+    published_quirks : bool, default False
+        At the cut after `topk`, keep of equally similar items those that the published figures
+        kept, instead of the ones with the smaller numbers; slower.
 
     Attributes
     ----------
@@ -195,7 +203,7 @@ class UserKNN(_KNN):
     Parameters
     ----------
     topk, shrink, similarity, normalize, asymmetric_alpha, tversky_alpha, tversky_beta, \
-feature_weighting, normalize_avg_row, similarity_from_distance_mode
+feature_weighting, normalize_avg_row, similarity_from_distance_mode, published_quirks
         As for `ItemKNN`, with users in the place of items and items in that of users.
 
     References

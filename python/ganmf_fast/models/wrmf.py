@@ -206,7 +206,8 @@ class WRMF(Recommender):
         shape = (urm_t.n_rows, int(self.num_factors))
         rng = np.random.default_rng(int(self.seed))
         if self.published_quirks:
-            return (rng.random(shape) / np.sqrt(shape[1])).astype(np.float32)
+            published: NDArray[np.float32] = rng.random(shape) / np.sqrt(shape[1])
+            return published.astype(np.float32)
         items = rng.standard_normal(shape, dtype=np.float32)
         items *= np.float32(_SCALE / np.sqrt(shape[1]))
         items[np.diff(urm_t.indptr) == 0] = 0

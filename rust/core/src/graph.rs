@@ -42,19 +42,26 @@ pub struct P3Params {
     pub prune_columns: bool,
 }
 
+impl P3Params {
+    pub(crate) fn check(&self) -> Result<()> {
+        check_topk(self.topk)?;
+        for (name, value) in [("alpha", self.alpha), ("beta", self.beta)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::invalid(format!(
+                    "{name} must be finite and at least 0, not {value}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Item weights `S`, items x items, rows are the history items.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a parameter outside its domain, `Cancelled`.
 pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<CsrMatrix> {
-    check_topk(params.topk)?;
-    for (name, value) in [("alpha", params.alpha), ("beta", params.beta)] {
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(Error::invalid(format!(
-                "{name} must be finite and at least 0, not {value}"
-            )));
-        }
-    }
+    params.check()?;
     let scaled;
     let steps = match urm.values() {
         None => urm,

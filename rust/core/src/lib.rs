@@ -17,6 +17,7 @@ pub mod error;
 mod formulas;
 pub mod graph;
 pub mod ials;
+pub mod ingest;
 pub mod knn;
 pub mod metrics;
 mod overlap;

@@ -108,6 +108,14 @@ impl Similarity {
         Ok(Self { kind, shrink })
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn shrink(&self) -> f64 {
+        self.shrink
+    }
+
     /// Whether only the presence of interactions counts, never their values.
     #[must_use]
     pub fn is_binary(&self) -> bool {

@@ -5,6 +5,7 @@ mod csr;
 mod demo;
 mod error;
 mod factors;
+mod ingest;
 mod metrics;
 mod models;
 mod rank;
@@ -24,6 +25,8 @@ mod _core {
     use crate::demo::demo_urm;
     #[pymodule_export]
     use crate::factors::{ials_half_step, ials_loss};
+    #[pymodule_export]
+    use crate::ingest::CsrBuilder;
     #[pymodule_export]
     use crate::metrics::{bootstrap_means, measure_lists, metric_names};
     #[pymodule_export]

@@ -3,6 +3,7 @@
 use ganmf_core::cooccurrence::{Cooccurrence, bytes_needed};
 use ganmf_core::graph::{P3Params, fit_p3};
 use ganmf_core::knn::{KnnParams, neighbours};
+use ganmf_core::published_weights;
 use ganmf_core::similarity::{FromDistance, Kind, Similarity};
 use ganmf_core::weighting::{Weighting, weighted};
 use ganmf_core::{CsrMatrix, Error, Progress};
@@ -77,7 +78,7 @@ impl KnnArgs {
 
 /// Neighbours of each column, columns x columns: by target, or transposed to item weights.
 #[pyfunction]
-#[pyo3(signature = (urm, params, by_target, weighting=None, report=None))]
+#[pyo3(signature = (urm, params, by_target, weighting=None, report=None, as_published=false))]
 pub(crate) fn fit_knn(
     py: Python<'_>,
     urm: &Csr,
@@ -85,6 +86,7 @@ pub(crate) fn fit_knn(
     by_target: bool,
     weighting: Option<&str>,
     report: Option<Py<PyAny>>,
+    as_published: bool,
 ) -> PyResult<Csr> {
     let params = params.params()?;
     let weighting = match weighting {
@@ -102,7 +104,12 @@ pub(crate) fn fit_knn(
     let kernel = |progress: &Progress| -> Result<CsrMatrix, Error> {
         let weights = weighting.map(|w| weighted(view, w));
         let view = weights.as_ref().map_or(view, CsrMatrix::view);
-        Ok(oriented(neighbours(view, params, progress)?, by_target))
+        let found = if as_published {
+            published_weights::neighbours(view, params, progress)?
+        } else {
+            neighbours(view, params, progress)?
+        };
+        Ok(oriented(found, by_target))
     };
     let found = run(py, report.as_ref(), kernel)?;
     Csr::from_matrix(py, found)
@@ -110,7 +117,9 @@ pub(crate) fn fit_knn(
 
 /// Item weights (items x items, rows are history items) by P3alpha, or RP3beta where beta > 0.
 #[pyfunction]
-#[pyo3(signature = (urm, topk, alpha, beta, normalize_similarity, prune_columns, report=None))]
+#[pyo3(signature = (
+    urm, topk, alpha, beta, normalize_similarity, prune_columns, report=None, as_published=false
+))]
 pub(crate) fn fit_p3alpha(
     py: Python<'_>,
     urm: &Csr,
@@ -120,6 +129,7 @@ pub(crate) fn fit_p3alpha(
     normalize_similarity: bool,
     prune_columns: bool,
     report: Option<Py<PyAny>>,
+    as_published: bool,
 ) -> PyResult<Csr> {
     let params = P3Params {
         topk: topk_of(topk)?,
@@ -130,7 +140,12 @@ pub(crate) fn fit_p3alpha(
     };
     let guard = urm.guard(py);
     let view = guard.view()?;
-    let weights = run(py, report.as_ref(), |p| fit_p3(view, params, p))?;
+    let fit = if as_published {
+        published_weights::p3
+    } else {
+        fit_p3
+    };
+    let weights = run(py, report.as_ref(), |p| fit(view, params, p))?;
     Csr::from_matrix(py, weights)
 }
 
