@@ -284,6 +284,27 @@ mod tests {
     }
 
     #[test]
+    fn leaving_out_short_items_changes_no_list() {
+        // Lengths that fall quickly, and many equal scores at the cut.
+        let (n_users, n_items, k) = (90, 3000, 6);
+        let p = random(n_users, k, 4);
+        let mut q = random(n_items, k, 5);
+        for (i, mut row) in q.rows_mut().into_iter().enumerate() {
+            let scale = 0.5f32.powi((i * 7 % n_items / 200) as i32);
+            row.mapv_inplace(|x| x * scale);
+        }
+        let seen = seen(n_users, n_items);
+        let users: Vec<i64> = (0..n_users as i64).collect();
+        for n in [1, 20] {
+            let request = Request::try_new((n_users, n_items), &users, n, Some(seen.view()), None)
+                .expect("valid");
+            let lists = rank_factors(p.view(), q.view(), &request, &Progress::new());
+            // Halves and small whole numbers: the plain product is exact.
+            assert_eq!(lists.expect("ranks"), naive(&p.dot(&q.t()), &request));
+        }
+    }
+
+    #[test]
     fn a_score_that_is_not_finite_is_refused_naming_the_user() {
         let mut p = random(70, 2, 1);
         p[(66, 0)] = f32::NAN;
