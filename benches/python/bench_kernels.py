@@ -55,9 +55,33 @@ def test_fit_item_knn(measure: Measure, splits: gf.Splits) -> None:
     assert model.item_weights_.nnz > 0
 
 
-def test_fit_p3alpha(measure: Measure, splits: gf.Splits) -> None:
+def test_count_co_occurrences(measure: Measure, splits: gf.Splits) -> None:
     train = splits.train
-    model = measure(lambda: gf.P3alpha(topk=100).fit(train), train.nnz, "interactions")
+    counts = measure(lambda: gf.Cooccurrence(train), train.nnz, "interactions")
+    assert counts.of == "items"
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "jaccard", "euclidean"])
+def test_fit_from_shared_counts(measure: Measure, splits: gf.Splits, similarity: str) -> None:
+    counts = gf.Cooccurrence(splits.train)
+    pairs = splits.train.shape[1] ** 2
+    model = gf.ItemKNN(topk=100, similarity=similarity)
+    measure(lambda: model.fit(counts), pairs, "pairs")
+    assert model.item_weights_.nnz > 0
+
+
+def test_fit_user_knn(measure: Measure, splits: gf.Splits) -> None:
+    train = splits.train
+    model = measure(lambda: gf.UserKNN(topk=100).fit(train), train.nnz, "interactions")
+    assert model.n_users_ == train.shape[0]
+
+
+@pytest.mark.parametrize(
+    "model", [gf.P3alpha(topk=100), gf.RP3beta(topk=100)], ids=["P3alpha", "RP3beta"]
+)
+def test_fit_walks(measure: Measure, splits: gf.Splits, model: gf.P3alpha | gf.RP3beta) -> None:
+    train = splits.train
+    measure(lambda: model.fit(train), train.nnz, "interactions")
     assert model.item_weights_.nnz > 0
 
 

@@ -1,34 +1,91 @@
 //! Fitting item weights.
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use ganmf_benches::per_interaction;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ganmf_benches::{inputs, per_interaction};
 use ganmf_core::Progress;
+use ganmf_core::cooccurrence::Cooccurrence;
 use ganmf_core::graph::{P3Params, fit_p3};
-use ganmf_core::knn::{KnnParams, fit_item_knn};
-use ganmf_core::similarity::{Kind, Similarity};
+use ganmf_core::knn::{KnnParams, fit_item_knn, neighbours};
+use ganmf_core::similarity::{FromDistance, Kind, Similarity};
 
-fn item_knn(c: &mut Criterion) {
-    let params = KnnParams {
+fn cosine() -> KnnParams {
+    KnnParams {
         topk: 100,
         similarity: Similarity::try_new(Kind::Cosine { normalize: true }, 0.0).expect("valid"),
-    };
+    }
+}
+
+fn item_knn(c: &mut Criterion) {
     per_interaction(c, "ItemKNN cosine k=100", |urm| {
-        fit_item_knn(urm.view(), params, &Progress::new())
+        fit_item_knn(urm.view(), cosine(), &Progress::new())
     });
 }
 
-fn p3alpha(c: &mut Criterion) {
-    let params = P3Params {
-        topk: 100,
-        alpha: 1.0,
-        beta: 0.0,
-        normalize_similarity: true,
-        prune_columns: true,
+fn user_knn(c: &mut Criterion) {
+    per_interaction(c, "UserKNN cosine k=100", |urm| {
+        neighbours(urm.view().transpose().view(), cosine(), &Progress::new())
+    });
+}
+
+fn co_occurrence(c: &mut Criterion) {
+    per_interaction(c, "co-occurrence", |urm| {
+        Cooccurrence::new(urm.view(), &Progress::new())
+    });
+}
+
+fn fit_from_counts(c: &mut Criterion) {
+    let euclidean = |mode| Kind::Euclidean {
+        normalize: true,
+        average: false,
+        mode,
     };
-    per_interaction(c, "P3alpha k=100", |urm| {
-        fit_p3(urm.view(), params, &Progress::new())
-    });
+    for (name, kind) in [
+        ("cosine", Kind::Cosine { normalize: true }),
+        ("jaccard", Kind::Jaccard),
+        ("euclidean lin", euclidean(FromDistance::Lin)),
+        ("euclidean log", euclidean(FromDistance::Log)),
+        ("euclidean exp", euclidean(FromDistance::Exp)),
+    ] {
+        let params = KnnParams {
+            topk: 100,
+            similarity: Similarity::try_new(kind, 0.0).expect("valid"),
+        };
+        let mut group = c.benchmark_group(format!("ItemKNN {name} k=100 from counts"));
+        group.sample_size(10);
+        for (label, urm) in inputs() {
+            let progress = Progress::new();
+            let counts = Cooccurrence::new(urm.view(), &progress).expect("few rows");
+            let pairs = urm.view().n_cols().pow(2) as u64;
+            group.throughput(Throughput::Elements(pairs));
+            group.bench_function(label, |b| {
+                b.iter(|| counts.item_weights(params, &progress));
+            });
+        }
+        group.finish();
+    }
 }
 
-criterion_group!(benches, item_knn, p3alpha);
+fn walks(c: &mut Criterion) {
+    for (name, beta) in [("P3alpha", 0.0), ("RP3beta", 0.6)] {
+        let params = P3Params {
+            topk: 100,
+            alpha: 1.0,
+            beta,
+            normalize_similarity: true,
+            prune_columns: true,
+        };
+        per_interaction(c, &format!("{name} k=100"), |urm| {
+            fit_p3(urm.view(), params, &Progress::new())
+        });
+    }
+}
+
+criterion_group!(
+    benches,
+    item_knn,
+    user_knn,
+    co_occurrence,
+    fit_from_counts,
+    walks
+);
 criterion_main!(benches);

@@ -4,19 +4,23 @@
 //! shrinkage and cut of [`crate::knn`] from the counts alone, with the same bits as a fresh fit.
 //!
 //! Method: full rows, 16 bits a count (32 where a column is longer), or sparse rows where those are
-//! shorter. A target's similarities are computed side by side in vectors; the k-th best is selected
-//! among their bits, and a second pass takes what reaches it, already in order.
+//! shorter. A target's similarities are computed side by side in vectors and cut at the k-th best, see
+//! [`crate::cuts`]. Item weights come row by row, out of the cuts of all targets, and are never
+//! transposed.
 //!
 //! Cost: memory as [`bytes_needed`] says; a fit takes O(columns^2 + columns topk), or O(stored
 //! pairs) from sparse rows.
 
 use crate::accumulate::Accumulator;
+use crate::cuts::{Cut, FindCut, Kept, KeptByEach};
 use crate::error::{Error, Result};
+use crate::formulas::Count;
 use crate::knn::{KnnParams, check_topk};
 use crate::overlap::{self, Panel, Sink};
 use crate::progress::Progress;
-use crate::rows::{RowWriter, build_rows};
-use crate::similarity::{Count, Measure};
+use crate::rows::{build_rows, par_chunks};
+use crate::simd::widest;
+use crate::similarity::{Measure, Side};
 use crate::sparse::{CsrMatrix, CsrView};
 use crate::topk::Scored;
 
@@ -129,6 +133,21 @@ impl Cooccurrence {
         }
     }
 
+    /// As [`crate::knn::fit_item_knn`]: the transpose of [`neighbours`](Self::neighbours).
+    ///
+    /// # Errors
+    /// As [`neighbours`](Self::neighbours).
+    pub fn item_weights(&self, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
+        let KnnParams { topk, similarity } = params;
+        check_topk(topk)?;
+        let measure = similarity.of(&self.sizes, self.n_rows);
+        match &self.counts {
+            Counts::Narrow(cells) => self.weights_by_square(cells, &measure, topk, progress),
+            Counts::Wide(cells) => self.weights_by_square(cells, &measure, topk, progress),
+            Counts::Sparse(_) => Ok(self.neighbours(params, progress)?.view().transpose()),
+        }
+    }
+
     fn by_square<C: Count>(
         &self,
         cells: &[C],
@@ -140,50 +159,84 @@ impl Cooccurrence {
         build_rows(
             (n, n),
             progress,
-            || (vec![0f32; n], vec![0u32; n]),
-            |(scores, kept), j, out| {
-                measure.score_all(&cells[j * n..][..n], j, scores);
-                scores[j] = 0.0;
-                write_top(scores, topk, kept, out);
+            || (vec![0f32; n], Vec::new()),
+            |(scores, few), j, out| {
+                let cut = cut_target(cells, measure, j, topk, scores, few);
+                widest(Kept {
+                    scores,
+                    cut,
+                    take: |i, score| out.push(i as i32, score),
+                });
+                Ok(())
+            },
+        )
+    }
+
+    /// The transpose of [`by_square`](Self::by_square), row by row: the scores are computed twice,
+    /// first for the cuts of all targets, which costs less than moving what was kept.
+    fn weights_by_square<C: Count>(
+        &self,
+        cells: &[C],
+        measure: &Measure,
+        topk: usize,
+        progress: &Progress,
+    ) -> Result<CsrMatrix> {
+        let n = self.sizes.len();
+        let cuts = par_chunks(
+            n,
+            TARGETS,
+            progress,
+            || (vec![0f32; n], Vec::new()),
+            |(scores, few), range| {
+                let cuts = range.map(|j| {
+                    progress.advance(1)?;
+                    Ok(cut_target(cells, measure, j, topk, scores, few))
+                });
+                cuts.collect::<Result<Vec<Cut>>>()
+            },
+        )?;
+        let bits: Vec<i32> = cuts.iter().flatten().map(|cut| cut.bits).collect();
+        let last: Vec<i32> = cuts.iter().flatten().map(|cut| cut.last).collect();
+        build_rows(
+            (n, n),
+            progress,
+            || vec![0f32; n],
+            |scores, i, out| {
+                measure.score_all(Side::Neighbour, i, &cells[i * n..][..n], scores);
+                scores[i] = 0.0;
+                widest(KeptByEach {
+                    neighbour: i,
+                    scores,
+                    bits: &bits,
+                    last: &last,
+                    take: |j, score| out.push(j as i32, score),
+                });
                 Ok(())
             },
         )
     }
 }
 
-/// Write the best `k` positive scores by ascending index; of equal ones the first.
-///
-/// Whether a score is among them is as good as random, so both passes store every candidate and
-/// move on by zero or one instead of branching. `kept` has room for all scores.
-fn write_top(scores: &[f32], k: usize, kept: &mut [u32], out: &mut RowWriter) {
-    let mut n = 0;
-    for score in scores {
-        // Bits of positive floats have their order.
-        kept[n] = score.to_bits();
-        n += usize::from(*score > 0.0);
-    }
-    let bits = &mut kept[..n];
-    let (last, mut ties) = if n > k {
-        let (_, &mut last, above) = bits.select_nth_unstable(n - k);
-        (last, k - above.iter().filter(|&&b| b > last).count())
-    } else {
-        (1, usize::MAX)
-    };
-    let mut n = 0;
-    for (i, score) in scores.iter().enumerate() {
-        kept[n] = i as u32;
-        n += usize::from(score.to_bits() >= last && *score > 0.0);
-    }
-    for &i in &kept[..n] {
-        let score = scores[i as usize];
-        if score.to_bits() == last {
-            if ties == 0 {
-                continue;
-            }
-            ties -= 1;
-        }
-        out.push(i as i32, score);
-    }
+/// Targets whose cuts one thread finds at a time.
+const TARGETS: usize = 32;
+
+/// Score all neighbours of target `j` and find which are kept.
+fn cut_target<C: Count>(
+    cells: &[C],
+    measure: &Measure,
+    j: usize,
+    topk: usize,
+    scores: &mut [f32],
+    few: &mut Vec<(i32, i32)>,
+) -> Cut {
+    let n = scores.len();
+    measure.score_all(Side::Target, j, &cells[j * n..][..n], scores);
+    scores[j] = 0.0;
+    widest(FindCut {
+        scores,
+        k: topk,
+        few,
+    })
 }
 
 /// Both halves of the counts, by column.
@@ -244,7 +297,7 @@ fn sparse_counts(urm: CsrView, progress: &Progress) -> Result<CsrMatrix> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::knn::neighbours;
+    use crate::knn::{fit_item_knn, neighbours};
     use crate::rng::Rng;
     use crate::similarity::{FromDistance, Kind, Similarity};
 
@@ -286,6 +339,11 @@ mod tests {
                     assert_eq!(
                         kept.neighbours(params, &progress).expect("fits"),
                         neighbours(urm.view(), params, &progress).expect("fits"),
+                        "{kind:?} {topk}"
+                    );
+                    assert_eq!(
+                        kept.item_weights(params, &progress).expect("fits"),
+                        fit_item_knn(urm.view(), params, &progress).expect("fits"),
                         "{kind:?} {topk}"
                     );
                 }

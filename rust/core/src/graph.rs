@@ -190,6 +190,13 @@ fn rows_to_one(m: CsrMatrix) -> CsrMatrix {
 /// Keep the `k` largest of each column, ties to the smaller row.
 fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
     let view = m.view();
+    let look = |at: usize| {
+        if at.is_multiple_of(256) {
+            progress.check()
+        } else {
+            Ok(())
+        }
+    };
     let mut ends = vec![0usize; view.n_cols() + 1];
     for (j, &count) in view.col_counts().iter().enumerate() {
         ends[j + 1] = ends[j] + count as usize;
@@ -197,27 +204,30 @@ fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
     let mut next = ends.clone();
     let mut keys = vec![0u64; view.nnz()];
     for i in 0..view.n_rows() {
+        look(i)?;
         for (j, x) in view.row(i) {
             keys[next[j]] = key(x, i as u32);
             next[j] += 1;
         }
     }
-    progress.check()?;
     // The last key of each column that stays.
     let last: Vec<u64> = ends
         .windows(2)
-        .map(|w| {
+        .enumerate()
+        .map(|(j, w)| {
+            look(j)?;
             let column = &mut keys[w[0]..w[1]];
-            if column.len() > k {
+            Ok(if column.len() > k {
                 *column.select_nth_unstable(k - 1).1
             } else {
                 u64::MAX
-            }
+            })
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let mut indptr = vec![0i64];
     let (mut indices, mut values) = (Vec::new(), Vec::new());
     for i in 0..view.n_rows() {
+        look(i)?;
         for (j, x) in view.row(i) {
             if key(x, i as u32) <= last[j] {
                 indices.push(j as i32);

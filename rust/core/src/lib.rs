@@ -10,8 +10,11 @@
 pub mod accumulate;
 pub mod bootstrap;
 pub mod cooccurrence;
+mod cuts;
 pub mod demo;
+mod elementary;
 pub mod error;
+mod formulas;
 pub mod graph;
 pub mod ials;
 pub mod ingest;

@@ -88,13 +88,15 @@ impl<'a> Shelves<'a> {
     pub(crate) fn finish(mut self, progress: &Progress) -> Result<CsrMatrix> {
         let n = self.columns.len();
         let k = self.k;
-        self.kept.par_iter_mut().for_each(|shelf| {
+        self.kept.par_iter_mut().try_for_each(|shelf| {
+            progress.check()?;
             if shelf.len() > k {
                 shelf.select_nth_unstable(k - 1);
                 shelf.truncate(k);
             }
             shelf.sort_unstable_by_key(|&key| key as u32);
-        });
+            Ok(())
+        })?;
         let mut rank_of = vec![0u32; n];
         for (rank, &c) in self.columns.iter().enumerate() {
             rank_of[c as usize] = rank as u32;

@@ -23,7 +23,10 @@
 //! neighbour.
 
 use crate::error::{Error, Result};
-use crate::simd::{Kernel, widest};
+use crate::formulas::{
+    Count, Curve, Distance, Each, Exp, Formula, Lin, Log, Normalized, Product, Ratio,
+};
+use crate::simd::widest;
 
 /// How a distance becomes a similarity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,133 +222,138 @@ pub enum Measure {
     },
 }
 
+/// Whose numbers a row of scores has in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The scores of all neighbours of one target.
+    Target,
+    /// The scores of one neighbour for all targets.
+    Neighbour,
+}
+
+/// Whoever takes the formula of a measure.
+trait With {
+    type Output;
+    /// `a` and `b` hold the numbers of the others that the formula asks for.
+    fn take<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) -> Self::Output;
+}
+
+struct One {
+    overlap: f64,
+    other: usize,
+}
+
+impl With for One {
+    type Output = f32;
+
+    #[inline(always)]
+    fn take<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) -> f32 {
+        formula.of(self.overlap, a[self.other], b[self.other]) as f32
+    }
+}
+
+struct All<'a, C> {
+    overlaps: &'a [C],
+    scores: &'a mut [f32],
+}
+
+impl<C: Count> With for All<'_, C> {
+    type Output = ();
+
+    fn take<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) {
+        widest(Each {
+            formula,
+            counts: self.overlaps,
+            a,
+            b,
+            scores: self.scores,
+        });
+    }
+}
+
 impl Measure {
     /// Similarity of neighbour `i` for target `j`; zero where they are no neighbours.
     #[inline]
     #[must_use]
     pub fn score(&self, overlap: f64, i: usize, j: usize) -> f32 {
-        let score = match self {
+        self.formula(Side::Target, j, One { overlap, other: i })
+    }
+
+    /// [`score`](Self::score) of item `own`, on its `side`, with every other; `overlaps` are those
+    /// of the pairs.
+    pub fn score_all<C: Count>(&self, side: Side, own: usize, overlaps: &[C], scores: &mut [f32]) {
+        self.formula(side, own, All { overlaps, scores });
+    }
+
+    /// Both sides give the same bits: sums and products of two numbers do not know their order.
+    #[inline(always)]
+    fn formula<W: With>(&self, side: Side, own: usize, with: W) -> W::Output {
+        match self {
             Self::Product {
                 neighbour,
                 target,
                 shift,
-            } => overlap / (neighbour[i] * target[j] + shift),
-            Self::Ratio {
-                sizes,
-                overlap: c,
-                target,
-                neighbour,
-                shift,
-            } => overlap / (overlap * c + (neighbour * sizes[i] + target * sizes[j]) + shift),
-            Self::Distance {
-                sizes,
-                roots,
-                scale,
-                mode,
-                shift,
             } => {
-                // The sum of two sizes does not depend on their order, so d2 is symmetric.
-                let mut d2 = (sizes[i] + sizes[j] - 2.0 * overlap).max(0.0) * scale;
-                if let Some(roots) = roots {
-                    let norms = roots[i] * roots[j];
-                    if norms == 0.0 {
-                        return 0.0;
-                    }
-                    d2 /= norms;
-                }
-                let d = d2.sqrt();
-                let f = match mode {
-                    FromDistance::Lin => d,
-                    FromDistance::Log => d.ln_1p(),
-                    FromDistance::Exp => d.exp(),
+                let (mine, others) = match side {
+                    Side::Target => (target, neighbour),
+                    Side::Neighbour => (neighbour, target),
                 };
-                1.0 / (f + shift)
+                let formula = Product {
+                    own: mine[own],
+                    shift: *shift,
+                };
+                with.take(formula, others, others)
             }
-        };
-        score as f32
-    }
-}
-
-/// A stored count.
-pub trait Count: Copy + Default + Send + Sync {
-    /// As the formulas use it.
-    fn wide(self) -> f64;
-    /// From a sum that is a whole number in range.
-    fn from_f32(count: f32) -> Self;
-}
-
-macro_rules! count {
-    ($type:ty) => {
-        impl Count for $type {
-            #[inline(always)]
-            fn wide(self) -> f64 {
-                f64::from(self)
-            }
-            #[inline(always)]
-            fn from_f32(count: f32) -> Self {
-                count as Self
-            }
-        }
-    };
-}
-
-count!(u16);
-count!(u32);
-
-impl Measure {
-    /// [`score`](Self::score) of every neighbour for target `j`, whose overlaps `counts` are.
-    pub fn score_all<C: Count>(&self, counts: &[C], j: usize, scores: &mut [f32]) {
-        widest(ScoreAll {
-            measure: self,
-            counts,
-            j,
-            scores,
-        });
-    }
-}
-
-struct ScoreAll<'a, C> {
-    measure: &'a Measure,
-    counts: &'a [C],
-    j: usize,
-    scores: &'a mut [f32],
-}
-
-impl<C: Count> Kernel for ScoreAll<'_, C> {
-    type Output = ();
-
-    /// The choice of the formula outside the loop, so that each loop is a few vector operations.
-    #[inline(always)]
-    fn call(self) {
-        let (counts, scores, j) = (self.counts, self.scores, self.j);
-        match self.measure {
-            Measure::Product {
-                neighbour,
-                target,
-                shift,
-            } => {
-                let target = target[j];
-                for ((score, count), w) in scores.iter_mut().zip(counts).zip(neighbour) {
-                    *score = (count.wide() / (w * target + shift)) as f32;
-                }
-            }
-            Measure::Ratio {
+            Self::Ratio {
                 sizes,
                 overlap,
                 target,
                 neighbour,
                 shift,
             } => {
-                let own = target * sizes[j];
-                for ((score, count), n) in scores.iter_mut().zip(counts).zip(sizes) {
-                    let co = count.wide();
-                    *score = (co / (co * overlap + (neighbour * n + own) + shift)) as f32;
-                }
+                let (mine, factor) = match side {
+                    Side::Target => (target, neighbour),
+                    Side::Neighbour => (neighbour, target),
+                };
+                let formula = Ratio {
+                    c: *overlap,
+                    own: mine * sizes[own],
+                    factor: *factor,
+                    shift: *shift,
+                };
+                with.take(formula, sizes, sizes)
             }
-            Measure::Distance { .. } => {
-                for (i, (score, count)) in scores.iter_mut().zip(counts).enumerate() {
-                    *score = self.measure.score(count.wide(), i, j);
-                }
+            Self::Distance { mode, .. } => match mode {
+                FromDistance::Lin => self.distance(Lin, own, with),
+                FromDistance::Log => self.distance(Log, own, with),
+                FromDistance::Exp => self.distance(Exp, own, with),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn distance<F: Curve, W: With>(&self, f: F, own: usize, with: W) -> W::Output {
+        let Self::Distance {
+            sizes,
+            roots,
+            scale,
+            shift,
+            ..
+        } = self
+        else {
+            unreachable!("only called for distances")
+        };
+        let distance = Distance {
+            own: sizes[own],
+            scale: *scale,
+            shift: *shift,
+            f,
+        };
+        match roots {
+            None => with.take(distance, sizes, sizes),
+            Some(roots) => {
+                let root = roots[own];
+                with.take(Normalized { distance, root }, sizes, roots)
             }
         }
     }

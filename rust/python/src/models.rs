@@ -184,8 +184,11 @@ impl PairCounts {
     ) -> PyResult<Csr> {
         let params = params.params()?;
         let found = run(py, report.as_ref(), |progress| {
-            let found = self.counts.neighbours(params, progress)?;
-            Ok(oriented(found, by_target))
+            if by_target {
+                self.counts.neighbours(params, progress)
+            } else {
+                self.counts.item_weights(params, progress)
+            }
         })?;
         Csr::from_matrix(py, found)
     }

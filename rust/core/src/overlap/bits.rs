@@ -45,19 +45,26 @@ pub(super) struct HeadBits {
 }
 
 impl HeadBits {
-    pub(super) fn new<R: Rank>(ranked: &Ranked<R>, n: usize, n_rows: usize) -> Self {
+    pub(super) fn new<R: Rank>(
+        ranked: &Ranked<R>,
+        n: usize,
+        n_rows: usize,
+        progress: &Progress,
+    ) -> Result<Self> {
         let words = n_rows.div_ceil(64).next_multiple_of(TREE);
         let mut bits = vec![[0u64; LANES]; n.div_ceil(LANES) * words];
         bits.par_chunks_mut(words.max(1))
             .enumerate()
-            .for_each(|(group, bits)| {
+            .try_for_each(|(group, bits)| {
                 for lane in 0..LANES.min(n - group * LANES) {
+                    progress.check()?;
                     for &row in ranked.members(group * LANES + lane) {
                         bits[row as usize / 64][lane] |= 1 << (row % 64);
                     }
                 }
-            });
-        Self { n, words, bits }
+                Ok(())
+            })?;
+        Ok(Self { n, words, bits })
     }
 
     fn group(&self, g: usize) -> &[Lanes] {

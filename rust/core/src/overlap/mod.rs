@@ -132,7 +132,7 @@ fn count<R: Rank, S: Sink<f32>>(
     let n = ranked.columns.len();
     progress.start(n as u64);
     let head = bits::head_size(&ranked.work, urm.n_rows());
-    let bits = HeadBits::new(&ranked, head, urm.n_rows());
+    let bits = HeadBits::new(&ranked, head, urm.n_rows(), progress)?;
     ranked.forget_columns_before(head);
     let rows = HEAD_ROWS * rayon::current_num_threads();
     let mut cells = vec![0f32; rows.min(head) * head];

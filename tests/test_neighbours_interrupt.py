@@ -1,0 +1,50 @@
+"""Ctrl-C during a long fit of neighbours, in a process of its own, as a user presses it."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+# Rows and columns of even popularity keep every stage busy: 4 million cells, as many in each row.
+_FIT = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import numpy as np
+import scipy.sparse as sp
+import ganmf_fast as gf
+gf.set_num_threads(1)
+users, items, each = 20_000, 20_000, 200
+rng = np.random.default_rng(0)
+cols = np.sort(rng.integers(0, items // each, (users, each)) + np.arange(0, items, items // each))
+X = sp.csr_array(
+    (np.ones(users * each, np.float32), cols.ravel(), np.arange(0, users * each + 1, each)),
+    shape=(users, items),
+)
+X = gf.Interactions.from_matrix(X)
+model = getattr(gf, sys.argv[1])(topk=1000)
+print("ready", flush=True)
+try:
+    model.fit(X)
+except KeyboardInterrupt:
+    print("stopped", time.time(), flush=True)
+else:
+    print("fitted", time.time(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("model", ["ItemKNN", "UserKNN", "RP3beta"])
+@pytest.mark.parametrize("after", [0.1, 1.0])
+def test_ctrl_c_stops_a_fit_within_a_second(model, after):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _FIT, model], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(after)
+        pressed = time.time()
+        process.send_signal(signal.SIGINT)
+        what, at = process.stdout.readline().split()
+    assert what == "stopped"
+    assert float(at) - pressed < 1
