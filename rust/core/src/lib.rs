@@ -10,6 +10,7 @@
 pub mod accumulate;
 pub mod demo;
 pub mod error;
+mod gram;
 pub mod graph;
 pub mod item_knn;
 pub mod metrics;
@@ -20,6 +21,7 @@ pub mod rank;
 pub mod rng;
 pub mod rows;
 pub mod simd;
+pub mod slim_elastic_net;
 pub mod sparse;
 pub mod split;
 pub mod topk;

@@ -8,6 +8,7 @@ mod metrics;
 mod models;
 mod rank;
 mod run;
+mod slim;
 mod split;
 
 use pyo3::pymodule;
@@ -27,6 +28,8 @@ mod _core {
     use crate::rank::{rank_factors, rank_item_weights, rank_popularity, rank_scores};
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};
+    #[pymodule_export]
+    use crate::slim::{fit_slim_elastic_net, slim_elastic_net_bytes};
     #[pymodule_export]
     use crate::split::paper_protocol;
 }

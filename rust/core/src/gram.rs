@@ -1,0 +1,184 @@
+//! The Gram matrix of the items, `G = X^T X`, dense or sparse, with items in order of popularity.
+//!
+//! Relabelling puts the items that everybody knows first: the entries that solvers read over and
+//! over lie together, in fewer cache lines.
+//!
+//! Cost: time is the sum over users of the squared profile length; memory is 4 bytes times items
+//! squared for the dense form, 8 bytes for each pair of items that share a user for the sparse one.
+//! Counts are exact: products of ones are added in f32 only while they stay below 2^24, and all
+//! other sums are made in f64.
+
+use rayon::prelude::*;
+
+use crate::accumulate::Accumulator;
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::rows::par_chunks;
+use crate::sparse::{CsrMatrix, CsrView};
+use crate::topk::Scored;
+
+/// Rows of the dense form that one worker fills at a time.
+const ROWS: usize = 16;
+
+/// A matrix of interactions whose items are numbered by falling popularity.
+#[derive(Debug)]
+pub(crate) struct Popular {
+    /// Old number of each new item.
+    pub(crate) order: Vec<u32>,
+    /// Items by users.
+    pub(crate) items: CsrMatrix,
+    /// Users by items.
+    pub(crate) users: CsrMatrix,
+}
+
+impl Popular {
+    pub(crate) fn new(urm: CsrView) -> Self {
+        let by_item = urm.transpose();
+        let by_item = by_item.view();
+        let mut order: Vec<u32> = (0..urm.n_cols() as u32).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(by_item.row_len(i as usize)));
+        let mut indptr = Vec::with_capacity(order.len() + 1);
+        let mut indices = Vec::with_capacity(urm.nnz());
+        let mut values = urm.values().map(|_| Vec::with_capacity(urm.nnz()));
+        indptr.push(0);
+        for &i in &order {
+            let range = by_item.range(i as usize);
+            indices.extend_from_slice(&by_item.indices()[range.clone()]);
+            if let (Some(out), Some(v)) = (values.as_mut(), by_item.values()) {
+                out.extend_from_slice(&v[range]);
+            }
+            indptr.push(indices.len() as i64);
+        }
+        let items = CsrMatrix::from_parts(urm.n_rows(), indptr, indices, values);
+        let users = items.view().transpose();
+        Self {
+            order,
+            items,
+            users,
+        }
+    }
+}
+
+/// The Gram matrix in one of its two forms.
+#[derive(Debug)]
+pub(crate) enum Gram {
+    /// All entries, row after row.
+    Dense { n: usize, values: Vec<f32> },
+    /// Entries of pairs that share a user; columns of a row in no particular order.
+    Sparse {
+        ends: Vec<usize>,
+        columns: Vec<u32>,
+        values: Vec<f32>,
+        diagonal: Vec<f32>,
+    },
+}
+
+impl Gram {
+    pub(crate) fn dense(x: &Popular, progress: &Progress) -> Result<Self> {
+        let n = x.order.len();
+        let (items, users) = (x.items.view(), x.users.view());
+        let exact_in_f32 = users.values().is_none() && users.n_rows() < 1 << 24;
+        let mut values = vec![0f32; n * n];
+        progress.start(n as u64);
+        values
+            .par_chunks_mut(ROWS * n.max(1))
+            .enumerate()
+            .try_for_each(|(chunk, block)| {
+                let mut sums = vec![0f64; if exact_in_f32 { 0 } else { n }];
+                for (at, row) in block.chunks_mut(n).enumerate() {
+                    let i = chunk * ROWS + at;
+                    if exact_in_f32 {
+                        for &u in items.cols(i) {
+                            for &k in users.cols(u as usize) {
+                                row[k as usize] += 1.0;
+                            }
+                        }
+                    } else {
+                        sums.fill(0.0);
+                        for (u, x) in items.row(i) {
+                            for (k, y) in users.row(u) {
+                                sums[k] += f64::from(x) * f64::from(y);
+                            }
+                        }
+                        for (slot, &sum) in row.iter_mut().zip(&sums) {
+                            *slot = sum as f32;
+                        }
+                    }
+                    progress.advance(1)?;
+                }
+                Ok(())
+            })?;
+        Ok(Self::Dense { n, values })
+    }
+
+    pub(crate) fn sparse(x: &Popular, progress: &Progress) -> Result<Self> {
+        let n = x.order.len();
+        let (items, users) = (x.items.view(), x.users.view());
+        let parts = par_chunks(
+            n,
+            64,
+            progress,
+            || (Accumulator::new(n), Vec::<Scored>::new()),
+            |(sums, row), range| {
+                let mut ends = Vec::with_capacity(range.len());
+                let (mut columns, mut values) = (Vec::new(), Vec::new());
+                let mut diagonal = Vec::with_capacity(range.len());
+                for i in range {
+                    for (u, x) in items.row(i) {
+                        for (k, y) in users.row(u) {
+                            sums.add(k as i32, f64::from(x) * f64::from(y));
+                        }
+                    }
+                    sums.drain_into(row, |_, sum| sum);
+                    let own = row.iter().find(|s| s.index as usize == i);
+                    diagonal.push(own.map_or(0.0, |s| s.score));
+                    columns.extend(row.iter().map(|s| s.index as u32));
+                    values.extend(row.iter().map(|s| s.score));
+                    ends.push(columns.len());
+                    progress.advance(1)?;
+                }
+                Ok((ends, columns, values, diagonal))
+            },
+        )?;
+        let nnz = parts.iter().map(|p| p.1.len()).sum();
+        let mut ends = Vec::with_capacity(n);
+        let (mut columns, mut values) = (Vec::with_capacity(nnz), Vec::with_capacity(nnz));
+        let mut diagonal = Vec::with_capacity(n);
+        for part in parts {
+            let base = columns.len();
+            ends.extend(part.0.iter().map(|end| base + end));
+            columns.extend_from_slice(&part.1);
+            values.extend_from_slice(&part.2);
+            diagonal.extend_from_slice(&part.3);
+        }
+        Ok(Self::Sparse {
+            ends,
+            columns,
+            values,
+            diagonal,
+        })
+    }
+
+    pub(crate) fn diagonal(&self) -> Vec<f64> {
+        match self {
+            Self::Dense { n, values } => (0..*n).map(|i| f64::from(values[i * n + i])).collect(),
+            Self::Sparse { diagonal, .. } => diagonal.iter().map(|&d| f64::from(d)).collect(),
+        }
+    }
+
+    /// Columns and values of a row of the sparse form.
+    pub(crate) fn sparse_row(&self, i: usize) -> (&[u32], &[f32]) {
+        match self {
+            Self::Sparse {
+                ends,
+                columns,
+                values,
+                ..
+            } => {
+                let range = if i == 0 { 0 } else { ends[i - 1] }..ends[i];
+                (&columns[range.clone()], &values[range])
+            }
+            Self::Dense { .. } => (&[], &[]),
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! One target item: coordinate descent on a working set, with safe screening.
+//!
+//! With `c = G[:, j]` and the penalties times the number of users, the problem is
+//! `min 1/2 w^T G w - c^T w + l1 |w|_1 + l2/2 |w|^2`, `w_j = 0`. The gradient `g = c - G w` is kept
+//! in f64 for all candidates; a round chooses a working set, copies its small Gram matrix, descends
+//! there, and brings `g` up to date from the weights that changed.
+//!
+//! Two safe rules keep the sets small. Where weights are positive and so is the data, `g <= c`: an
+//! item with `c_i <= l1` never enters. Otherwise, and later, the gap between the objective and its
+//! dual bounds how far the optimum can be, and what lies further below the threshold than that is
+//! dropped (Fercoq, Gramfort, Salmon, "Mind the duality gap", ICML 2015).
+
+use crate::error::Result;
+use crate::gram::Gram;
+use crate::progress::Progress;
+use crate::simd::widest;
+use crate::slim_elastic_net::small::{Small, subtract_rows, violation};
+
+/// Working set of the first round, and the least that a round may add.
+const FIRST: usize = 128;
+const LEAST: usize = 32;
+/// Largest working set; its Gram matrix takes 4 bytes times the square.
+pub(super) const CAP: usize = 2048;
+
+/// What a problem is solved with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Problem {
+    pub(super) l1: f64,
+    pub(super) l2: f64,
+    pub(super) positive: bool,
+    /// Largest violation of the optimality conditions that is left, relative to `max |c|`.
+    pub(super) tol: f64,
+    /// Sweeps over a working set, in total.
+    pub(super) max_iter: usize,
+}
+
+/// Memory of one worker, as long as the catalogue; clean between items.
+#[derive(Debug)]
+pub(super) struct Solver<'a> {
+    gram: &'a Gram,
+    /// `G_ii`.
+    diagonal: &'a [f64],
+    /// `G_jj` of the target.
+    target_square: f64,
+    /// Gradient `c - G w` of every item that is known to be reached.
+    gradient: Vec<f64>,
+    /// Weights by item.
+    weights: Vec<f64>,
+    /// `c`, and which items it or the gradient reaches (sparse form only).
+    correlation: Vec<f32>,
+    is_reached: Vec<bool>,
+    reached: Vec<u32>,
+    /// Place of an item in the working set, or -1.
+    place: Vec<i32>,
+    set: Vec<u32>,
+    small: Small,
+    candidates: Vec<u32>,
+    order: Vec<(f64, u32)>,
+    support: Vec<u32>,
+}
+
+impl<'a> Solver<'a> {
+    pub(super) fn new(gram: &'a Gram, diagonal: &'a [f64]) -> Self {
+        let n = diagonal.len();
+        Self {
+            gram,
+            diagonal,
+            target_square: 0.0,
+            gradient: vec![0.0; n],
+            weights: vec![0.0; n],
+            correlation: vec![0.0; n],
+            is_reached: vec![false; n],
+            reached: Vec::new(),
+            place: vec![-1; n],
+            set: Vec::new(),
+            small: Small::default(),
+            candidates: Vec::new(),
+            order: Vec::new(),
+            support: Vec::new(),
+        }
+    }
+
+    /// Start with target `j` and all weights zero.
+    pub(super) fn begin(&mut self, j: usize) {
+        match self.gram {
+            Gram::Dense { n, values } => {
+                let row = &values[j * n..(j + 1) * n];
+                self.correlation.copy_from_slice(row);
+                self.correlation[j] = 0.0;
+                self.reached.clear();
+                self.reached
+                    .extend((0..*n as u32).filter(|&i| self.diagonal[i as usize] > 0.0));
+                for (g, &c) in self.gradient.iter_mut().zip(row) {
+                    *g = f64::from(c);
+                }
+            }
+            Gram::Sparse { .. } => {
+                let (columns, values) = self.gram.sparse_row(j);
+                for (&i, &c) in columns.iter().zip(values) {
+                    let at = i as usize;
+                    self.is_reached[at] = true;
+                    self.correlation[at] = c;
+                    self.gradient[at] = f64::from(c);
+                }
+                self.reached.clear();
+                self.reached.extend_from_slice(columns);
+                self.correlation[j] = 0.0;
+            }
+        }
+        self.target_square = self.diagonal[j];
+        self.support.clear();
+    }
+
+    /// Leave the memory as it was found.
+    pub(super) fn end(&mut self) {
+        for &i in &self.support {
+            self.weights[i as usize] = 0.0;
+        }
+        if matches!(self.gram, Gram::Sparse { .. }) {
+            for &i in &self.reached {
+                let at = i as usize;
+                self.is_reached[at] = false;
+                self.correlation[at] = 0.0;
+                self.gradient[at] = 0.0;
+            }
+        }
+    }
+
+    /// Items with a weight, and the weights.
+    pub(super) fn solution(&self) -> impl Iterator<Item = (u32, f64)> {
+        self.support
+            .iter()
+            .map(|&i| (i, self.weights[i as usize]))
+            .filter(|&(_, w)| w != 0.0)
+    }
+
+    pub(super) fn weight(&self, i: u32) -> f64 {
+        self.weights[i as usize]
+    }
+
+    /// Solve for target `j`, from the weights there are; false if `max_iter` came first.
+    ///
+    /// `last` says that no further problem will start from these weights.
+    pub(super) fn solve(
+        &mut self,
+        j: usize,
+        p: Problem,
+        last: bool,
+        progress: &Progress,
+    ) -> Result<bool> {
+        let scale = self.reached.iter().fold(0f64, |most, &i| {
+            most.max(f64::from(self.correlation[i as usize]).abs())
+        });
+        let limit = p.tol * scale;
+        self.find_candidates(j, p);
+        self.choose_first(p);
+        let mut sweeps = 0;
+        loop {
+            self.small
+                .load(self.gram, self.diagonal, &self.set, &self.place);
+            for (at, &i) in self.set.iter().enumerate() {
+                self.small.gradient[at] = self.gradient[i as usize];
+                self.small.weights[at] = self.weights[i as usize];
+            }
+            sweeps += self
+                .small
+                .descend(p, 0.5 * limit, p.max_iter - sweeps, progress)?;
+            let whole = self.set.len() >= self.candidates.len();
+            if whole && last {
+                self.store_weights();
+                self.release();
+                return Ok(sweeps < p.max_iter);
+            }
+            self.update_gradient(p.positive);
+            if sweeps >= p.max_iter {
+                self.release();
+                return Ok(false);
+            }
+            if whole {
+                self.release();
+                return Ok(true);
+            }
+            self.screen(p);
+            if !self.widen(p, limit) {
+                self.release();
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Everything that may get a weight.
+    fn find_candidates(&mut self, j: usize, p: Problem) {
+        let Self {
+            candidates,
+            reached,
+            correlation,
+            weights,
+            ..
+        } = self;
+        candidates.clear();
+        candidates.extend(reached.iter().copied().filter(|&i| {
+            let at = i as usize;
+            let may_enter = !p.positive || f64::from(correlation[at]) > p.l1;
+            at != j && (may_enter || weights[at] != 0.0)
+        }));
+    }
+
+    /// What the optimality conditions miss at item `i`, in units of the gradient.
+    #[inline]
+    fn violation(&self, i: u32, p: Problem) -> f64 {
+        let i = i as usize;
+        violation(self.gradient[i], self.weights[i], p)
+    }
+
+    /// The weights there are, and the items that the target resembles most.
+    fn choose_first(&mut self, p: Problem) {
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        for &i in &self.candidates {
+            let at = i as usize;
+            let size = (self.diagonal[at] + p.l2).sqrt();
+            let weight = if self.weights[at] == 0.0 { 0.0 } else { 1e9 };
+            order.push((weight + self.violation(i, p) / size, i));
+        }
+        let room = if order.len() <= 2 * FIRST {
+            order.len()
+        } else {
+            FIRST.max(self.support.len() + LEAST).min(CAP)
+        };
+        keep_largest(&mut order, room);
+        self.set.clear();
+        for &(_, i) in &order {
+            self.enter(i);
+        }
+        self.order = order;
+    }
+
+    fn enter(&mut self, i: u32) {
+        self.place[i as usize] = self.set.len() as i32;
+        self.set.push(i);
+    }
+
+    fn release(&mut self) {
+        for &i in &self.set {
+            self.place[i as usize] = -1;
+        }
+        self.set.clear();
+        self.small.clear();
+    }
+
+    /// Take over the weights of the working set.
+    fn store_weights(&mut self) {
+        for (at, &i) in self.set.iter().enumerate() {
+            let new = self.small.weights[at];
+            let old = std::mem::replace(&mut self.weights[i as usize], new);
+            if old == 0.0 && new != 0.0 {
+                self.support.push(i);
+            }
+        }
+        let weights = &self.weights;
+        self.support.retain(|&i| weights[i as usize] != 0.0);
+    }
+
+    /// Take over the weights of the working set and what they change in the gradient.
+    fn update_gradient(&mut self, positive: bool) {
+        let mut changes: Vec<(u32, f64)> = Vec::with_capacity(self.set.len());
+        for (at, &i) in self.set.iter().enumerate() {
+            let change = self.small.weights[at] - self.weights[i as usize];
+            if change != 0.0 {
+                changes.push((i, change));
+            }
+        }
+        self.store_weights();
+        match self.gram {
+            Gram::Dense { n, values } => {
+                let gradient = &mut self.gradient;
+                widest(|| subtract_rows(gradient, values, *n, &changes));
+            }
+            Gram::Sparse { .. } => {
+                for (i, change) in changes {
+                    let (columns, values) = self.gram.sparse_row(i as usize);
+                    for (&k, &v) in columns.iter().zip(values) {
+                        let at = k as usize;
+                        // Positive weights never reach an item that shares no user with the target.
+                        if !self.is_reached[at] {
+                            if positive {
+                                continue;
+                            }
+                            self.is_reached[at] = true;
+                            self.reached.push(k);
+                            self.candidates.push(k);
+                        }
+                        self.gradient[at] -= change * f64::from(v);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Drop candidates that the duality gap proves to have no weight.
+    fn screen(&mut self, p: Problem) {
+        // With the residual r, the dual point is s (r, -sqrt(l2) w); all of it follows from c, g, w.
+        let (mut cw, mut gw, mut ww, mut l1_norm) = (0.0, 0.0, 0.0, 0.0);
+        for &i in &self.support {
+            let i = i as usize;
+            let w = self.weights[i];
+            cw += f64::from(self.correlation[i]) * w;
+            gw += self.gradient[i] * w;
+            ww += w * w;
+            l1_norm += w.abs();
+        }
+        let mut most = 0f64;
+        for &i in &self.candidates {
+            let at = i as usize;
+            let slope = self.gradient[at] - p.l2 * self.weights[at];
+            most = most.max(if p.positive { slope } else { slope.abs() });
+        }
+        // Up to the constant |x_j|^2 = t, which cancels: |r|^2 = t - 2 cw + (cw - gw).
+        let penalty = p.l2 * ww;
+        let primal = |t: f64| 0.5 * (t - cw - gw + penalty) + p.l1 * l1_norm;
+        let t = self.target_square;
+        let square = t - cw - gw + penalty;
+        if square <= 0.0 || p.l1 <= 0.0 {
+            return;
+        }
+        let best = (t - cw) / square;
+        let s = if most > 0.0 { best.min(p.l1 / most) } else { best };
+        let dual = s * (t - cw) - 0.5 * s * s * square;
+        let radius = (2.0 * (primal(t) - dual).max(0.0)).sqrt();
+        let Self {
+            candidates,
+            gradient,
+            weights,
+            diagonal,
+            place,
+            ..
+        } = self;
+        candidates.retain(|&i| {
+            let at = i as usize;
+            if place[at] >= 0 || weights[at] != 0.0 {
+                return true;
+            }
+            let slope = s * gradient[at];
+            let slope = if p.positive { slope } else { slope.abs() };
+            slope + radius * (diagonal[at] + p.l2).sqrt() >= p.l1
+        });
+    }
+
+    /// Let the worst violators in; false if there is none.
+    fn widen(&mut self, p: Problem, limit: f64) -> bool {
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        let mut outside = 0;
+        let mut violated = false;
+        for &i in &self.candidates {
+            let miss = self.violation(i, p);
+            violated |= miss > limit;
+            if self.place[i as usize] < 0 {
+                outside += 1;
+                order.push((miss / (self.diagonal[i as usize] + p.l2).sqrt(), i));
+            }
+        }
+        if violated {
+            let step = LEAST.max(self.set.len() / 4);
+            // When nearly all that is left fits, one round with all of it ends the search.
+            let room = if outside <= 2 * step { outside } else { step };
+            if self.set.len() + room > CAP {
+                self.replace_set(p);
+                order.clear();
+            } else {
+                if room < outside {
+                    order.retain(|&(miss, _)| miss > 0.0);
+                }
+                keep_largest(&mut order, room);
+            }
+            for &(_, i) in &order {
+                self.enter(i);
+            }
+        }
+        self.order = order;
+        violated
+    }
+
+    /// A full working set makes room: the worst violators of all, whatever was in it before.
+    fn replace_set(&mut self, p: Problem) {
+        self.release();
+        let mut worst: Vec<(f64, u32)> = self
+            .candidates
+            .iter()
+            .map(|&i| (self.violation(i, p), i))
+            .collect();
+        keep_largest(&mut worst, CAP);
+        for (_, i) in worst {
+            self.enter(i);
+        }
+    }
+}
+
+/// Keep the `n` largest; equal ones by the smaller item, so that the choice is unique.
+fn keep_largest(of: &mut Vec<(f64, u32)>, n: usize) {
+    if n == 0 {
+        of.clear();
+    } else if of.len() > n {
+        of.select_nth_unstable_by(n - 1, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        of.truncate(n);
+    }
+    of.sort_unstable_by_key(|&(_, i)| i);
+}
