@@ -5,8 +5,8 @@
 //!
 //! Cost: time is the sum over users of the squared profile length; memory is 4 bytes times items
 //! squared for the dense form, 8 bytes for each pair of items that share a user for the sparse one.
-//! Counts are exact: products of ones are added in f32 only while they stay below 2^24, and all
-//! other sums are made in f64.
+//! Dense counts are stored in 16 bits where they fit, which halves what solvers read; sums of
+//! products of other values are made in f64.
 
 use rayon::prelude::*;
 
@@ -59,11 +59,29 @@ impl Popular {
     }
 }
 
+/// How an entry of the dense form is stored.
+pub(crate) trait Entry: Copy + Default + Send + Sync + Into<f32> + std::fmt::Debug {
+    /// Of a sum that fits.
+    fn of(sum: f64) -> Self;
+}
+
+impl Entry for f32 {
+    fn of(sum: f64) -> Self {
+        sum as f32
+    }
+}
+
+impl Entry for u16 {
+    fn of(sum: f64) -> Self {
+        sum as u16
+    }
+}
+
 /// The Gram matrix in one of its two forms.
 #[derive(Debug)]
-pub(crate) enum Gram {
+pub(crate) enum Gram<T> {
     /// All entries, row after row.
-    Dense { n: usize, values: Vec<f32> },
+    Dense { n: usize, values: Vec<T> },
     /// Entries of pairs that share a user; columns of a row in no particular order.
     Sparse {
         ends: Vec<usize>,
@@ -73,25 +91,29 @@ pub(crate) enum Gram {
     },
 }
 
-impl Gram {
+impl<T: Entry> Gram<T> {
     pub(crate) fn dense(x: &Popular, progress: &Progress) -> Result<Self> {
         let n = x.order.len();
         let (items, users) = (x.items.view(), x.users.view());
-        let exact_in_f32 = users.values().is_none() && users.n_rows() < 1 << 24;
-        let mut values = vec![0f32; n * n];
+        let mut values = vec![T::default(); n * n];
         progress.start(n as u64);
         values
             .par_chunks_mut(ROWS * n.max(1))
             .enumerate()
             .try_for_each(|(chunk, block)| {
-                let mut sums = vec![0f64; if exact_in_f32 { 0 } else { n }];
+                let mut counts = vec![0u32; n];
+                let mut sums = vec![0f64; n];
                 for (at, row) in block.chunks_mut(n).enumerate() {
                     let i = chunk * ROWS + at;
-                    if exact_in_f32 {
+                    if users.values().is_none() {
+                        counts.fill(0);
                         for &u in items.cols(i) {
                             for &k in users.cols(u as usize) {
-                                row[k as usize] += 1.0;
+                                counts[k as usize] += 1;
                             }
+                        }
+                        for (slot, &count) in row.iter_mut().zip(&counts) {
+                            *slot = T::of(f64::from(count));
                         }
                     } else {
                         sums.fill(0.0);
@@ -101,7 +123,7 @@ impl Gram {
                             }
                         }
                         for (slot, &sum) in row.iter_mut().zip(&sums) {
-                            *slot = sum as f32;
+                            *slot = T::of(sum);
                         }
                     }
                     progress.advance(1)?;
@@ -161,7 +183,9 @@ impl Gram {
 
     pub(crate) fn diagonal(&self) -> Vec<f64> {
         match self {
-            Self::Dense { n, values } => (0..*n).map(|i| f64::from(values[i * n + i])).collect(),
+            Self::Dense { n, values } => (0..*n)
+                .map(|i| f64::from(values[i * n + i].into()))
+                .collect(),
             Self::Sparse { diagonal, .. } => diagonal.iter().map(|&d| f64::from(d)).collect(),
         }
     }

@@ -9,9 +9,11 @@
 
 pub mod accumulate;
 pub mod demo;
+pub mod ease;
 pub mod error;
 mod gram;
 pub mod graph;
+mod inverse;
 pub mod item_knn;
 pub mod metrics;
 pub mod progress;

@@ -23,7 +23,7 @@ mod solver;
 mod tests;
 
 use crate::error::{Error, Result};
-use crate::gram::{Gram, Popular};
+use crate::gram::{Entry, Gram, Popular};
 use crate::item_knn::check_topk;
 use crate::progress::Progress;
 use crate::rows::par_chunks;
@@ -158,15 +158,29 @@ fn fit_with(
     dense: bool,
     progress: &Progress,
 ) -> Result<Vec<SlimFit>> {
-    let n_items = urm.n_cols();
-    let n_users = urm.n_rows() as f64;
     let data = Popular::new(urm);
     progress.check()?;
-    let gram = if dense {
-        Gram::dense(&data, progress)?
+    if !dense {
+        let gram = Gram::<f32>::sparse(&data, progress)?;
+        solve_all(&data, &gram, penalties, params, progress)
+    } else if urm.values().is_none() && urm.n_rows() <= usize::from(u16::MAX) {
+        let gram = Gram::<u16>::dense(&data, progress)?;
+        solve_all(&data, &gram, penalties, params, progress)
     } else {
-        Gram::sparse(&data, progress)?
-    };
+        let gram = Gram::<f32>::dense(&data, progress)?;
+        solve_all(&data, &gram, penalties, params, progress)
+    }
+}
+
+fn solve_all<T: Entry>(
+    data: &Popular,
+    gram: &Gram<T>,
+    penalties: &[Penalty],
+    params: SlimParams,
+    progress: &Progress,
+) -> Result<Vec<SlimFit>> {
+    let n_items = data.order.len();
+    let n_users = data.users.view().n_rows() as f64;
     let diagonal = gram.diagonal();
     let problem = |p: &Penalty| Problem {
         l1: n_users * p.alpha * p.l1_ratio,
@@ -189,8 +203,8 @@ fn fit_with(
         n_items,
         ITEMS,
         progress,
-        || (Solver::new(&gram, &diagonal), Vec::new()),
-        |(solver, best): &mut (Solver, Vec<Scored>), range| {
+        || (Solver::new(gram, &diagonal), Vec::new()),
+        |(solver, best): &mut (Solver<T>, Vec<Scored>), range| {
             let mut parts: Vec<Part> = penalties
                 .iter()
                 .map(|_| Part {
@@ -217,7 +231,8 @@ fn fit_with(
                     for s in best.iter() {
                         part.rows.push(s.index);
                         part.cols.push(target);
-                        part.values.push(solver.weight(place[s.index as usize]) as f32);
+                        part.values
+                            .push(solver.weight(place[s.index as usize]) as f32);
                     }
                 }
                 solver.end();

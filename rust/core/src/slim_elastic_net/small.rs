@@ -1,7 +1,7 @@
 //! Coordinate descent on the small Gram matrix of a working set.
 
 use crate::error::Result;
-use crate::gram::Gram;
+use crate::gram::{Entry, Gram};
 use crate::progress::Progress;
 use crate::simd::widest;
 use crate::slim_elastic_net::solver::Problem;
@@ -19,7 +19,7 @@ pub(super) struct Small {
     stride: usize,
     gram: Vec<f32>,
     diagonal: Vec<f64>,
-    pub(super) gradient: Vec<f64>,
+    pub(super) gradient: Vec<f32>,
     pub(super) weights: Vec<f64>,
 }
 
@@ -29,7 +29,13 @@ impl Small {
     }
 
     /// Copy the entries of `set`, of which the first ones may be here already.
-    pub(super) fn load(&mut self, gram: &Gram, diagonal: &[f64], set: &[u32], place: &[i32]) {
+    pub(super) fn load<T: Entry>(
+        &mut self,
+        gram: &Gram<T>,
+        diagonal: &[f64],
+        set: &[u32],
+        place: &[i32],
+    ) {
         let m = set.len();
         let stride = m.next_multiple_of(LANES);
         self.make_room(m, stride);
@@ -40,7 +46,7 @@ impl Small {
                     let from = &values[set[a] as usize * n..(set[a] as usize + 1) * n];
                     // What lies above the diagonal follows by symmetry.
                     for (slot, &i) in row.iter_mut().zip(&set[..=a]) {
-                        *slot = from[i as usize];
+                        *slot = from[i as usize].into();
                     }
                 }
                 Gram::Sparse { .. } => {
@@ -76,8 +82,7 @@ impl Small {
         }
         if stride != old {
             for a in (0..loaded).rev() {
-                self.gram
-                    .copy_within(a * old..a * old + loaded, a * stride);
+                self.gram.copy_within(a * old..a * old + loaded, a * stride);
             }
         }
         for a in 0..loaded {
@@ -129,14 +134,17 @@ impl Small {
                     continue;
                 }
                 let square = self.diagonal[k];
-                let pull = self.gradient[k] + square * old;
+                let pull = f64::from(self.gradient[k]) + square * old;
                 let new = shrink(pull, p) / (square + p.l2);
                 let change = new - old;
                 if change != 0.0 {
                     worst = worst.max(change.abs() * (square + p.l2));
                     self.weights[k] = new;
                     let row = &self.gram[k * stride..(k + 1) * stride];
-                    subtract(&mut self.gradient, change, row);
+                    let change = change as f32;
+                    for (slot, &x) in self.gradient.iter_mut().zip(row) {
+                        *slot -= change * x;
+                    }
                 }
             }
             if worst <= limit {
@@ -178,27 +186,27 @@ pub(super) fn violation(g: f64, w: f64, p: Problem) -> f64 {
     }
 }
 
-#[inline(always)]
-fn subtract(from: &mut [f64], factor: f64, row: &[f32]) {
-    for (slot, &x) in from.iter_mut().zip(row) {
-        *slot -= factor * f64::from(x);
-    }
-}
-
 /// `gradient -= sum of factor times row`, four rows in one pass over the gradient.
 #[inline(always)]
-pub(super) fn subtract_rows(gradient: &mut [f64], values: &[f32], n: usize, of: &[(u32, f64)]) {
+pub(super) fn subtract_rows<T: Entry>(
+    gradient: &mut [f64],
+    values: &[T],
+    n: usize,
+    of: &[(u32, f64)],
+) {
     let row = |i: u32| &values[i as usize * n..(i as usize + 1) * n];
+    let wide = |x: T| f64::from(x.into());
     let mut fours = of.chunks_exact(4);
     for four in &mut fours {
         let (a, b, c, d) = (four[0], four[1], four[2], four[3]);
         let rows = row(a.0).iter().zip(row(b.0)).zip(row(c.0)).zip(row(d.0));
         for (slot, (((&x, &y), &z), &w)) in gradient.iter_mut().zip(rows) {
-            *slot -= (a.1 * f64::from(x) + b.1 * f64::from(y))
-                + (c.1 * f64::from(z) + d.1 * f64::from(w));
+            *slot -= (a.1 * wide(x) + b.1 * wide(y)) + (c.1 * wide(z) + d.1 * wide(w));
         }
     }
     for &(i, factor) in fours.remainder() {
-        subtract(gradient, factor, row(i));
+        for (slot, &x) in gradient.iter_mut().zip(row(i)) {
+            *slot -= factor * wide(x);
+        }
     }
 }

@@ -11,11 +11,17 @@
 //! dropped (Fercoq, Gramfort, Salmon, "Mind the duality gap", ICML 2015).
 
 use crate::error::Result;
-use crate::gram::Gram;
+use crate::gram::{Entry, Gram};
 use crate::progress::Progress;
 use crate::simd::widest;
 use crate::slim_elastic_net::small::{Small, subtract_rows, violation};
 
+/// Violation left in a working set that may still grow, and in one that may be the last, in units
+/// of the violation that is allowed.
+const LOOSE: f64 = 8.0;
+const TIGHT: f64 = 0.5;
+/// Tolerance down to which the f32 sums of a working set need no second look in f64.
+const TRUSTED: f64 = 1e-4;
 /// Working set of the first round, and the least that a round may add.
 const FIRST: usize = 128;
 const LEAST: usize = 32;
@@ -36,8 +42,8 @@ pub(super) struct Problem {
 
 /// Memory of one worker, as long as the catalogue; clean between items.
 #[derive(Debug)]
-pub(super) struct Solver<'a> {
-    gram: &'a Gram,
+pub(super) struct Solver<'a, T> {
+    gram: &'a Gram<T>,
     /// `G_ii`.
     diagonal: &'a [f64],
     /// `G_jj` of the target.
@@ -59,8 +65,8 @@ pub(super) struct Solver<'a> {
     support: Vec<u32>,
 }
 
-impl<'a> Solver<'a> {
-    pub(super) fn new(gram: &'a Gram, diagonal: &'a [f64]) -> Self {
+impl<'a, T: Entry> Solver<'a, T> {
+    pub(super) fn new(gram: &'a Gram<T>, diagonal: &'a [f64]) -> Self {
         let n = diagonal.len();
         Self {
             gram,
@@ -85,13 +91,15 @@ impl<'a> Solver<'a> {
         match self.gram {
             Gram::Dense { n, values } => {
                 let row = &values[j * n..(j + 1) * n];
-                self.correlation.copy_from_slice(row);
+                for (slot, &c) in self.correlation.iter_mut().zip(row) {
+                    *slot = c.into();
+                }
                 self.correlation[j] = 0.0;
                 self.reached.clear();
                 self.reached
                     .extend((0..*n as u32).filter(|&i| self.diagonal[i as usize] > 0.0));
                 for (g, &c) in self.gradient.iter_mut().zip(row) {
-                    *g = f64::from(c);
+                    *g = f64::from(c.into());
                 }
             }
             Gram::Sparse { .. } => {
@@ -155,18 +163,24 @@ impl<'a> Solver<'a> {
         self.find_candidates(j, p);
         self.choose_first(p);
         let mut sweeps = 0;
+        // What the first rounds find only has to be good enough to choose the next set.
+        let mut inner = LOOSE * limit;
         loop {
             self.small
                 .load(self.gram, self.diagonal, &self.set, &self.place);
             for (at, &i) in self.set.iter().enumerate() {
-                self.small.gradient[at] = self.gradient[i as usize];
+                self.small.gradient[at] = self.gradient[i as usize] as f32;
                 self.small.weights[at] = self.weights[i as usize];
+            }
+            let whole = self.set.len() >= self.candidates.len();
+            if whole {
+                inner = TIGHT * limit;
             }
             sweeps += self
                 .small
-                .descend(p, 0.5 * limit, p.max_iter - sweeps, progress)?;
-            let whole = self.set.len() >= self.candidates.len();
-            if whole && last {
+                .descend(p, inner, p.max_iter - sweeps, progress)?;
+            inner = TIGHT * limit;
+            if whole && last && p.tol >= TRUSTED {
                 self.store_weights();
                 self.release();
                 return Ok(sweeps < p.max_iter);
@@ -176,11 +190,9 @@ impl<'a> Solver<'a> {
                 self.release();
                 return Ok(false);
             }
-            if whole {
-                self.release();
-                return Ok(true);
+            if !whole {
+                self.screen(p);
             }
-            self.screen(p);
             if !self.widen(p, limit) {
                 self.release();
                 return Ok(true);
@@ -324,7 +336,11 @@ impl<'a> Solver<'a> {
             return;
         }
         let best = (t - cw) / square;
-        let s = if most > 0.0 { best.min(p.l1 / most) } else { best };
+        let s = if most > 0.0 {
+            best.min(p.l1 / most)
+        } else {
+            best
+        };
         let dual = s * (t - cw) - 0.5 * s * s * square;
         let radius = (2.0 * (primal(t) - dual).max(0.0)).sqrt();
         let Self {
@@ -361,9 +377,9 @@ impl<'a> Solver<'a> {
             }
         }
         if violated {
-            let step = LEAST.max(self.set.len() / 4);
+            let step = LEAST.max(self.set.len());
             // When nearly all that is left fits, one round with all of it ends the search.
-            let room = if outside <= 2 * step { outside } else { step };
+            let room = if outside <= step { outside } else { step };
             if self.set.len() + room > CAP {
                 self.replace_set(p);
                 order.clear();
