@@ -82,7 +82,8 @@ impl Entry for u16 {
 pub(crate) enum Gram<T> {
     /// All entries, row after row.
     Dense { n: usize, values: Vec<T> },
-    /// Entries of pairs that share a user; columns of a row in no particular order.
+    /// Entries of pairs that share a user, in the row of the less popular item, where they are few;
+    /// columns of a row in no particular order.
     Sparse {
         ends: Vec<usize>,
         columns: Vec<u32>,
@@ -146,14 +147,16 @@ impl<T: Entry> Gram<T> {
                 let (mut columns, mut values) = (Vec::new(), Vec::new());
                 let mut diagonal = Vec::with_capacity(range.len());
                 for i in range {
+                    let mut square = 0.0;
                     for (u, x) in items.row(i) {
-                        for (k, y) in users.row(u) {
-                            sums.add(k as i32, f64::from(x) * f64::from(y));
+                        let x = f64::from(x);
+                        square += x * x;
+                        for (k, y) in users.row(u).take_while(|&(k, _)| k < i) {
+                            sums.add(k as i32, x * f64::from(y));
                         }
                     }
                     sums.drain_into(row, |_, sum| sum);
-                    let own = row.iter().find(|s| s.index as usize == i);
-                    diagonal.push(own.map_or(0.0, |s| s.score));
+                    diagonal.push(square as f32);
                     columns.extend(row.iter().map(|s| s.index as u32));
                     values.extend(row.iter().map(|s| s.score));
                     ends.push(columns.len());

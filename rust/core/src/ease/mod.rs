@@ -95,9 +95,17 @@ pub fn fit_primal(urm: CsrView, l2: f64, progress: &Progress) -> Result<Vec<f32>
     let items = urm.transpose();
     let items = items.view();
     if condition(urm, items, l2) <= CONDITION {
-        weights(primal_inverse(urm, items, l2, |x| x as f32, progress)?, f64::from, progress)
+        weights(
+            primal_inverse(urm, items, l2, |x| x as f32, progress)?,
+            f64::from,
+            progress,
+        )
     } else {
-        weights(primal_inverse(urm, items, l2, |x| x, progress)?, |x| x, progress)
+        weights(
+            primal_inverse(urm, items, l2, |x| x, progress)?,
+            |x| x,
+            progress,
+        )
     }
 }
 
@@ -174,26 +182,32 @@ pub fn fit_dual(urm: CsrView, l2: f64, progress: &Progress) -> Result<Dual> {
             }
         });
     drop(tiles);
-    let parts = par_chunks(items.n_rows(), 64, progress, || (), |(), range| {
-        let mut some = Vec::with_capacity(range.len());
-        for j in range {
-            let mut quadratic = 0.0;
-            for (u, x) in items.row(j) {
-                let row = &inverse[u * n..(u + 1) * n];
-                let x = f64::from(x);
-                // Below the diagonal twice, on it once.
-                let below: f64 = items
-                    .row(j)
-                    .take_while(|&(v, _)| v < u)
-                    .map(|(v, y)| f64::from(y) * row[v])
-                    .sum();
-                quadratic += x * (2.0 * below + x * row[u]);
+    let parts = par_chunks(
+        items.n_rows(),
+        64,
+        progress,
+        || (),
+        |(), range| {
+            let mut some = Vec::with_capacity(range.len());
+            for j in range {
+                let mut quadratic = 0.0;
+                for (u, x) in items.row(j) {
+                    let row = &inverse[u * n..(u + 1) * n];
+                    let x = f64::from(x);
+                    // Below the diagonal twice, on it once.
+                    let below: f64 = items
+                        .row(j)
+                        .take_while(|&(v, _)| v < u)
+                        .map(|(v, y)| f64::from(y) * row[v])
+                        .sum();
+                    quadratic += x * (2.0 * below + x * row[u]);
+                }
+                some.push(((1.0 - quadratic) / l2) as f32);
+                progress.advance(1)?;
             }
-            some.push(((1.0 - quadratic) / l2) as f32);
-            progress.advance(1)?;
-        }
-        Ok(some)
-    })?;
+            Ok(some)
+        },
+    )?;
     Ok(Dual {
         inverse: inverse.iter().map(|&x| x as f32).collect(),
         diagonal: parts.concat(),

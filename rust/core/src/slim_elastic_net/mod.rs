@@ -203,7 +203,7 @@ fn solve_all<T: Entry>(
         n_items,
         ITEMS,
         progress,
-        || (Solver::new(gram, &diagonal), Vec::new()),
+        || (Solver::new(data, gram, &diagonal), Vec::new()),
         |(solver, best): &mut (Solver<T>, Vec<Scored>), range| {
             let mut parts: Vec<Part> = penalties
                 .iter()

@@ -38,29 +38,34 @@ impl Small {
     ) {
         let m = set.len();
         let stride = m.next_multiple_of(LANES);
-        self.make_room(m, stride);
-        for a in self.loaded..m {
-            let row = &mut self.gram[a * stride..(a + 1) * stride];
-            match gram {
-                Gram::Dense { n, values } => {
+        match gram {
+            Gram::Dense { n, values } => {
+                self.make_room(m, stride);
+                for a in self.loaded..m {
                     let from = &values[set[a] as usize * n..(set[a] as usize + 1) * n];
+                    let row = &mut self.gram[a * stride..(a + 1) * stride];
                     // What lies above the diagonal follows by symmetry.
                     for (slot, &i) in row.iter_mut().zip(&set[..=a]) {
                         *slot = from[i as usize].into();
                     }
-                }
-                Gram::Sparse { .. } => {
-                    let (columns, values) = gram.sparse_row(set[a] as usize);
-                    for (&k, &v) in columns.iter().zip(values) {
-                        let at = place[k as usize];
-                        if at >= 0 && at as usize <= a {
-                            row[at as usize] = v;
-                        }
+                    for b in 0..a {
+                        self.gram[b * stride + a] = self.gram[a * stride + b];
                     }
                 }
             }
-            for b in 0..a {
-                self.gram[b * stride + a] = self.gram[a * stride + b];
+            Gram::Sparse { .. } => {
+                self.loaded = 0;
+                self.make_room(m, stride);
+                for (a, &i) in set.iter().enumerate() {
+                    self.gram[a * stride + a] = diagonal[i as usize] as f32;
+                    let (columns, values) = gram.sparse_row(i as usize);
+                    for (&k, &v) in columns.iter().zip(values) {
+                        if let Ok(b) = usize::try_from(place[k as usize]) {
+                            self.gram[a * stride + b] = v;
+                            self.gram[b * stride + a] = v;
+                        }
+                    }
+                }
             }
         }
         self.loaded = m;

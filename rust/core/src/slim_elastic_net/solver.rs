@@ -11,7 +11,7 @@
 //! dropped (Fercoq, Gramfort, Salmon, "Mind the duality gap", ICML 2015).
 
 use crate::error::Result;
-use crate::gram::{Entry, Gram};
+use crate::gram::{Entry, Gram, Popular};
 use crate::progress::Progress;
 use crate::simd::widest;
 use crate::slim_elastic_net::small::{Small, subtract_rows, violation};
@@ -43,6 +43,7 @@ pub(super) struct Problem {
 /// Memory of one worker, as long as the catalogue; clean between items.
 #[derive(Debug)]
 pub(super) struct Solver<'a, T> {
+    data: &'a Popular,
     gram: &'a Gram<T>,
     /// `G_ii`.
     diagonal: &'a [f64],
@@ -56,6 +57,8 @@ pub(super) struct Solver<'a, T> {
     correlation: Vec<f32>,
     is_reached: Vec<bool>,
     reached: Vec<u32>,
+    /// Residual `x_j - X w` by user (sparse form only).
+    residual: Vec<f64>,
     /// Place of an item in the working set, or -1.
     place: Vec<i32>,
     set: Vec<u32>,
@@ -66,9 +69,10 @@ pub(super) struct Solver<'a, T> {
 }
 
 impl<'a, T: Entry> Solver<'a, T> {
-    pub(super) fn new(gram: &'a Gram<T>, diagonal: &'a [f64]) -> Self {
+    pub(super) fn new(data: &'a Popular, gram: &'a Gram<T>, diagonal: &'a [f64]) -> Self {
         let n = diagonal.len();
         Self {
+            data,
             gram,
             diagonal,
             target_square: 0.0,
@@ -77,6 +81,7 @@ impl<'a, T: Entry> Solver<'a, T> {
             correlation: vec![0.0; n],
             is_reached: vec![false; n],
             reached: Vec::new(),
+            residual: vec![0.0; data.users.view().n_rows()],
             place: vec![-1; n],
             set: Vec::new(),
             small: Small::default(),
@@ -103,15 +108,20 @@ impl<'a, T: Entry> Solver<'a, T> {
                 }
             }
             Gram::Sparse { .. } => {
-                let (columns, values) = self.gram.sparse_row(j);
-                for (&i, &c) in columns.iter().zip(values) {
-                    let at = i as usize;
-                    self.is_reached[at] = true;
-                    self.correlation[at] = c;
-                    self.gradient[at] = f64::from(c);
-                }
+                let (items, users) = (self.data.items.view(), self.data.users.view());
                 self.reached.clear();
-                self.reached.extend_from_slice(columns);
+                for (u, x) in items.row(j) {
+                    for (k, y) in users.row(u) {
+                        if !self.is_reached[k] {
+                            self.is_reached[k] = true;
+                            self.reached.push(k as u32);
+                        }
+                        self.gradient[k] += f64::from(x) * f64::from(y);
+                    }
+                }
+                for &i in &self.reached {
+                    self.correlation[i as usize] = self.gradient[i as usize] as f32;
+                }
                 self.correlation[j] = 0.0;
             }
         }
@@ -161,6 +171,9 @@ impl<'a, T: Entry> Solver<'a, T> {
         });
         let limit = p.tol * scale;
         self.find_candidates(j, p);
+        if matches!(self.gram, Gram::Sparse { .. }) && !self.support.is_empty() {
+            self.refresh_gradient(j, p.positive);
+        }
         self.choose_first(p);
         let mut sweeps = 0;
         // What the first rounds find only has to be good enough to choose the next set.
@@ -185,7 +198,7 @@ impl<'a, T: Entry> Solver<'a, T> {
                 self.release();
                 return Ok(sweeps < p.max_iter);
             }
-            self.update_gradient(p.positive);
+            self.update_gradient(j, p.positive);
             if sweeps >= p.max_iter {
                 self.release();
                 return Ok(false);
@@ -274,37 +287,60 @@ impl<'a, T: Entry> Solver<'a, T> {
     }
 
     /// Take over the weights of the working set and what they change in the gradient.
-    fn update_gradient(&mut self, positive: bool) {
-        let mut changes: Vec<(u32, f64)> = Vec::with_capacity(self.set.len());
-        for (at, &i) in self.set.iter().enumerate() {
-            let change = self.small.weights[at] - self.weights[i as usize];
-            if change != 0.0 {
-                changes.push((i, change));
-            }
-        }
-        self.store_weights();
+    fn update_gradient(&mut self, j: usize, positive: bool) {
         match self.gram {
             Gram::Dense { n, values } => {
+                let mut changes: Vec<(u32, f64)> = Vec::with_capacity(self.set.len());
+                for (at, &i) in self.set.iter().enumerate() {
+                    let change = self.small.weights[at] - self.weights[i as usize];
+                    if change != 0.0 {
+                        changes.push((i, change));
+                    }
+                }
+                self.store_weights();
                 let gradient = &mut self.gradient;
                 widest(|| subtract_rows(gradient, values, *n, &changes));
             }
             Gram::Sparse { .. } => {
-                for (i, change) in changes {
-                    let (columns, values) = self.gram.sparse_row(i as usize);
-                    for (&k, &v) in columns.iter().zip(values) {
-                        let at = k as usize;
-                        // Positive weights never reach an item that shares no user with the target.
-                        if !self.is_reached[at] {
-                            if positive {
-                                continue;
-                            }
-                            self.is_reached[at] = true;
-                            self.reached.push(k);
-                            self.candidates.push(k);
+                self.store_weights();
+                self.refresh_gradient(j, positive);
+            }
+        }
+    }
+
+    /// The gradient of all candidates, from the residual of the users.
+    ///
+    /// Weights of either sign also reach items that share no user with the target, but share one
+    /// with an item that has a weight: those become candidates here.
+    fn refresh_gradient(&mut self, j: usize, positive: bool) {
+        let (items, users) = (self.data.items.view(), self.data.users.view());
+        for (u, x) in items.row(j) {
+            self.residual[u] += f64::from(x);
+        }
+        for &i in &self.support {
+            let w = self.weights[i as usize];
+            for (u, x) in items.row(i as usize) {
+                self.residual[u] -= w * f64::from(x);
+                if !positive {
+                    for &k in users.cols(u) {
+                        if !self.is_reached[k as usize] {
+                            self.is_reached[k as usize] = true;
+                            self.reached.push(k as u32);
+                            self.candidates.push(k as u32);
                         }
-                        self.gradient[at] -= change * f64::from(v);
                     }
                 }
+            }
+        }
+        for &i in &self.candidates {
+            self.gradient[i as usize] = items
+                .row(i as usize)
+                .map(|(u, x)| self.residual[u] * f64::from(x))
+                .sum();
+        }
+        for &i in self.support.iter().chain([&(j as u32)]) {
+            for &u in items.cols(i as usize) {
+                self.residual[u as usize] = 0.0;
             }
         }
     }
