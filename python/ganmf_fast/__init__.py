@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.models.graph import P3alpha
     from ganmf_fast.models.item_knn import ItemKNN
     from ganmf_fast.models.popularity import TopPopular
+    from ganmf_fast.models.slim_elastic_net import SLIMElasticNet
     from ganmf_fast.models.svd import PureSVD
     from ganmf_fast.persistence import load
     from ganmf_fast.split import Splits
@@ -34,7 +35,7 @@ _ATTRIBUTES = {
     "load": "ganmf_fast.persistence",
     "set_num_threads": "ganmf_fast.threads",
 }
-_MODELS = ("TopPopular", "PureSVD", "ItemKNN", "P3alpha", "EASE", "GANMF")
+_MODELS = ("TopPopular", "PureSVD", "ItemKNN", "P3alpha", "SLIMElasticNet", "EASE", "GANMF")
 
 __all__ = [
     "EASE",
@@ -43,6 +44,7 @@ __all__ = [
     "ItemKNN",
     "P3alpha",
     "PureSVD",
+    "SLIMElasticNet",
     "Splits",
     "TopPopular",
     "__version__",

@@ -13,12 +13,23 @@ NAMES: dict[str, str] = {
     "PureSVD": "ganmf_fast.models.svd",
     "ItemKNN": "ganmf_fast.models.item_knn",
     "P3alpha": "ganmf_fast.models.graph",
+    "SLIMElasticNet": "ganmf_fast.models.slim_elastic_net",
     "EASE": "ganmf_fast.models.ease",
     "GANMF": "ganmf_fast.gan.ganmf",
 }
 """Module of each model."""
 
-__all__ = ["EASE", "GANMF", "NAMES", "ItemKNN", "P3alpha", "PureSVD", "TopPopular", "model_class"]
+__all__ = [
+    "EASE",
+    "GANMF",
+    "NAMES",
+    "ItemKNN",
+    "P3alpha",
+    "PureSVD",
+    "SLIMElasticNet",
+    "TopPopular",
+    "model_class",
+]
 
 
 _NEEDS = {"GANMF": ("torch", "gan")}

@@ -20,6 +20,9 @@ use crate::topk::Scored;
 /// Rows of the dense form that one worker fills at a time.
 const ROWS: usize = 16;
 
+/// Items whose part of the sparse form is stored whole: 16 MiB.
+const HEAD: usize = 2048;
+
 /// A matrix of interactions whose items are numbered by falling popularity.
 #[derive(Debug)]
 pub(crate) struct Popular {
@@ -82,9 +85,11 @@ impl Entry for u16 {
 pub(crate) enum Gram<T> {
     /// All entries, row after row.
     Dense { n: usize, values: Vec<T> },
-    /// Entries of pairs that share a user, in the row of the less popular item, where they are few;
-    /// columns of a row in no particular order.
+    /// The most popular items whole; besides, the pairs that share a user, in the row of the less
+    /// popular item, where they are few; columns of a row in no particular order.
     Sparse {
+        n_head: usize,
+        head: Vec<f32>,
         ends: Vec<usize>,
         columns: Vec<u32>,
         values: Vec<f32>,
@@ -137,6 +142,7 @@ impl<T: Entry> Gram<T> {
     pub(crate) fn sparse(x: &Popular, progress: &Progress) -> Result<Self> {
         let n = x.order.len();
         let (items, users) = (x.items.view(), x.users.view());
+        let n_head = n.min(HEAD);
         let parts = par_chunks(
             n,
             64,
@@ -176,7 +182,18 @@ impl<T: Entry> Gram<T> {
             values.extend_from_slice(&part.2);
             diagonal.extend_from_slice(&part.3);
         }
+        let mut head = vec![0f32; n_head * n_head];
+        for i in 0..n_head {
+            head[i * n_head + i] = diagonal[i];
+            for at in if i == 0 { 0 } else { ends[i - 1] }..ends[i] {
+                let k = columns[at] as usize;
+                head[i * n_head + k] = values[at];
+                head[k * n_head + i] = values[at];
+            }
+        }
         Ok(Self::Sparse {
+            n_head,
+            head,
             ends,
             columns,
             values,

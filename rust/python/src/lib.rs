@@ -3,6 +3,7 @@
 mod args;
 mod csr;
 mod demo;
+mod ease;
 mod error;
 mod metrics;
 mod models;
@@ -20,6 +21,8 @@ mod _core {
     use crate::csr::Csr;
     #[pymodule_export]
     use crate::demo::demo_urm;
+    #[pymodule_export]
+    use crate::ease::{fit_ease_dual, fit_ease_primal};
     #[pymodule_export]
     use crate::metrics::{item_counts, list_metrics, metric_names};
     #[pymodule_export]

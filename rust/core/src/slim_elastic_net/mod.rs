@@ -89,7 +89,7 @@ pub fn plan(urm: CsrView, threads: usize) -> Plan {
         4.0 * square
     } else {
         // Columns and values, and once more while the parts are joined.
-        16.0 * pairs.min(square)
+        16.0 * pairs.min(square) + 4.0 * n.min(2048).pow(2) as f64
     };
     let set = n.min(CAP) as f64;
     let scratch = threads as f64 * (4.0 * set * set + 64.0 * n as f64);

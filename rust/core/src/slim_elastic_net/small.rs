@@ -53,12 +53,23 @@ impl Small {
                     }
                 }
             }
-            Gram::Sparse { .. } => {
+            Gram::Sparse { n_head, head, .. } => {
                 self.loaded = 0;
                 self.make_room(m, stride);
+                // The set ascends: items of the head come first.
+                let whole = set.partition_point(|&i| (i as usize) < *n_head);
                 for (a, &i) in set.iter().enumerate() {
-                    self.gram[a * stride + a] = diagonal[i as usize] as f32;
-                    let (columns, values) = gram.sparse_row(i as usize);
+                    let i = i as usize;
+                    if a < whole {
+                        let from = &head[i * n_head..(i + 1) * n_head];
+                        let row = &mut self.gram[a * stride..(a + 1) * stride];
+                        for (slot, &k) in row.iter_mut().zip(&set[..whole]) {
+                            *slot = from[k as usize];
+                        }
+                        continue;
+                    }
+                    self.gram[a * stride + a] = diagonal[i] as f32;
+                    let (columns, values) = gram.sparse_row(i);
                     for (&k, &v) in columns.iter().zip(values) {
                         if let Ok(b) = usize::try_from(place[k as usize]) {
                             self.gram[a * stride + b] = v;
@@ -191,7 +202,10 @@ pub(super) fn violation(g: f64, w: f64, p: Problem) -> f64 {
     }
 }
 
-/// `gradient -= sum of factor times row`, four rows in one pass over the gradient.
+/// `gradient -= sum of factor times row`, eight rows in one pass over the gradient.
+///
+/// Eight products are added in f32 before they go into the f64 gradient: a relative error of one in
+/// ten million of the change, in half the time.
 #[inline(always)]
 pub(super) fn subtract_rows<T: Entry>(
     gradient: &mut [f64],
@@ -199,19 +213,23 @@ pub(super) fn subtract_rows<T: Entry>(
     n: usize,
     of: &[(u32, f64)],
 ) {
-    let row = |i: u32| &values[i as usize * n..(i as usize + 1) * n];
-    let wide = |x: T| f64::from(x.into());
-    let mut fours = of.chunks_exact(4);
-    for four in &mut fours {
-        let (a, b, c, d) = (four[0], four[1], four[2], four[3]);
-        let rows = row(a.0).iter().zip(row(b.0)).zip(row(c.0)).zip(row(d.0));
-        for (slot, (((&x, &y), &z), &w)) in gradient.iter_mut().zip(rows) {
-            *slot -= (a.1 * wide(x) + b.1 * wide(y)) + (c.1 * wide(z) + d.1 * wide(w));
+    let len = gradient.len();
+    let row = |i: u32| &values[i as usize * n..][..len];
+    let mut eights = of.chunks_exact(8);
+    for eight in &mut eights {
+        let rows: [&[T]; 8] = std::array::from_fn(|r| row(eight[r].0));
+        let factors: [f32; 8] = std::array::from_fn(|r| eight[r].1 as f32);
+        for (at, slot) in gradient.iter_mut().enumerate() {
+            let mut sum = 0f32;
+            for r in 0..8 {
+                sum += factors[r] * rows[r][at].into();
+            }
+            *slot -= f64::from(sum);
         }
     }
-    for &(i, factor) in fours.remainder() {
+    for &(i, factor) in eights.remainder() {
         for (slot, &x) in gradient.iter_mut().zip(row(i)) {
-            *slot -= factor * wide(x);
+            *slot -= factor * f64::from(x.into());
         }
     }
 }

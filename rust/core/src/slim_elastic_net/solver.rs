@@ -179,6 +179,9 @@ impl<'a, T: Entry> Solver<'a, T> {
         // What the first rounds find only has to be good enough to choose the next set.
         let mut inner = LOOSE * limit;
         loop {
+            if matches!(self.gram, Gram::Sparse { .. }) {
+                self.sort_set();
+            }
             self.small
                 .load(self.gram, self.diagonal, &self.set, &self.place);
             for (at, &i) in self.set.iter().enumerate() {
@@ -198,7 +201,7 @@ impl<'a, T: Entry> Solver<'a, T> {
                 self.release();
                 return Ok(sweeps < p.max_iter);
             }
-            self.update_gradient(j, p.positive);
+            self.update_gradient(j, p.positive, last);
             if sweeps >= p.max_iter {
                 self.release();
                 return Ok(false);
@@ -265,6 +268,14 @@ impl<'a, T: Entry> Solver<'a, T> {
         self.set.push(i);
     }
 
+    /// The sparse form is copied afresh each time, and wants its items ascending.
+    fn sort_set(&mut self) {
+        self.set.sort_unstable();
+        for (at, &i) in self.set.iter().enumerate() {
+            self.place[i as usize] = at as i32;
+        }
+    }
+
     fn release(&mut self) {
         for &i in &self.set {
             self.place[i as usize] = -1;
@@ -287,7 +298,7 @@ impl<'a, T: Entry> Solver<'a, T> {
     }
 
     /// Take over the weights of the working set and what they change in the gradient.
-    fn update_gradient(&mut self, j: usize, positive: bool) {
+    fn update_gradient(&mut self, j: usize, positive: bool, last: bool) {
         match self.gram {
             Gram::Dense { n, values } => {
                 let mut changes: Vec<(u32, f64)> = Vec::with_capacity(self.set.len());
@@ -298,7 +309,9 @@ impl<'a, T: Entry> Solver<'a, T> {
                     }
                 }
                 self.store_weights();
-                let gradient = &mut self.gradient;
+                // Candidates are the popular items, as a rule; later problems may have more.
+                let most = self.candidates.iter().max().map_or(0, |&i| i as usize + 1);
+                let gradient = &mut self.gradient[..if last { most } else { *n }];
                 widest(|| subtract_rows(gradient, values, *n, &changes));
             }
             Gram::Sparse { .. } => {
