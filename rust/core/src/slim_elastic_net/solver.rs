@@ -23,7 +23,7 @@ const TIGHT: f64 = 0.5;
 /// Tolerance down to which the f32 sums of a working set need no second look in f64.
 const TRUSTED: f64 = 1e-4;
 /// Working set of the first round, and the least that a round may add.
-const FIRST: usize = 128;
+const FIRST: usize = 64;
 const LEAST: usize = 32;
 /// Largest working set; its Gram matrix takes 4 bytes times the square.
 pub(super) const CAP: usize = 2048;
@@ -250,7 +250,7 @@ impl<'a, T: Entry> Solver<'a, T> {
             let weight = if self.weights[at] == 0.0 { 0.0 } else { 1e9 };
             order.push((weight + self.violation(i, p) / size, i));
         }
-        let room = if order.len() <= 2 * FIRST {
+        let room = if order.len() <= FIRST + LEAST {
             order.len()
         } else {
             FIRST.max(self.support.len() + LEAST).min(CAP)
@@ -428,7 +428,7 @@ impl<'a, T: Entry> Solver<'a, T> {
         if violated {
             let step = LEAST.max(self.set.len());
             // When nearly all that is left fits, one round with all of it ends the search.
-            let room = if outside <= step { outside } else { step };
+            let room = if outside <= step / 8 { outside } else { step };
             if self.set.len() + room > CAP {
                 self.replace_set(p);
                 order.clear();
