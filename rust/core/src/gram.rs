@@ -21,7 +21,7 @@ use crate::topk::Scored;
 const ROWS: usize = 16;
 
 /// Items whose part of the sparse form is stored whole: 16 MiB.
-const HEAD: usize = 2048;
+const HEAD: usize = 512;
 
 /// A matrix of interactions whose items are numbered by falling popularity.
 #[derive(Debug)]
