@@ -22,6 +22,7 @@ SETTINGS = {
     "PureSVD": {"num_factors": 6},
     "ItemKNN": {"topk": 7, "shrink": 2.5},
     "P3alpha": {"topk": 7, "alpha": 0.8},
+    "SLIMElasticNet": {"topk": 7, "alpha": 0.005, "l1_ratio": 0.2},
     "EASE": {"l2": 5.0},
     "GANMF": {
         "num_factors": 4,
@@ -326,6 +327,9 @@ def test_bad_requests_are_answered_in_one_sentence(fitted, call, error, message)
         ("P3alpha", {"alpha": -0.1}, ValueError, "alpha must be at least 0, not -0.1"),
         ("P3alpha", {"alpha": None}, TypeError, "alpha must be a number, not None"),
         ("P3alpha", {"prune_columns": 1}, TypeError, "prune_columns must be True or False"),
+        ("SLIMElasticNet", {"alpha": -1}, ValueError, "alpha must be at least 0, not -1"),
+        ("SLIMElasticNet", {"l1_ratio": 1.5}, ValueError, "l1_ratio must be between 0 and 1"),
+        ("SLIMElasticNet", {"tol": 0.0}, ValueError, "tol must be between"),
         ("EASE", {"l2": 0.0}, ValueError, "l2 must be greater than 0, not 0"),
         ("EASE", {"l2": float("inf")}, ValueError, "l2 must be finite"),
         ("GANMF", {"mode": "users"}, ValueError, 'did you mean "user"'),
@@ -355,6 +359,14 @@ def test_ease_refuses_what_does_not_fit_into_memory_before_it_starts():
     side = 3_000_000
     X = sp.csr_array((np.ones(1), ([0], [0])), shape=(side, side))
     with pytest.raises(MemoryError, match=r"needs .* GiB .* ItemKNN"):
+        gf.EASE().fit(X)
+
+
+def test_ease_on_100000_items_names_what_to_use_instead(monkeypatch):
+    monkeypatch.setattr(checks, "available_memory", lambda: 16 * 2**30)
+    side = 100_000
+    X = sp.csr_array((np.ones(1), ([0], [0])), shape=(side, side))
+    with pytest.raises(MemoryError, match=r"83.8 GiB .* SLIMElasticNet .* ItemKNN"):
         gf.EASE().fit(X)
 
 

@@ -83,6 +83,20 @@ def fit_p3alpha(
     prune_columns: bool,
     report: _Report | None = None,
 ) -> Csr: ...
+def fit_slim_elastic_net(
+    urm: Csr,
+    penalties: Sequence[tuple[float, float]],
+    topk: int,
+    positive_only: bool,
+    tol: float,
+    max_iter: int,
+    report: _Report | None = None,
+) -> list[tuple[Csr, int]]: ...
+def slim_elastic_net_bytes(urm: Csr) -> int: ...
+def fit_ease_primal(urm: Csr, l2: float, report: _Report | None = None) -> NDArray[np.float32]: ...
+def fit_ease_dual(
+    urm: Csr, l2: float, report: _Report | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
 
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
 # `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are items, ascending.

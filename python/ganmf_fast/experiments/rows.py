@@ -56,7 +56,9 @@ ROWS: tuple[Row, ...] = (
     Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
     Row("ItemKNN-cosine", "ItemKNN", {"similarity": "cosine"}, {"topk": 300, "shrink": 20}),
     Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}),
-    Row("EASE", "EASE", defaults={"l2": 200.0}, published=False),
+    # The authors' files have figures of these two, but not their parameters.
+    Row("SLIM-ElasticNet", "SLIMElasticNet", defaults={"alpha": 0.02, "l1_ratio": 0.01}),
+    Row("EASE-R", "EASE", defaults={"l2": 200.0}),
     Row("GANMF-u", "GANMF", {"mode": "user"}, _GANMF),
     Row("GANMF-i", "GANMF", {"mode": "item"}, _GANMF),
 )

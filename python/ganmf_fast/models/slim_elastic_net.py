@@ -40,10 +40,10 @@ class SLIMElasticNet(Recommender):
         Share of the absolute values in the penalty, between 0 and 1; the rest is squares.
     positive_only : bool, default True
         Allow no negative weights.
-    tol : float, default 1e-3
+    tol : float, default 2e-3
         Between 1e-6 and 0.5: no coordinate misses its optimality condition by more than `tol` times
-        the largest overlap of the item with another one. 1e-3 leaves the objective within about
-        1e-5 of its minimum.
+        the largest overlap of the item with another one. The default leaves the objective
+        within 1e-4 of its minimum on the three published data sets.
     max_iter : int, default 1000
         Sweeps of coordinate descent for each item, at least 1.
 
@@ -73,7 +73,7 @@ class SLIMElasticNet(Recommender):
         alpha: float = 0.01,
         l1_ratio: float = 0.1,
         positive_only: bool = True,
-        tol: float = 1e-3,
+        tol: float = 2e-3,
         max_iter: int = 1000,
     ) -> None:
         self.topk = topk

@@ -39,7 +39,7 @@ fn miss(urm: &CsrMatrix, b: &[f32], l2: f64) -> f64 {
             worst = worst.max((product + l2 * f64::from(b[i * n + j]) - gram[i * n + j]).abs());
         }
     }
-    worst / gram.iter().fold(1.0, |a, &g| a.max(g))
+    worst / gram.iter().fold(1f64, |a, &g| a.max(g))
 }
 
 #[test]
