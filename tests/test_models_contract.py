@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 import ganmf_fast as gf
 from ganmf_fast import _core, models, threads
+from ganmf_fast.models import checks
 from ganmf_fast.models.base import Recommendations, Recommender
 from ganmf_fast.models.dense_scorers import DenseWeights
 from ganmf_fast.models.scorers import Factors, ItemWeights, Popularity

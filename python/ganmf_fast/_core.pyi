@@ -1,6 +1,6 @@
 # Kernels of ganmf_fast, written in Rust (crate ganmf-core); the docstrings are in the binary.
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, final
 
 import numpy as np
@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 __all__ = [
     "Csr",
     "demo_urm",
+    "fit_ease_dual",
+    "fit_ease_primal",
     "fit_item_knn_cosine",
     "fit_p3alpha",
+    "fit_slim_elastic_net",
     "get_num_threads",
     "item_counts",
     "list_metrics",
@@ -21,6 +24,7 @@ __all__ = [
     "rank_popularity",
     "rank_scores",
     "set_num_threads",
+    "slim_elastic_net_bytes",
 ]
 
 _Report: TypeAlias = Callable[[int, int], object]
