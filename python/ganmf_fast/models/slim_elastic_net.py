@@ -11,7 +11,6 @@ descent on small working sets of it. See the module of the kernel.
 import warnings
 from collections.abc import Sequence
 
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ganmf_fast import _core
@@ -95,9 +94,7 @@ class SLIMElasticNet(Recommender):
         del validation
         return self._solve(urm, [(float(self.alpha), float(self.l1_ratio))], report)[0]
 
-    def fit_path(
-        self, X: object, penalties: Sequence[tuple[float, float]]
-    ) -> "list[SLIMElasticNet]":
+    def fit_path(self, X: object, penalties: Sequence[tuple[float, float]]) -> list[Recommender]:
         """Fit many penalties at once: they share the Gram matrix and warm-start each other.
 
         Parameters
@@ -119,19 +116,21 @@ class SLIMElasticNet(Recommender):
         MemoryError
             As by `fit`.
         """
-        models = [clone(self).set_params(alpha=a, l1_ratio=r) for a, r in penalties]
-        if not models:
+        self._check_params()
+        pairs = [(check_real("alpha", a, 0), check_real("l1_ratio", r, 0, 1)) for a, r in penalties]
+        if not pairs:
             raise ValueError("penalties is empty")
-        for model in models:
-            model._check_params()
         urm = as_csr(X, "X")
         ids = Ids(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
-        pairs = [(float(a), float(r)) for a, r in penalties]
         with reporter("SLIMElasticNet: fit") as report:
             scorers = self._solve(urm, pairs, report)
-        for model, scorer in zip(models, scorers, strict=True):
-            model._set_fitted(urm, scorer, ids)
-        return models
+        shared = self.get_params(deep=False)
+        return [
+            SLIMElasticNet.from_parts(
+                {**shared, "alpha": alpha, "l1_ratio": l1_ratio}, urm, scorer, ids
+            )
+            for (alpha, l1_ratio), scorer in zip(pairs, scorers, strict=True)
+        ]
 
     def _solve(
         self, urm: Csr, penalties: list[tuple[float, float]], report: Report
