@@ -34,7 +34,7 @@ const EXACT: SlimParams = SlimParams {
     topk: 1000,
     positive_only: true,
     tol: 1e-5,
-    max_iter: 200_000,
+    max_iter: 20_000,
 };
 
 fn fit(urm: &CsrMatrix, p: Penalty, params: SlimParams, dense: bool) -> SlimFit {
@@ -114,8 +114,8 @@ fn many_items_go_through_growing_working_sets_in_both_forms() {
     for positive in [true, false] {
         for whole in [true, false] {
             let p = Penalty {
-                alpha: 1e-3,
-                l1_ratio: 0.2,
+                alpha: 1e-2,
+                l1_ratio: 0.1,
             };
             let params = SlimParams {
                 positive_only: positive,
