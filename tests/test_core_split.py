@@ -147,8 +147,8 @@ def test_tastes_in_simulated_data_can_be_learned_but_not_perfectly():
     weights = _core.fit_item_knn_cosine(train, 100, 0.0, True)
 
     def map_at_5(items):
-        values = _core.list_metrics(items, test, users, [5])
-        return values[_core.metric_names().index("map"), 0].mean()
+        _, values, *_ = _core.measure_lists(items, test, users, [5], ["map"])
+        return values.mean()
 
     by_popularity = map_at_5(_core.rank_popularity(popularity, users, 5, train)[0])
     by_neighbours = map_at_5(_core.rank_item_weights(weights, train, users, 5, train)[0])

@@ -43,6 +43,7 @@ def by_hand(items, relevant, k):
     ideal = sum(1 / math.log2(r + 2) for r in range(least))
     ordered = sum(rel[a] and not rel[b] for a in range(len(L)) for b in range(a + 1, len(L)))
     misses = len(L) - hits
+    precisions = sum(sum(rel[: r + 1]) / (r + 1) for r in range(len(L)) if rel[r])
     if not misses:
         auc = 1.0
     elif not hits:
@@ -52,7 +53,7 @@ def by_hand(items, relevant, k):
     return {
         "precision": hits / len(L),
         "recall": hits / len(relevant),
-        "map": sum(sum(rel[: r + 1]) / (r + 1) for r in range(len(L)) if rel[r]) / least,
+        "map": precisions / least,
         "ndcg": sum(1 / math.log2(r + 2) for r in range(len(L)) if rel[r]) / ideal,
         "mrr": 1 / (rel.index(True) + 1) if hits else 0.0,
         "hit_rate": float(hits > 0),
@@ -60,6 +61,8 @@ def by_hand(items, relevant, k):
         "arhr": sum(1 / (r + 1) for r in range(len(L)) if rel[r]),
         "roc_auc": auc,
         "precision_recall_min_den": hits / least,
+        "map_total": precisions / len(relevant),
+        "map_cutoff": precisions / k,
     }
 
 
@@ -225,10 +228,15 @@ def test_bad_arguments_are_named(evaluation, split, kwargs, error, message):
     [
         (np.zeros(3, int), {}, ValueError, "items must be of shape"),
         (np.zeros((2, 3)), {}, TypeError, "items must hold integer"),
-        (np.array([[0, 1], [0, 9]]), {}, ValueError, "items holds 9 in list 1"),
-        (np.array([[0, 1], [-2, 0]]), {}, ValueError, "items holds -2 in list 1"),
-        (np.array([[0, 1], [-1, 0]]), {}, ValueError, "-1 before the end of list 1"),
-        (np.array([[2, 2], [1, 0]]), {}, ValueError, "items holds 2 twice in list 0"),
+        (np.array([[0, 1], [0, 9]]), {}, ValueError, "list 1 of items holds item 9, outside"),
+        (np.array([[0, 1], [-2, 0]]), {}, ValueError, "list 1 of items holds item -2"),
+        (
+            np.array([[0, 1], [-1, 0]]),
+            {},
+            ValueError,
+            "item 0 at place 1, after a -1",
+        ),
+        (np.array([[2, 2], [1, 0]]), {}, ValueError, "list 0 of items holds item 2 twice"),
         (np.array([[2], [1]]), {}, ValueError, "cutoffs holds 2 but the lists have 1"),
         (np.array([[2, 1]]), {}, ValueError, "1 lists but test has 2 users"),
         (np.array([[2, 1]]), {"users": [5]}, ValueError, "users holds 5"),

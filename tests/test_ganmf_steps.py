@@ -141,7 +141,8 @@ def problems(draw):
         draw(st.sampled_from([0.0, 0.01])),
         draw(st.sampled_from([0.0, 0.01])),
     )
-    return X, sizes, draw(st.integers(1, users)), weights
+    options = (draw(st.sampled_from([0.0, 0.5])), draw(st.booleans()))
+    return X, sizes, draw(st.integers(1, users)), weights, options
 
 
 @pytest.mark.parametrize("products", ["narrow", "wide", "auto"])
@@ -149,8 +150,12 @@ def problems(draw):
 @given(problem=problems())
 @settings(max_examples=40, deadline=None)
 def test_exact_losses_and_gradients_equal_the_dense_ones(problem, products, dtype, tol):
-    X, (emb, factors), batch_size, weights = problem
+    X, (emb, factors), batch_size, weights, (dropout, shrink) = problem
     G, D = networks(*X.shape, emb, factors, dtype)
+    if shrink:
+        G.user_shrinkage, G.item_shrinkage = (
+            torch.linspace(0.5, 2, n, dtype=dtype)[:, None] for n in X.shape
+        )
     batches = Batches(as_csr(X), batch_size, torch.device("cpu"), dtype)
     order = np.random.default_rng(0).permutation(len(X))
     exact = ExactStep(G, D, weights, len(batches), products)
@@ -159,7 +164,9 @@ def test_exact_losses_and_gradients_equal_the_dense_ones(problem, products, dtyp
     for network, name in ((D, "discriminator_step"), (G, "generator_step")):
         exact.start_pass()
         for batch in batches.ordered(order):
-            expected = getattr(dense, name)(batch)
+            # What the discriminator sees of the batch, where that is not all.
+            seen = [batch.dropped(dropout, rng())] if dropout and network is D else []
+            expected = getattr(dense, name)(batch, *seen)
             wanted = {p: p.grad.clone() for p in network.parameters()}
             if "hinge_active" in expected:
                 gap = weights.m * expected["real_energy"] - expected["made_energy"]
@@ -167,12 +174,37 @@ def test_exact_losses_and_gradients_equal_the_dense_ones(problem, products, dtyp
                     continue
             for p in network.parameters():
                 p.grad = exact_gradients[p]
-            losses = getattr(exact, name)(batch)
+            losses = getattr(exact, name)(batch, *seen)
             for key, value in expected.items():
                 assert_allclose(losses[key], value, rtol=tol, atol=tol * 0.01, err_msg=key)
             for p, gradient in wanted.items():
                 scale = max(float(gradient.abs().max()), 0.01)
                 assert_allclose(p.grad, gradient, rtol=0, atol=tol * scale)
+
+
+def test_a_discriminator_that_sees_less_is_judged_by_the_whole():
+    X = (np.random.default_rng(1).random((3, 7)) < 0.6).astype(float)
+    G, D = networks(3, 7, 3, 2)
+    batch = one_batch(X)
+    seen = batch.dropped(0.5, rng())
+    kept = seen.dense().numpy()
+    assert set(np.unique(kept)) <= {0.0, 2.0}
+    assert not kept[X == 0].any()
+    weights = LossWeights(0.0, 0.3, 0.0, 0.0)
+    We, be, W = (p.detach().numpy() for p in (D.encoder, D.encoder_bias, D.decoder))
+    made = (kept @ We + be) @ W[:, :-1].T + W[:, -1]
+    for step in (DenseStep(G, D, weights), ExactStep(G, D, weights, 1)):
+        assert_allclose(step.discriminator_step(batch, seen)["d_loss"], np.mean((made - X) ** 2))
+
+
+def test_dropout_takes_the_asked_share_and_keeps_the_mean():
+    batch = one_batch(np.full((50, 80), 3.0))
+    seen = batch.dropped(0.3, rng())
+    values = seen.dense().numpy()
+    assert_allclose((values == 0).mean(), 0.3, atol=0.03)
+    assert_allclose(values[values > 0], 3 / 0.7, rtol=1e-6)
+    assert (values != batch.dropped(0.3, rng(1)).dense().numpy()).any()
+    assert_array_equal(values, batch.dropped(0.3, rng()).dense())
 
 
 def test_products_are_chosen_by_their_cost():

@@ -54,13 +54,19 @@ def test_the_order_of_rows_changes_nothing():
         np.testing.assert_array_equal(getattr(plain, array), getattr(mixed, array))
 
 
-def test_ids_without_an_order_are_numbered_by_first_appearance():
+def test_ids_of_mixed_types_are_numbered_type_by_type():
     users = [("x", 1), "q", 7, ("x", 1)]
     data = Interactions.from_frame({"u": users, "i": [1, 1, 1, 2]}, "u", "i")
-    assert data.user_ids.tolist() == [("x", 1), "q", 7]
-    assert data.user_index(["q", ("x", 1)]).tolist() == [1, 0]
+    assert data.user_ids.tolist() == [7, "q", ("x", 1)]
+    assert data.user_index(["q", ("x", 1)]).tolist() == [1, 2]
     with pytest.raises(ValueError, match=r"user \('y', 2\) is unknown"):
         data.user_index([("y", 2)])
+
+
+def test_ids_of_a_type_without_an_order_are_numbered_by_first_appearance():
+    users = [2j, 1j, "q", 5]
+    data = Interactions.from_frame({"u": users, "i": [1, 1, 1, 2]}, "u", "i")
+    assert data.user_ids.tolist() == [2j, 1j, 5, "q"]
 
 
 def test_tuples_of_one_kind_are_sorted():

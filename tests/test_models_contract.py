@@ -32,12 +32,24 @@ SETTINGS = {
         "batch_size": 16,
         "device": "cpu",
     },
+    "BinGANMF": {"num_factors": 4, "d_nodes": 8, "epochs": 3, "batch_size": 16, "device": "cpu"},
+    "CFGAN": {"g_nodes": 8, "d_nodes": 4, "epochs": 3, "device": "cpu"},
+    "CAAE": {
+        "num_factors": 4,
+        "g_units": 8,
+        "gpr_units": 6,
+        "d_steps": 1,
+        "g_steps": 3,
+        "epochs": 2,
+        "device": "cpu",
+    },
 }
+GANS = ("GANMF", "BinGANMF", "CFGAN", "CAAE")
 
 
 def make(name: str) -> Recommender:
-    if name == "GANMF" and importlib.util.find_spec("torch") is None:
-        pytest.skip("GANMF is fitted with torch, which is not installed")
+    if name in GANS and importlib.util.find_spec("torch") is None:
+        pytest.skip(f"{name} is fitted with torch, which is not installed")
     return models.model_class(name)(**SETTINGS[name])
 
 
@@ -185,7 +197,7 @@ def test_similar_items_never_name_the_item_itself(fitted):
 
 
 def test_folding_in_a_fitted_profile_gives_the_scores_of_its_user(fitted, toy_urm):
-    if type(fitted).__name__ == "GANMF":
+    if type(fitted).__name__ in {"GANMF", "BinGANMF"}:
         with pytest.raises(NotImplementedError, match="GANMF has no fold_in"):
             fitted.fold_in(toy_urm)
         return
@@ -350,10 +362,11 @@ def test_unknown_models_get_a_suggestion():
         _ = models.Nonsense
 
 
-def test_ganmf_without_torch_says_what_to_install(monkeypatch):
+@pytest.mark.parametrize("name", GANS)
+def test_gans_without_torch_say_what_to_install(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r'pip install "ganmf-fast\[gan\]"'):
-        _ = gf.GANMF
+    with pytest.raises(ImportError, match=rf'{name} needs torch: pip install "ganmf-fast\[gan\]"'):
+        getattr(gf, name)
 
 
 def test_ease_refuses_what_does_not_fit_into_memory_before_it_starts():

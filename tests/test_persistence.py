@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import ganmf_fast as gf
-from ganmf_fast import persistence
+from ganmf_fast import files
 from ganmf_fast.errors import DataError
 from ganmf_fast.models import model_class
 from ganmf_fast.models.ids import Ids
@@ -39,7 +39,7 @@ def forge(path, meta, tensors):
     """A file whose checksum is right, whatever it says."""
     text = json.dumps(meta)
     tensors = {name: np.ascontiguousarray(a) for name, a in tensors.items()}
-    save_file(tensors, path, {"ganmf_fast": text, "sha256": persistence._checksum(text, tensors)})
+    save_file(tensors, path, {"ganmf_fast": text, "sha256": files.checksum(text, tensors)})
 
 
 def refused(path, match="model.safetensors"):
@@ -174,7 +174,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
     def full(*_args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(persistence, "save_file", full)
+    monkeypatch.setattr(files, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
         gf.TopPopular().fit(X).save(saved)
     assert saved.read_bytes() == before

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import ganmf_fast as gf
 from ganmf_fast.models.base import Recommender
@@ -28,6 +30,22 @@ def test_split(measure: Measure) -> None:
     data = gf.datasets.load("demo")
     result = measure(lambda: gf.split.paper_protocol(data, seed=1337), data.urm.nnz, "interactions")
     assert result.train.nnz + result.test.nnz == data.urm.nnz
+
+
+RULES = {
+    "holdout": gf.split.holdout,
+    "holdout of all": lambda data: gf.split.holdout(data, per_user=False),
+    "leave_k_out": gf.split.leave_k_out,
+    "k_fold": lambda data: gf.split.k_fold(data)[0],
+    "cold_users": gf.split.cold_users,
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_split_rules(measure: Measure, rule: str) -> None:
+    data = gf.datasets.load("demo")
+    result = measure(lambda: RULES[rule](data), data.n_interactions, "interactions")
+    assert result.test.nnz > 0
 
 
 def test_fit_item_knn(measure: Measure, splits: gf.Splits) -> None:
@@ -56,6 +74,30 @@ def test_metrics(measure: Measure, splits: gf.Splits) -> None:
         lambda: gf.evaluate_lists(items, splits.test, cutoffs=CUTOFFS), n_users, "users"
     )
     assert 0 < result["map", 5] < 1
+
+
+def test_ndcg_and_map_of_many_lists(measure: Measure) -> None:
+    """As many lists as MovieLens 20M has users, each with 29 test items."""
+    n_users, n_items, rng = 138_493, 26_744, np.random.default_rng(0)
+    lists = (rng.integers(0, n_items, (n_users, 1)) + np.arange(0, 20 * 7, 7)) % n_items
+    cols = (rng.integers(0, n_items, (n_users, 1)) + np.arange(0, 29 * 5, 5)) % n_items
+    rows = np.repeat(np.arange(n_users), cols.shape[1])
+    test = gf.Interactions.from_matrix(
+        sp.csr_array((np.ones(cols.size), (rows, cols.ravel())), (n_users, n_items))
+    )
+    lists = lists.astype(np.int32)
+    measure(
+        lambda: gf.evaluate_lists(lists, test, cutoffs=20, metrics=["ndcg", "map"]),
+        n_users,
+        "users",
+    )
+
+
+def test_compare(measure: Measure, splits: gf.Splits) -> None:
+    models = [gf.TopPopular().fit(splits.train), gf.ItemKNN(topk=100).fit(splits.train)]
+    evs = [gf.evaluate(m, splits.train, splits.test, cutoffs=5) for m in models]
+    result = measure(lambda: gf.compare(evs), len(evs[0].users), "users")
+    assert result.pairs["t_p"][0] < 0.01
 
 
 def test_evaluate(measure: Measure, splits: gf.Splits) -> None:

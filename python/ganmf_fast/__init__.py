@@ -12,7 +12,10 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast import models, split
     from ganmf_fast.data import datasets
     from ganmf_fast.data.interactions import Interactions
-    from ganmf_fast.evaluation import evaluate, evaluate_lists
+    from ganmf_fast.evaluation import compare, evaluate, evaluate_lists
+    from ganmf_fast.gan.binganmf import BinGANMF
+    from ganmf_fast.gan.caae import CAAE
+    from ganmf_fast.gan.cfgan import CFGAN
     from ganmf_fast.gan.ganmf import GANMF
     from ganmf_fast.models.ease import EASE
     from ganmf_fast.models.graph import P3alpha
@@ -30,16 +33,31 @@ _MODULES = frozenset({"datasets", "models", "split"})
 _ATTRIBUTES = {
     "Interactions": "ganmf_fast.data.interactions",
     "Splits": "ganmf_fast.split",
+    "compare": "ganmf_fast.evaluation",
     "evaluate": "ganmf_fast.evaluation",
     "evaluate_lists": "ganmf_fast.evaluation",
     "load": "ganmf_fast.persistence",
     "set_num_threads": "ganmf_fast.threads",
 }
-_MODELS = ("TopPopular", "PureSVD", "ItemKNN", "P3alpha", "SLIMElasticNet", "EASE", "GANMF")
-
-__all__ = [
+_MODELS = (
+    "TopPopular",
+    "PureSVD",
+    "ItemKNN",
+    "P3alpha",
+    "SLIMElasticNet",
     "EASE",
     "GANMF",
+    "BinGANMF",
+    "CFGAN",
+    "CAAE",
+)
+
+__all__ = [
+    "CAAE",
+    "CFGAN",
+    "EASE",
+    "GANMF",
+    "BinGANMF",
     "Interactions",
     "ItemKNN",
     "P3alpha",
@@ -48,6 +66,7 @@ __all__ = [
     "Splits",
     "TopPopular",
     "__version__",
+    "compare",
     "datasets",
     "evaluate",
     "evaluate_lists",

@@ -8,23 +8,36 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Csr",
+    "bootstrap_means",
     "demo_urm",
+    "divide_cells",
+    "draw_items",
     "fit_ease_dual",
     "fit_ease_primal",
     "fit_item_knn_cosine",
     "fit_p3alpha",
     "fit_slim_elastic_net",
     "get_num_threads",
-    "item_counts",
-    "list_metrics",
+    "k_core",
+    "looks_ahead",
+    "mask_unobserved",
+    "measure_lists",
     "metric_names",
     "paper_protocol",
+    "part_cells",
     "rank_factors",
     "rank_item_weights",
     "rank_popularity",
     "rank_scores",
     "set_num_threads",
     "slim_elastic_net_bytes",
+    "split_cold_users",
+    "split_cut_at",
+    "split_cut_for",
+    "split_holdout",
+    "split_k_fold",
+    "split_latest",
+    "split_leave_k_out",
 ]
 
 _Report: TypeAlias = Callable[[int, int], object]
@@ -71,6 +84,35 @@ def paper_protocol(
     urm: Csr, seed: int
 ) -> tuple[Csr, Csr, Csr, Csr, Csr, NDArray[np.int64], NDArray[np.int64]]: ...
 
+# Labels: uint8, one a cell, naming the part it belongs to; a size is a share if it is a float.
+def split_holdout(urm: Csr, test_size: float, per_user: bool, seed: int) -> NDArray[np.uint8]: ...
+def split_leave_k_out(urm: Csr, k: int, seed: int) -> NDArray[np.uint8]: ...
+def split_k_fold(urm: Csr, n_splits: int, per_user: bool, seed: int) -> NDArray[np.uint8]: ...
+
+# `times` int64, one a cell
+def split_latest(urm: Csr, times: NDArray[np.int64], test_size: float) -> NDArray[np.uint8]: ...
+def split_cut_for(times: NDArray[np.int64], test_size: float) -> int: ...
+def split_cut_at(urm: Csr, times: NDArray[np.int64], cut: int) -> NDArray[np.uint8]: ...
+
+# labels 0 for who stays, 1 for profiles, 2 for targets; rows of the users held out
+def split_cold_users(
+    urm: Csr, n_users: float, target_size: float, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]: ...
+
+# matrix, rows and columns kept, and 1 for each cell kept
+def k_core(
+    urm: Csr, of_user: int, of_item: int
+) -> tuple[Csr, NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]: ...
+def divide_cells(urm: Csr, labels: NDArray[np.uint8], n_parts: int) -> list[Csr]: ...
+
+# (cells of other labels, cells of `label`)
+def part_cells(urm: Csr, labels: NDArray[np.uint8], label: int) -> tuple[Csr, Csr]: ...
+
+# (cells of label 1 older than a cell of label 0 of the same user, cells of label 1)
+def looks_ahead(
+    urm: Csr, labels: NDArray[np.uint8], times: NDArray[np.int64]
+) -> tuple[int, int]: ...
+
 # simulated data ---------------------------------------------------------------------------------
 def demo_urm(seed: int, n_users: int = 2000, n_items: int = 3000) -> Csr: ...
 
@@ -102,6 +144,25 @@ def fit_ease_dual(
     urm: Csr, l2: float, report: _Report | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
 
+# sampling: a set or a draw is decided by (seed, stream, row) --------------------------------------
+def mask_unobserved(
+    urm: Csr,
+    rows: NDArray[np.int64],
+    ratio: float,
+    seed: int,
+    stream: int,
+    out: NDArray[np.float32],
+    keep_observed: bool = False,
+    weights: NDArray[np.float32] | None = None,
+) -> None: ...
+def draw_items(
+    weights: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    seed: int,
+    stream: int,
+) -> NDArray[np.int32]: ...
+
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
 # `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are items, ascending.
 def rank_item_weights(
@@ -131,7 +192,7 @@ def rank_popularity(
     report: _Report | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
 
-# row r of `scores` belongs to users[r]; `as_published` orders equal scores as the published lists do
+# row r of `scores` belongs to users[r]; `as_published` orders equal scores as published lists do
 def rank_scores(
     scores: NDArray[np.float32],
     users: NDArray[np.int64],
@@ -143,20 +204,27 @@ def rank_scores(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
 
 # metrics ----------------------------------------------------------------------------------------
-# Names of the per-user metrics, in the order of the first axis of `list_metrics`.
+# Names of the metrics that every list has a value of; the last two need `train`.
 def metric_names() -> list[str]: ...
 
-# float64 (metric, cutoff, list): every metric of every list; row l of `items` belongs to users[l],
-# a row of `test`, which must hold at least one item. `items` int32, padded with -1 at the end.
-def list_metrics(
+# (sums over lists in multiples of 2^-80 by metric and cutoff; if `keep`, values float64 (metric,
+# cutoff, list); if `count`, int64 (cutoff, item): how often each item is listed; lists that hold an
+# item).
+# Row l of `items` belongs to users[l], a row of `test`, which must hold at least one item.
+def measure_lists(
     items: NDArray[np.int32],
     test: Csr,
     users: NDArray[np.int64],
     cutoffs: list[int],
+    names: list[str],
+    train: Csr | None = None,
+    keep: bool = True,
+    count: bool = True,
     report: _Report | None = None,
-) -> NDArray[np.float64]: ...
+) -> tuple[list[list[int]], NDArray[np.float64] | None, NDArray[np.int64] | None, int]: ...
 
-# int64 (cutoff, item): how often each item stands in the first `cutoff` places of a list
-def item_counts(
-    items: NDArray[np.int32], n_items: int, cutoffs: list[int]
-) -> NDArray[np.int64]: ...
+# statistics -------------------------------------------------------------------------------------
+# float64 (rows of `values`, resamples): means over one and the same draw of columns a resample
+def bootstrap_means(
+    values: NDArray[np.float64], n_resamples: int, seed: int
+) -> NDArray[np.float64]: ...

@@ -5,11 +5,7 @@ out), ids, parameters, and a SHA-256 of all of it. What is read is not trusted: 
 up among the models of the library, sparse rows and factors go through the checks of new ones.
 """
 
-import contextlib
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +13,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
 
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.errors import DataError
+from ganmf_fast.files import read_tensors, write_tensors
 from ganmf_fast.models import model_class
+from ganmf_fast.models.autoencoder import Autoencoder
 from ganmf_fast.models.dense_scorers import DenseWeights, DualEase
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.models.scorers import Factors, ItemWeights, Popularity, Scorer
@@ -38,10 +35,10 @@ FORMAT = 1
 """Version of the file format."""
 
 _SCORERS: dict[str, type[Scorer]] = {
-    form.kind: form for form in (ItemWeights, DenseWeights, Factors, Popularity, DualEase)
+    form.kind: form
+    for form in (ItemWeights, DenseWeights, Factors, Popularity, DualEase, Autoencoder)
 }
 _META = "ganmf_fast"
-_CHECKSUM = "sha256"
 
 # What a file cut short, damaged or made up can raise on its way into a model.
 _DAMAGE = (
@@ -93,27 +90,7 @@ def save(model: "Recommender", path: str | Path) -> None:
         },
         default=_plain,
     )
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        save_file(tensors, part, {_META: meta, _CHECKSUM: _checksum(meta, tensors)})
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        # mkstemp lets only the owner read; give it what a plain open() would have given.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    # The new name itself reaches the disk with the directory, where the system lets one sync it.
-    with contextlib.suppress(OSError):
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    write_tensors(path, _META, meta, tensors)
 
 
 def load(path: str | Path) -> "Recommender":
@@ -150,14 +127,11 @@ def load(path: str | Path) -> "Recommender":
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Description and arrays of a file whose checksum is right."""
-    with safe_open(path, framework="numpy") as file:
-        header = file.metadata() or {}
-        if _META not in header:
-            raise DataError(f"{path} is not a model of ganmf-fast")
-        meta = _parsed(header[_META], path)
-        names = file.keys()
-        tensors = {name: file.get_tensor(name) for name in names}
-    if header.get(_CHECKSUM) != _checksum(header[_META], tensors):
+    text, tensors, sound = read_tensors(path, _META)
+    if text is None:
+        raise DataError(f"{path} is not a model of ganmf-fast")
+    meta = _parsed(text, path)
+    if not sound:
         raise ValueError("its contents do not match their checksum")
     return meta, tensors
 
@@ -216,15 +190,6 @@ def _plain(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r:.60} cannot be saved: parameters are numbers, strings or None")
-
-
-def _checksum(meta: str, tensors: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256(meta.encode())
-    for name in sorted(tensors):
-        array = tensors[name]
-        digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
 
 
 def _ids_to_tensors(ids: NDArray[Any], name: str, tensors: dict[str, NDArray[Any]]) -> str:

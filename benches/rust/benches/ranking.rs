@@ -5,7 +5,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ganmf_benches::power_law;
 use ganmf_core::item_knn::{CosineParams, fit_cosine};
-use ganmf_core::metrics::list_metrics;
+use ganmf_core::metrics::{Metric, Popularity, Request as Wanted, measure};
 use ganmf_core::rank::{Request, rank_factors, rank_item_weights, rank_popularity};
 use ganmf_core::rng::Rng;
 use ganmf_core::{CsrMatrix, CsrView, Progress};
@@ -58,9 +58,26 @@ fn ranking(c: &mut Criterion) {
     });
     let lists = rank_popularity(&popularity, &top_20(urm, &users), &progress).expect("ranks");
     let lists = ArrayView2::from_shape((users.len(), N), &lists.items).expect("the shape fits");
-    group.bench_function("metrics at 5 and 20", |b| {
-        b.iter(|| list_metrics(lists, urm, &users, &[5, 20], &progress));
-    });
+    let of_train = Popularity::new(urm);
+    for (name, metrics, count) in [
+        (
+            "ndcg and map at 20",
+            &[Metric::Map, Metric::Ndcg][..],
+            false,
+        ),
+        ("every metric at 20", &Metric::ALL[..], true),
+    ] {
+        let wanted = Wanted {
+            metrics,
+            cutoffs: &[20],
+            popularity: count.then_some(&of_train),
+            keep: true,
+            count,
+        };
+        group.bench_function(name, |b| {
+            b.iter(|| measure(lists, urm, &users, wanted, &progress));
+        });
+    }
     group.finish();
 }
 

@@ -1,7 +1,8 @@
 """Raw ids and matrix positions: encoding a column, looking ids up.
 
 Sortable ids get positions in ascending order, so that the order of lines in a file changes
-nothing; ids without an order (mixed types) are numbered by first appearance.
+nothing. Ids of mixed types go type by type, in the order of the types' names; only ids whose own
+type knows no order are numbered by first appearance.
 """
 
 from collections.abc import Hashable, Sequence
@@ -60,10 +61,25 @@ def _encode_objects(values: list[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]
         distinct.sort()
     except TypeError:
         # No common order, and a failed sort may have moved entries.
-        distinct = list(dict.fromkeys(values))
+        distinct = _by_type(list(dict.fromkeys(values)))
     ids = object_array(distinct)
     position = {value: at for at, value in enumerate(distinct)}
     return np.fromiter((position[v] for v in values), dtype=np.int32, count=len(values)), ids
+
+
+def _by_type(distinct: list[Any]) -> list[Any]:
+    kinds: dict[str, list[Any]] = {}
+    for value in distinct:
+        # Numbers of all types have an order in common, and equal ones are one id.
+        kind = "number" if isinstance(value, int | float) else type(value).__qualname__
+        kinds.setdefault(kind, []).append(value)
+    ordered = []
+    for kind in sorted(kinds):
+        try:
+            ordered += sorted(kinds[kind])
+        except TypeError:
+            ordered += kinds[kind]
+    return ordered
 
 
 def object_array(values: Sequence[Any]) -> NDArray[Any]:

@@ -33,8 +33,8 @@ class Interactions:
     csr : Csr
         The matrix that kernels read; rows are users, columns are items.
     user_ids, item_ids : array
-        Ids of rows and columns; ascending where ids have an order, so that the order of lines in
-        a file changes nothing, else by first appearance.
+        Ids of rows and columns; ascending, those of mixed types type by type, so that the order of
+        lines in a file changes nothing; by first appearance only where a type knows no order.
     timestamps : array or None
         One per stored cell, in the order of ``csr.indices``; of a cell given more than once the
         earliest.
@@ -268,6 +268,7 @@ class Interactions:
         user_ids: Any = None,
         item_ids: Any = None,
         duplicates: Literal["error", "sum", "first"] = "error",
+        timestamps: Any = None,
     ) -> "Interactions":
         """From a scipy sparse matrix or a dense array; rows are users.
 
@@ -279,6 +280,8 @@ class Interactions:
             Distinct ids of rows and columns, kept in this order; by default 0, 1, 2, ...
         duplicates : {"error", "sum", "first"}, default "error"
             What to do with a cell that a sparse matrix stores more than once.
+        timestamps : array, optional
+            Numbers or dates, one per interaction, row by row in the order of columns.
 
         Returns
         -------
@@ -288,7 +291,8 @@ class Interactions:
         Raises
         ------
         TypeError, ValueError
-            As for `ganmf_fast.urm.as_csr`, or if ids are missing or not distinct.
+            As for `ganmf_fast.urm.as_csr`, or if ids are missing or not distinct, or there is not
+            one timestamp per interaction.
         """
         _check_duplicates(duplicates)
         csr = as_csr(csr_from_sparse(X, "X", duplicates) if sp.issparse(X) else X)
@@ -296,6 +300,7 @@ class Interactions:
             csr,
             _given_ids(user_ids, csr.n_rows, "user_ids"),
             _given_ids(item_ids, csr.n_cols, "item_ids"),
+            None if timestamps is None else times(timestamps, "timestamps", "position {}".format),
         )
 
 

@@ -1,6 +1,17 @@
-"""How good lists are: on held-out items, and beyond accuracy."""
+"""How good lists are: on held-out items, and beyond accuracy; and how sure that is."""
 
+from ganmf_fast.evaluation.comparison import Comparison, compare
+from ganmf_fast.evaluation.groups import by_item_popularity, by_profile_length
 from ganmf_fast.evaluation.measure import evaluate, evaluate_lists
 from ganmf_fast.evaluation.result import METRICS, Evaluation
 
-__all__ = ["METRICS", "Evaluation", "evaluate", "evaluate_lists"]
+__all__ = [
+    "METRICS",
+    "Comparison",
+    "Evaluation",
+    "by_item_popularity",
+    "by_profile_length",
+    "compare",
+    "evaluate",
+    "evaluate_lists",
+]

@@ -1,8 +1,8 @@
 """Evaluation of models and of lists.
 
-Lists cover the whole catalogue and are made and measured block by block of users, in Rust. Values
-per user are kept and summed with one rounding, so that neither the size of the blocks nor the
-number of threads changes a bit.
+Lists cover the whole catalogue and are made and measured block by block of users, in Rust. Sums
+over users are exact, so that neither the size of the blocks, nor their order, nor the number of
+threads changes a bit.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
-from ganmf_fast.evaluation.result import PER_USER, Evaluation, check_metrics, mean
+from ganmf_fast.evaluation.result import (
+    NEED_TRAIN,
+    OF_COUNTS,
+    PER_USER,
+    Evaluation,
+    Tally,
+    check_metrics,
+)
 from ganmf_fast.models.base import Recommender, users_with_items
 from ganmf_fast.models.checks import check_int
 from ganmf_fast.models.dense_scorers import rank_blocks
@@ -39,6 +46,8 @@ def evaluate(
     block_size: int | None = None,
     n_threads: int | None = None,
     ties: str = "index",
+    users: object = None,
+    per_user: bool = True,
 ) -> Evaluation:
     """Rank the whole catalogue for every user with test items and measure the lists.
 
@@ -51,9 +60,11 @@ def evaluate(
         was fitted on. Of `Interactions` users and items are matched by id if the model was fitted
         on `Interactions`.
     test : matrix or Interactions
-        Held-out items: whatever their value, they are relevant.
+        Held-out items: whatever their value, they are relevant; `ndcg_graded` alone weighs them by
+        their values.
     cutoffs : sequence of int, default (5, 20)
-        Lengths at which lists are cut; all come from one ranking.
+        Lengths at which lists are cut; all come from one ranking. Beyond the catalogue, lists are
+        as long as they can be.
     metrics : sequence of str, optional
         Names out of `ganmf_fast.evaluation.METRICS`; all by default.
     block_size : int, optional
@@ -64,6 +75,11 @@ def evaluate(
         Order of equal scores: the smaller item number first, or as NumPy 1.x left them in the
         paper's lists. The second is for comparisons with published figures; it makes dense
         blocks of scores, which takes longer.
+    users : array, optional
+        Evaluate these users only: rows, or ids if the model was fitted on `Interactions`. Users
+        without test items are left out. See `Evaluation.merge`.
+    per_user : bool, default True
+        Keep the values of each user: 8 bytes a user, metric and cutoff.
 
     Returns
     -------
@@ -83,37 +99,39 @@ def evaluate(
     hits / |T|, average precision = sum of rel_r prec@r / min(|T|, |L|), ndcg binary with the ideal
     list cut at min(|T|, |L|), mrr = 1 / rank of the first hit, arhr = sum of 1 / rank over the
     hits, hit_rate = share of users with a hit, mean_hits = hits per user, f1 of mean precision and
-    mean recall, precision_recall_min_den = hits / min(|T|, |L|), roc_auc inside the list. Beyond
-    accuracy: novelty = sum over L of -log2(pop_i / nnz) / items, average_popularity = mean of
-    pop_i / max pop, and of all lists together the coverage and the evenness of what is recommended.
+    mean recall, precision_recall_min_den = hits / min(|T|, |L|), roc_auc inside the list. Where the
+    field disagrees, map_total divides by |T| and map_cutoff by k instead, and ndcg_graded counts a
+    hit as its value in `test`, against the |L| largest values of the user. Beyond accuracy: novelty
+    = sum over L of -log2(pop_i / nnz) / items, average_popularity = mean of pop_i / max pop, and of
+    all lists together the coverage and the evenness of what is recommended.
     """
     if not isinstance(model, Recommender):
         raise TypeError(f"model must be a model of ganmf_fast, not {type(model).__name__}")
     check_is_fitted(model)
-    ks = _checked_cutoffs(cutoffs)
+    ks = checked_cutoffs(cutoffs)
     names = check_metrics(metrics)
     if ties not in ("index", "published"):
         raise ValueError(f'ties must be "index" or "published", not {ties!r}')
     shape = (model.n_users_, model.n_items_)
     masked = matching_csr(train, "train", shape, model.ids_)
     held_out = matching_csr(test, "test", shape, model.ids_)
-    users = _evaluated(held_out)
+    rows = _evaluated(held_out, model, users)
     if block_size is None:
         block_size = max(1, _BLOCK_PLACES // ks[-1])
     block_size = check_int("block_size", block_size, 1)
 
     label = type(model).__name__
-    measured = _Measured(held_out, masked, ks, len(users))
+    measuring = Measuring(held_out, masked, ks, names, per_user)
     with num_threads(n_threads), reporter(f"{label}: evaluate") as report:
-        for start in range(0, len(users), block_size):
-            block = users[start : start + block_size]
+        for start in range(0, len(rows), block_size):
+            block = rows[start : start + block_size]
             if ties == "index":
                 items, _ = model.scorer_.rank(model.urm_, block, ks[-1], masked)
             else:
                 items, _ = _published_lists(model, block, ks[-1], masked)
-            measured.add(items, block)
-            report(start + len(block), len(users))
-    return measured.evaluation(label, users, names)
+            measuring.add(items, block)
+            report(start + len(block), len(rows))
+    return measuring.evaluation(label)
 
 
 def _published_lists(model: Recommender, users: NDArray[np.int64], n: int, seen: Csr) -> Lists:
@@ -137,6 +155,8 @@ def evaluate_lists(
     train: object = None,
     users: object = None,
     metrics: Sequence[str] | None = None,
+    per_user: bool = True,
+    label: str = "lists",
 ) -> Evaluation:
     """Measure lists made by anything.
 
@@ -152,9 +172,13 @@ def evaluate_lists(
         Behind novelty and average_popularity, which are left out without it.
     users : int array, shape (n lists,), optional
         Row of `test` that each list belongs to, without repetition; by default list u belongs to
-        row u. Lists of users without test items are left out.
+        row u. Lists of users without test items are checked, but left out.
     metrics : sequence of str, optional
         As for `evaluate`.
+    per_user : bool, default True
+        As for `evaluate`.
+    label : str, default "lists"
+        What the evaluation is called.
 
     Returns
     -------
@@ -165,124 +189,108 @@ def evaluate_lists(
     TypeError, ValueError
         If an argument is not what it should be; the message names the list.
     """
-    ks = _checked_cutoffs(cutoffs)
+    ks = checked_cutoffs(cutoffs)
     names = check_metrics(metrics)
     held_out = as_csr(test, "test")
     popularity = None
     if train is not None:
         popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
-    lists = _checked_lists(items, held_out.n_cols, ks[-1])
-    rows = _checked_rows(users, len(lists), held_out.n_rows)
-    order = np.argsort(rows, kind="stable")
-    order = order[np.diff(held_out.indptr)[rows[order]] > 0]
-    if not len(order):
-        raise ValueError("test holds no item of the users of the lists: nothing to evaluate")
-    evaluated = rows[order]
-    measured = _Measured(held_out, popularity, ks, len(order))
-    block_size = max(1, _BLOCK_PLACES // lists.shape[1])
-    with reporter("lists: evaluate") as report:
-        for start in range(0, len(order), block_size):
-            block = slice(start, start + block_size)
-            measured.add(np.ascontiguousarray(lists[order[block]]), evaluated[block])
-            report(min(start + block_size, len(order)), len(order))
-    return measured.evaluation("lists", evaluated, names)
+    lists = checked_lists(items, ks[-1])
+    rows = checked_rows(users, len(lists), held_out.n_rows)
+    measuring = Measuring(held_out, popularity, ks, names, per_user)
+    with reporter(f"{label}: evaluate") as report:
+        measuring.add(lists, rows, report)
+    return measuring.evaluation(label)
 
 
-class _Measured:
-    """Values per user and counts per item, gathered block by block."""
+class Measuring:
+    """Figures gathered block by block of lists, in any order of users."""
 
-    def __init__(self, test: Csr, train: Csr | None, cutoffs: list[int], n_lists: int) -> None:
+    def __init__(
+        self,
+        test: Csr,
+        train: Csr | None,
+        cutoffs: list[int],
+        metrics: Sequence[str],
+        keep: bool,
+    ) -> None:
         self._test = test
+        self._train = train
         self._cutoffs = cutoffs
-        self._per_user = np.full((len(PER_USER), len(cutoffs), n_lists), np.nan)
-        self._counts = np.zeros((len(cutoffs), test.n_cols), dtype=np.int64)
-        self._filled = 0
-        self._done = 0
-        self._surprise: NDArray[np.float64] | None = None
-        self._popularity: NDArray[np.float64] | None = None
-        if train is not None:
-            users = np.bincount(train.indices, minlength=train.n_cols).astype(np.float64)
-            bits = np.zeros_like(users)
-            warm = users > 0
-            bits[warm] = -np.log2(users[warm] / train.nnz) / train.n_cols
-            # One more place at the end, for the padding -1.
-            self._surprise = np.append(bits, 0.0)
-            self._popularity = np.append(users / users.max(), 0.0)
+        self._metrics = tuple(m for m in metrics if train is not None or m not in NEED_TRAIN)
+        self._keep = keep
+        wanted = set(self._metrics) | ({"precision", "recall"} if "f1" in metrics else set())
+        self._of_list = [name for name in PER_USER if name in wanted]
+        self._count = not wanted.isdisjoint(OF_COUNTS)
+        self._tally: Tally | None = None
+        self._users: list[NDArray[np.int64]] = []
+        self._blocks: list[NDArray[np.float64]] = []
 
-    def add(self, items: NDArray[np.int32], users: NDArray[np.int64]) -> None:
-        """Measure the lists of the next users."""
-        done = slice(self._done, self._done + len(users))
-        kernel = _core.list_metrics(items, self._test, users, self._cutoffs)
-        self._per_user[: len(kernel), :, done] = kernel
-        self._counts += _core.item_counts(items, self._test.n_cols, self._cutoffs)
-        self._filled += int((items[:, 0] >= 0).sum())
-        if self._surprise is not None and self._popularity is not None:
-            last = np.array(self._cutoffs) - 1
-            length = np.maximum(np.cumsum(items >= 0, axis=1)[:, last], 1)
-            novelty = np.cumsum(self._surprise[items], axis=1)[:, last]
-            popularity = np.cumsum(self._popularity[items], axis=1)[:, last] / length
-            self._per_user[-2, :, done] = novelty.T
-            self._per_user[-1, :, done] = popularity.T
-        self._done = done.stop
-
-    def evaluation(
-        self, label: str, users: NDArray[np.int64], metrics: Iterable[str]
-    ) -> Evaluation:
-        """Bring everything together."""
-        values: dict[tuple[str, int], float] = {}
-        per_user: dict[tuple[str, int], NDArray[np.float64]] = {}
-        wanted = [
-            name
-            for name in metrics
-            if self._surprise is not None or name not in ("novelty", "average_popularity")
-        ]
-        for at, k in enumerate(self._cutoffs):
-            of_user = {name: self._per_user[i, at] for i, name in enumerate(PER_USER)}
-            joint = _joint_metrics(self._counts[at], k, len(users))
-            joint["coverage_user"] = self._filled / self._test.n_rows
-            precision, recall = mean(of_user["precision"]), mean(of_user["recall"])
-            both = precision + recall
-            joint["f1"] = 2 * precision * recall / both if both else 0.0
-            for name in wanted:
-                if name in of_user:
-                    per_user[name, k] = of_user[name]
-                    values[name, k] = mean(of_user[name])
-                else:
-                    values[name, k] = joint[name]
-        return Evaluation(label, tuple(self._cutoffs), users, values, per_user)
-
-
-def _joint_metrics(counts: NDArray[np.int64], k: int, n_lists: int) -> dict[str, float]:
-    """Coverage and evenness of recommended items; `counts` says how often each one is in a list."""
-    recommended = np.sort(counts[counts > 0]).astype(np.float64)
-    n = len(recommended)
-    total = recommended.sum()
-    if not n:
-        return dict.fromkeys(
-            (
-                "coverage_item",
-                "diversity_gini",
-                "diversity_herfindahl",
-                "shannon_entropy",
-                "diversity_mean_inter_list",
-            ),
-            0.0,
+    def add(self, items: NDArray[np.int32], users: NDArray[np.int64], report: Any = None) -> None:
+        """Measure a block of lists; those of users without test items are checked only."""
+        known = np.diff(self._test.indptr)[users] > 0
+        sums, values, counts, filled = _core.measure_lists(
+            items,
+            self._test,
+            users,
+            self._cutoffs,
+            self._of_list,
+            train=None if set(NEED_TRAIN).isdisjoint(self._of_list) else self._train,
+            keep=self._keep,
+            count=self._count,
+            report=report,
         )
-    share = recommended / total
-    rank = np.arange(1, n + 1)
-    pairs = k * (float(n_lists) ** 2 - n_lists)
-    common = float((recommended**2).sum()) - n_lists * k
-    return {
-        "coverage_item": n / len(counts),
-        "diversity_gini": float(2 * ((n + 1 - rank) / (n + 1) * share).sum()),
-        "diversity_herfindahl": float(1 - (share**2).sum()),
-        "shannon_entropy": float(-(share * np.log2(share)).sum()),
-        # A single list has no other to differ from.
-        "diversity_mean_inter_list": 1 - common / pairs if pairs else 0.0,
-    }
+        every = bool(known.all())
+        tally = Tally(
+            {
+                (name, k): total
+                for name, of_metric in zip(self._of_list, sums, strict=True)
+                for k, total in zip(self._cutoffs, of_metric, strict=True)
+            },
+            {} if counts is None else dict(zip(self._cutoffs, counts, strict=True)),
+            len(users) if every else int(known.sum()),
+            filled,
+            (self._test.n_rows, self._test.n_cols),
+        )
+        self._tally = tally if self._tally is None else self._tally + tally
+        self._users.append(users if every else users[known])
+        if values is not None:
+            self._blocks.append(values if every else values[..., known])
+
+    def evaluation(self, label: str) -> Evaluation:
+        """Bring everything together.
+
+        Raises
+        ------
+        ValueError
+            If no list was measured.
+        """
+        users = self._users[0] if len(self._users) == 1 else np.concatenate(self._users)
+        if self._tally is None or not len(users):
+            raise ValueError("test holds no item of the users of the lists: nothing to evaluate")
+        in_order = bool((users[1:] > users[:-1]).all())
+        order = None if in_order else np.argsort(users)
+        per_user: dict[tuple[str, int], NDArray[np.float64]] = {}
+        if self._keep:
+            for i, name in enumerate(self._of_list):
+                if name not in self._metrics:
+                    continue
+                for at, k in enumerate(self._cutoffs):
+                    pieces = [block[i, at] for block in self._blocks]
+                    column = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+                    per_user[name, k] = column if order is None else column[order]
+        return Evaluation(
+            label,
+            tuple(self._cutoffs),
+            users if order is None else users[order],
+            self._metrics,
+            self._tally,
+            per_user,
+        )
 
 
-def _checked_cutoffs(cutoffs: object) -> list[int]:
+def checked_cutoffs(cutoffs: object) -> list[int]:
+    """Distinct cutoffs, ascending."""
     if isinstance(cutoffs, str | bytes) or not isinstance(cutoffs, Iterable):
         cutoffs = [cutoffs]
     ks = sorted({check_int("cutoffs", k, 1, 2**31 - 1) for k in cutoffs})
@@ -291,14 +299,25 @@ def _checked_cutoffs(cutoffs: object) -> list[int]:
     return ks
 
 
-def _evaluated(test: Csr) -> NDArray[np.int64]:
-    users = users_with_items(test)
-    if not len(users):
+def _evaluated(test: Csr, model: Recommender, users: object) -> NDArray[np.int64]:
+    able = users_with_items(test)
+    if not len(able):
         raise ValueError("test holds no interaction: there is nothing to evaluate")
-    return users
+    if users is None:
+        return able
+    if model.ids_ is not None:
+        rows = model.ids_.user_index.positions(users)
+    else:
+        given: NDArray[Any] = np.atleast_1d(np.asarray(users))
+        rows = checked_rows(given, given.size, test.n_rows)
+    chosen = np.intersect1d(rows, able)
+    if not len(chosen):
+        raise ValueError("users holds nobody with a test item: there is nothing to evaluate")
+    return chosen
 
 
-def _checked_lists(items: object, n_items: int, longest: int) -> NDArray[np.int32]:
+def checked_lists(items: object, longest: int) -> NDArray[np.int32]:
+    """Lists as int32; the kernel looks at every entry."""
     lists: NDArray[Any] = np.asarray(items)
     if lists.ndim != 2 or not lists.size:
         raise ValueError(f"items must be of shape (lists, places), not {lists.shape}")
@@ -309,25 +328,17 @@ def _checked_lists(items: object, n_items: int, longest: int) -> NDArray[np.int3
             f"cutoffs holds {longest} but the lists have {lists.shape[1]} places: "
             "pad short lists with -1"
         )
-    bad = np.argwhere((lists < -1) | (lists >= n_items))
-    if len(bad):
-        row, place = bad[0]
-        raise ValueError(
-            f"items holds {lists[row, place]} in list {row}, outside 0..{n_items} and not -1"
-        )
-    padding = lists < 0
-    late = np.flatnonzero((padding[:, :-1] & ~padding[:, 1:]).any(axis=1))
-    if len(late):
-        raise ValueError(f"items has -1 before the end of list {late[0]}")
-    ordered = np.sort(lists, axis=1)
-    twice = np.argwhere((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0))
-    if len(twice):
-        row, place = twice[0]
-        raise ValueError(f"items holds {ordered[row, place]} twice in list {row}")
-    return lists.astype(np.int32)
+    if lists.dtype != np.int32:
+        bound = np.iinfo(np.int32)
+        if lists.min() < bound.min or lists.max() > bound.max:
+            row, place = np.argwhere((lists < bound.min) | (lists > bound.max))[0]
+            raise ValueError(f"list {row} of items holds item {lists[row, place]}, beyond 32 bits")
+        return lists.astype(np.int32)
+    return lists
 
 
-def _checked_rows(users: object, n_lists: int, n_users: int) -> NDArray[np.int64]:
+def checked_rows(users: object, n_lists: int, n_users: int) -> NDArray[np.int64]:
+    """Distinct rows of a matrix of `n_users`, one a list; all of them for None."""
     if users is None:
         if n_lists != n_users:
             raise ValueError(
@@ -340,8 +351,9 @@ def _checked_rows(users: object, n_lists: int, n_users: int) -> NDArray[np.int64
     bad = np.flatnonzero((rows < 0) | (rows >= n_users))
     if len(bad):
         raise ValueError(f"users holds {rows[bad[0]]}, outside 0..{n_users}")
-    ordered = np.sort(rows)
-    twice = np.flatnonzero(ordered[1:] == ordered[:-1])
-    if len(twice):
-        raise ValueError(f"users holds {ordered[twice[0]]} twice")
-    return rows.astype(np.int64)
+    if not (rows[1:] > rows[:-1]).all():
+        ordered = np.sort(rows)
+        twice = np.flatnonzero(ordered[1:] == ordered[:-1])
+        if len(twice):
+            raise ValueError(f"users holds {ordered[twice[0]]} twice")
+    return np.ascontiguousarray(rows, dtype=np.int64)

@@ -2,7 +2,9 @@
 
 import difflib
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -10,20 +12,24 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 
-__all__ = ["LISTS", "METRICS", "PER_USER", "Evaluation", "check_metrics"]
+__all__ = ["LISTS", "METRICS", "PER_USER", "Evaluation", "Tally", "check_metrics"]
 
-PER_USER: tuple[str, ...] = (*_core.metric_names(), "novelty", "average_popularity")
+PER_USER: tuple[str, ...] = tuple(_core.metric_names())
 """Metrics that have a value for each user; the figure is their mean."""
 
-LISTS: tuple[str, ...] = (
-    "f1",
+NEED_TRAIN: tuple[str, ...] = ("novelty", "average_popularity")
+"""Metrics that look at the popularity of items in the training matrix."""
+
+OF_COUNTS: tuple[str, ...] = (
     "coverage_item",
-    "coverage_user",
     "diversity_gini",
     "diversity_herfindahl",
     "shannon_entropy",
     "diversity_mean_inter_list",
 )
+"""Metrics of how often each item is listed."""
+
+LISTS: tuple[str, ...] = ("f1", "coverage_item", "coverage_user", *OF_COUNTS[1:])
 """Metrics of all lists together."""
 
 METRICS: tuple[str, ...] = PER_USER + LISTS
@@ -58,6 +64,79 @@ def _unknown(name: object, known: tuple[str, ...]) -> ValueError:
     return ValueError(f"metrics has no {name!r}{hint} (there are {', '.join(known)})")
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Whole numbers that all figures follow from; those of shards add up exactly.
+
+    Attributes
+    ----------
+    sums : dict of (metric, k) to int
+        Sums over users in multiples of 2**-80.
+    counts : dict of k to int64 array
+        How often each item is among the first k, where something needs it.
+    n_lists, n_filled : int
+        Lists measured, and those that hold an item.
+    shape : tuple of int
+        Users and items of the test matrix.
+    """
+
+    sums: dict[tuple[str, int], int]
+    counts: dict[int, NDArray[np.int64]]
+    n_lists: int
+    n_filled: int
+    shape: tuple[int, int]
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """The tally of the lists of both."""
+        return Tally(
+            {key: value + other.sums[key] for key, value in self.sums.items()},
+            {k: counts + other.counts[k] for k, counts in self.counts.items()},
+            self.n_lists + other.n_lists,
+            self.n_filled + other.n_filled,
+            self.shape,
+        )
+
+    def mean(self, metric: str, k: int) -> float:
+        """Mean over lists, its sum rounded once."""
+        return math.ldexp(self.sums[metric, k], -80) / self.n_lists
+
+    def values(
+        self, metrics: Sequence[str], cutoffs: Sequence[int]
+    ) -> dict[tuple[str, int], float]:
+        """Every figure."""
+        values: dict[tuple[str, int], float] = {}
+        for k in cutoffs:
+            joint = self._joint(k) if k in self.counts else {}
+            joint["coverage_user"] = self.n_filled / self.shape[0]
+            if "f1" in metrics:
+                precision, recall = self.mean("precision", k), self.mean("recall", k)
+                both = precision + recall
+                joint["f1"] = 2 * precision * recall / both if both else 0.0
+            for name in metrics:
+                values[name, k] = joint[name] if name in LISTS else self.mean(name, k)
+        return values
+
+    def _joint(self, k: int) -> dict[str, float]:
+        """Coverage and evenness of recommended items."""
+        counts = self.counts[k]
+        recommended = np.sort(counts[counts > 0]).astype(np.float64)
+        n = len(recommended)
+        if not n:
+            return dict.fromkeys(OF_COUNTS, 0.0)
+        share = recommended / recommended.sum()
+        rank = np.arange(1, n + 1)
+        pairs = k * (float(self.n_lists) ** 2 - self.n_lists)
+        common = float((recommended**2).sum()) - self.n_lists * k
+        return {
+            "coverage_item": n / len(counts),
+            "diversity_gini": float(2 * ((n + 1 - rank) / (n + 1) * share).sum()),
+            "diversity_herfindahl": float(1 - (share**2).sum()),
+            "shannon_entropy": float(-(share * np.log2(share)).sum()),
+            # A single list has no other to differ from.
+            "diversity_mean_inter_list": 1 - common / pairs if pairs else 0.0,
+        }
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """Figures of one model on one test set.
@@ -70,18 +149,83 @@ class Evaluation:
         Ascending.
     users : int64 array, shape (n evaluated users,)
         Rows of the users with at least one test item, ascending.
+    metrics : tuple of str
+        Names of the metrics at hand.
+    tally : Tally
+        The whole numbers that all figures follow from.
     """
 
     label: str
     cutoffs: tuple[int, ...]
     users: NDArray[np.int64]
-    _values: dict[tuple[str, int], float] = field(default_factory=dict)
+    metrics: tuple[str, ...]
+    tally: Tally
     _per_user: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict)
 
+    @cached_property
+    def _values(self) -> dict[tuple[str, int], float]:
+        return self.tally.values(self.metrics, self.cutoffs)
+
+    @classmethod
+    def merge(cls, shards: Iterable["Evaluation"], label: str | None = None) -> "Evaluation":
+        """The evaluation of all users, out of evaluations of some each.
+
+        Every figure has the bits that evaluating all users at once gives it, whatever the shards
+        and their order: sums are kept as whole numbers, which add without rounding.
+
+        Parameters
+        ----------
+        shards : iterable of Evaluation
+            Of the same cutoffs, metrics and shape of the test matrix, on different users.
+        label : str, optional
+            By default that of the first.
+
+        Returns
+        -------
+        Evaluation
+            With values per user if all shards have them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no shard, one is no Evaluation, or they do not fit together.
+        """
+        parts = list(shards)
+        if not parts:
+            raise ValueError("shards is empty: there is nothing to merge")
+        first = parts[0]
+        for at, part in enumerate(parts):
+            if not isinstance(part, Evaluation):
+                raise TypeError(f"shards must hold evaluations, not {type(part).__name__}")
+            for what in ("cutoffs", "metrics"):
+                ours, theirs = getattr(first, what), getattr(part, what)
+                if ours != theirs:
+                    raise ValueError(f"shard {at} has the {what} {theirs}, but shard 0 has {ours}")
+            if part.tally.shape != first.tally.shape:
+                raise ValueError(
+                    f"shard {at} is of a test matrix of {part.tally.shape}, but shard 0 of "
+                    f"{first.tally.shape}"
+                )
+        users = np.concatenate([part.users for part in parts])
+        order = np.argsort(users, kind="stable")
+        users = users[order]
+        if len(again := np.flatnonzero(users[1:] == users[:-1])):
+            raise ValueError(f"user {users[again[0]]} is in two shards")
+        tally = first.tally
+        for part in parts[1:]:
+            tally += part.tally
+        kept = set.intersection(*(set(part.kept) for part in parts))
+        per_user = {
+            key: np.concatenate([part.per_user(*key) for part in parts])[order]
+            for key in first.kept
+            if key in kept
+        }
+        return cls(label or first.label, first.cutoffs, users, first.metrics, tally, per_user)
+
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics at hand."""
-        return tuple(dict.fromkeys(name for name, _ in self._values))
+    def kept(self) -> tuple[tuple[str, int], ...]:
+        """Metrics and cutoffs whose values were kept per user."""
+        return tuple(self._per_user)
 
     def __getitem__(self, key: tuple[str, int]) -> float:
         """Figure of a metric at a cutoff: ``ev["ndcg", 5]``.
@@ -101,9 +245,11 @@ class Evaluation:
         Raises
         ------
         KeyError
-            If it was not computed, or belongs to all lists together.
+            If it was not computed or not kept, or belongs to all lists together.
         """
         if (metric, k) not in self._per_user:
+            if metric in PER_USER and (metric, k) in self._values:
+                raise KeyError(f"{metric} was not kept per user: evaluate again with per_user=True")
             if (metric, k) in self._values:
                 raise KeyError(f"{metric} has no value per user: it belongs to all lists together")
             raise KeyError(self._absent((metric, k)))
@@ -136,8 +282,3 @@ class Evaluation:
             figures = (f"{self._values[name, k]:>13.4f}" for name in names)
             lines.append(" ".join([f"{k:>4}", *figures]))
         return "\n".join(lines)
-
-
-def mean(values: NDArray[np.float64]) -> float:
-    """Mean whose sum is rounded once: the same bits in any order and on any machine."""
-    return math.fsum(values) / len(values)

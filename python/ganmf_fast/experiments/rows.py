@@ -30,6 +30,11 @@ class Row:
         Parameters on data that nothing is known for.
     published : bool
         Whether the paper has this row.
+    quirks : bool
+        Run it as the published code did, faults included, with parameters that were published.
+    params_of : str
+        Row whose published parameters this one takes too: it is run only when asked for by name,
+        to show what another way of training makes of them.
     """
 
     name: str
@@ -37,6 +42,8 @@ class Row:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     published: bool = True
+    quirks: bool = False
+    params_of: str = ""
 
 
 # Do well on the simulated data (chosen on its validation split) within seconds.
@@ -51,6 +58,11 @@ _GANMF = {
     "recon_coefficient": 0.1,
 }
 
+# Small enough for minutes, with as many epochs as the simulated data need.
+_BINGANMF = {"epochs": 100}
+_CFGAN = {"epochs": 40, "g_nodes": 200, "d_nodes": 32}
+_CAAE = {"epochs": 20}
+
 ROWS: tuple[Row, ...] = (
     Row("TopPopular", "TopPopular"),
     Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
@@ -61,6 +73,31 @@ ROWS: tuple[Row, ...] = (
     Row("EASE-R", "EASE", defaults={"l2": 200.0}),
     Row("GANMF-u", "GANMF", {"mode": "user"}, _GANMF),
     Row("GANMF-i", "GANMF", {"mode": "item"}, _GANMF),
+    *(
+        row
+        for name, model, fixed, defaults in (
+            ("binGANMF-u", "BinGANMF", {"mode": "user"}, _BINGANMF),
+            ("binGANMF-i", "BinGANMF", {"mode": "item"}, _BINGANMF),
+            ("CFGAN-u", "CFGAN", {"mode": "user"}, _CFGAN),
+            ("CFGAN-i", "CFGAN", {"mode": "item"}, _CFGAN),
+            ("CAAE", "CAAE", {}, _CAAE),
+        )
+        for row in (
+            Row(name, model, fixed, defaults, quirks=True),
+            Row(f"{name}-corrected", model, fixed, defaults, published=False, params_of=name),
+        )
+    ),
+    *(
+        Row(
+            f"CFGAN-{mode[0]}-nogan",
+            "CFGAN",
+            {"mode": mode, "adversarial": False},
+            _CFGAN,
+            published=False,
+            params_of=f"CFGAN-{mode[0]}",
+        )
+        for mode in ("user", "item")
+    ),
 )
 """Every row, in the order of the table."""
 
@@ -94,13 +131,15 @@ class Plan:
 def select(names: Iterable[str] | None) -> list[Row]:
     """Rows by their names, or by the names of their models, in the order of the table.
 
+    Rows that only vary another one are given by name alone.
+
     Raises
     ------
     ValueError
         If a name is unknown; the message suggests the nearest.
     """
     if names is None:
-        return list(ROWS)
+        return [row for row in ROWS if not row.params_of]
     wanted = list(names)
     known = list(dict.fromkeys([row.name for row in ROWS] + [row.model for row in ROWS]))
     for name in wanted:
@@ -109,7 +148,9 @@ def select(names: Iterable[str] | None) -> list[Row]:
                 f"models has no {name!r}{_suggestion(name, known)} "
                 f"(there are {', '.join(row.name for row in ROWS)})"
             )
-    rows = [row for row in ROWS if row.name in wanted or row.model in wanted]
+    rows = [
+        row for row in ROWS if row.name in wanted or (row.model in wanted and not row.params_of)
+    ]
     if not rows:
         raise ValueError("models names no model")
     return rows
@@ -176,9 +217,11 @@ def _plan(row: Row, dataset: str | None, given: Mapping[str, Any] | None) -> Pla
                 )
         return Plan(row, {**row.fixed, **given}, "file")
     if dataset is not None:
-        published = reference.best_params(dataset, row.name) if row.published else None
+        source = row.name if row.published else row.params_of
+        published = reference.best_params(dataset, source) if source else None
         if published is not None:
-            return Plan(row, {**row.fixed, **published}, "published")
+            quirks = {"published_quirks": True} if row.quirks else {}
+            return Plan(row, {**row.fixed, **published, **quirks}, "published")
         chosen = reference.chosen_params(dataset, row.name)
         if chosen is not None:
             return Plan(row, {**row.fixed, **chosen}, "chosen on validation")

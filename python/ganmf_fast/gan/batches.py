@@ -37,6 +37,7 @@ class Batch:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
+        self.numbers = users
         self.users = torch.from_numpy(users).to(device)
         self.size = len(users)
         self.n_items = int(rows.shape[1])
@@ -56,34 +57,90 @@ class Batch:
         return self._compressed(self._rows)
 
     @cached_property
-    def _by_item(self) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Items that occur in the batch, and the transpose without the others."""
-        columns = self._rows.tocsc()
+    def _by_item(self) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor], Tensor]:
+        """Items that occur in the batch, the transpose without the others, and its order."""
+        places = sp.csr_array(
+            (np.arange(self._rows.nnz), self._rows.indices, self._rows.indptr), self._rows.shape
+        )
+        columns = places.tocsc()
+        order = columns.data
+        columns.data = self._rows.data[order]
         items = np.flatnonzero(np.diff(columns.indptr))
         # Dropping empty columns leaves indices and data as they are.
         columns.indptr = np.append(columns.indptr[items], columns.indptr[-1])
-        return torch.from_numpy(items).to(self._device), self._compressed(columns)
+        to_device = [torch.from_numpy(a).to(self._device) for a in (items, order)]
+        return to_device[0], self._compressed(columns), to_device[1]
 
-    def _gather(self, matrix: Tensor, parts: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        indices, offsets, values = parts
+    @staticmethod
+    def _gather(matrix: Tensor, indices: Tensor, offsets: Tensor, weights: Tensor | None) -> Tensor:
         return embedding_bag(
             indices,
             matrix,
             offsets,
             mode="sum",
-            per_sample_weights=None if self._binary else values,
+            per_sample_weights=weights,
             include_last_offset=True,
         )
 
+    @property
+    def items(self) -> Tensor:
+        """Column of each stored cell, row by row."""
+        return self._by_row[0]
+
+    @cached_property
+    def row_numbers(self) -> Tensor:
+        """Place in the batch of each stored cell's row."""
+        rows = np.repeat(np.arange(self.size), np.diff(self._rows.indptr))
+        return torch.from_numpy(rows).to(self._device)
+
+    @property
+    def values(self) -> Tensor:
+        """Value of each stored cell, row by row."""
+        return self._by_row[2]
+
     def times(self, matrix: Tensor) -> Tensor:
         """``X_b matrix``, shape (size, columns of `matrix`)."""
-        return self._gather(matrix, self._by_row)
+        indices, offsets, values = self._by_row
+        return self._gather(matrix, indices, offsets, None if self._binary else values)
 
     def add_transposed(self, out: Tensor, matrix: Tensor, alpha: float) -> None:
         """``out += alpha X_b^T matrix`` in place; items outside the batch are not touched."""
-        items, parts = self._by_item
+        items, (indices, offsets, values), _ = self._by_item
         if len(items):
-            out.index_add_(0, items, self._gather(matrix, parts), alpha=alpha)
+            weights = None if self._binary else values
+            out.index_add_(0, items, self._gather(matrix, indices, offsets, weights), alpha=alpha)
+
+    def weighted(self, cells: Tensor, matrix: Tensor) -> Tensor:
+        """``C matrix`` for the matrix C that has `cells` where X_b has its values."""
+        indices, offsets, _ = self._by_row
+        return self._gather(matrix, indices, offsets, cells)
+
+    def weighted_transposed(self, cells: Tensor, matrix: Tensor, n_rows: int) -> Tensor:
+        """``C^T matrix``, shape (n_rows, columns of `matrix`)."""
+        items, (indices, offsets, _), order = self._by_item
+        out = matrix.new_zeros(n_rows, matrix.shape[1])
+        if len(items):
+            out.index_add_(0, items, self._gather(matrix, indices, offsets, cells[order]))
+        return out
+
+    def sampled(self, left: Tensor, right: Tensor) -> Tensor:
+        """``left right^T`` where X_b has its cells: one number for each."""
+        indices, offsets, values = self._by_row
+        # The gradient of a weighted sum of rows with respect to the weights is just that, and
+        # torch computes it without gathering the rows.
+        with torch.enable_grad():
+            ones = torch.ones_like(values).requires_grad_()
+            summed = self._gather(right.detach(), indices, offsets, ones)
+            (cells,) = torch.autograd.grad(summed, ones, left.detach())
+        return cells
+
+    def dropped(self, share: float, rng: torch.Generator) -> "Batch":
+        """The batch without a random `share` of its cells, the others raised to make up for it."""
+        stay = torch.rand(self._rows.nnz, generator=rng).numpy() >= share
+        rows = self._rows.copy()
+        rows.data = np.where(stay, rows.data / np.float32(1 - share), np.float32(0))
+        rows.eliminate_zeros()
+        return Batch(self.numbers, rows, False, self._device, self._dtype)
 
     def dense(self) -> Tensor:
         """X_b as a dense matrix."""
@@ -110,4 +167,8 @@ class Batches:
         """Yield the batches of the rows in `order`."""
         for start in range(0, len(order), self._batch_size):
             users = order[start : start + self._batch_size]
-            yield Batch(users, self._urm[users], self._binary, self._device, self._dtype)
+            yield self.whole(users)
+
+    def whole(self, rows: NDArray[np.int64]) -> Batch:
+        """One batch of `rows`, however many."""
+        return Batch(rows, self._urm[rows], self._binary, self._device, self._dtype)

@@ -6,8 +6,9 @@ f = G(u) of one batch,
 - ``L_D = E(x) + max(0, m E(x) - E(f)) + d_reg l2(D)``, the hinge on the two means of the batch,
 - ``L_G = (1 - a) E(f) + a MSE(Enc(x), Enc(f)) + g_reg l2(G)``, a the `recon_coefficient`,
 
-``l2(v) = 1/2 sum v^2`` over all parameters. A made profile is target and input of the energy at
-once, and L_G is differentiated through both.
+``l2(v) = 1/2 sum v^2`` over all parameters; that of G may weigh the rows of its factors. A made
+profile is target and input of the energy at once, and L_G is differentiated through both. The
+discriminator may see a real profile with cells missing: they stay in the target of its energy.
 Source: Dervishaj and Cremonesi (SAC'22), as their published code computes it. Deviation: the
 paper's text has sums instead of means, a hinge for every sample and no halves; the published
 figures come from the form above.
@@ -42,11 +43,12 @@ class DenseStep:
         self._discriminator = discriminator
         self._weights = weights
 
-    def discriminator_step(self, batch: Batch) -> dict[str, float]:
-        """L_D and its gradients."""
+    def discriminator_step(self, batch: Batch, seen: Batch | None = None) -> dict[str, float]:
+        """L_D and its gradients; `seen` is what D sees of the real profiles, if not all."""
         with torch.no_grad():
             made = self._generator(batch.users)
-        real_energy = self._discriminator.energy(batch.dense())
+        real = batch.dense()
+        real_energy = self._discriminator.energy(real, None if seen is None else seen.dense())
         made_energy = self._discriminator.energy(made)
         hinge = self._weights.m * real_energy - made_energy
         loss = real_energy + torch.relu(hinge) + self._weights.d_reg * self._discriminator.squares()

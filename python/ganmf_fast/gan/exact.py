@@ -15,6 +15,9 @@ are R = Z W^T - X_b and R_f = Z_f W^T - F, and with n = batch x items:
   ``dF = dEnc(f) We^T - c_g R_f``, where the minus sign is the made profile as its own target;
   ``dP_b = dF Q``, ``dQ = dF^T P_b``.
 
+Where D sees only part of the real profiles, X_b is replaced by that part in ``Enc(x)`` and in
+``dWe``, and stays as it is in R.
+
 X_b is sparse and only ever multiplies narrow matrices. In the other products the factors can be
 associated in two ways: through W^T W, Q^T W, Q^T We and Q^T Q, which costs nothing per user of
 the batch (:class:`_Narrow`), or through Z W^T and P_b Q^T, which is cheaper when the batch is
@@ -225,12 +228,13 @@ class ExactStep:
         return _Wide(self._state, batch.users)
 
     @torch.no_grad()
-    def discriminator_step(self, batch: Batch) -> dict[str, float]:
-        """L_D and its gradients."""
+    def discriminator_step(self, batch: Batch, seen: Batch | None = None) -> dict[str, float]:
+        """L_D and its gradients; `seen` is what D sees of the real profiles, if not all."""
         D, weights = self._discriminator, self._weights
+        seen = batch if seen is None else seen
         cells = batch.size * batch.n_items
         products = self._products(batch, d_moves=True)
-        Z = _with_ones(batch.times(D.encoder) + D.encoder_bias)
+        Z = _with_ones(seen.times(D.encoder) + D.encoder_bias)
         XW = batch.times(D.decoder)
         ZWW = products.decode(Z)
         real_energy = (total(ZWW * Z) - 2 * total(XW * Z) + batch.squares).item() / cells
@@ -248,7 +252,7 @@ class ExactStep:
         batch.add_transposed(to_decoder, Z, -c)
         dEnc = c * (ZWW - XW)[:, :-1]
         torch.mul(D.encoder, weights.d_reg, out=to_encoder)
-        batch.add_transposed(to_encoder, dEnc, 1.0)
+        seen.add_transposed(to_encoder, dEnc, 1.0)
         torch.add(dEnc.sum(dim=0), D.encoder_bias, alpha=weights.d_reg, out=to_bias)
         if c_f:
             dEnc_f = c_f * RW_f[:, :-1]
@@ -277,8 +281,12 @@ class ExactStep:
 
         dEnc_f = difference.mul_(2 * share / difference.numel()).add_(RW[:, :-1], alpha=c_g)
         to_users, to_items = _gradient(G.user_factors), _gradient(G.item_factors)
-        torch.mul(G.item_factors, weights.g_reg, out=to_items)
-        torch.mul(G.user_factors, weights.g_reg, out=to_users)
+        if weights.g_reg:
+            for gradient, decay in zip((to_users, to_items), G.decay(weights.g_reg), strict=True):
+                gradient.copy_(decay)
+        else:
+            to_users.zero_()
+            to_items.zero_()
         to_users.index_add_(0, batch.users, products.factor_gradients(to_items, dEnc_f, c_g))
         penalty = weights.g_reg * G.squares().item() if weights.g_reg else 0.0
         return {

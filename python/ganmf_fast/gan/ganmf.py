@@ -7,29 +7,17 @@ Cost of an epoch: two passes over the users, see the steps. torch is needed to f
 to load a fitted model.
 """
 
-import re
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ganmf_fast._core import Csr
-from ganmf_fast.models.base import Recommender, map_at_5
-from ganmf_fast.models.checks import (
-    check_bool,
-    check_choice,
-    check_int,
-    check_memory,
-    check_real,
-)
-from ganmf_fast.models.scorers import Factors, Scorer
-from ganmf_fast.progress import Report
+from ganmf_fast.gan.estimator import Adversarial
+from ganmf_fast.models.checks import check_choice, check_real, check_share
 
 if TYPE_CHECKING:
-    from ganmf_fast.gan.training import Training
-
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+    from ganmf_fast.gan.players import Players
 
 
-class GANMF(Recommender):
+class GANMF(Adversarial):
     """GAN-based matrix factorisation (user or item profiles).
 
     A generator ``P Q^T`` makes profiles, a linear autoencoder tells them from real ones by its
@@ -56,7 +44,8 @@ class GANMF(Recommender):
     d_reg, g_reg : float, default 1e-5 and 0.0
         Weights of half the sum of squares of their parameters.
     recon_coefficient : float, default 0.1
-        Share in [0, 1] of feature matching in the generator's loss.
+        Share in [0, 1] of feature matching in the generator's loss. 1 is the control without an
+        adversary: the generator no longer cares for the energy of what it makes.
     d_steps, g_steps : int, default 1
         Passes of each network over the batches in an epoch.
     freq : int, default 5
@@ -68,6 +57,18 @@ class GANMF(Recommender):
         independent of the batch size; "dense" by automatic differentiation of dense batches, the
         slow yardstick; "auto" as "exact", but with products over the batch where those are
         cheaper, as they are for small batches.
+    d_dropout : float, default 0.0
+        Share in [0, 1) of the cells of real profiles that the discriminator does not get to see,
+        though it is to reconstruct them.
+    g_ema : float, default 0.0
+        Decay in [0, 1) of the average over the generator's steps that is used in place of the
+        generator's last weights; 0 is no average.
+    g_reg_exponent : float, default 0.0
+        `g_reg` weighs each row of the factors by its number of interactions to this power, scaled
+        to a mean of one. 0 is one weight for all.
+    init : {"glorot", "svd", "ease"}, default "glorot"
+        Start the factors at random, or from a decomposition of the interactions, or of the scores
+        of EASE.
     seed : int, default 0
         Initial weights and shuffles; 0 to 2^63 - 1. torch's global generator is left alone.
     device : str, default "auto"
@@ -78,6 +79,14 @@ class GANMF(Recommender):
         early, ``epochs run - freq allow_worse + 1`` (six above the best when stopped by five
         checks of five epochs each, 276 of 300 when never stopped). The weights kept are the best
         ones either way.
+    gradient_norms : bool, default False
+        Write the norms of the gradients to the history.
+    checkpoint_every : int, default 0
+        Epochs between two writings of the whole state to `checkpoint_path`; 0 is never. A fit that
+        finds the state of an interrupted one goes on from there and ends with the same weights;
+        one that ends removes it.
+    checkpoint_path : str, optional
+        File of that state.
 
     Attributes
     ----------
@@ -86,17 +95,21 @@ class GANMF(Recommender):
         Epoch of the weights that were kept; with `published_quirks`, see there.
     history_ : list of dict
         One row an epoch: `epoch`, `d_loss`, `g_loss`, `real_energy` and `made_energy` (seen by the
-        discriminator), `hinge_active` (share of batches), `feature_loss`, `validation` (MAP@5,
-        where checked), `seconds`; losses are means over the batches.
+        discriminator), `hinge_active` (share of batches), `feature_loss`, `made_cosine` (mean
+        cosine between 64 made profiles; near 1 all look alike), `validation` (MAP@5, where
+        checked), `seconds`, and of these `d_seconds`, `g_seconds` and `validation_seconds`; with
+        `gradient_norms` also `d_gradient` and `g_gradient`. Losses are means over the batches.
 
     Raises
     ------
     TypeError, ValueError
-        From `fit`, if a parameter is not as above or the device does not exist.
+        From `fit`, if a parameter is not as above, the device does not exist, or the checkpoint is
+        damaged or belongs to another run.
     ImportError
         From `fit`, if torch is not installed.
     MemoryError
-        From `fit`, if parameters, moments and gradients would not fit.
+        From `fit`, if parameters, moments and gradients would not fit, or a batch does not fit
+        into the GPU; then the message names one that would.
     ArithmeticError
         From `fit`, if training diverges before the first check; later it is a warning and the
         best weights stand.
@@ -116,10 +129,6 @@ class GANMF(Recommender):
     >>> model = GANMF(epochs=100).fit(train, validation=early_stop)  # doctest: +SKIP
     """
 
-    iterative: ClassVar[bool] = True
-
-    saved_attributes = ("best_epoch_", "history_")
-
     def __init__(
         self,
         mode: Literal["user", "item"] = "user",
@@ -138,9 +147,16 @@ class GANMF(Recommender):
         freq: int = 5,
         allow_worse: int = 5,
         step: Literal["auto", "exact", "dense"] = "auto",
+        d_dropout: float = 0.0,
+        g_ema: float = 0.0,
+        g_reg_exponent: float = 0.0,
+        init: Literal["glorot", "svd", "ease"] = "glorot",
         seed: int = 0,
         device: str = "auto",
         published_quirks: bool = False,
+        gradient_norms: bool = False,
+        checkpoint_every: int = 0,
+        checkpoint_path: str | None = None,
     ) -> None:
         self.mode = mode
         self.num_factors = num_factors
@@ -158,59 +174,33 @@ class GANMF(Recommender):
         self.freq = freq
         self.allow_worse = allow_worse
         self.step = step
+        self.d_dropout = d_dropout
+        self.g_ema = g_ema
+        self.g_reg_exponent = g_reg_exponent
+        self.init = init
         self.seed = seed
         self.device = device
         self.published_quirks = published_quirks
+        self.gradient_norms = gradient_norms
+        self.checkpoint_every = checkpoint_every
+        self.checkpoint_path = checkpoint_path
 
-    def _check_params(self) -> None:
+    def _check_family(self) -> None:
         check_choice("mode", self.mode, ("user", "item"))
         check_choice("step", self.step, ("auto", "exact", "dense"))
-        for name in (
-            "num_factors",
-            "emb_dim",
-            "epochs",
-            "batch_size",
-            "d_steps",
-            "g_steps",
-            "freq",
-        ):
-            check_int(name, getattr(self, name), 1)
-        check_int("allow_worse", self.allow_worse, 0)
-        check_int("seed", self.seed, 0, 2**63 - 1)
-        for name in ("m", "d_reg", "g_reg"):
-            check_real(name, getattr(self, name), 0.0)
-        for name in ("d_lr", "g_lr"):
-            check_real(name, getattr(self, name), above=0.0)
+        check_choice("init", self.init, ("glorot", "svd", "ease"))
+        self._check_ints("num_factors", "emb_dim", "batch_size", "d_steps", "g_steps")
+        self._check_reals("m", "d_reg", "g_reg", "g_reg_exponent")
+        self._check_rates("d_lr", "g_lr")
         check_real("recon_coefficient", self.recon_coefficient, 0.0, 1.0)
-        check_bool("published_quirks", self.published_quirks)
-        if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
-            raise ValueError(
-                f'device must be "auto", "cpu", "cuda" or "cuda:<number>", not {self.device!r}'
-            )
+        for name in ("d_dropout", "g_ema"):
+            check_share(name, getattr(self, name))
 
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
-        # Only here, so that saved models work without torch.
+    def _numbers(self, profiles: Csr) -> int:
+        rows = profiles.n_rows * self.num_factors
+        return rows + profiles.n_cols * (self.num_factors + 2 * self.emb_dim + 1)
+
+    def _players(self, profiles: Csr) -> "Players":
         from ganmf_fast.gan.training import Training
 
-        profiles = urm if self.mode == "user" else urm.transpose()
-        sides = profiles.n_rows * self.num_factors
-        sides += profiles.n_cols * (self.num_factors + 2 * self.emb_dim + 1)
-        # A weight, its gradient and two moments, four bytes each.
-        check_memory(16 * sides, "GANMF", "lower emb_dim or num_factors")
-        training = Training(self, profiles)
-        validate = None
-        if validation is not None:
-            validate = partial(self._map_at_5, training, urm, validation)
-        outcome = training.run(validate, report)
-        self.history_ = outcome.history
-        self.best_epoch_ = outcome.best_epoch
-        if self.published_quirks and validation is not None:
-            self.best_epoch_ = max(1, outcome.epochs_run - self.freq * self.allow_worse + 1)
-        return self._scorer(training)
-
-    def _map_at_5(self, training: "Training", urm: Csr, validation: Csr) -> float:
-        return map_at_5(self._scorer(training), urm, validation)
-
-    def _scorer(self, training: "Training") -> Factors:
-        profiles, features = training.factors()
-        return Factors(profiles, features) if self.mode == "user" else Factors(features, profiles)
+        return Training(self, profiles)

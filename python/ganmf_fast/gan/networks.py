@@ -10,9 +10,31 @@ Cost: ``users K + items (K + 2 E + 1) + E`` numbers.
 """
 
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """The logistic function, to the same bits for any number of threads.
+
+    torch's own differs in the last bit between the bulk of a thread's share and its end.
+    """
+    return torch.tanh(x / 2).mul(0.5).add(0.5)
+
+
+ACTIVATIONS: Mapping[str, Activation] = {
+    "linear": lambda x: x,
+    "tanh": torch.tanh,
+    "sigmoid": sigmoid,
+    "relu": torch.relu,
+    # The slope that TensorFlow has by default.
+    "LeakyReLU": lambda x: nn.functional.leaky_relu(x, 0.2),
+}
+"""By the names of the published code; those of `models.networks.ACTIVATIONS`."""
 
 
 def glorot(rows: int, cols: int, rng: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -31,7 +53,14 @@ def total(values: Tensor) -> Tensor:
 
 
 class Generator(nn.Module):
-    """Matrix factorisation: row ``u`` of the output is ``user_factors[u] @ item_factors.T``."""
+    """Matrix factorisation: row ``u`` of the output is ``user_factors[u] @ item_factors.T``.
+
+    `user_shrinkage` and `item_shrinkage` weigh the rows of the factors in :meth:`squares`; they
+    are columns, or None for ones.
+    """
+
+    user_shrinkage: Tensor | None
+    item_shrinkage: Tensor | None
 
     def __init__(
         self,
@@ -42,6 +71,9 @@ class Generator(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
+        # Given anew when training goes on from a checkpoint.
+        self.register_buffer("user_shrinkage", None, persistent=False)
+        self.register_buffer("item_shrinkage", None, persistent=False)
         self.user_factors = nn.Parameter(glorot(n_users, num_factors, rng, dtype))
         self.item_factors = nn.Parameter(glorot(n_items, num_factors, rng, dtype))
 
@@ -50,8 +82,18 @@ class Generator(nn.Module):
         return self.user_factors[users] @ self.item_factors.T
 
     def squares(self) -> Tensor:
-        """Half the sum of all squared parameters."""
-        return (total(self.user_factors**2) + total(self.item_factors**2)) / 2
+        """Half the weighted sum of all squared parameters."""
+        users, items = self.user_factors**2, self.item_factors**2
+        if self.user_shrinkage is not None and self.item_shrinkage is not None:
+            users, items = users * self.user_shrinkage, items * self.item_shrinkage
+        return (total(users) + total(items)) / 2
+
+    def decay(self, reg: float) -> tuple[Tensor, Tensor]:
+        """Gradients of ``reg squares()`` with respect to the factors of users and items."""
+        users, items = self.user_factors * reg, self.item_factors * reg
+        if self.user_shrinkage is not None and self.item_shrinkage is not None:
+            users, items = users * self.user_shrinkage, items * self.item_shrinkage
+        return users, items
 
 
 class Discriminator(nn.Module):
@@ -74,12 +116,99 @@ class Discriminator(nn.Module):
         """Reconstruction from the hidden layer."""
         return hidden @ self.decoder[:, :-1].T + self.decoder[:, -1]
 
-    def energy(self, profiles: Tensor) -> Tensor:
-        """Mean squared error of the reconstruction over all cells of `profiles`."""
-        residual = self.decode(self.encode(profiles)) - profiles
+    def energy(self, profiles: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Mean squared error of the reconstruction over all cells of `profiles`.
+
+        It is made from `seen` where that is given, else from the profiles themselves.
+        """
+        residual = self.decode(self.encode(profiles if seen is None else seen)) - profiles
         return total(residual**2) / residual.numel()
 
     def squares(self) -> Tensor:
         """Half the sum of all squared parameters."""
         weights = total(self.encoder**2) + total(self.decoder**2)
         return (weights + (self.encoder_bias**2).sum()) / 2
+
+
+class Perceptron(nn.Module):
+    """Dense layers; the rows of the first kernels and of the output kernel belong to columns.
+
+    Several inputs of the first layer stand for one whose columns are theirs, side by side: each
+    has a kernel of its own, because they are sparse in different ways.
+
+    Parameters
+    ----------
+    inputs : tuple of int
+        Columns of each input.
+    nodes, layers : int
+        Width and number of the hidden layers, at least 1.
+    outputs : int
+    activation : callable
+        After each hidden layer; the output is linear.
+    rng : torch.Generator
+    bias_bound : float
+        Biases are drawn uniformly within it; weights are Glorot's.
+    """
+
+    def __init__(
+        self,
+        inputs: tuple[int, ...],
+        nodes: int,
+        layers: int,
+        outputs: int,
+        activation: Activation,
+        rng: torch.Generator,
+        bias_bound: float = 0.0,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        width = sum(inputs)
+        bound = math.sqrt(6 / (width + nodes))
+
+        def uniform(*shape: int, bound: float) -> nn.Parameter:
+            values = torch.zeros(*shape, dtype=dtype)
+            return nn.Parameter(values.uniform_(-bound, bound, generator=rng) if bound else values)
+
+        self.first = nn.ParameterList([uniform(n, nodes, bound=bound) for n in inputs])
+        inner = math.sqrt(3 / nodes)
+        self.inner = nn.ParameterList(
+            [uniform(nodes, nodes, bound=inner) for _ in range(layers - 1)]
+        )
+        self.biases = nn.ParameterList([uniform(nodes, bound=bias_bound) for _ in range(layers)])
+        self.output = uniform(outputs, nodes, bound=math.sqrt(6 / (nodes + outputs)))
+        self.output_bias = uniform(outputs, bound=bias_bound)
+        self._activation = activation
+
+    def hidden(self, products: Tensor) -> Tensor:
+        """Last hidden layer from the products of the inputs with the first kernels, summed."""
+        layer = self._activation(products + self.biases[0])
+        for kernel, bias in zip(self.inner, list(self.biases)[1:], strict=True):
+            layer = self._activation(torch.addmm(bias, layer, kernel))
+        return layer
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Output from the last hidden layer."""
+        return torch.addmm(self.output_bias, hidden, self.output.T)
+
+
+def mean_cosine(made: Tensor) -> dict[str, float]:
+    """Mean cosine between different rows of `made`, the alarm of a collapse: 1 if all are alike."""
+    return _mean_cosine(made, (made * made).sum(dim=1), lambda summed: summed @ summed)
+
+
+def mean_cosine_of_factors(rows: Tensor, item_factors: Tensor) -> dict[str, float]:
+    """As `mean_cosine` of ``rows @ item_factors.T``, without making it."""
+    gram = item_factors.T @ item_factors
+    squares = ((rows @ gram) * rows).sum(dim=1)
+    return _mean_cosine(rows, squares, lambda summed: summed @ gram @ summed)
+
+
+def _mean_cosine(
+    rows: Tensor, squares: Tensor, norm: Callable[[Tensor], Tensor]
+) -> dict[str, float]:
+    warm = squares > 0
+    n = int(warm.sum())
+    if n < 2:
+        return {}
+    summed = (rows[warm] / squares[warm].sqrt()[:, None]).sum(dim=0)
+    return {"made_cosine": (norm(summed).item() - n) / (n * (n - 1))}

@@ -1,32 +1,29 @@
 """The loop that all adversarial models share: epochs, passes, early stopping, best weights.
 
-Objective: an epoch shuffles the users once, then runs `d_steps` passes of the discriminator over
-the batches and `g_steps` passes of the generator over the same batches. With a `validate` callable
-every `freq`-th epoch and the last one are checked; a strictly better value keeps the weights, and
-the check that makes it more than `allow_worse` without improvement ends the training.
+Objective: an epoch is a sequence of passes, each of which trains one network on some batches; what
+they are is the model's affair. With a `validate` callable every `freq`-th epoch and the last one
+are checked; a strictly better value keeps the weights, and the check that makes it more than
+`allow_worse` without improvement ends the training.
 Source: Dervishaj and Cremonesi (SAC'22), as their published code trains.
 Deviation: the best weights are kept rather than the last; the last epoch is always checked.
-Cost: what the two steps cost, and one copy of the kept weights.
+Cost: what the passes cost, and one copy of the kept weights.
 """
 
 import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from ganmf_fast.gan.checkpoint import Checkpoint
 from ganmf_fast.progress import Report
 
-B = TypeVar("B")
-B_contra = TypeVar("B_contra", contravariant=True)
 Losses = Mapping[str, float]
 
 _log = logging.getLogger(__name__)
@@ -37,26 +34,37 @@ class Schedule:
     """How long to train and when to stop."""
 
     epochs: int
-    d_steps: int = 1
-    g_steps: int = 1
     freq: int = 5
     allow_worse: int = 5
 
 
-class Adversary(Protocol[B_contra]):
-    """What is trained: each step moves one network by one batch and returns its losses."""
+class Pass(NamedTuple):
+    """One way through some batches."""
 
-    def start_pass(self) -> None:
-        """A pass of one network over the batches begins."""
+    phase: str
+    """Whose time it is: "d", "g" ..."""
+    train: Callable[[Any], Losses]
+    """Moves one network by one batch and returns its losses."""
+    batches: Iterable[Any]
 
-    def train_d(self, batch: B_contra) -> Losses:
-        """Move the discriminator."""
 
-    def train_g(self, batch: B_contra) -> Losses:
-        """Move the generator."""
+class Adversary(Protocol):
+    """What is trained."""
+
+    def passes(self, epoch: int) -> Iterable[Pass]:
+        """The passes of an epoch, in order; each is finished before the next is asked for."""
 
     def weights(self) -> Sequence[Tensor]:
         """What makes up the fitted model: kept when best, put back in the end."""
+
+    def diagnose(self) -> Losses:
+        """What is worth knowing at the end of an epoch, beside the losses."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """All that the epochs to come depend on."""
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
 
 
 @dataclass
@@ -66,6 +74,7 @@ class Outcome:
     best_epoch: int = 0
     best_value: float = -math.inf
     epochs_run: int = 0
+    without_improvement: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -74,30 +83,24 @@ class DivergedError(ArithmeticError):
 
 
 @dataclass
-class Trainer(Generic[B]):
+class Trainer:
     """One run of the loop.
 
     Parameters
     ----------
     adversary : Adversary
         The networks with their optimisers.
-    n_rows : int
-        Users to shuffle.
-    batches : callable
-        Cuts an order of the users into batches; called once an epoch.
     schedule : Schedule
-    rng : torch.Generator
-        The only source of the shuffles.
     validate : callable, optional
         The value to maximise, of the weights as they are.
+    checkpoint : Checkpoint, optional
+        Where to go on from, and what to leave behind every few epochs until the end.
     """
 
-    adversary: Adversary[B]
-    n_rows: int
-    batches: Callable[[NDArray[np.int64]], Sequence[B]]
+    adversary: Adversary
     schedule: Schedule
-    rng: torch.Generator
     validate: Callable[[], float] | None = None
+    checkpoint: Checkpoint | None = None
 
     def run(self, report: Report) -> Outcome:
         """Train; afterwards the adversary holds the best weights, or the last without `validate`.
@@ -108,62 +111,87 @@ class Trainer(Generic[B]):
             If a loss or a weight is not finite and no check came before; after one it is a
             ConvergenceWarning, and the best weights stand.
         """
-        outcome = Outcome()
-        kept: list[Tensor] = []
-        without_improvement = 0
+        outcome, kept = self._resume()
         last = self.schedule.epochs
-        for epoch in range(1, last + 1):
+        while (
+            outcome.epochs_run < last and outcome.without_improvement <= self.schedule.allow_worse
+        ):
+            epoch = outcome.epochs_run + 1
             started = time.perf_counter()
             row: dict[str, float] = {"epoch": epoch}
-            trouble = self._epoch(row)
+            trouble = self._epoch(epoch, row)
             if trouble:
                 self._diverged(epoch, trouble, outcome)
                 break
             outcome.epochs_run = epoch
             outcome.history.append(row)
+            row.update(self.adversary.diagnose())
             if self.validate is not None and (epoch % self.schedule.freq == 0 or epoch == last):
+                before = time.perf_counter()
                 row["validation"] = value = self.validate()
-                without_improvement += 1
+                row["validation_seconds"] = time.perf_counter() - before
+                outcome.without_improvement += 1
                 if value > outcome.best_value:
                     outcome.best_epoch, outcome.best_value = epoch, value
                     kept = [tensor.clone() for tensor in self.adversary.weights()]
-                    without_improvement = 0
+                    outcome.without_improvement = 0
             row["seconds"] = time.perf_counter() - started
             _log.debug("epoch %d: %s", epoch, row)
-            report(epoch, last, f"best {outcome.best_value:.4f}" if kept else "")
-            if without_improvement > self.schedule.allow_worse:
-                break
+            self._keep(outcome, kept)
+            report(epoch, last, _in_words(row, outcome))
         if self.validate is None:
             outcome.best_epoch = outcome.epochs_run
         for tensor, best in zip(self.adversary.weights(), kept, strict=False):
             tensor.copy_(best)
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
         return outcome
 
-    def _epoch(self, row: dict[str, float]) -> str:
+    def _epoch(self, epoch: int, row: dict[str, float]) -> str:
         """Run one epoch, write the means of the losses to `row`; say what is not finite, if any."""
-        order = torch.randperm(self.n_rows, generator=self.rng).numpy()
-        batches = self.batches(order)
-        passes = [self.adversary.train_d] * self.schedule.d_steps
-        passes += [self.adversary.train_g] * self.schedule.g_steps
         seen: dict[str, list[float]] = {}
-        for train in passes:
-            self.adversary.start_pass()
+        seconds: dict[str, float] = {}
+        started = time.perf_counter()
+        for phase, train, batches in self.adversary.passes(epoch):
             for batch in batches:
                 losses = train(batch)
                 if not all(map(math.isfinite, losses.values())):
                     return ", ".join(f"{name} = {value:g}" for name, value in losses.items())
                 for name, value in losses.items():
                     seen.setdefault(name, []).append(value)
-        row.update((name, math.fsum(values) / len(values)) for name, values in seen.items())
+            ended = time.perf_counter()
+            name = f"{phase}_seconds"
+            seconds[name] = seconds.get(name, 0.0) + ended - started
+            started = ended
+        means = {name: math.fsum(values) / len(values) for name, values in seen.items()}
+        row.update(means, **seconds)
         if not all(bool(torch.isfinite(tensor).all()) for tensor in self.adversary.weights()):
-            losses = {name: row[name] for name in seen}
-            shown = ", ".join(f"{name} = {value:g}" for name, value in losses.items())
+            shown = ", ".join(f"{name} = {value:g}" for name, value in means.items())
             return f"a weight, with {shown}"
         return ""
 
+    def _resume(self) -> tuple[Outcome, list[Tensor]]:
+        """Where an earlier run was at its last checkpoint, or the very beginning."""
+        found = None if self.checkpoint is None else self.checkpoint.read()
+        if found is None:
+            return Outcome(), []
+        facts, tensors = found
+        self.adversary.restore(_under("state.", tensors))
+        kept = _under("kept.", tensors)
+        device = next(iter(self.adversary.weights())).device
+        _log.info("going on after epoch %d", facts["epochs_run"])
+        return Outcome(**facts), [kept[str(n)].to(device) for n in range(len(kept))]
+
+    def _keep(self, outcome: Outcome, kept: Sequence[Tensor]) -> None:
+        if self.checkpoint is None or outcome.epochs_run % self.checkpoint.every:
+            return
+        tensors = {f"state.{name}": tensor for name, tensor in self.adversary.state().items()}
+        tensors |= {f"kept.{n}": tensor for n, tensor in enumerate(kept)}
+        self.checkpoint.write(vars(outcome), tensors)
+
     @staticmethod
     def _diverged(epoch: int, trouble: str, outcome: Outcome) -> None:
-        message = f"training diverged in epoch {epoch} ({trouble}); lower d_lr or g_lr"
+        message = f"training diverged in epoch {epoch} ({trouble}); lower the learning rates"
         if not outcome.best_epoch:
             raise DivergedError(message)
         warnings.warn(
@@ -171,3 +199,20 @@ class Trainer(Generic[B]):
             ConvergenceWarning,
             stacklevel=5,
         )
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _in_words(row: Mapping[str, float], outcome: Outcome) -> str:
+    """What to say beside the bar: losses and the values of validation."""
+    words = [f"{name} {row[name]:.4g}" for name in ("d_loss", "g_loss") if name in row]
+    if outcome.best_epoch:
+        last = next(r["validation"] for r in reversed(outcome.history) if "validation" in r)
+        words.append(f"MAP@5 {last:.4f}, best {outcome.best_value:.4f} ({outcome.best_epoch})")
+    return ", ".join(words)

@@ -1,126 +1,196 @@
-"""One training run of GANMF: networks, optimisers and step put together from a model's settings."""
+"""One training run of GANMF: networks, optimisers and step put together from a model's settings.
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+Beyond the paper, each an option that is off by default:
+
+- dropout of the real profiles that the discriminator sees, their reconstruction's target being
+  whole (a denoising autoencoder, Vincent et al., ICML'08);
+- averaged generator weights: an exponential moving average over the generator's steps, which is a
+  plain mean at the beginning, stands in the place of the generator whenever it is judged;
+- the rows of the factors shrunk in proportion to a power of their number of interactions
+  (Rendle et al., "Revisiting the performance of iALS", RecSys'22), scaled to a mean of one;
+- factors that start from a truncated decomposition, see :mod:`~ganmf_fast.gan.warm`.
+"""
+
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from ganmf_fast._core import Csr
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batch, Batches
 from ganmf_fast.gan.dense import DenseStep, LossWeights
 from ganmf_fast.gan.exact import ExactStep, d_costs
-from ganmf_fast.gan.networks import Discriminator, Generator
-from ganmf_fast.gan.trainer import Losses, Outcome, Schedule, Trainer
-from ganmf_fast.progress import Report
-from ganmf_fast.threads import get_num_threads
+from ganmf_fast.gan.networks import Discriminator, Generator, mean_cosine_of_factors
+from ganmf_fast.gan.players import Footprint, Players
+from ganmf_fast.gan.trainer import Losses, Pass
+from ganmf_fast.gan.warm import start_from
+from ganmf_fast.models.scorers import Factors
 
 if TYPE_CHECKING:
+    from ganmf_fast.gan.binganmf import BinGANMF
     from ganmf_fast.gan.ganmf import GANMF
 
-# Multiplications of a step below which threads wait for each other longer than they work, much
-# longer on a busy machine. The weights do not depend on the number of threads.
-_WORTH_THREADS = 10**8
+
+class FactorPlayers(Players):
+    """Players whose generator is a matrix factorisation."""
+
+    def __init__(self, model: "GANMF | BinGANMF", profiles: Csr) -> None:
+        super().__init__(model, profiles)
+        self._by_item = model.mode == "item"
+        self.generator = Generator(
+            profiles.n_rows, profiles.n_cols, model.num_factors, self.rng
+        ).to(self.device)
+        self.networks["g"] = self.generator
+        self._batches = Batches(profiles, model.batch_size, self.device)
+        self._steps = (model.d_steps, model.g_steps)
+
+    def start_pass(self) -> None:
+        """A pass of one network over the batches begins."""
+
+    def train_d(self, batch: Batch) -> Losses:
+        """Move the discriminator."""
+        raise NotImplementedError
+
+    def train_g(self, batch: Batch) -> Losses:
+        """Move the generator."""
+        raise NotImplementedError
+
+    def passes(self, epoch: int) -> Iterator[Pass]:
+        """See ``Adversary``: the users once shuffled, D over all batches, then G over the same."""
+        del epoch
+        order = torch.randperm(self.profiles.n_rows, generator=self.rng).numpy()
+        batches = list(self._batches.ordered(order))
+        for phase, train, steps in zip(
+            "dg", (self.train_d, self.train_g), self._steps, strict=True
+        ):
+            for _ in range(steps):
+                self.start_pass()
+                yield Pass(phase, train, batches)
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """See ``Adversary``."""
+        return self.generator.user_factors.detach(), self.generator.item_factors.detach()
+
+    def diagnose(self) -> Losses:
+        """See ``Adversary``."""
+        rows, columns = self.weights()
+        return mean_cosine_of_factors(rows[torch.from_numpy(self.sample).to(rows.device)], columns)
+
+    def scorer(self) -> Factors:
+        """See ``Players``."""
+        rows, columns = (tensor.numpy(force=True).copy() for tensor in self.weights())
+        return Factors(columns, rows) if self._by_item else Factors(rows, columns)
 
 
-def find_device(name: str) -> torch.device:
-    """The device called `name`.
-
-    Raises
-    ------
-    ValueError
-        If it is a GPU that torch does not find.
-    """
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        name = "cuda" if available else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= available:
-        raise ValueError(
-            f'device is "{name}" but torch finds {available or "no"} CUDA '
-            f'GPU{"s" if available > 1 else ""}; use device="cpu"'
-        )
-    return device
-
-
-class Training:
-    """GANMF on the rows of `profiles`, with the settings of `model`; an ``Adversary``."""
+class Training(FactorPlayers):
+    """GANMF on the rows of `profiles`, with the settings of `model`."""
 
     def __init__(self, model: "GANMF", profiles: Csr) -> None:
-        device = find_device(model.device)
-        self._rng = torch.Generator().manual_seed(model.seed)
+        super().__init__(model, profiles)
         # Drawn on the CPU, so that every device starts from the same weights.
-        shape = (profiles.n_rows, profiles.n_cols, model.num_factors)
-        self._generator = Generator(*shape, self._rng).to(device)
-        self._discriminator = Discriminator(profiles.n_cols, model.emb_dim, self._rng).to(device)
-        self._d_adam = TensorFlowAdam(self._discriminator.parameters(), model.d_lr)
-        self._g_adam = TensorFlowAdam(self._generator.parameters(), model.g_lr)
-        self._batches = Batches(profiles, model.batch_size, device)
+        self.discriminator = Discriminator(profiles.n_cols, model.emb_dim, self.rng).to(self.device)
+        self.networks["d"] = self.discriminator
+        if model.init != "glorot":
+            start_from(model.init, profiles, self.generator, model.seed)
+        if model.g_reg_exponent:
+            self._shrink_by_frequency(model.g_reg_exponent)
+        self._average: Average | None = None
+        if model.g_ema:
+            self._average = Average(self.generator, model.g_ema).to(self.device)
+            self.networks["average"] = self._average
+        self.optimisers["d"] = TensorFlowAdam(self.discriminator.parameters(), model.d_lr)
+        self.optimisers["g"] = TensorFlowAdam(self.generator.parameters(), model.g_lr)
+        self._dropout = model.d_dropout
         weights = LossWeights(model.m, model.recon_coefficient, model.d_reg, model.g_reg)
         self._step: DenseStep | ExactStep
         if model.step == "dense":
-            self._step = DenseStep(self._generator, self._discriminator, weights)
+            self._step = DenseStep(self.generator, self.discriminator, weights)
         else:
             self._step = ExactStep(
-                self._generator,
-                self._discriminator,
+                self.generator,
+                self.discriminator,
                 weights,
                 len(self._batches),
                 "narrow" if model.step == "exact" else "auto",
             )
-        self._schedule = Schedule(
-            model.epochs, model.d_steps, model.g_steps, model.freq, model.allow_worse
+        self._dense = model.step == "dense"
+        self._shape = (
+            min(model.batch_size, profiles.n_rows),
+            profiles.n_cols,
+            model.emb_dim,
+            model.num_factors,
         )
-        self._n_rows = profiles.n_rows
-        batch = min(model.batch_size, profiles.n_rows)
-        work = min(d_costs(batch, profiles.n_cols, model.emb_dim, model.num_factors))
-        self._n_threads = 1 if work < _WORTH_THREADS else get_num_threads()
 
-    def run(self, validate: Callable[[], float] | None, report: Report) -> Outcome:
-        """Train to the end of the schedule."""
-        with _threads(self._n_threads):
-            return Trainer(self, self._n_rows, self._cut, self._schedule, self._rng, validate).run(
-                report
-            )
-
-    def factors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Factors of the rows and of the columns of `profiles`, as they are now."""
-        rows, cols = (tensor.numpy(force=True).copy() for tensor in self.weights())
-        return rows, cols
-
-    def _cut(self, order: NDArray[np.int64]) -> list[Batch]:
-        return list(self._batches.ordered(order))
+    def _shrink_by_frequency(self, exponent: float) -> None:
+        lengths = np.diff(self.profiles.indptr)
+        counts = np.bincount(self.profiles.indices, minlength=self.profiles.n_cols)
+        for name, n in (("user_shrinkage", lengths), ("item_shrinkage", counts)):
+            weights = np.maximum(n, 1).astype(np.float64) ** exponent
+            column = torch.from_numpy(weights / weights.mean())[:, None]
+            setattr(self.generator, name, column.to(self.device, torch.float32))
 
     def start_pass(self) -> None:
-        """See ``Adversary``."""
+        """See ``FactorPlayers``."""
         self._step.start_pass()
 
     def train_d(self, batch: Batch) -> Losses:
-        """See ``Adversary``."""
-        losses = self._step.discriminator_step(batch)
-        self._d_adam.step()
+        """See ``FactorPlayers``."""
+        seen = batch.dropped(self._dropout, self.rng) if self._dropout else None
+        losses = self._step.discriminator_step(batch, seen)
+        losses.update(self.norms("d"))
+        self.optimisers["d"].step()
         return losses
 
     def train_g(self, batch: Batch) -> Losses:
-        """See ``Adversary``."""
+        """See ``FactorPlayers``."""
         losses = self._step.generator_step(batch)
-        self._g_adam.step()
+        losses.update(self.norms("g"))
+        self.optimisers["g"].step()
+        if self._average is not None:
+            self._average.add(self.generator)
         return losses
 
-    def weights(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """See ``Adversary``."""
-        return self._generator.user_factors.detach(), self._generator.item_factors.detach()
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """See ``Adversary``: the averaged ones, if there are any."""
+        if self._average is None:
+            return super().weights()
+        return self._average.user_factors, self._average.item_factors
+
+    def footprint(self) -> Footprint:
+        """See ``Players``."""
+        batch, items, emb, factors = self._shape
+        users = self.profiles.n_rows
+        numbers = users * factors + items * (factors + 2 * emb + 1)
+        # Dense: both profiles, both reconstructions and what differentiation keeps of them.
+        per_row = 4 * (8 * items if self._dense else 3 * items)
+        return Footprint(16 * numbers, per_row, "batch_size", batch)
+
+    def work(self) -> int:
+        """See ``Players``."""
+        return min(d_costs(*self._shape))
 
 
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    """Let torch use `n` threads within the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class Average(nn.Module):
+    """A running average of a generator's factors: of step t with weight ``max(1 - decay, 1/t)``."""
+
+    user_factors: Tensor
+    item_factors: Tensor
+    steps: Tensor
+
+    def __init__(self, generator: Generator, decay: float) -> None:
+        super().__init__()
+        self.register_buffer("user_factors", generator.user_factors.detach().clone())
+        self.register_buffer("item_factors", generator.item_factors.detach().clone())
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self._decay = decay
+
+    @torch.no_grad()
+    def add(self, generator: Generator) -> None:
+        """Take in the weights after one more step."""
+        self.steps += 1
+        share = max(1 - self._decay, 1 / int(self.steps))
+        self.user_factors.lerp_(generator.user_factors, share)
+        self.item_factors.lerp_(generator.item_factors, share)

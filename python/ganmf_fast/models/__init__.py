@@ -16,13 +16,19 @@ NAMES: dict[str, str] = {
     "SLIMElasticNet": "ganmf_fast.models.slim_elastic_net",
     "EASE": "ganmf_fast.models.ease",
     "GANMF": "ganmf_fast.gan.ganmf",
+    "BinGANMF": "ganmf_fast.gan.binganmf",
+    "CFGAN": "ganmf_fast.gan.cfgan",
+    "CAAE": "ganmf_fast.gan.caae",
 }
 """Module of each model."""
 
 __all__ = [
+    "CAAE",
+    "CFGAN",
     "EASE",
     "GANMF",
     "NAMES",
+    "BinGANMF",
     "ItemKNN",
     "P3alpha",
     "PureSVD",
@@ -31,8 +37,7 @@ __all__ = [
     "model_class",
 ]
 
-
-_NEEDS = {"GANMF": ("torch", "gan")}
+_NEEDS = dict.fromkeys(("GANMF", "BinGANMF", "CFGAN", "CAAE"), ("torch", "gan"))
 """Package that a model needs to be fitted, and the extra that installs it."""
 
 

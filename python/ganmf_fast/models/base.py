@@ -391,8 +391,15 @@ def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
     if not len(users):
         raise ValueError("validation is empty: early stopping needs at least one interaction")
     items, _ = scorer.rank(urm, users, 5, urm)
-    values = _core.list_metrics(items, validation, users, [5])
-    return math.fsum(values[_core.metric_names().index("map"), 0]) / len(users)
+    [[total]], *_ = _core.measure_lists(
+        items, validation, users, [5], ["map"], keep=False, count=False
+    )
+    return exact_mean(total, len(users))
+
+
+def exact_mean(total: int, n: int) -> float:
+    """Mean out of an exact sum in multiples of 2^-80, as `measure_lists` gives it."""
+    return math.ldexp(total, -80) / n
 
 
 def _positions(given: object, what: str, size: int) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ __all__ = [
     "check_int",
     "check_memory",
     "check_real",
+    "check_share",
 ]
 
 _GIB = 2**30
@@ -70,6 +71,22 @@ def check_real(
         else:
             domain = f"between {low:g} and {high:g}"
         raise ValueError(f"{name} must be {domain}, not {number:g}")
+    return number
+
+
+def check_share(name: str, value: object) -> float:
+    """Return `value` as a float in ``[0, 1)``.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is out of range.
+    """
+    number = check_real(name, value, 0.0, 1.0)
+    if number == 1.0:
+        raise ValueError(f"{name} must be less than 1, not 1")
     return number
 
 

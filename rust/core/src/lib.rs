@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accumulate;
+pub mod bootstrap;
 pub mod demo;
 pub mod ease;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod published_weights;
 pub mod rank;
 pub mod rng;
 pub mod rows;
+pub mod sampling;
 pub mod simd;
 pub mod slim_elastic_net;
 pub mod sparse;

@@ -10,7 +10,7 @@
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-#[inline]
+#[inline(always)]
 const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -48,6 +48,16 @@ impl Rng {
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN);
         mix(self.state)
+    }
+
+    /// The bits that the `n`-th call from now of [`next_u64`](Self::next_u64) would give (the next
+    /// one for 0), without walking there: a loop over these has nothing to wait for.
+    #[inline(always)]
+    #[must_use]
+    pub fn ahead(&self, n: u64) -> u64 {
+        mix(self
+            .state
+            .wrapping_add(GOLDEN.wrapping_mul(n.wrapping_add(1))))
     }
 
     /// Uniform in `[0, 1)` with 53 random bits.
@@ -94,6 +104,14 @@ mod tests {
         assert_ne!(base, bits(0, 2, 3));
         assert_ne!(base, bits(1, 3, 2));
         assert_ne!(base, bits(1, 2, 4));
+    }
+
+    #[test]
+    fn looking_ahead_sees_the_draws_to_come() {
+        let mut rng = Rng::at(5, 6, 7);
+        let seen: Vec<u64> = (0..4).map(|n| rng.ahead(n)).collect();
+        let drawn: Vec<u64> = (0..4).map(|_| rng.next_u64()).collect();
+        assert_eq!(seen, drawn);
     }
 
     #[test]

@@ -70,6 +70,14 @@ impl<S, F: Fn() -> S> ScratchPool<S, F> {
         self.free.lock().expect("pool lock").push(scratch);
         out
     }
+
+    /// The scratch objects that were made, in no particular order.
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
+    pub fn into_free(self) -> Vec<S> {
+        self.free.into_inner().expect("pool lock")
+    }
 }
 
 /// Compute `row(scratch, r, writer)` for every `r` in parallel and join the rows in order.

@@ -5,16 +5,24 @@
 //! `unsafe`; the choice is that of the crate `pulp`.
 //!
 //! The compiler vectorises only what it can inline, so whatever a loop calls must be
-//! `#[inline(always)]` or generic and small.
+//! `#[inline(always)]` or generic and small. A closure of more than a few lines is not inlined
+//! either, and cannot be marked: make it a [`Kernel`], a struct of what it captures whose `call`
+//! is `#[inline(always)]`.
+
+use std::sync::LazyLock;
 
 use pulp::Arch;
+pub use pulp::NullaryFnOnce as Kernel;
+
+/// Asking the processor what it has takes microseconds, and much longer in a virtual machine.
+static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
 
 /// Run `work`, compiled for the widest vectors there are.
 ///
 /// Call it around a hot loop, not inside one: what lies within cannot be inlined into the caller.
 #[inline]
-pub fn widest<T>(work: impl FnOnce() -> T) -> T {
-    Arch::new().dispatch(work)
+pub fn widest<T>(work: impl Kernel<Output = T>) -> T {
+    ARCH.dispatch(work)
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use ganmf_core::metrics::{METRIC_NAMES, item_counts, list_metrics};
+use ganmf_core::metrics::{METRIC_NAMES, Measured, Metric, Popularity, Request};
 use ganmf_core::sparse::CsrMatrix;
-use ganmf_core::split::{PaperSplits, paper_protocol};
+use ganmf_core::split::{
+    PaperSplits, Size, cold_users, cut_at, cut_for, divide, holdout, k_core, k_fold,
+    latest_of_users, leave_k_out, paper_protocol,
+};
 use ganmf_core::{CsrView, Progress};
 use ndarray::{Array2, Array3, Axis, s};
 use proptest::collection::{btree_set, vec};
@@ -151,10 +154,29 @@ fn one_list() -> impl Strategy<Value = (Vec<i32>, BTreeSet<i32>)> {
         .prop_map(|(items, wanted)| (items[..WIDTH].to_vec(), wanted))
 }
 
-fn measure(lists: &Array2<i32>, test: &[BTreeSet<i32>], cutoffs: &[usize]) -> Array3<f64> {
+/// Metrics that look at hits alone.
+const N_METRICS: usize = 13;
+
+fn request(cutoffs: &[usize]) -> Request<'_> {
+    Request {
+        metrics: &Metric::ALL[..N_METRICS],
+        cutoffs,
+        popularity: None,
+        keep: true,
+        count: true,
+    }
+}
+
+fn measured(lists: &Array2<i32>, test: &[BTreeSet<i32>], cutoffs: &[usize]) -> Measured {
     let users: Vec<i64> = (0..test.len() as i64).collect();
     let test = matrix(test, false);
-    list_metrics(lists.view(), test.view(), &users, cutoffs, &Progress::new()).expect("valid")
+    let (lists, test) = (lists.view(), test.view());
+    ganmf_core::metrics::measure(lists, test, &users, request(cutoffs), &Progress::new())
+        .expect("valid")
+}
+
+fn measure(lists: &Array2<i32>, test: &[BTreeSet<i32>], cutoffs: &[usize]) -> Array3<f64> {
+    measured(lists, test, cutoffs).per_list.expect("kept")
 }
 
 fn measure_one(list: &[i32], wanted: &BTreeSet<i32>, cutoff: usize) -> Vec<f64> {
@@ -171,7 +193,7 @@ fn place_of(name: &str) -> usize {
 }
 
 /// Every metric from its definition, with no running sums.
-fn naive(list: &[i32], wanted: &BTreeSet<i32>, cutoff: usize) -> [f64; 10] {
+fn naive(list: &[i32], wanted: &BTreeSet<i32>, cutoff: usize) -> [f64; N_METRICS] {
     let list: Vec<i32> = list
         .iter()
         .copied()
@@ -179,13 +201,14 @@ fn naive(list: &[i32], wanted: &BTreeSet<i32>, cutoff: usize) -> [f64; 10] {
         .filter(|&i| i >= 0)
         .collect();
     if list.is_empty() {
-        return [0.0; 10];
+        return [0.0; N_METRICS];
     }
     let relevant: Vec<bool> = list.iter().map(|i| wanted.contains(i)).collect();
     let n_hits = |upto: usize| relevant[..upto].iter().filter(|&&r| r).count() as f64;
     let ranks: Vec<usize> = (1..=list.len()).filter(|&r| relevant[r - 1]).collect();
     let misses: Vec<usize> = (1..=list.len()).filter(|&r| !relevant[r - 1]).collect();
     let least = list.len().min(wanted.len());
+    let precisions = ranks.iter().map(|&r| n_hits(r) / r as f64).sum::<f64>();
     let gain = |r: usize| 1.0 / ((r + 1) as f64).log2();
     let hits = n_hits(list.len());
     let in_order: usize = ranks
@@ -202,7 +225,7 @@ fn naive(list: &[i32], wanted: &BTreeSet<i32>, cutoff: usize) -> [f64; 10] {
     [
         hits / list.len() as f64,
         hits / wanted.len() as f64,
-        ranks.iter().map(|&r| n_hits(r) / r as f64).sum::<f64>() / least as f64,
+        precisions / least as f64,
         ranks.iter().map(|&r| gain(r)).sum::<f64>() / (1..=least).map(gain).sum::<f64>(),
         ranks.first().map_or(0.0, |&r| 1.0 / r as f64),
         ranks.iter().map(|&r| 1.0 / r as f64).sum(),
@@ -210,6 +233,9 @@ fn naive(list: &[i32], wanted: &BTreeSet<i32>, cutoff: usize) -> [f64; 10] {
         hits,
         auc,
         hits / least as f64,
+        precisions / wanted.len() as f64,
+        precisions / cutoff as f64,
+        ranks.iter().map(|&r| gain(r)).sum::<f64>() / (1..=least).map(gain).sum::<f64>(),
     ]
 }
 
@@ -225,7 +251,7 @@ proptest! {
         for (l, row) in lists.rows().into_iter().enumerate() {
             for (c, &cutoff) in cutoffs.iter().enumerate() {
                 let want = naive(&row.to_vec(), &test[l], cutoff);
-                for (m, name) in METRIC_NAMES.iter().enumerate() {
+                for (m, name) in METRIC_NAMES[..N_METRICS].iter().enumerate() {
                     let value = got[[m, c, l]];
                     prop_assert!((value - want[m]).abs() < 1e-12, "{name}@{cutoff}: {value}");
                 }
@@ -281,8 +307,8 @@ proptest! {
     #[test]
     fn counts_of_items_add_up_to_the_filled_places((lists, _) in lists_with_test()) {
         let cutoffs = [WIDTH, 1, 5];
-        let counts = item_counts(lists.view(), N_ITEMS, &cutoffs, &Progress::new())
-            .expect("valid lists");
+        let all = vec![BTreeSet::from([0]); lists.nrows()];
+        let counts = measured(&lists, &all, &cutoffs).counts.expect("counted");
         for (c, &cutoff) in cutoffs.iter().enumerate() {
             for item in 0..N_ITEMS {
                 let there = lists.slice(s![.., ..cutoff]);
@@ -290,5 +316,226 @@ proptest! {
                 prop_assert_eq!(counts[[c, item]], want);
             }
         }
+    }
+}
+
+/// A list of few items and which of them are hits, with values.
+fn graded() -> impl Strategy<Value = (Vec<i32>, Vec<(i32, f32)>)> {
+    (
+        Just((0..N_ITEMS as i32).collect::<Vec<i32>>()).prop_shuffle(),
+        btree_set(0..N_ITEMS as i32, 1..N_ITEMS),
+        vec(1u8..6, N_ITEMS),
+    )
+        .prop_map(|(items, wanted, values)| {
+            let test = wanted
+                .into_iter()
+                .map(|i| (i, f32::from(values[i as usize])));
+            (items[..WIDTH].to_vec(), test.collect())
+        })
+}
+
+proptest! {
+    #[test]
+    fn graded_ndcg_is_its_definition((list, test) in graded(), cutoff in 1..=WIDTH) {
+        let (cols, values): (Vec<i32>, Vec<f32>) = test.iter().copied().unzip();
+        let indptr = vec![0, cols.len() as i64];
+        let csr = CsrMatrix::try_new(N_ITEMS, indptr, cols, Some(values.clone())).expect("valid");
+        let lists = Array2::from_shape_vec((1, WIDTH), list.clone()).expect("one row");
+        let cutoffs = [cutoff];
+        let wanted = Request { metrics: &[Metric::NdcgGraded], ..request(&cutoffs) };
+        let progress = Progress::new();
+        let got = ganmf_core::metrics::measure(lists.view(), csr.view(), &[0], wanted, &progress);
+        let gain = |rank: usize, value: f32| f64::from(value) / ((rank + 2) as f64).log2();
+        let value_of = |item: i32| test.iter().find(|t| t.0 == item).map_or(0.0, |t| t.1);
+        let reached: f64 =
+            list[..cutoff].iter().enumerate().map(|(r, &i)| gain(r, value_of(i))).sum();
+        let mut best = values;
+        best.sort_by(|a, b| b.total_cmp(a));
+        let ideal: f64 = best.iter().take(cutoff).enumerate().map(|(r, &v)| gain(r, v)).sum();
+        let got = got.expect("valid").per_list.expect("kept")[[0, 0, 0]];
+        prop_assert!((got - reached / ideal).abs() < 1e-12);
+    }
+
+    #[test]
+    fn shards_in_any_order_add_up_to_the_same_bits(
+        (lists, test) in lists_with_test(), at: Index, threads in 1usize..4,
+    ) {
+        let cutoffs = [1, 5, WIDTH];
+        let cut = at.index(lists.nrows());
+        let whole = on(threads, || measured(&lists, &test, &cutoffs));
+        let shard = |from: usize, to: usize| {
+            measured(&lists.slice(s![from..to, ..]).to_owned(), &test[from..to], &cutoffs)
+        };
+        let (a, b) = (shard(0, cut), shard(cut, lists.nrows()));
+        let sums: Vec<i128> = b.sums.iter().zip(&a.sums).map(|(b, a)| b + a).collect();
+        prop_assert_eq!(&whole.sums, &sums);
+        prop_assert_eq!(whole.counts, Some(b.counts.expect("counted") + a.counts.expect("counted")));
+        prop_assert_eq!(whole.filled, a.filled + b.filled);
+    }
+
+    #[test]
+    fn relabelling_users_and_items_changes_nothing(
+        (lists, test) in lists_with_test(),
+        renamed in Just((0..N_ITEMS as i32).collect::<Vec<i32>>()).prop_shuffle(),
+    ) {
+        let cutoffs = [2, WIDTH];
+        let before = measured(&lists, &test, &cutoffs);
+        let name = |i: i32| if i < 0 { i } else { renamed[i as usize] };
+        let mut there = lists.mapv(name);
+        let mut wanted: Vec<BTreeSet<i32>> =
+            test.iter().map(|t| t.iter().map(|&i| name(i)).collect()).collect();
+        // Users in the opposite order.
+        there.invert_axis(Axis(0));
+        wanted.reverse();
+        let after = measured(&there, &wanted, &cutoffs);
+        prop_assert_eq!(&before.sums, &after.sums);
+        let (old, new) = (before.counts.expect("counted"), after.counts.expect("counted"));
+        for item in 0..N_ITEMS {
+            prop_assert_eq!(old.column(item), new.column(renamed[item] as usize));
+        }
+    }
+
+    #[test]
+    fn novelty_and_popularity_are_their_definitions(
+        (lists, test) in lists_with_test(), train in any_rows(), cutoff in 1..=WIDTH,
+    ) {
+        let train = matrix(&train, false);
+        let popularity = Popularity::new(train.view());
+        let wanted = Request {
+            metrics: &[Metric::Novelty, Metric::AveragePopularity],
+            popularity: Some(&popularity),
+            ..request(std::slice::from_ref(&cutoff))
+        };
+        let users: Vec<i64> = (0..test.len() as i64).collect();
+        let csr = matrix(&test, false);
+        let progress = Progress::new();
+        let got = ganmf_core::metrics::measure(lists.view(), csr.view(), &users, wanted, &progress)
+            .expect("valid").per_list.expect("kept");
+        let users_of = train.view().col_counts();
+        let most = f64::from(*users_of.iter().max().expect("items")).max(1.0);
+        for (l, row) in lists.rows().into_iter().enumerate() {
+            let row: Vec<usize> =
+                row.iter().take(cutoff).filter(|&&i| i >= 0).map(|&i| i as usize).collect();
+            let warm = row.iter().filter(|&&i| users_of[i] > 0);
+            let surprise: f64 = warm
+                .map(|&i| -(f64::from(users_of[i]) / train.view().nnz() as f64).log2())
+                .sum();
+            let popular: f64 = row.iter().map(|&i| f64::from(users_of[i]) / most).sum();
+            prop_assert!((got[[0, 0, l]] - surprise / N_ITEMS as f64).abs() < 1e-12);
+            prop_assert!((got[[1, 0, l]] - popular / row.len().max(1) as f64).abs() < 1e-12);
+        }
+    }
+}
+
+/// Every cell with its value is in exactly one of the parts.
+fn part_one_another(urm: &CsrMatrix, labels: &[u8], n_parts: usize) -> Vec<CsrMatrix> {
+    let parts = divide(urm.view(), labels, n_parts, &Progress::new()).expect("valid labels");
+    let mut found: Vec<_> = Vec::new();
+    for part in &parts {
+        assert_eq!(
+            (part.view().n_rows(), part.view().n_cols()),
+            (urm.view().n_rows(), N_ITEMS)
+        );
+        for row in 0..part.view().n_rows() {
+            found.extend(part.view().row(row).map(|(c, v)| (row, c, v.to_bits())));
+        }
+    }
+    found.sort_unstable();
+    let all: Vec<_> = (0..urm.view().n_rows())
+        .flat_map(|r| urm.view().row(r).map(move |(c, v)| (r, c, v.to_bits())))
+        .collect();
+    assert_eq!(found, all);
+    parts
+}
+
+proptest! {
+    #[test]
+    fn every_rule_parts_the_cells_and_keeps_its_promise(
+        rows in any_rows(), seed: u64, share in 0.01f64..0.99, k in 1usize..5, with_values: bool,
+    ) {
+        let urm = matrix(&rows, with_values);
+        let p = Progress::new();
+        let view = urm.view();
+        for size in [Size::Share(share), Size::Count(k)] {
+            let labels = holdout(view, size, true, seed, &p).expect("valid");
+            let parts = part_one_another(&urm, &labels, 2);
+            for row in (0..view.n_rows()).filter(|&r| view.row_len(r) >= 2) {
+                prop_assert!(parts.iter().all(|m| m.view().row_len(row) >= 1));
+            }
+            if let Ok(labels) = holdout(view, size, false, seed, &p) {
+                part_one_another(&urm, &labels, 2);
+            }
+        }
+        let labels = leave_k_out(view, k, seed, &p).expect("valid");
+        let parts = part_one_another(&urm, &labels, 2);
+        for row in 0..view.n_rows() {
+            let held = if view.row_len(row) > k { k } else { 0 };
+            prop_assert_eq!(parts[1].view().row_len(row), held);
+        }
+        for per_user in [true, false] {
+            let labels = k_fold(view, k + 1, per_user, seed, &p).expect("valid");
+            let parts = part_one_another(&urm, &labels, k + 1);
+            let sizes: Vec<usize> = parts.iter().map(|m| m.view().nnz()).collect();
+            if !per_user {
+                prop_assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
+            }
+        }
+        if let Ok((labels, cold)) = cold_users(view, Size::Count(k), Size::Share(share), seed, &p) {
+            let parts = part_one_another(&urm, &labels, 3);
+            prop_assert_eq!(cold.len(), k);
+            for row in 0..view.n_rows() {
+                let lens = [0, 1, 2].map(|l: usize| parts[l].view().row_len(row));
+                if cold.contains(&(row as i64)) {
+                    prop_assert!(lens[0] == 0 && lens[1] >= 1 && lens[2] >= 1);
+                } else {
+                    prop_assert_eq!(lens[1] + lens[2], 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_held_out_by_time_is_never_older(
+        rows in any_rows(), times in vec(-5i64..6, N_ITEMS * 40), share in 0.01f64..0.99,
+    ) {
+        let urm = matrix(&rows, false);
+        let view = urm.view();
+        let times = &times[..view.nnz()];
+        let p = Progress::new();
+        let labels = latest_of_users(view, times, Size::Share(share), &p).expect("valid");
+        part_one_another(&urm, &labels, 2);
+        let side = |range: std::ops::Range<usize>, label: u8| {
+            range.filter(|&at| labels[at] == label).map(|at| times[at]).collect::<Vec<_>>()
+        };
+        for row in (0..view.n_rows()).filter(|&r| view.row_len(r) >= 2) {
+            let (kept, held) = (side(view.range(row), 0), side(view.range(row), 1));
+            prop_assert!(kept.iter().max().unwrap() <= held.iter().min().unwrap());
+        }
+        if let Ok(cut) = cut_for(times, Size::Share(share)) {
+            let labels = cut_at(view, times, cut, &p).expect("both sides");
+            part_one_another(&urm, &labels, 2);
+            for (&label, &time) in labels.iter().zip(times) {
+                prop_assert_eq!(label == 1, time >= cut);
+            }
+            let held = times.iter().filter(|&&t| t >= cut).count();
+            let wanted = (times.len() as f64 * share + 0.5).floor() as usize;
+            prop_assert!(held >= wanted.clamp(1, times.len() - 1));
+        }
+    }
+
+    #[test]
+    fn threads_change_no_split(rows in any_rows(), seed: u64, k in 1usize..4) {
+        let urm = matrix(&rows, false);
+        let all = |threads| on(threads, || {
+            let p = Progress::new();
+            (
+                holdout(urm.view(), Size::Share(0.3), true, seed, &p),
+                leave_k_out(urm.view(), k, seed, &p),
+                k_fold(urm.view(), k + 1, true, seed, &p),
+                cold_users(urm.view(), Size::Count(k), Size::Count(1), seed, &p),
+                k_core(urm.view(), k, k, &p),
+            )
+        });
+        prop_assert_eq!(all(1), all(3));
     }
 }

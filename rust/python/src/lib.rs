@@ -9,6 +9,7 @@ mod metrics;
 mod models;
 mod rank;
 mod run;
+mod sampling;
 mod slim;
 mod split;
 
@@ -24,7 +25,7 @@ mod _core {
     #[pymodule_export]
     use crate::ease::{fit_ease_dual, fit_ease_primal};
     #[pymodule_export]
-    use crate::metrics::{item_counts, list_metrics, metric_names};
+    use crate::metrics::{bootstrap_means, measure_lists, metric_names};
     #[pymodule_export]
     use crate::models::{fit_item_knn_cosine, fit_p3alpha};
     #[pymodule_export]
@@ -32,7 +33,12 @@ mod _core {
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};
     #[pymodule_export]
+    use crate::sampling::{draw_items, mask_unobserved};
+    #[pymodule_export]
     use crate::slim::{fit_slim_elastic_net, slim_elastic_net_bytes};
     #[pymodule_export]
-    use crate::split::paper_protocol;
+    use crate::split::{
+        divide_cells, k_core, looks_ahead, paper_protocol, part_cells, split_cold_users,
+        split_cut_at, split_cut_for, split_holdout, split_k_fold, split_latest, split_leave_k_out,
+    };
 }

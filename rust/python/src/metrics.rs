@@ -1,56 +1,91 @@
-//! Metrics of recommendation lists.
+//! Metrics of recommendation lists, and what statistics need beside scipy.
 
-use ganmf_core::metrics;
+use ganmf_core::bootstrap;
+use ganmf_core::metrics::{self, METRIC_NAMES, Metric, Popularity, Request};
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::args::natural;
-use crate::csr::{Csr, slice};
+use crate::csr::{Csr, CsrGuard, slice};
 use crate::run::run;
 
 fn cutoffs_of(cutoffs: &[Bound<'_, PyAny>]) -> PyResult<Vec<usize>> {
     cutoffs.iter().map(|k| natural("cutoffs", k)).collect()
 }
 
-/// Names of the per-list metrics, in the order of the first axis of `list_metrics`.
+/// Names of the metrics that every list has a value of; the last two need the training matrix.
 #[pyfunction]
 pub(crate) fn metric_names() -> Vec<&'static str> {
-    metrics::METRIC_NAMES.to_vec()
+    METRIC_NAMES.to_vec()
 }
 
-/// Every metric of every list at every cutoff: float64 (metric, cutoff, list).
+/// Sums over lists, in multiples of 2^-80, by metric and cutoff; and what else was asked for:
+/// values float64 (metric, cutoff, list), counts int64 (cutoff, item); lists that hold an item.
 #[pyfunction]
-#[pyo3(signature = (items, test, users, cutoffs, report=None))]
-pub(crate) fn list_metrics<'py>(
+#[pyo3(signature = (items, test, users, cutoffs, names, train=None, keep=true, count=true, report=None))]
+pub(crate) fn measure_lists<'py>(
     py: Python<'py>,
     items: PyReadonlyArray2<'py, i32>,
     test: &Csr,
     users: PyReadonlyArray1<'py, i64>,
     cutoffs: Vec<Bound<'py, PyAny>>,
+    names: Vec<String>,
+    train: Option<&Csr>,
+    keep: bool,
+    count: bool,
     report: Option<Py<PyAny>>,
-) -> PyResult<Bound<'py, PyArray3<f64>>> {
+) -> PyResult<(
+    Vec<Vec<i128>>,
+    Option<Bound<'py, PyArray3<f64>>>,
+    Option<Bound<'py, PyArray2<i64>>>,
+    usize,
+)> {
     let cutoffs = cutoffs_of(&cutoffs)?;
+    let wanted = names
+        .iter()
+        .map(|name| {
+            Metric::named(name)
+                .ok_or_else(|| PyValueError::new_err(format!("names has no metric {name:?}")))
+        })
+        .collect::<PyResult<Vec<_>>>()?;
     let (items, users) = (items.as_array(), slice(&users, "users")?);
     let guard = test.guard(py);
     let test = guard.view()?;
-    let values = run(py, report.as_ref(), |p| {
-        metrics::list_metrics(items, test, users, &cutoffs, p)
+    let guard = train.map(|t| t.guard(py));
+    let train = guard.as_ref().map(CsrGuard::view).transpose()?;
+    let found = run(py, report.as_ref(), |p| {
+        let popularity = train.map(Popularity::new);
+        let request = Request {
+            metrics: &wanted,
+            cutoffs: &cutoffs,
+            popularity: popularity.as_ref(),
+            keep,
+            count,
+        };
+        metrics::measure(items, test, users, request, p)
     })?;
-    Ok(values.into_pyarray(py))
+    let sums = found.sums.chunks(cutoffs.len()).map(<[i128]>::to_vec);
+    Ok((
+        sums.collect(),
+        found.per_list.map(|v| v.into_pyarray(py)),
+        found.counts.map(|c| c.into_pyarray(py)),
+        found.filled,
+    ))
 }
 
-/// How often each item stands in the first `cutoff` places of a list: int64 (cutoff, item).
+/// The mean of every row in every resample of the columns: float64 (rows, resamples).
 #[pyfunction]
-pub(crate) fn item_counts<'py>(
+pub(crate) fn bootstrap_means<'py>(
     py: Python<'py>,
-    items: PyReadonlyArray2<'py, i32>,
-    n_items: &Bound<'py, PyAny>,
-    cutoffs: Vec<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyArray2<i64>>> {
-    let (n_items, cutoffs) = (natural("n_items", n_items)?, cutoffs_of(&cutoffs)?);
-    let items = items.as_array();
-    let counts = run(py, None, |p| {
-        metrics::item_counts(items, n_items, &cutoffs, p)
+    values: PyReadonlyArray2<'py, f64>,
+    n_resamples: &Bound<'py, PyAny>,
+    seed: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let (n_resamples, seed) = (natural("n_resamples", n_resamples)?, natural("seed", seed)?);
+    let values = values.as_array();
+    let means = run(py, None, |p| {
+        bootstrap::bootstrap_means(values, n_resamples, seed, p)
     })?;
-    Ok(counts.into_pyarray(py))
+    Ok(means.into_pyarray(py))
 }

@@ -1,11 +1,12 @@
 //! Splitting into training and held-out sets.
 
-use ganmf_core::split;
-use numpy::{IntoPyArray, PyArray1};
+use ganmf_core::split::{self, Size};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
+use pyo3::types::PyFloat;
 
 use crate::args::natural;
-use crate::csr::Csr;
+use crate::csr::{Csr, slice};
 use crate::run::run;
 
 type Splits<'py> = (
@@ -17,6 +18,16 @@ type Splits<'py> = (
     Bound<'py, PyArray1<i64>>,
     Bound<'py, PyArray1<i64>>,
 );
+
+type Labels<'py> = Bound<'py, PyArray1<u8>>;
+
+/// A float is a share, anything else must be a count.
+fn size(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Size> {
+    match value.cast::<PyFloat>() {
+        Ok(share) => Ok(Size::Share(share.extract()?)),
+        Err(_) => natural(name, value).map(Size::Count),
+    }
+}
 
 /// The paper's five sets: train, test, `train_small`, validation, `early_stop`; rows, columns kept.
 #[pyfunction]
@@ -38,4 +49,188 @@ pub(crate) fn paper_protocol<'py>(
         s.users.into_pyarray(py),
         s.items.into_pyarray(py),
     ))
+}
+
+/// Labels, 1 for what is held out: a share or a number of cells, per user or of all.
+#[pyfunction]
+pub(crate) fn split_holdout<'py>(
+    py: Python<'py>,
+    urm: &Csr,
+    test_size: &Bound<'py, PyAny>,
+    per_user: bool,
+    seed: &Bound<'py, PyAny>,
+) -> PyResult<Labels<'py>> {
+    let (test_size, seed) = (size("test_size", test_size)?, natural("seed", seed)?);
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let labels = run(py, None, |p| {
+        split::holdout(view, test_size, per_user, seed, p)
+    })?;
+    Ok(labels.into_pyarray(py))
+}
+
+/// Labels, 1 for `k` cells of every user who has more.
+#[pyfunction]
+pub(crate) fn split_leave_k_out<'py>(
+    py: Python<'py>,
+    urm: &Csr,
+    k: &Bound<'py, PyAny>,
+    seed: &Bound<'py, PyAny>,
+) -> PyResult<Labels<'py>> {
+    let (k, seed) = (natural("k", k)?, natural("seed", seed)?);
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let labels = run(py, None, |p| split::leave_k_out(view, k, seed, p))?;
+    Ok(labels.into_pyarray(py))
+}
+
+/// Labels: the fold of every cell.
+#[pyfunction]
+pub(crate) fn split_k_fold<'py>(
+    py: Python<'py>,
+    urm: &Csr,
+    n_splits: &Bound<'py, PyAny>,
+    per_user: bool,
+    seed: &Bound<'py, PyAny>,
+) -> PyResult<Labels<'py>> {
+    let (n_splits, seed) = (natural("n_splits", n_splits)?, natural("seed", seed)?);
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let labels = run(py, None, |p| {
+        split::k_fold(view, n_splits, per_user, seed, p)
+    })?;
+    Ok(labels.into_pyarray(py))
+}
+
+/// Labels, 1 for the latest cells of every user.
+#[pyfunction]
+pub(crate) fn split_latest<'py>(
+    py: Python<'py>,
+    urm: &Csr,
+    times: PyReadonlyArray1<'py, i64>,
+    test_size: &Bound<'py, PyAny>,
+) -> PyResult<Labels<'py>> {
+    let test_size = size("test_size", test_size)?;
+    let times = slice(&times, "times")?;
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let labels = run(py, None, |p| {
+        split::latest_of_users(view, times, test_size, p)
+    })?;
+    Ok(labels.into_pyarray(py))
+}
+
+/// The moment from which on `test_size` of all cells lie.
+#[pyfunction]
+pub(crate) fn split_cut_for<'py>(
+    py: Python<'py>,
+    times: PyReadonlyArray1<'py, i64>,
+    test_size: &Bound<'py, PyAny>,
+) -> PyResult<i64> {
+    let test_size = size("test_size", test_size)?;
+    let times = slice(&times, "times")?;
+    run(py, None, |_| split::cut_for(times, test_size))
+}
+
+/// Labels, 1 for cells at `cut` or later.
+#[pyfunction]
+pub(crate) fn split_cut_at<'py>(
+    py: Python<'py>,
+    urm: &Csr,
+    times: PyReadonlyArray1<'py, i64>,
+    cut: i64,
+) -> PyResult<Labels<'py>> {
+    let times = slice(&times, "times")?;
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let labels = run(py, None, |p| split::cut_at(view, times, cut, p))?;
+    Ok(labels.into_pyarray(py))
+}
+
+/// Labels 0 for who stays, 1 and 2 for profile and target of who does not, and those rows.
+#[pyfunction]
+pub(crate) fn split_cold_users<'py>(
+    py: Python<'py>,
+    urm: &Csr,
+    n_users: &Bound<'py, PyAny>,
+    target_size: &Bound<'py, PyAny>,
+    seed: &Bound<'py, PyAny>,
+) -> PyResult<(Labels<'py>, Bound<'py, PyArray1<i64>>)> {
+    let (n_users, target_size) = (size("n_users", n_users)?, size("target_size", target_size)?);
+    let seed = natural("seed", seed)?;
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let (labels, rows) = run(py, None, |p| {
+        split::cold_users(view, n_users, target_size, seed, p)
+    })?;
+    Ok((labels.into_pyarray(py), rows.into_pyarray(py)))
+}
+
+/// Users and items that keep enough interactions: matrix, rows, columns, 1 for each cell kept.
+#[pyfunction]
+pub(crate) fn k_core<'py>(
+    py: Python<'py>,
+    urm: &Csr,
+    of_user: &Bound<'py, PyAny>,
+    of_item: &Bound<'py, PyAny>,
+) -> PyResult<(
+    Csr,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+    Labels<'py>,
+)> {
+    let (of_user, of_item) = (natural("of_user", of_user)?, natural("of_item", of_item)?);
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let core = run(py, None, |p| split::k_core(view, of_user, of_item, p))?;
+    Ok((
+        Csr::from_matrix(py, core.urm)?,
+        core.users.into_pyarray(py),
+        core.items.into_pyarray(py),
+        core.labels.into_pyarray(py),
+    ))
+}
+
+/// The `n_parts` matrices that labels name.
+#[pyfunction]
+pub(crate) fn divide_cells(
+    py: Python<'_>,
+    urm: &Csr,
+    labels: PyReadonlyArray1<'_, u8>,
+    n_parts: usize,
+) -> PyResult<Vec<Csr>> {
+    let labels = slice(&labels, "labels")?;
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let parts = run(py, None, |p| split::divide(view, labels, n_parts, p))?;
+    parts.into_iter().map(|m| Csr::from_matrix(py, m)).collect()
+}
+
+/// The cells of other labels than `label`, and those with it.
+#[pyfunction]
+pub(crate) fn part_cells(
+    py: Python<'_>,
+    urm: &Csr,
+    labels: PyReadonlyArray1<'_, u8>,
+    label: u8,
+) -> PyResult<(Csr, Csr)> {
+    let labels = slice(&labels, "labels")?;
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    let (rest, held) = run(py, None, |p| split::part(view, labels, label, p))?;
+    Ok((Csr::from_matrix(py, rest)?, Csr::from_matrix(py, held)?))
+}
+
+/// Held-out cells that are older than a cell of the same user that is not, and all held out.
+#[pyfunction]
+pub(crate) fn looks_ahead(
+    py: Python<'_>,
+    urm: &Csr,
+    labels: PyReadonlyArray1<'_, u8>,
+    times: PyReadonlyArray1<'_, i64>,
+) -> PyResult<(u64, u64)> {
+    let (labels, times) = (slice(&labels, "labels")?, slice(&times, "times")?);
+    let guard = urm.guard(py);
+    let view = guard.view()?;
+    run(py, None, |_| split::looks_ahead(view, labels, times))
 }

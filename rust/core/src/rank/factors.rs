@@ -12,7 +12,7 @@ use super::select::Lanes;
 use super::{Lists, Request, check_users, not_finite};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::simd::widest;
+use crate::simd::{Kernel, widest};
 
 /// Users side by side: two AVX-512 registers.
 const LANES: usize = 32;
@@ -61,7 +61,12 @@ pub fn rank_factors(
             }
             for tile in items.chunks(TILE * PANEL) {
                 progress.check()?;
-                widest(|| scratch.score(tile, item_factors, groups));
+                widest(Tile {
+                    scratch: &mut *scratch,
+                    items: tile,
+                    item_factors,
+                    groups,
+                });
             }
             let mut nth = 0;
             for (group, positions) in scratch.groups.iter_mut().zip(positions.chunks(LANES)) {
@@ -97,20 +102,32 @@ impl Scratch {
             panels: vec![[0.0; PANEL]; TILE * n_factors],
         }
     }
+}
 
-    /// Score the items of a tile for all groups.
+/// Score the items of a tile for the first `groups` groups.
+struct Tile<'a> {
+    scratch: &'a mut Scratch,
+    items: &'a [i32],
+    item_factors: ArrayView2<'a, f32>,
+    groups: usize,
+}
+
+impl Kernel for Tile<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn score(&mut self, tile: &[i32], item_factors: ArrayView2<f32>, groups: usize) {
-        let n_factors = item_factors.ncols();
-        for (nth, items) in tile.chunks(PANEL).enumerate() {
-            let panel = &mut self.panels[nth * n_factors..(nth + 1) * n_factors];
+    fn call(self) {
+        let Scratch { groups, panels } = self.scratch;
+        let n_factors = self.item_factors.ncols();
+        for (nth, items) in self.items.chunks(PANEL).enumerate() {
+            let panel = &mut panels[nth * n_factors..(nth + 1) * n_factors];
             for (r, &item) in items.iter().enumerate() {
-                pack(item_factors.row(item as usize), panel, r);
+                pack(self.item_factors.row(item as usize), panel, r);
             }
         }
-        for group in &mut self.groups[..groups] {
-            for (nth, items) in tile.chunks(PANEL).enumerate() {
-                let panel = &self.panels[nth * n_factors..(nth + 1) * n_factors];
+        for group in &mut groups[..self.groups] {
+            for (nth, items) in self.items.chunks(PANEL).enumerate() {
+                let panel = &panels[nth * n_factors..(nth + 1) * n_factors];
                 let scores = product(panel, &group.factors);
                 for (&item, scores) in items.iter().zip(&scores) {
                     group.take(item, scores);
@@ -160,7 +177,7 @@ impl Group {
             self.zeros[l] += scores[l] * 0.0;
         }
         let seen = &self.seen;
-        self.lanes.take_unless::<true>(item, scores, || {
+        self.lanes.take::<true>(item, scores, || {
             seen.get(item as usize).copied().unwrap_or(0)
         });
     }

@@ -106,18 +106,13 @@ impl<const L: usize> Lanes<L> {
         self.at_least = std::array::from_fn(|l| if l < filled { f32::MIN } else { f32::INFINITY });
     }
 
-    /// Take the scores of `item` for all lanes, if one is good enough. Minus infinity never is.
+    /// Take the scores of `item` for all lanes, if one is good enough and its bit is not set in
+    /// `left_out`, which is only asked then.
     ///
     /// With `ASCENDING` items, a score equal to the worst kept one can never displace it; in any
     /// other order it can, by its number.
     #[inline(always)]
-    pub(super) fn take<const ASCENDING: bool>(&mut self, item: i32, scores: &[f32; L]) {
-        self.take_unless::<ASCENDING>(item, scores, || 0);
-    }
-
-    /// As [`take`](Self::take), but not for the lanes whose bit is set in `left_out`.
-    #[inline(always)]
-    pub(super) fn take_unless<const ASCENDING: bool>(
+    pub(super) fn take<const ASCENDING: bool>(
         &mut self,
         item: i32,
         scores: &[f32; L],

@@ -2,24 +2,33 @@
 //!
 //! Users are scored side by side, one in each lane of a vector: a row of the weights is read once
 //! for all of them and added under a mask of who has the item. Popular items, whose rows are the
-//! long ones, are in many profiles, so that most of the work is shared. Each lane adds its terms in
-//! the order of the items, and a lane without the item adds zero: the bits are those of one user
+//! long ones, are in many profiles, so that most of the work is shared. Targets are taken tile by
+//! tile, so that the scores being added to stay in the first-level cache, for a few vectors of users
+//! one after the other, so that the weights of a tile stay in the second. Each lane adds its terms
+//! in the order of the items, and a lane without the item adds zero: the bits are those of one user
 //! alone.
+//!
+//! Memory: a copy of the weights by tiles, 6 bytes each, and 4 bytes for each item and tile.
+
+use std::array::from_fn;
 
 use super::batches::{rank_batches, row};
 use super::select::Lanes;
-use super::{Columns, Lists, Request, check_users, not_finite};
+use super::{Lists, Request, check_users, not_finite};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::simd::widest;
+use crate::simd::{Kernel, widest};
 use crate::sparse::CsrView;
 
-/// Lanes for catalogues of ordinary size: one AVX-512 register, one cache line.
-const MANY: usize = 16;
-/// Lanes for catalogues whose scores would not fit in the memory of a thread otherwise.
-const FEW: usize = 4;
-/// Catalogue up to which a thread keeps `MANY` scores and profile values of every item (51 MiB).
-const MANY_ITEMS: usize = 400_000;
+/// Users side by side: one AVX-512 register, one cache line.
+const LANES: usize = 16;
+/// Vectors of users that visit a tile in turn.
+const GROUPS: usize = 8;
+/// Targets of a tile at least: their scores (32 KiB) fill most of a first-level cache.
+const TILE: usize = 512;
+/// Most starts of tiles that are kept for all rows together (64 MiB); larger catalogues get wider
+/// tiles, as far as 16 bits can count.
+const MOST_STARTS: usize = 1 << 24;
 
 /// Lists from item weights: the scores of a user are the profile times `weights`.
 ///
@@ -44,131 +53,261 @@ pub fn rank_item_weights(
         )));
     }
     check_users(request, profiles.n_rows(), "profiles")?;
-    if n_items <= MANY_ITEMS {
-        rank::<MANY>(weights, profiles, request, progress)
-    } else {
-        rank::<FEW>(weights, profiles, request, progress)
-    }
-}
-
-fn rank<const L: usize>(
-    weights: CsrView,
-    profiles: CsrView,
-    request: &Request,
-    progress: &Progress,
-) -> Result<Lists> {
-    let columns = request.columns();
+    let tiles = Tiles::new(weights, progress)?;
+    let n_columns = request.columns().len;
     rank_batches(
         request,
         progress,
-        L,
+        GROUPS * LANES,
         |at| profiles.row_len(request.users[at] as usize),
-        || Scratch::<L>::new(request, &columns),
+        || Scratch::new(request, n_columns, tiles.width),
         |scratch, positions, lists| {
             let users: Vec<i64> = positions.iter().map(|&at| request.users[at]).collect();
-            widest(|| {
-                scratch.score(weights, profiles, &users);
-                scratch.select(request, &users, &columns)
-            })?;
-            for lane in 0..users.len() {
-                let at = row(lane, request.n);
-                scratch
-                    .lanes
-                    .finish(lane, &mut lists.items[at.clone()], &mut lists.scores[at]);
+            scratch.gather(profiles, request, &users);
+            let n_groups = users.len().div_ceil(LANES);
+            for tile in 0..tiles.n() {
+                progress.check()?;
+                for group in &mut scratch.groups[..n_groups] {
+                    widest(Visit {
+                        group,
+                        scores: &mut scratch.scores,
+                        tiles: &tiles,
+                        tile,
+                        candidates: request.candidates,
+                    });
+                }
+            }
+            for (nth, (group, users)) in scratch
+                .groups
+                .iter_mut()
+                .zip(users.chunks(LANES))
+                .enumerate()
+            {
+                group.finish(request, users, nth * LANES, lists)?;
             }
             Ok(())
         },
     )
 }
 
-struct Scratch<const L: usize> {
-    /// Scores by item and lane.
-    scores: Vec<[f32; L]>,
-    /// What each lane's profile holds of an item; zero between batches.
-    profile: Vec<[f32; L]>,
-    /// One bit for each item that a profile holds; zero between batches.
-    held: Vec<u64>,
-    lanes: Lanes<L>,
+/// The weights by tiles of targets, and by rows within a tile.
+struct Tiles {
+    n_items: usize,
+    width: usize,
+    /// Where each row of each tile starts, and where the last one ends.
+    starts: Vec<u32>,
+    /// Where each tile starts.
+    bases: Vec<usize>,
+    /// Target within the tile.
+    columns: Vec<u16>,
+    values: Vec<f32>,
 }
 
-impl<const L: usize> Scratch<L> {
-    fn new(request: &Request, columns: &Columns) -> Self {
-        let n_items = request.n_items;
+impl Tiles {
+    fn new(weights: CsrView, progress: &Progress) -> Result<Self> {
+        let n_items = weights.n_rows();
+        let width = (n_items * n_items / MOST_STARTS).clamp(TILE, 1 << 16);
+        let n_tiles = n_items.div_ceil(width);
+        let mut tiles = Self {
+            n_items,
+            width,
+            starts: Vec::with_capacity(n_tiles * (n_items + 1)),
+            bases: Vec::with_capacity(n_tiles),
+            columns: Vec::with_capacity(weights.nnz()),
+            values: Vec::with_capacity(weights.nnz()),
+        };
+        // How far each row has been copied.
+        let mut copied: Vec<usize> = (0..n_items).map(|i| weights.range(i).start).collect();
+        for tile in 0..n_tiles {
+            progress.check()?;
+            let (first, base) = (tile * width, tiles.columns.len());
+            let end = first + width;
+            tiles.bases.push(base);
+            for (i, at) in copied.iter_mut().enumerate() {
+                tiles.starts.push((tiles.columns.len() - base) as u32);
+                let rest = &weights.indices()[*at..weights.range(i).end];
+                let count = rest.iter().take_while(|&&j| (j as usize) < end).count();
+                let within = rest[..count].iter().map(|&j| (j as usize - first) as u16);
+                tiles.columns.extend(within);
+                match weights.values() {
+                    Some(values) => tiles.values.extend_from_slice(&values[*at..*at + count]),
+                    None => tiles.values.extend(std::iter::repeat_n(1.0, count)),
+                }
+                *at += count;
+            }
+            tiles.starts.push((tiles.columns.len() - base) as u32);
+        }
+        Ok(tiles)
+    }
+
+    fn n(&self) -> usize {
+        self.bases.len()
+    }
+
+    /// Starts of the rows of `tile`, and all that stands behind its first row.
+    #[inline(always)]
+    fn of(&self, tile: usize) -> (&[u32], &[u16], &[f32]) {
+        let lines = self.n_items + 1;
+        let base = self.bases[tile];
+        let starts = &self.starts[tile * lines..(tile + 1) * lines];
+        (starts, &self.columns[base..], &self.values[base..])
+    }
+}
+
+/// The memory of one worker.
+struct Scratch {
+    groups: Vec<Group>,
+    /// One bit for each item that a profile of a group holds; zero between groups.
+    held: Vec<u64>,
+    /// Where an item stands among those of the group, for those that do.
+    slot: Vec<u32>,
+    /// Scores of the targets of a tile.
+    scores: Vec<[f32; LANES]>,
+}
+
+impl Scratch {
+    fn new(request: &Request, n_columns: usize, width: usize) -> Self {
         Self {
-            scores: vec![[0.0; L]; n_items],
-            profile: vec![[0.0; L]; n_items],
-            held: vec![0; n_items.div_ceil(64)],
-            lanes: Lanes::new(request.n, columns.len),
+            groups: (0..GROUPS)
+                .map(|_| Group::new(request, n_columns))
+                .collect(),
+            held: vec![0; request.n_items.div_ceil(64)],
+            slot: vec![0; request.n_items],
+            scores: vec![[0.0; LANES]; width.min(request.n_items)],
         }
     }
 
-    #[inline(always)]
-    fn score(&mut self, weights: CsrView, profiles: CsrView, users: &[i64]) {
-        for (lane, &user) in users.iter().enumerate() {
-            for (i, x) in profiles.row(user as usize) {
-                self.profile[i][lane] = x;
-                self.held[i / 64] |= 1 << (i % 64);
-            }
-        }
-        self.scores.fill([0.0; L]);
-        for (word, held) in self.held.iter_mut().enumerate() {
-            while *held != 0 {
-                let i = 64 * word + held.trailing_zeros() as usize;
-                *held &= *held - 1;
-                let x = std::mem::replace(&mut self.profile[i], [0.0; L]);
-                let range = weights.range(i);
-                let columns = &weights.indices()[range.clone()];
-                match weights.values() {
-                    Some(values) => {
-                        for (&j, &w) in columns.iter().zip(&values[range]) {
-                            let scores = &mut self.scores[j as usize];
-                            for l in 0..L {
-                                scores[l] += x[l] * w;
-                            }
-                        }
-                    }
-                    None => {
-                        for &j in columns {
-                            let scores = &mut self.scores[j as usize];
-                            for l in 0..L {
-                                scores[l] += x[l];
-                            }
-                        }
-                    }
+    /// Put the profiles of each group side by side.
+    fn gather(&mut self, profiles: CsrView, request: &Request, users: &[i64]) {
+        for (group, users) in self.groups.iter_mut().zip(users.chunks(LANES)) {
+            for &user in users {
+                for &i in profiles.cols(user as usize) {
+                    self.held[i as usize / 64] |= 1 << (i % 64);
                 }
             }
+            group.items.clear();
+            for (word, held) in self.held.iter_mut().enumerate() {
+                while *held != 0 {
+                    let i = 64 * word + held.trailing_zeros() as usize;
+                    *held &= *held - 1;
+                    self.slot[i] = group.items.len() as u32;
+                    group.items.push(i as u32);
+                }
+            }
+            group.profile.clear();
+            group.profile.resize(group.items.len(), [0.0; LANES]);
+            for (lane, &user) in users.iter().enumerate() {
+                for (i, x) in profiles.row(user as usize) {
+                    group.profile[self.slot[i] as usize][lane] = x;
+                }
+                for &item in request.seen_by(user as usize) {
+                    group.seen[item as usize] |= 1 << lane;
+                }
+            }
+            group.zeros = [0.0; LANES];
+            group.lanes.start(users.len());
+        }
+    }
+}
+
+/// Users side by side.
+struct Group {
+    /// Items that a profile of the group holds, ascending, and what each lane has of them.
+    items: Vec<u32>,
+    profile: Vec<[f32; LANES]>,
+    /// One bit a lane for each item that is left out; zero between batches.
+    seen: Vec<u16>,
+    /// Stays zero while every score is finite.
+    zeros: [f32; LANES],
+    lanes: Lanes<LANES>,
+}
+
+impl Group {
+    fn new(request: &Request, n_columns: usize) -> Self {
+        Self {
+            items: Vec::new(),
+            profile: Vec::new(),
+            seen: vec![0; request.n_items],
+            zeros: [0.0; LANES],
+            lanes: Lanes::new(request.n, n_columns),
         }
     }
 
-    #[inline(always)]
-    fn select(&mut self, request: &Request, users: &[i64], columns: &Columns) -> Result<()> {
-        let mut sums = [0f32; L];
-        for scores in &self.scores {
-            for l in 0..L {
-                sums[l] += scores[l] * 0.0;
-            }
-        }
-        if let Some(lane) = sums.iter().position(|&sum| sum != 0.0) {
+    /// Write the lists of the group, whose users stand from `first` on.
+    fn finish(
+        &mut self,
+        request: &Request,
+        users: &[i64],
+        first: usize,
+        lists: &mut Lists,
+    ) -> Result<()> {
+        if let Some(lane) = self.zeros.iter().position(|&z| z != 0.0) {
             return Err(not_finite(users[lane]));
         }
         for (lane, &user) in users.iter().enumerate() {
+            let at = row(first + lane, request.n);
+            let (items, scores) = (&mut lists.items, &mut lists.scores);
+            self.lanes
+                .finish(lane, &mut items[at.clone()], &mut scores[at]);
             for &item in request.seen_by(user as usize) {
-                self.scores[item as usize][lane] = f32::NEG_INFINITY;
-            }
-        }
-        self.lanes.start(users.len());
-        match columns.candidates {
-            None => {
-                for (item, scores) in self.scores.iter().enumerate() {
-                    self.lanes.take::<true>(item as i32, scores);
-                }
-            }
-            Some(candidates) => {
-                for &item in candidates {
-                    self.lanes.take::<true>(item, &self.scores[item as usize]);
-                }
+                self.seen[item as usize] = 0;
             }
         }
         Ok(())
+    }
+}
+
+/// Score the targets of a tile for the users of a group, and take the best.
+struct Visit<'a> {
+    group: &'a mut Group,
+    scores: &'a mut [[f32; LANES]],
+    tiles: &'a Tiles,
+    tile: usize,
+    candidates: Option<&'a [i32]>,
+}
+
+impl Kernel for Visit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { group, tiles, .. } = self;
+        let first = self.tile * tiles.width;
+        let end = (first + tiles.width).min(tiles.n_items);
+        let scores = &mut self.scores[..end - first];
+        scores.fill([0.0; LANES]);
+        let (starts, columns, values) = tiles.of(self.tile);
+        for (&i, x) in group.items.iter().zip(&group.profile) {
+            let range = starts[i as usize] as usize..starts[i as usize + 1] as usize;
+            let x = *x;
+            for (&j, &w) in columns[range.clone()].iter().zip(&values[range]) {
+                // Values, not places, so that the compiler sees that nothing overlaps.
+                let sums = scores[j as usize];
+                scores[j as usize] = from_fn(|l| sums[l] + x[l] * w);
+            }
+        }
+        let mut zeros = group.zeros;
+        for sums in &*scores {
+            zeros = from_fn(|l| zeros[l] + sums[l] * 0.0);
+        }
+        group.zeros = zeros;
+        let seen = &group.seen;
+        match self.candidates {
+            None => {
+                for (item, sums) in (first..end).zip(&*scores) {
+                    let left_out = || u32::from(seen[item]);
+                    group.lanes.take::<true>(item as i32, sums, left_out);
+                }
+            }
+            Some(candidates) => {
+                let from = candidates.partition_point(|&i| (i as usize) < first);
+                let to = candidates.partition_point(|&i| (i as usize) < end);
+                for &item in &candidates[from..to] {
+                    let left_out = || u32::from(seen[item as usize]);
+                    let sums = &scores[item as usize - first];
+                    group.lanes.take::<true>(item, sums, left_out);
+                }
+            }
+        }
     }
 }

@@ -25,6 +25,7 @@ from ganmf_fast import _core
 from ganmf_fast.data.ids import object_array
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.errors import DataError
+from ganmf_fast.split.cells import Source, check_seed, leakage
 from ganmf_fast.urm import as_csr, fingerprint, to_scipy
 
 __all__ = ["PARTS", "Splits", "paper_protocol"]
@@ -51,6 +52,8 @@ class Splits:
         What reports call the data.
     simulated : bool
         Whether the data were generated instead of observed.
+    warnings : tuple of str
+        What a reader of figures on these sets must know, such as leakage from the future.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Splits:
     item_ids: NDArray[Any] | None = None
     name: str = "data"
     simulated: bool = False
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Bring the parts into canonical form and check how they lie in each other."""
@@ -128,7 +132,8 @@ class Splits:
         """Name and sizes."""
         sizes = ", ".join(f"{part} {getattr(self, part).nnz:,}" for part in PARTS)
         simulated = ", simulated" if self.simulated else ""
-        return f"Splits({self.name!r}: {self.n_users:,} x {self.n_items:,}; {sizes}{simulated})"
+        lines = [f"Splits({self.name!r}: {self.n_users:,} x {self.n_items:,}; {sizes}{simulated})"]
+        return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
 
     def save(self, folder: str | Path) -> None:
         """Write ``train.npz`` ... ``early_stop.npz`` (scipy), name and ids into a folder.
@@ -149,6 +154,8 @@ class Splits:
         """
         folder = Path(folder)
         info: dict[str, Any] = {"format": 1, "name": self.name, "simulated": self.simulated}
+        if self.warnings:
+            info["warnings"] = list(self.warnings)
         arrays = {}
         for key in ("user_ids", "item_ids"):
             ids = getattr(self, key)
@@ -202,6 +209,7 @@ class Splits:
                 item_ids=info.get("item_ids"),
                 name=info.get("name", folder.resolve().name),
                 simulated=info.get("simulated", False),
+                warnings=tuple(map(str, info.get("warnings", ()))),
             )
         except (TypeError, ValueError) as error:
             raise DataError(f"{folder}: {error}") from None
@@ -239,12 +247,8 @@ def paper_protocol(X: object, seed: int = 1337) -> Splits:
     ----------
     Dervishaj and Cremonesi, "GAN-based Matrix Factorization for Recommender Systems", SAC 2022.
     """
-    csr = as_csr(X)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed must be an integer, not {seed!r}")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be between 0 and 2**64 - 1, not {seed}")
-    *parts, users, items = _core.paper_protocol(csr, int(seed))
+    source = Source.of(X)
+    *parts, users, items = _core.paper_protocol(source.csr, check_seed(seed))
     train, test, train_small, validation, early_stop = (to_scipy(part) for part in parts)
     splits = Splits(train, test, train_small, validation, early_stop, users, items)
     if isinstance(X, Interactions):
@@ -254,8 +258,24 @@ def paper_protocol(X: object, seed: int = 1337) -> Splits:
             item_ids=X.item_ids[items],
             name=X.name,
             simulated=X.simulated,
+            warnings=_leakage(source, splits, users, items),
         )
     return splits
+
+
+def _leakage(
+    source: Source, splits: Splits, users: NDArray[np.int64], items: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """The warning about timestamps, for which test is found again in what was split."""
+    if source.data is None or source.data.timestamps is None:
+        return ()
+    rows = np.repeat(users, np.diff(splits.test.indptr))
+    held = rows * source.csr.n_cols + items[splits.test.indices]
+    of_cell = np.repeat(np.arange(source.csr.n_rows), np.diff(source.csr.indptr))
+    cells = of_cell * source.csr.n_cols + source.csr.indices
+    labels = np.zeros(len(cells), dtype=np.uint8)
+    labels[np.searchsorted(cells, held)] = 1
+    return leakage(source, labels, "paper_protocol")
 
 
 def _n_shared(a: "sp.csr_array[np.float32]", b: "sp.csr_array[np.float32]") -> int:
@@ -301,6 +321,7 @@ def _load_info(folder: Path) -> dict[str, Any]:
         if path.is_file():
             stored = json.loads(path.read_bytes())
             info |= {key: stored[key] for key in ("name", "simulated")}
+            info["warnings"] = list(stored.get("warnings", []))
             info |= {k: object_array(stored[k]) for k in ("user_ids", "item_ids") if k in stored}
         path = folder / _IDS
         if path.is_file():

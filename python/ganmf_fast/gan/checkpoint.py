@@ -1,0 +1,112 @@
+"""Training that survives being killed: all its state in one file, whole or not at all.
+
+The file holds what the remaining epochs depend on: parameters and moments of all networks, the
+states of the random generators, the weights kept so far, the history; and the configuration it
+belongs to. A run that finds it goes on from there and ends with the weights of a run that was
+never interrupted (on the CPU, with the same torch). Its format is that of saved models: nothing in
+it is ever run.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ganmf_fast.errors import DataError
+from ganmf_fast.files import read_tensors, write_tensors
+
+__all__ = ["FORMAT", "Checkpoint"]
+
+FORMAT = 1
+"""Version of the file format."""
+
+_KIND = "ganmf_fast.checkpoint"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A place for the state of one training run.
+
+    Parameters
+    ----------
+    path : Path
+    every : int
+        Epochs between two writings.
+    config : mapping
+        All that decides the weights, as JSON can hold it.
+    """
+
+    path: Path
+    every: int
+    config: Mapping[str, Any]
+
+    def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Put a state in place of the one before.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        text = json.dumps({"format": FORMAT, "config": dict(self.config), "facts": dict(facts)})
+        arrays = {name: np.ascontiguousarray(t.numpy(force=True)) for name, t in tensors.items()}
+        write_tensors(self.path, _KIND, text, arrays)
+
+    def read(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """Facts and tensors of the last state, or None if there is no file.
+
+        Raises
+        ------
+        DataError
+            (a ``ValueError``) If the file is cut short, damaged, newer, or belongs to a run of
+            another configuration. The message names the file.
+        """
+        try:
+            text, arrays, sound = read_tensors(self.path, _KIND)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DataError(f"the checkpoint {self.path} cannot be read: {error}") from None
+        except SafetensorError as error:
+            raise self._refusal(f"is damaged or cut short ({error})") from None
+        if text is None:
+            raise DataError(f"{self.path} is not a checkpoint of ganmf-fast: name another path")
+        meta = self._parsed(text, sound)
+        self._compare(meta["config"])
+        return meta["facts"], {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def remove(self) -> None:
+        """Training has ended: nothing is left to go on with."""
+        self.path.unlink(missing_ok=True)
+
+    def _parsed(self, text: str, sound: bool) -> dict[str, Any]:
+        try:
+            meta = json.loads(text)
+            version = meta["format"]
+        except (ValueError, TypeError, KeyError):
+            raise self._refusal("is damaged: it has no description") from None
+        if version != FORMAT:
+            raise self._refusal(f"has format {version}, but this version reads format {FORMAT}")
+        if not sound:
+            raise self._refusal("is damaged: its contents do not match their checksum")
+        found: dict[str, Any] = meta
+        return found
+
+    def _compare(self, stored: Mapping[str, Any]) -> None:
+        now = json.loads(json.dumps(dict(self.config)))
+        for name in dict.fromkeys([*stored, *now]):
+            if stored.get(name) != now.get(name):
+                raise self._refusal(
+                    f"belongs to a run with {name} = {stored.get(name)!r}, not {now.get(name)!r}"
+                )
+
+    def _refusal(self, what: str) -> DataError:
+        return DataError(
+            f"the checkpoint {self.path} {what}: remove it to start anew, or name another path"
+        )

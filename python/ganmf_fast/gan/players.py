@@ -1,0 +1,267 @@
+"""What the training runs of all families are made of: networks, optimisers, random numbers.
+
+A family derives from :class:`Players` and says what its passes are and what `train_d` and
+`train_g` do; the loop is :mod:`~ganmf_fast.gan.trainer`'s.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ganmf_fast._core import Csr
+from ganmf_fast.gan.adam import TensorFlowAdam
+from ganmf_fast.gan.checkpoint import Checkpoint
+from ganmf_fast.gan.networks import Perceptron
+from ganmf_fast.gan.trainer import Losses, Outcome, Pass, Schedule, Trainer
+from ganmf_fast.models.autoencoder import Autoencoder
+from ganmf_fast.models.scorers import Scorer
+from ganmf_fast.progress import Report
+from ganmf_fast.threads import get_num_threads
+
+if TYPE_CHECKING:
+    from ganmf_fast.gan.estimator import Adversarial
+
+# Multiplications of a step below which threads wait for each other longer than they work, much
+# longer on a busy machine. The weights do not depend on the number of threads.
+_WORTH_THREADS = 10**8
+
+# MKL cuts products between threads so that their last bits depend on how many there are, unless it
+# is told not to before its first product; it does not get slower.
+_VECTORS = "AVX512" if "AVX512" in torch.backends.cpu.get_cpu_capability() else "AVX2"
+os.environ.setdefault("MKL_CBWR", f"{_VECTORS},STRICT")
+
+# Made profiles that the alarm of a collapse looks at.
+_SAMPLE = 64
+
+
+def find_device(name: str) -> torch.device:
+    """The device called `name`.
+
+    Raises
+    ------
+    ValueError
+        If it is a GPU that torch does not find.
+    """
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        name = "cuda" if available else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= available:
+        raise ValueError(
+            f'device is "{name}" but torch finds {available or "no"} CUDA '
+            f'GPU{"s" if available > 1 else ""}; use device="cpu"'
+        )
+    return device
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Memory of a training run: bytes that stay, and bytes for each row of a batch."""
+
+    fixed: int
+    per_row: int
+    parameter: str
+    """Name of the parameter that says how many rows a batch has."""
+    rows: int
+
+    def fitting(self, capacity: int) -> int:
+        """The most rows (a power of two) that fit into `capacity` bytes, or 0.
+
+        Fewer than now in any case: those did not fit. A tenth is left to torch.
+        """
+        most = min((9 * capacity // 10 - self.fixed) // max(self.per_row, 1), self.rows - 1)
+        return 0 if most < 1 else 1 << (most.bit_length() - 1)
+
+
+class Players:
+    """Networks that play against each other; the base of every ``Adversary``.
+
+    Parameters
+    ----------
+    model : Adversarial
+        Its settings.
+    profiles : Csr
+        The rows that are learned: users, or items.
+
+    Attributes
+    ----------
+    networks : dict of str to Module
+        Filled by the family, as `optimisers` is.
+    optimisers : dict of str to TensorFlowAdam
+    """
+
+    def __init__(self, model: "Adversarial", profiles: Csr) -> None:
+        self.profiles = profiles
+        self.device = find_device(model.device)
+        # Weights are drawn on the CPU, so that every device starts from the same ones.
+        self.rng = torch.Generator().manual_seed(model.seed)
+        self.networks: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, TensorFlowAdam] = {}
+        self.gradient_norms = model.gradient_norms
+        # The same rows in every epoch, spread over all.
+        spread = np.linspace(0, profiles.n_rows - 1, min(_SAMPLE, profiles.n_rows))
+        self.sample = spread.astype(np.int64)
+
+    # what a family says -----------------------------------------------------------------------
+
+    def passes(self, epoch: int) -> Iterator[Pass]:
+        """See ``Adversary``."""
+        raise NotImplementedError
+
+    def weights(self) -> Sequence[Tensor]:
+        """See ``Adversary``."""
+        raise NotImplementedError
+
+    def diagnose(self) -> Losses:
+        """See ``Adversary``."""
+        raise NotImplementedError
+
+    def scorer(self) -> Scorer:
+        """The weights as they are, in the form that ranks."""
+        raise NotImplementedError
+
+    def footprint(self) -> Footprint:
+        """Memory of the run on its device."""
+        raise NotImplementedError
+
+    def work(self) -> int:
+        """Multiplications of a step."""
+        raise NotImplementedError
+
+    # what all share ---------------------------------------------------------------------------
+
+    def run(
+        self,
+        schedule: Schedule,
+        validate: Callable[[Scorer], float] | None,
+        checkpoint: Checkpoint | None,
+        report: Report,
+    ) -> Outcome:
+        """Train to the end of the schedule.
+
+        Raises
+        ------
+        MemoryError
+            If the GPU has not enough memory; the message names a batch size that would fit.
+        """
+        check = None if validate is None else lambda: validate(self.scorer())
+        threads = 1 if self.work() < _WORTH_THREADS else get_num_threads()
+        try:
+            with _threads(threads):
+                return Trainer(self, schedule, check, checkpoint).run(report)
+        except torch.cuda.OutOfMemoryError:
+            raise MemoryError(self._too_large()) from None
+
+    def _too_large(self) -> str:
+        need = self.footprint()
+        capacity = torch.cuda.mem_get_info(self.device)[1]
+        fitting = need.fitting(capacity)
+        advice = (
+            f"{need.parameter}={fitting} would fit"
+            if fitting
+            else (f"even {need.parameter}=1 would not fit: train smaller networks, or on the CPU")
+        )
+        return (
+            f"{need.parameter}={need.rows} does not fit into the {capacity / 2**30:.1f} GiB of the "
+            f"GPU; {advice}"
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """See ``Adversary``."""
+        found = {"rng": self.rng.get_state()}
+        for parts in (self.networks, self.optimisers):
+            for name, part in parts.items():
+                kind = "adam" if isinstance(part, TensorFlowAdam) else "net"
+                tensors: Mapping[str, Any] = part.state_dict()
+                found |= {f"{kind}.{name}.{key}": tensor for key, tensor in tensors.items()}
+        return found
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """See ``Adversary``."""
+        self.rng.set_state(state["rng"])
+        for name, network in self.networks.items():
+            network.load_state_dict(_under(f"net.{name}.", state))
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(_under(f"adam.{name}.", state))
+
+    def move(self, name: str, loss: Tensor, reg: float) -> dict[str, float]:
+        """Move a network down the gradient of `loss` with half its squares times `reg` added.
+
+        Returns
+        -------
+        dict
+            The whole loss, and the norm of its gradient if asked for.
+        """
+        network = self.networks[name]
+        parameters = list(network.parameters())
+        penalty = 0.0
+        for parameter, gradient in zip(
+            parameters, torch.autograd.grad(loss, parameters), strict=True
+        ):
+            parameter.grad = gradient
+            if reg:
+                gradient.add_(parameter.detach(), alpha=reg)
+                penalty += reg / 2 * squares(parameter)
+        found = {f"{name}_loss": loss.item() + penalty, **self.norms(name)}
+        self.optimisers[name].step()
+        return found
+
+    def norms(self, name: str) -> dict[str, float]:
+        """Norm of a network's gradient, if asked for."""
+        if not self.gradient_norms:
+            return {}
+        parameters = self.networks[name].parameters()
+        total_squares = sum(squares(p.grad) for p in parameters if p.grad is not None)
+        return {f"{name}_gradient": float(total_squares) ** 0.5}
+
+
+def squares(tensor: Tensor) -> float:
+    """Sum of the squares of a vector or matrix, to the same bits for any number of threads."""
+    tensor = tensor.detach()
+    if tensor.dim() == 1:
+        # Pieces short enough for one thread.
+        pieces = torch.split(tensor, 4096)
+        return sum((piece**2).sum().item() for piece in pieces)
+    # As `total`, in one reading of the memory.
+    norms = torch.linalg.vector_norm(tensor, dim=0 if tensor.shape[0] > tensor.shape[1] else 1)
+    summed: float = (norms**2).sum().item()
+    return summed
+
+
+def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """Let torch use `n` threads within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def autoencoder(network: Perceptron, activation: str, block: int = 0) -> Autoencoder:
+    """A generator over profiles in the form that ranks, without torch."""
+
+    def array(tensor: Tensor) -> NDArray[np.float32]:
+        return tensor.numpy(force=True).copy()
+
+    return Autoencoder(
+        array(network.first[0]),
+        tuple(map(array, network.inner)),
+        tuple(map(array, network.biases)),
+        array(network.output),
+        array(network.output_bias),
+        activation,
+        block,
+    )

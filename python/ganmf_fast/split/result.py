@@ -1,0 +1,187 @@
+"""What a split answers with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast import _core
+from ganmf_fast._core import Csr
+from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.split.cells import Source, leakage
+from ganmf_fast.urm import to_scipy
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+__all__ = ["ColdSplit", "Folds", "Split"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Train and test of one shape, which share no cell and lose none.
+
+    Attributes
+    ----------
+    rule : str
+        How it was made.
+    warnings : tuple of str
+        What a reader of figures on this split must know, such as leakage from the future.
+    cut : object
+        The moment from which on interactions are in test, if one moment parted them, else None.
+    """
+
+    rule: str
+    _source: Source
+    _train: Csr
+    _test: Csr
+    _labels: NDArray[np.uint8] | None = None
+    warnings: tuple[str, ...] = ()
+    cut: Any = None
+    # What `_labels` calls the sides.
+    _of_train: tuple[int, ...] = (0,)
+    _of_test: tuple[int, ...] = (1,)
+
+    @cached_property
+    def train(self) -> "sp.csr_array[np.float32]":
+        """What models may see: float32, canonical, shape (n_users, n_items)."""
+        return to_scipy(self._train)
+
+    @cached_property
+    def test(self) -> "sp.csr_array[np.float32]":
+        """What is held out, likewise."""
+        return to_scipy(self._test)
+
+    @cached_property
+    def train_data(self) -> Interactions:
+        """`train` with the ids, and the timestamps, of what was split."""
+        return self._source.side(self._train, self._labels, *self._of_train)
+
+    @cached_property
+    def test_data(self) -> Interactions:
+        """`test` with the ids, and the timestamps, of what was split."""
+        return self._source.side(self._test, self._labels, *self._of_test)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users (rows)."""
+        return self._train.n_rows
+
+    @property
+    def n_items(self) -> int:
+        """Number of items (columns)."""
+        return self._train.n_cols
+
+    @cached_property
+    def users_without_train(self) -> NDArray[np.int64]:
+        """Rows of users all of whose interactions are in test, ascending."""
+        return _without(self._train, self._test)
+
+    @cached_property
+    def users_without_test(self) -> NDArray[np.int64]:
+        """Rows of users all of whose interactions are in train, ascending."""
+        return _without(self._test, self._train)
+
+    @cached_property
+    def items_without_train(self) -> NDArray[np.int64]:
+        """Columns of items that are in test only, ascending: no model can know them."""
+        known = np.bincount(self._train.indices, minlength=self.n_items) > 0
+        return np.setdiff1d(self._test.indices, np.flatnonzero(known)).astype(np.int64)
+
+    def __repr__(self) -> str:
+        """Rule, sizes, who lacks a side, and warnings."""
+        name = "" if self._source.data is None else f"{self._source.data.name!r}, "
+        sizes = f"{self.n_users:,} x {self.n_items:,}; {self._sizes()}"
+        lines = [f"{type(self).__name__}({name}{self.rule}: {sizes})"]
+        lines += [
+            f"  {len(users):,} users have nothing in {side}"
+            for side, users in (
+                ("train", self.users_without_train),
+                ("test", self.users_without_test),
+            )
+            if len(users)
+        ]
+        lines += [f"  warning: {warning}" for warning in self.warnings]
+        return "\n".join(lines)
+
+    def _sizes(self) -> str:
+        return f"train {self._train.nnz:,}, test {self._test.nnz:,}"
+
+
+def _without(side: Csr, other: Csr) -> NDArray[np.int64]:
+    return np.flatnonzero((np.diff(side.indptr) == 0) & (np.diff(other.indptr) > 0))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ColdSplit(Split):
+    """Users held out whole: `train` holds the others, `test` the targets of those held out.
+
+    Attributes
+    ----------
+    users : int64 array
+        Rows of the users held out, ascending. They are empty in `train`.
+    """
+
+    users: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    _profile: Csr | None = None
+
+    @cached_property
+    def profile(self) -> "sp.csr_array[np.float32]":
+        """What a model is told of the users held out, for `fold_in`; shape (n_users, n_items)."""
+        return to_scipy(self._told)
+
+    @cached_property
+    def profile_data(self) -> Interactions:
+        """`profile` with the ids, and the timestamps, of what was split."""
+        return self._source.side(self._told, self._labels, 1)
+
+    @property
+    def _told(self) -> Csr:
+        if self._profile is None:
+            raise ValueError("profile is missing: this split was not made by split.cold_users")
+        return self._profile
+
+    def _sizes(self) -> str:
+        return (
+            f"{len(self.users):,} users held out; train {self._train.nnz:,}, "
+            f"profile {self._told.nnz:,}, test {self._test.nnz:,}"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Folds:
+    """A sequence of `Split`, each made when it is asked for: test is one fold, train the others."""
+
+    rule: str
+    n_splits: int
+    _source: Source
+    _labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Number of folds."""
+        return self.n_splits
+
+    def __getitem__(self, fold: int) -> Split:
+        """The split whose test is `fold`."""
+        at = range(self.n_splits)[fold]
+        train, test = _core.part_cells(self._source.csr, self._labels, at)
+        held = (self._labels == at).astype(np.uint8)
+        return Split(
+            f"{self.rule}, fold {at}",
+            self._source,
+            train,
+            test,
+            held,
+            leakage(self._source, held, "k_fold"),
+        )
+
+    def __iter__(self) -> Iterator[Split]:
+        """The splits, one after the other."""
+        return (self[fold] for fold in range(self.n_splits))
+
+    def __repr__(self) -> str:
+        """Rule and number of interactions."""
+        return f"Folds({self.rule}: {self._source.csr.nnz:,} interactions)"
