@@ -1,4 +1,4 @@
-//! The Gram matrix of the items, `G = X^T X`, dense or sparse, with items in order of popularity.
+//! The Gram matrix of the distinct items, `G = X^T X`, dense or sparse, in order of popularity.
 //!
 //! Relabelling puts the items that everybody knows first: the entries that solvers read over and
 //! over lie together, in fewer cache lines.
@@ -7,6 +7,8 @@
 //! squared for the dense form, 8 bytes for each pair of items that share a user for the sparse one.
 //! Dense counts are stored in 16 bits where they fit, which halves what solvers read; sums of
 //! products of other values are made in f64.
+
+use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
@@ -23,14 +25,19 @@ const ROWS: usize = 16;
 /// Items whose part of the sparse form is stored whole: 16 MiB.
 const HEAD: usize = 512;
 
-/// A matrix of interactions whose items are numbered by falling popularity.
+/// A matrix of interactions whose distinct items are numbered by falling popularity.
+///
+/// Items with the same users and values are one distinct item. Sparse data have many: all items
+/// that only one user has, for each user.
 #[derive(Debug)]
 pub(crate) struct Popular {
-    /// Old number of each new item.
-    pub(crate) order: Vec<u32>,
-    /// Items by users.
+    /// Original items; equal ones are neighbours, ascending.
+    order: Vec<u32>,
+    /// Where in `order` each distinct item starts, and the end.
+    starts: Vec<usize>,
+    /// Distinct items by users.
     pub(crate) items: CsrMatrix,
-    /// Users by items.
+    /// Users by distinct items.
     pub(crate) users: CsrMatrix,
 }
 
@@ -38,27 +45,57 @@ impl Popular {
     pub(crate) fn new(urm: CsrView) -> Self {
         let by_item = urm.transpose();
         let by_item = by_item.view();
+        let cols = |i: u32| by_item.cols(i as usize);
+        let weights = |i: u32| by_item.values().map(|v| &v[by_item.range(i as usize)]);
+        let same_users = |a: u32, b: u32| {
+            let lengths = cols(b).len().cmp(&cols(a).len());
+            lengths.then_with(|| cols(a).cmp(cols(b)))
+        };
+        let compare = |a: u32, b: u32| {
+            same_users(a, b).then_with(|| match (weights(a), weights(b)) {
+                (Some(a), Some(b)) => a
+                    .iter()
+                    .zip(b)
+                    .map(|(x, y)| x.total_cmp(y))
+                    .find(|o| o.is_ne())
+                    .unwrap_or(Ordering::Equal),
+                _ => Ordering::Equal,
+            })
+        };
         let mut order: Vec<u32> = (0..urm.n_cols() as u32).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(by_item.row_len(i as usize)));
-        let mut indptr = Vec::with_capacity(order.len() + 1);
-        let mut indices = Vec::with_capacity(urm.nnz());
-        let mut values = urm.values().map(|_| Vec::with_capacity(urm.nnz()));
+        order.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
+        let mut starts: Vec<usize> = (0..order.len())
+            .filter(|&at| at == 0 || compare(order[at - 1], order[at]).is_ne())
+            .collect();
+        let mut indptr = Vec::with_capacity(starts.len() + 1);
+        let (mut indices, mut values) = (Vec::new(), urm.values().map(|_| Vec::new()));
         indptr.push(0);
-        for &i in &order {
-            let range = by_item.range(i as usize);
-            indices.extend_from_slice(&by_item.indices()[range.clone()]);
-            if let (Some(out), Some(v)) = (values.as_mut(), by_item.values()) {
-                out.extend_from_slice(&v[range]);
+        for &at in &starts {
+            indices.extend_from_slice(cols(order[at]));
+            if let (Some(out), Some(v)) = (values.as_mut(), weights(order[at])) {
+                out.extend_from_slice(v);
             }
             indptr.push(indices.len() as i64);
         }
+        starts.push(order.len());
         let items = CsrMatrix::from_parts(urm.n_rows(), indptr, indices, values);
         let users = items.view().transpose();
         Self {
             order,
+            starts,
             items,
             users,
         }
+    }
+
+    /// How many distinct items there are.
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The original items that are distinct item `i`.
+    pub(crate) fn members(&self, i: usize) -> &[u32] {
+        &self.order[self.starts[i]..self.starts[i + 1]]
     }
 }
 
@@ -99,7 +136,7 @@ pub(crate) enum Gram<T> {
 
 impl<T: Entry> Gram<T> {
     pub(crate) fn dense(x: &Popular, progress: &Progress) -> Result<Self> {
-        let n = x.order.len();
+        let n = x.len();
         let (items, users) = (x.items.view(), x.users.view());
         let mut values = vec![T::default(); n * n];
         progress.start(n as u64);
@@ -140,7 +177,7 @@ impl<T: Entry> Gram<T> {
     }
 
     pub(crate) fn sparse(x: &Popular, progress: &Progress) -> Result<Self> {
-        let n = x.order.len();
+        let n = x.len();
         let (items, users) = (x.items.view(), x.users.view());
         let n_head = n.min(HEAD);
         let parts = par_chunks(

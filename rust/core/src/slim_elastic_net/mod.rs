@@ -28,7 +28,7 @@ use crate::item_knn::check_topk;
 use crate::progress::Progress;
 use crate::rows::par_chunks;
 use crate::sparse::{CsrMatrix, CsrView, Duplicates};
-use crate::topk::{Scored, keep_top};
+use crate::topk::Scored;
 use solver::{CAP, Problem, Solver};
 
 /// Share of pairs of items from which on the Gram matrix is dense.
@@ -143,12 +143,79 @@ fn check(penalties: &[Penalty], params: SlimParams) -> Result<()> {
     Ok(())
 }
 
-/// Targets, items and weights of the solutions of one chunk, penalty by penalty.
+/// Targets, items and weights of the solutions of one chunk, for one penalty.
+#[derive(Default)]
 struct Part {
     rows: Vec<i32>,
     cols: Vec<i32>,
     values: Vec<f32>,
     unconverged: usize,
+}
+
+/// Hands the weights of distinct items out to the original ones.
+#[derive(Default)]
+struct Spread {
+    /// Original items and weights.
+    all: Vec<Scored>,
+    best: Vec<Scored>,
+}
+
+impl Spread {
+    /// The largest weights for each original item that is target `j`.
+    ///
+    /// Equal items share a weight evenly; the target itself has none.
+    fn among_members(
+        &mut self,
+        data: &Popular,
+        j: usize,
+        solution: impl Iterator<Item = (u32, f64)>,
+        topk: usize,
+        out: &mut Part,
+    ) {
+        self.all.clear();
+        let mut own = 0.0;
+        for (i, w) in solution {
+            let members = data.members(i as usize);
+            if i as usize == j {
+                own = w / (members.len() - 1) as f64;
+                continue;
+            }
+            let score = (w / members.len() as f64) as f32;
+            self.all.extend(members.iter().map(|&m| Scored {
+                index: m as i32,
+                score,
+            }));
+        }
+        for &target in data.members(j) {
+            let best = &mut self.best;
+            best.clear();
+            best.extend_from_slice(&self.all);
+            if own != 0.0 {
+                let others = data.members(j).iter().filter(|&&m| m != target);
+                best.extend(others.map(|&m| Scored {
+                    index: m as i32,
+                    score: own as f32,
+                }));
+            }
+            keep_largest(best, topk);
+            for s in best.iter() {
+                out.rows.push(s.index);
+                out.cols.push(target as i32);
+                out.values.push(s.score);
+            }
+        }
+    }
+}
+
+/// Keep the `k` largest in size; equal ones by the smaller item.
+fn keep_largest(of: &mut Vec<Scored>, k: usize) {
+    if of.len() > k {
+        let size = |s: &Scored| s.score.abs();
+        of.select_nth_unstable_by(k - 1, |a, b| {
+            size(b).total_cmp(&size(a)).then(a.index.cmp(&b.index))
+        });
+        of.truncate(k);
+    }
 }
 
 fn fit_with(
@@ -179,7 +246,8 @@ fn solve_all<T: Entry>(
     params: SlimParams,
     progress: &Progress,
 ) -> Result<Vec<SlimFit>> {
-    let n_items = data.order.len();
+    let n_distinct = data.len();
+    let n_items: usize = (0..n_distinct).map(|i| data.members(i).len()).sum();
     let n_users = data.users.view().n_rows() as f64;
     let diagonal = gram.diagonal();
     let problem = |p: &Penalty| Problem {
@@ -189,10 +257,6 @@ fn solve_all<T: Entry>(
         tol: params.tol,
         max_iter: params.max_iter,
     };
-    let mut place = vec![0u32; n_items];
-    for (new, &old) in data.order.iter().enumerate() {
-        place[old as usize] = new as u32;
-    }
     let mut path: Vec<usize> = (0..penalties.len()).collect();
     path.sort_by(|&a, &b| {
         let (a, b) = (problem(&penalties[a]), problem(&penalties[b]));
@@ -200,42 +264,22 @@ fn solve_all<T: Entry>(
     });
 
     let chunks = par_chunks(
-        n_items,
+        n_distinct,
         ITEMS,
         progress,
-        || (Solver::new(data, gram, &diagonal), Vec::new()),
-        |(solver, best): &mut (Solver<T>, Vec<Scored>), range| {
-            let mut parts: Vec<Part> = penalties
-                .iter()
-                .map(|_| Part {
-                    rows: Vec::new(),
-                    cols: Vec::new(),
-                    values: Vec::new(),
-                    unconverged: 0,
-                })
-                .collect();
+        || (Solver::new(data, gram, &diagonal), Spread::default()),
+        |(solver, spread): &mut (Solver<T>, Spread), range| {
+            let mut parts: Vec<Part> = penalties.iter().map(|_| Part::default()).collect();
             for j in range {
                 solver.begin(j);
                 for (step, &at) in path.iter().enumerate() {
                     let last = step + 1 == path.len();
                     let solved = solver.solve(j, problem(&penalties[at]), last, progress)?;
-                    let part = &mut parts[at];
-                    part.unconverged += usize::from(!solved);
-                    best.clear();
-                    best.extend(solver.solution().map(|(i, w)| Scored {
-                        index: data.order[i as usize] as i32,
-                        score: w.abs() as f32,
-                    }));
-                    keep_top(best, params.topk);
-                    let target = data.order[j] as i32;
-                    for s in best.iter() {
-                        part.rows.push(s.index);
-                        part.cols.push(target);
-                        part.values
-                            .push(solver.weight(place[s.index as usize]) as f32);
-                    }
+                    let members = data.members(j).len();
+                    parts[at].unconverged += if solved { 0 } else { members };
+                    spread.among_members(data, j, solver.solution(), params.topk, &mut parts[at]);
                 }
-                solver.end();
+                solver.end(j);
                 progress.advance(1)?;
             }
             Ok(parts)

@@ -1,7 +1,9 @@
 //! One target item: coordinate descent on a working set, with safe screening.
 //!
 //! With `c = G[:, j]` and the penalties times the number of users, the problem is
-//! `min 1/2 w^T G w - c^T w + l1 |w|_1 + l2/2 |w|^2`, `w_j = 0`. The gradient `g = c - G w` is kept
+//! `min 1/2 w^T G w - c^T w + l1 |w|_1 + l2/2 |w|^2`, `w_j = 0`. Where several items equal each
+//! other, `w_i` is the sum of their weights, which are the same at the minimum: k of them pay
+//! `l2/2 w_i^2 / k`. The gradient `g = c - G w` is kept
 //! in f64 for all candidates; a round chooses a working set, copies its small Gram matrix, descends
 //! there, and brings `g` up to date from the weights that changed.
 //!
@@ -14,7 +16,7 @@ use crate::error::Result;
 use crate::gram::{Entry, Gram, Popular};
 use crate::progress::Progress;
 use crate::simd::widest;
-use crate::slim_elastic_net::small::{Small, subtract_rows, violation};
+use crate::slim_elastic_net::small::{Small, SubtractRows, violation};
 
 /// Violation left in a working set that may still grow, and in one that may be the last, in units
 /// of the violation that is allowed.
@@ -49,6 +51,8 @@ pub(super) struct Solver<'a, T> {
     diagonal: &'a [f64],
     /// `G_jj` of the target.
     target_square: f64,
+    /// One over the number of items that each distinct item stands for, the target left out.
+    share: Vec<f64>,
     /// Gradient `c - G w` of every item that is known to be reached.
     gradient: Vec<f64>,
     /// Weights by item.
@@ -76,6 +80,9 @@ impl<'a, T: Entry> Solver<'a, T> {
             gram,
             diagonal,
             target_square: 0.0,
+            share: (0..n)
+                .map(|i| 1.0 / data.members(i).len() as f64)
+                .collect(),
             gradient: vec![0.0; n],
             weights: vec![0.0; n],
             correlation: vec![0.0; n],
@@ -99,7 +106,6 @@ impl<'a, T: Entry> Solver<'a, T> {
                 for (slot, &c) in self.correlation.iter_mut().zip(row) {
                     *slot = c.into();
                 }
-                self.correlation[j] = 0.0;
                 self.reached.clear();
                 self.reached
                     .extend((0..*n as u32).filter(|&i| self.diagonal[i as usize] > 0.0));
@@ -122,15 +128,22 @@ impl<'a, T: Entry> Solver<'a, T> {
                 for &i in &self.reached {
                     self.correlation[i as usize] = self.gradient[i as usize] as f32;
                 }
-                self.correlation[j] = 0.0;
             }
+        }
+        // Alone, the target is no candidate; what equals it may speak for it.
+        let others = self.data.members(j).len() - 1;
+        if others == 0 {
+            self.correlation[j] = 0.0;
+        } else {
+            self.share[j] = 1.0 / others as f64;
         }
         self.target_square = self.diagonal[j];
         self.support.clear();
     }
 
     /// Leave the memory as it was found.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, j: usize) {
+        self.share[j] = 1.0 / self.data.members(j).len() as f64;
         for &i in &self.support {
             self.weights[i as usize] = 0.0;
         }
@@ -150,10 +163,6 @@ impl<'a, T: Entry> Solver<'a, T> {
             .iter()
             .map(|&i| (i, self.weights[i as usize]))
             .filter(|&(_, w)| w != 0.0)
-    }
-
-    pub(super) fn weight(&self, i: u32) -> f64 {
-        self.weights[i as usize]
     }
 
     /// Solve for target `j`, from the weights there are; false if `max_iter` came first.
@@ -187,6 +196,7 @@ impl<'a, T: Entry> Solver<'a, T> {
             for (at, &i) in self.set.iter().enumerate() {
                 self.small.gradient[at] = self.gradient[i as usize] as f32;
                 self.small.weights[at] = self.weights[i as usize];
+                self.small.ridge[at] = p.l2 * self.share[i as usize];
             }
             let whole = self.set.len() >= self.candidates.len();
             if whole {
@@ -225,11 +235,12 @@ impl<'a, T: Entry> Solver<'a, T> {
             weights,
             ..
         } = self;
+        let has_equals = self.data.members(j).len() > 1;
         candidates.clear();
         candidates.extend(reached.iter().copied().filter(|&i| {
             let at = i as usize;
             let may_enter = !p.positive || f64::from(correlation[at]) > p.l1;
-            at != j && (may_enter || weights[at] != 0.0)
+            (at != j || has_equals) && (may_enter || weights[at] != 0.0)
         }));
     }
 
@@ -237,7 +248,7 @@ impl<'a, T: Entry> Solver<'a, T> {
     #[inline]
     fn violation(&self, i: u32, p: Problem) -> f64 {
         let i = i as usize;
-        violation(self.gradient[i], self.weights[i], p)
+        violation(self.gradient[i] - p.l2 * self.share[i] * self.weights[i], self.weights[i], p)
     }
 
     /// The weights there are, and the items that the target resembles most.
@@ -246,7 +257,7 @@ impl<'a, T: Entry> Solver<'a, T> {
         order.clear();
         for &i in &self.candidates {
             let at = i as usize;
-            let size = (self.diagonal[at] + p.l2).sqrt();
+            let size = (self.diagonal[at] + p.l2 * self.share[at]).sqrt();
             let weight = if self.weights[at] == 0.0 { 0.0 } else { 1e9 };
             order.push((weight + self.violation(i, p) / size, i));
         }
@@ -312,7 +323,12 @@ impl<'a, T: Entry> Solver<'a, T> {
                 // Candidates are the popular items, as a rule; later problems may have more.
                 let most = self.candidates.iter().max().map_or(0, |&i| i as usize + 1);
                 let gradient = &mut self.gradient[..if last { most } else { *n }];
-                widest(|| subtract_rows(gradient, values, *n, &changes));
+                widest(SubtractRows {
+                    gradient,
+                    values,
+                    n: *n,
+                    of: &changes,
+                });
             }
             Gram::Sparse { .. } => {
                 self.store_weights();
@@ -367,13 +383,13 @@ impl<'a, T: Entry> Solver<'a, T> {
             let w = self.weights[i];
             cw += f64::from(self.correlation[i]) * w;
             gw += self.gradient[i] * w;
-            ww += w * w;
+            ww += self.share[i] * w * w;
             l1_norm += w.abs();
         }
         let mut most = 0f64;
         for &i in &self.candidates {
             let at = i as usize;
-            let slope = self.gradient[at] - p.l2 * self.weights[at];
+            let slope = self.gradient[at] - p.l2 * self.share[at] * self.weights[at];
             most = most.max(if p.positive { slope } else { slope.abs() });
         }
         // Up to the constant |x_j|^2 = t, which cancels: |r|^2 = t - 2 cw + (cw - gw).
@@ -398,6 +414,7 @@ impl<'a, T: Entry> Solver<'a, T> {
             weights,
             diagonal,
             place,
+            share,
             ..
         } = self;
         candidates.retain(|&i| {
@@ -407,7 +424,7 @@ impl<'a, T: Entry> Solver<'a, T> {
             }
             let slope = s * gradient[at];
             let slope = if p.positive { slope } else { slope.abs() };
-            slope + radius * (diagonal[at] + p.l2).sqrt() >= p.l1
+            slope + radius * (diagonal[at] + p.l2 * share[at]).sqrt() >= p.l1
         });
     }
 
@@ -422,7 +439,7 @@ impl<'a, T: Entry> Solver<'a, T> {
             violated |= miss > limit;
             if self.place[i as usize] < 0 {
                 outside += 1;
-                order.push((miss / (self.diagonal[i as usize] + p.l2).sqrt(), i));
+                order.push((miss / (self.diagonal[i as usize] + p.l2 * self.share[i as usize]).sqrt(), i));
             }
         }
         if violated {
