@@ -20,7 +20,8 @@ import ganmf_fast as gf
 from ganmf_fast.models.base import Recommender
 
 CHOSEN = Path(__file__).parents[1] / "python/ganmf_fast/reference/chosen_params.json"
-L2 = [20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 900, 1200, 1500, 2000, 3000, 5000, 7000, 10000]
+# Five values for each power of ten, from 10 to 10000.
+L2 = [float(f"{10 ** (1 + k / 5):.3g}") for k in range(16)]
 # Strengths by share of absolute values: coarse first, then around the best.
 RATIOS = (0.3, 0.1, 0.03, 0.01)
 ALPHAS = (0.02, 0.01, 0.005, 0.002, 0.001)
@@ -54,7 +55,7 @@ def slim(splits: gf.Splits) -> tuple[str, dict[str, Any], int]:
 
 
 def ease(splits: gf.Splits) -> tuple[str, dict[str, Any], int]:
-    """A grid of 18 penalties."""
+    """A grid of 16 penalties."""
     values = {}
     for l2 in L2:
         model = gf.EASE(float(l2)).fit(splits.train_small)

@@ -192,7 +192,11 @@ impl Small {
                 (part, first) = (reach, Some(k));
             }
         }
-        if !set.iter().enumerate().all(|(a, _)| step[(a, 0)].is_finite()) {
+        if !set
+            .iter()
+            .enumerate()
+            .all(|(a, _)| step[(a, 0)].is_finite())
+        {
             return;
         }
         for (a, &k) in set.iter().enumerate() {
@@ -204,10 +208,7 @@ impl Small {
             };
             self.weights[k] = new;
             let row = &self.gram[k * self.stride..(k + 1) * self.stride];
-            let change = (new - old) as f32;
-            for (slot, &x) in self.gradient.iter_mut().zip(row) {
-                *slot -= change * x;
-            }
+            subtract(&mut self.gradient, row, (new - old) as f32);
         }
     }
 }
@@ -285,14 +286,13 @@ impl Kernel for Sweeps<'_> {
     }
 }
 
-/// `gradient -= factor * row`, in whole groups of lanes.
+/// `gradient -= factor * row`.
+///
+/// Element by element: written in groups of lanes, the compiler gathers the lanes of many groups.
 #[inline(always)]
 fn subtract(gradient: &mut [f32], row: &[f32], factor: f32) {
-    let (from, _) = row.as_chunks::<LANES>();
-    let (to, _) = gradient.as_chunks_mut::<LANES>();
-    for (slot, x) in to.iter_mut().zip(from) {
-        let old = *slot;
-        *slot = std::array::from_fn(|l| old[l] - factor * x[l]);
+    for (slot, &x) in gradient.iter_mut().zip(row) {
+        *slot -= factor * x;
     }
 }
 
@@ -352,21 +352,12 @@ impl<T: Entry> Kernel for SubtractRows<'_, T> {
         for eight in eights {
             let rows: [&[T]; 8] = std::array::from_fn(|r| row(eight[r].0));
             let factors: [f32; 8] = std::array::from_fn(|r| eight[r].1 as f32);
-            let chunks = rows.map(|r| r.as_chunks::<LANES>());
-            let (slots, tail) = gradient.as_chunks_mut::<LANES>();
-            let done = slots.len() * LANES;
-            for (at, slot) in slots.iter_mut().enumerate() {
-                let mut sums = [0f32; LANES];
+            for (at, slot) in gradient.iter_mut().enumerate() {
+                let mut sum = 0f32;
                 for r in 0..8 {
-                    let x = &chunks[r].0[at];
-                    sums = std::array::from_fn(|l| sums[l] + factors[r] * x[l].into());
+                    sum += factors[r] * rows[r][at].into();
                 }
-                let old = *slot;
-                *slot = std::array::from_fn(|l| old[l] - f64::from(sums[l]));
-            }
-            for (at, slot) in tail.iter_mut().enumerate() {
-                let terms = (0..8).map(|r| factors[r] * rows[r][done + at].into());
-                *slot -= f64::from(terms.sum::<f32>());
+                *slot -= f64::from(sum);
             }
         }
         for &(i, factor) in rest {

@@ -80,9 +80,7 @@ impl<'a, T: Entry> Solver<'a, T> {
             gram,
             diagonal,
             target_square: 0.0,
-            share: (0..n)
-                .map(|i| 1.0 / data.members(i).len() as f64)
-                .collect(),
+            share: (0..n).map(|i| 1.0 / data.members(i).len() as f64).collect(),
             gradient: vec![0.0; n],
             weights: vec![0.0; n],
             correlation: vec![0.0; n],
@@ -248,7 +246,11 @@ impl<'a, T: Entry> Solver<'a, T> {
     #[inline]
     fn violation(&self, i: u32, p: Problem) -> f64 {
         let i = i as usize;
-        violation(self.gradient[i] - p.l2 * self.share[i] * self.weights[i], self.weights[i], p)
+        violation(
+            self.gradient[i] - p.l2 * self.share[i] * self.weights[i],
+            self.weights[i],
+            p,
+        )
     }
 
     /// The weights there are, and the items that the target resembles most.
@@ -439,7 +441,10 @@ impl<'a, T: Entry> Solver<'a, T> {
             violated |= miss > limit;
             if self.place[i as usize] < 0 {
                 outside += 1;
-                order.push((miss / (self.diagonal[i as usize] + p.l2 * self.share[i as usize]).sqrt(), i));
+                order.push((
+                    miss / (self.diagonal[i as usize] + p.l2 * self.share[i as usize]).sqrt(),
+                    i,
+                ));
             }
         }
         if violated {
