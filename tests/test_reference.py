@@ -56,8 +56,6 @@ def test_parameters_have_the_names_of_our_constructors() -> None:
         for plan in plans(ROWS, dataset):
             model_class(plan.row.model)(**plan.params)
             expected = {"EASE-R": "chosen on validation", "SLIM-ElasticNet": "chosen on validation"}
-            if (dataset, plan.row.name) == ("hetrec2011", "SLIM-ElasticNet"):
-                expected["SLIM-ElasticNet"] = "defaults"  # not tuned there yet
             assert plan.source == expected.get(plan.row.name, "published")
 
 

@@ -41,8 +41,8 @@ class SLIMElasticNet(Recommender):
         Allow no negative weights.
     tol : float, default 2e-3
         Between 1e-6 and 0.5: no coordinate misses its optimality condition by more than `tol` times
-        the largest overlap of the item with another one. The default leaves the objective
-        within 1e-4 of its minimum on the three published data sets.
+        the largest overlap of the item with another one. On Last.fm the default left the objective
+        2e-5 above its minimum, relatively, at alpha 0.005 and l1_ratio 0.01.
     max_iter : int, default 1000
         Sweeps of coordinate descent for each item, at least 1.
 

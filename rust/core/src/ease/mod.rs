@@ -23,8 +23,8 @@ use crate::progress::Progress;
 use crate::rows::par_chunks;
 use crate::sparse::CsrView;
 
-/// Bound of the condition number up to which f32 is accurate enough: its error is then below 1e-4
-/// of the largest weight.
+/// Bound of the condition number up to which f32 is used: the rounding errors of an inverse grow
+/// with that number, here to the order of 1e-4 of the largest weight.
 pub const CONDITION: f64 = 2e3;
 
 /// The dual form of a fit.
@@ -84,9 +84,7 @@ fn condition(urm: CsrView, items: CsrView, l2: f64) -> f64 {
     1.0 + largest / l2
 }
 
-/// Dense weights B for each of `l2`, items x items, row after row; rows are the history items.
-///
-/// The Gram matrix is made once.
+/// The dense weights B, items x items, row after row; rows are the history items.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a parameter outside its domain, `Cancelled`.
