@@ -7,12 +7,21 @@
 #   PYTHON  the interpreter the virtual environment is made with, 3.11 or newer
 #   VENV    the virtual environment; one that exists already is used as it is
 #   SHORT   SHORT=1 makes `make bench` a quick check that the benches run
+#   OPS, DATASETS  comma-separated, what `make bench-peers` measures (default: everything)
+#   FRESH   FRESH=1 measures again what `make bench-peers` or `make bench-large` kept
+#   PEERS   the environment of the other packages; one that exists already is used as it is
+#   SIZES   comma-separated sizes of the logs of `make bench-large`
 
 DATA ?= demo
 MODELS ?=
 OUTPUT ?= runs/table2-$(notdir $(patsubst %/,%,$(DATA)))
 VENV ?= .venv
 SHORT ?=
+OPS ?=
+DATASETS ?=
+FRESH ?=
+PEERS ?= $(VENV)-peers
+SIZES ?= 1M,10M,100M
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -33,12 +42,12 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce test lint format build bench clean tools
+.PHONY: help reproduce test lint format build bench bench-peers bench-large clean tools
 
 help: ## Show this list
 	@echo "Targets (each does its own set-up in $(VENV)):"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-		| while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+		| while IFS='|' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 	@echo "Variables: DATA=$(DATA) OUTPUT=$(OUTPUT) MODELS=$(MODELS) VENV=$(VENV) PYTHON=... SHORT=1"
 
 reproduce: build ## The paper's comparison: [DATA=demo|lastfm|...|folder] [MODELS=A,B] [OUTPUT=runs/...]
@@ -71,8 +80,16 @@ bench: build ## Benches in Rust and through Python, with throughput [SHORT=1]
 		--benchmark-columns=min,median,stddev,rounds \
 		$(if $(SHORT),--benchmark-max-time=0.1 --benchmark-min-rounds=1)
 
+bench-peers: build ## Beside other packages: [OPS=item_knn,...] [DATASETS=ml-1m,...] [FRESH=1]
+	@PYTHONPATH=benches/python $(PY) -m peers --environment "$(PEERS)" \
+		$(if $(OPS),--ops "$(OPS)") $(if $(DATASETS),--datasets "$(DATASETS)") \
+		$(if $(FRESH),--fresh)
+
+bench-large: build ## Logs of millions of interactions, from disk to metrics [SIZES=1M,10M,100M]
+	$(PY) benches/large/scaling.py --sizes "$(SIZES)" $(if $(FRESH),--fresh)
+
 clean: ## Remove what the targets build, .venv included; runs/ stays
-	rm -rf target .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf target .venv .venv-peers dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	rm -f python/ganmf_fast/_core*.so python/ganmf_fast/_core*.pyd
 	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import ganmf_fast as gf
 from ganmf_fast import _core
 
 NAMES = ("train", "test", "train_small", "validation", "early_stop")
@@ -144,14 +145,14 @@ def test_tastes_in_simulated_data_can_be_learned_but_not_perfectly():
     train, test, *_ = _core.paper_protocol(demo, 1337)
     users = np.arange(train.n_rows)
     popularity = np.bincount(train.indices, minlength=train.n_cols).astype(np.float32)
-    weights = _core.fit_item_knn_cosine(train, 100, 0.0, True)
+    weights = gf.ItemKNN(topk=100).fit(train).scorer_.weights
 
     def map_at_5(items):
         _, values, *_ = _core.measure_lists(items, test, users, [5], ["map"])
         return values.mean()
 
     by_popularity = map_at_5(_core.rank_popularity(popularity, users, 5, train)[0])
-    by_neighbours = map_at_5(_core.rank_item_weights(weights, train, users, 5, train)[0])
+    by_neighbours = map_at_5(_core.rank_product(train, weights, users, 5, train)[0])
     assert 0.05 < by_popularity < 0.12
     assert 2 * by_popularity < by_neighbours < 0.4
 

@@ -7,63 +7,11 @@ import scipy.sparse as sp
 import ganmf_fast as gf
 
 
-def top(values: np.ndarray, k: int) -> np.ndarray:
-    """Zero all but the k largest positive entries of a vector, ties to the smaller index."""
-    order = np.lexsort((np.arange(len(values)), -np.round(values, 12)))[:k]
-    kept = np.zeros_like(values)
-    kept[order] = values[order]
-    return kept
-
-
-def overlap(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    co = X.T @ X
-    n = np.diag(co).copy()
-    np.fill_diagonal(co, 0)
-    return co, n
-
-
 def test_top_popular_counts_users(toy_urm):
     ratings = toy_urm.copy()
     ratings.data = np.arange(1, ratings.nnz + 1, dtype=np.float32)
     scores = gf.TopPopular().fit(ratings).score_users([0, 59])
     assert np.array_equal(scores, np.tile((toy_urm.toarray() > 0).sum(axis=0), (2, 1)))
-
-
-@pytest.mark.parametrize("shrink", [0, 3.5])
-@pytest.mark.parametrize("normalize", [True, False])
-@pytest.mark.parametrize("topk", [5, 100])
-def test_item_knn_is_the_shrunk_cosine_cut_by_column(toy_urm, shrink, normalize, topk):
-    X = toy_urm.toarray().astype(np.float64)
-    co, n = overlap(X)
-    if normalize:
-        W = co / (np.sqrt(np.outer(n, n)) + shrink + 1e-6)
-    else:
-        W = co / shrink if shrink else co
-    W = np.apply_along_axis(top, 0, W, topk)
-    model = gf.ItemKNN(topk=topk, shrink=shrink, normalize=normalize).fit(toy_urm)
-    np.testing.assert_allclose(model.item_weights_.toarray(), W, rtol=1e-5)
-    np.testing.assert_allclose(model.score_users(np.arange(60)), X @ W, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.7, 1.0])
-@pytest.mark.parametrize("normalize", [True, False])
-@pytest.mark.parametrize("prune", [True, False])
-def test_p3alpha_is_the_pruned_product_of_transitions(toy_urm, alpha, normalize, prune):
-    X = toy_urm.toarray().astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        user_item = np.nan_to_num(X / X.sum(axis=1, keepdims=True))
-        item_user = np.nan_to_num(X.T / X.sum(axis=0)[:, None])
-    S = np.where(X.T > 0, item_user**alpha, 0) @ np.where(X > 0, user_item**alpha, 0)
-    np.fill_diagonal(S, 0)
-    S = np.apply_along_axis(top, 1, S, 6)
-    if normalize:
-        total = S.sum(axis=1, keepdims=True)
-        S = np.divide(S, total, out=np.zeros_like(S), where=total > 0)
-    if prune:
-        S = np.apply_along_axis(top, 0, S, 6)
-    model = gf.P3alpha(topk=6, alpha=alpha, normalize_similarity=normalize, prune_columns=prune)
-    model.fit(toy_urm)
-    np.testing.assert_allclose(model.item_weights_.toarray(), S, rtol=1e-5)
 
 
 def test_pure_svd_is_the_best_approximation_of_its_rank(toy_urm):
@@ -123,7 +71,7 @@ def test_ease_meets_its_optimality_condition():
 
 def test_a_cold_item_has_no_part_in_any_model():
     X = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 1, 0], [1, 1, 1, 0]], float)
-    for model in (gf.ItemKNN(topk=3), gf.P3alpha(topk=3), gf.EASE(1.0), gf.PureSVD(2)):
+    for model in (gf.ItemKNN(3), gf.UserKNN(3), gf.P3alpha(3), gf.EASE(1.0), gf.PureSVD(2)):
         scores = model.fit(X).score_users(np.arange(4))
         assert np.isfinite(scores).all()
         np.testing.assert_allclose(scores[:, 3], 0, atol=1e-6)

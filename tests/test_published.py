@@ -3,7 +3,6 @@
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 import scipy.sparse as sp
 
@@ -16,7 +15,8 @@ pytestmark = pytest.mark.real_data
 
 DATASETS = ("lastfm", "hetrec2011", "ml-1m")
 CUTOFFS = (5, 10, 20, 50)
-ROWS = ("TopPopular", "PureSVD", "ItemKNN-cosine", "P3alpha")
+SIMILARITIES = ("cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean")
+ROWS = ("TopPopular", "PureSVD", "P3alpha", *(f"ItemKNN-{name}" for name in SIMILARITIES))
 N_METRICS = 18  # published for every row and cutoff, rmse apart
 # A relative tolerance of half a percent.
 RELATIVE = {
@@ -29,15 +29,7 @@ RELATIVE = {
 ACCURACY = ("precision", "recall", "map", "ndcg", "mrr", "f1", "arhr", "mean_hits")
 # The seed of the authors' run: with it their decomposition comes out to the last printed digit.
 SVD_SEED = 1337
-
-# Lists have their equal scores in the published order. What still differs hangs on the neighbours:
-# where many are equally near, the cut after `topk` took others than ours does.
-CUT = {
-    ("lastfm", "ItemKNN-cosine"): {("mean_hits", 10)},
-    ("lastfm", "P3alpha"): {("mean_hits", 5)},
-    ("hetrec2011", "P3alpha"): {("mean_hits", 20), ("diversity_gini", 5), ("diversity_gini", 50)},
-    ("ml-1m", "P3alpha"): {("mean_hits", 50), ("coverage_item", 10), ("diversity_gini", 10)},
-}
+QUIRKS_OFF = {"published_quirks": False}
 
 
 def make(dataset: str, row: str) -> Recommender:
@@ -45,6 +37,8 @@ def make(dataset: str, row: str) -> Recommender:
     assert params is not None
     if row == "PureSVD":
         params["seed"] = SVD_SEED
+    elif row != "TopPopular":
+        params["published_quirks"] = True
     return getattr(gf, row.partition("-")[0])(**params)
 
 
@@ -65,7 +59,8 @@ def expected(dataset: str, row: str) -> dict[tuple[str, int], float]:
     table = reference.published(dataset, row)
     assert table is not None
     figures = {(m, k): table[k][m] for k in CUTOFFS for m in table[k] if m != "rmse"}
-    assert len(figures) == N_METRICS * len(CUTOFFS)
+    # Some rows hold an older NDCG, which is left out.
+    assert len(figures) in {N_METRICS * len(CUTOFFS), (N_METRICS - 1) * len(CUTOFFS)}
     return figures
 
 
@@ -83,8 +78,29 @@ def test_baselines_give_every_published_figure(data_dir, dataset, row):
         for (metric, k), value in expected(dataset, row).items()
         if not close(metric, ev[metric, k], value)
     }
-    unexplained = {key: off[key] for key in off.keys() - CUT.get((dataset, row), set())}
-    assert not unexplained
+    assert not off
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("row", [row for row in ROWS if row != "PureSVD"])
+def test_lists_with_their_ties_are_the_published_ones(data_dir, dataset, row):
+    """Hits are counted: a place more that differs, in one list of one user, would show."""
+    _, ev = fitted(data_dir, dataset, row)
+    table = expected(dataset, row)
+    for metric in ("precision", "recall", "map", "mrr", "arhr"):
+        for k in (5, 10, 20):
+            assert ev[metric, k] == pytest.approx(table[metric, k], abs=3e-5), f"{metric}@{k}"
+
+
+@pytest.mark.parametrize("row", ["TopPopular", "P3alpha", "ItemKNN-cosine"])
+def test_our_order_of_ties_moves_accuracy_in_the_third_decimal_at_most(data_dir, row):
+    train, test = split(data_dir, "lastfm")
+    model = make("lastfm", row).set_params(**({} if row == "TopPopular" else QUIRKS_OFF))
+    ev = gf.evaluate(model.fit(train), train, test, cutoffs=CUTOFFS)
+    table = expected("lastfm", row)
+    for metric in ("precision", "recall", "map", "ndcg", "f1"):
+        for k in CUTOFFS:
+            assert ev[metric, k] == pytest.approx(table[metric, k], abs=0.002), f"{metric}@{k}"
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -95,38 +111,6 @@ def test_the_decomposition_with_the_authors_seed_is_theirs(data_dir, dataset):
         if metric not in ACCURACY:
             continue
         assert ev[metric, k] == pytest.approx(value, abs=1e-5), f"{metric}@{k}"
-
-
-@pytest.mark.parametrize(("dataset", "row"), [key for key in CUT if key[0] == "lastfm"])
-def test_what_differs_on_the_sparsest_data_lies_among_the_ways_to_break_ties(
-    data_dir, dataset, row
-):
-    model, ordered = fitted(data_dir, dataset, row)
-    train, test = split(data_dir, dataset)
-    ways = [ordered]
-    for seed in range(3):
-        lists = randomly_tied_lists(model, train, np.random.default_rng(seed))
-        ways.append(gf.evaluate_lists(lists, test, CUTOFFS, train=train))
-    for (metric, k), value in expected(dataset, row).items():
-        figures = [ev[metric, k] for ev in ways]
-        among = min(figures) <= value <= max(figures)
-        # A thousandth of the hits is a thousandth of the places in a list.
-        slack = k * 0.001 if metric == "mean_hits" else 0.001
-        near = min(abs(value - f) for f in figures) <= slack
-        assert among or near or close(metric, ordered[metric, k], value), f"{metric}@{k}"
-
-
-def randomly_tied_lists(
-    model: Recommender, train: sp.csr_array, rng: np.random.Generator, n: int = CUTOFFS[-1]
-) -> np.ndarray:
-    """Lists by score whose ties fall at random, user by user."""
-    lists = np.empty((train.shape[0], n), dtype=np.int64)
-    scores = model.score_users(np.arange(train.shape[0]))
-    scores[train.nonzero()] = -np.inf
-    for user, row in enumerate(scores):
-        best = np.flatnonzero(row >= np.partition(row, -n)[-n])
-        lists[user] = best[np.lexsort((rng.random(len(best)), -row[best]))[:n]]
-    return lists
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,11 @@ import scipy.sparse as sp
 
 torch = pytest.importorskip("torch", reason="GANs need torch, which is not installed")
 
-from straight_gans import StraightCAAE, StraightCFGAN
-
 import ganmf_fast as gf
 from ganmf_fast.gan.caae_players import CaaePlayers
 from ganmf_fast.gan.cfgan_players import CfganPlayers
 from ganmf_fast.urm import as_csr
+from straight_gans import StraightCAAE, StraightCFGAN
 
 Measure = Callable[..., object]
 

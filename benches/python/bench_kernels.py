@@ -18,6 +18,7 @@ MODELS = {
     "ItemKNN": gf.ItemKNN(topk=100),
     "P3alpha": gf.P3alpha(topk=100),
     "PureSVD": gf.PureSVD(num_factors=50),
+    "Random": gf.Random(),
 }
 
 
@@ -57,6 +58,20 @@ def test_fit_item_knn(measure: Measure, splits: gf.Splits) -> None:
 def test_fit_p3alpha(measure: Measure, splits: gf.Splits) -> None:
     train = splits.train
     model = measure(lambda: gf.P3alpha(topk=100).fit(train), train.nnz, "interactions")
+    assert model.item_weights_.nnz > 0
+
+
+@pytest.mark.parametrize("solver", ["cg", "cholesky"])
+def test_fit_wrmf(measure: Measure, splits: gf.Splits, solver: str) -> None:
+    train = splits.train
+    model = gf.WRMF(num_factors=64, epochs=1, solver=solver)
+    measure(lambda: model.fit(train), train.nnz, "interactions")
+    assert model.item_factors_.shape == (train.shape[1], 64)
+
+
+def test_fit_slim_bpr(measure: Measure, splits: gf.Splits) -> None:
+    train = splits.train
+    model = measure(lambda: gf.SLIMBPR(epochs=1).fit(train), train.nnz, "samples")
     assert model.item_weights_.nnz > 0
 
 

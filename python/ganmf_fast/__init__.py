@@ -17,12 +17,16 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.gan.caae import CAAE
     from ganmf_fast.gan.cfgan import CFGAN
     from ganmf_fast.gan.ganmf import GANMF
+    from ganmf_fast.models.cooccurrence import Cooccurrence
     from ganmf_fast.models.ease import EASE
-    from ganmf_fast.models.graph import P3alpha
-    from ganmf_fast.models.item_knn import ItemKNN
+    from ganmf_fast.models.graph import P3alpha, RP3beta
+    from ganmf_fast.models.knn import ItemKNN, UserKNN
     from ganmf_fast.models.popularity import TopPopular
+    from ganmf_fast.models.random import Random
+    from ganmf_fast.models.slim_bpr import SLIMBPR
     from ganmf_fast.models.slim_elastic_net import SLIMElasticNet
     from ganmf_fast.models.svd import PureSVD
+    from ganmf_fast.models.wrmf import WRMF
     from ganmf_fast.persistence import load
     from ganmf_fast.split import Splits
     from ganmf_fast.threads import set_num_threads
@@ -31,6 +35,7 @@ __version__ = _version("ganmf-fast")
 
 _MODULES = frozenset({"datasets", "models", "split"})
 _ATTRIBUTES = {
+    "Cooccurrence": "ganmf_fast.models.cooccurrence",
     "Interactions": "ganmf_fast.data.interactions",
     "Splits": "ganmf_fast.split",
     "compare": "ganmf_fast.evaluation",
@@ -41,11 +46,16 @@ _ATTRIBUTES = {
 }
 _MODELS = (
     "TopPopular",
+    "Random",
     "PureSVD",
     "ItemKNN",
+    "UserKNN",
     "P3alpha",
+    "RP3beta",
+    "SLIMBPR",
     "SLIMElasticNet",
     "EASE",
+    "WRMF",
     "GANMF",
     "BinGANMF",
     "CFGAN",
@@ -57,14 +67,20 @@ __all__ = [
     "CFGAN",
     "EASE",
     "GANMF",
+    "SLIMBPR",
+    "WRMF",
     "BinGANMF",
+    "Cooccurrence",
     "Interactions",
     "ItemKNN",
     "P3alpha",
     "PureSVD",
+    "RP3beta",
+    "Random",
     "SLIMElasticNet",
     "Splits",
     "TopPopular",
+    "UserKNN",
     "__version__",
     "compare",
     "datasets",

@@ -1,23 +1,28 @@
 # Kernels of ganmf_fast, written in Rust (crate ganmf-core); the docstrings are in the binary.
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, final
+from typing import TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
     "Csr",
+    "CsrBuilder",
+    "PairCounts",
+    "SlimBpr",
     "bootstrap_means",
     "demo_urm",
     "divide_cells",
     "draw_items",
     "fit_ease_dual",
     "fit_ease_primal",
-    "fit_item_knn_cosine",
+    "fit_knn",
     "fit_p3alpha",
     "fit_slim_elastic_net",
     "get_num_threads",
+    "ials_half_step",
+    "ials_loss",
     "k_core",
     "looks_ahead",
     "mask_unobserved",
@@ -25,9 +30,11 @@ __all__ = [
     "metric_names",
     "paper_protocol",
     "part_cells",
+    "random_scores",
     "rank_factors",
-    "rank_item_weights",
     "rank_popularity",
+    "rank_product",
+    "rank_random",
     "rank_scores",
     "set_num_threads",
     "slim_elastic_net_bytes",
@@ -75,6 +82,13 @@ class Csr:
     @property
     def values(self) -> NDArray[np.float32] | None: ...
 
+@final
+class CsrBuilder:
+    def __new__(cls, n_rows: int, n_cols: int) -> CsrBuilder: ...
+    def count(self, rows: NDArray[np.int32]) -> None: ...
+    def fill(self, rows: NDArray[np.int32], cols: NDArray[np.int32]) -> None: ...
+    def finish(self) -> Csr: ...
+
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
 
@@ -116,10 +130,40 @@ def looks_ahead(
 # simulated data ---------------------------------------------------------------------------------
 def demo_urm(seed: int, n_users: int = 2000, n_items: int = 3000) -> Csr: ...
 
-# models: both return item weights W, n_items x n_items, rows are the history items (score = x W) --
-def fit_item_knn_cosine(
-    urm: Csr, topk: int, shrink: float, normalize: bool, report: _Report | None = None
+# models -----------------------------------------------------------------------------------------
+class _KnnParams(TypedDict):
+    topk: int
+    shrink: float
+    similarity: str
+    normalize: bool
+    asymmetric_alpha: float
+    tversky_alpha: float
+    tversky_beta: float
+    normalize_avg_row: bool
+    similarity_from_distance_mode: str
+
+# Neighbours between the columns of `urm`, n_cols x n_cols: row j holds those of target j, or with
+# by_target=False column j does, which are item weights W (score = x W).
+def fit_knn(
+    urm: Csr,
+    params: _KnnParams,
+    by_target: bool,
+    weighting: str | None = None,
+    report: _Report | None = None,
+    as_published: bool = False,
 ) -> Csr: ...
+
+# Counts of common rows of all pairs of columns, from which `fit_knn` without values can be made.
+@final
+class PairCounts:
+    def __new__(cls, urm: Csr, report: _Report | None = None) -> PairCounts: ...
+    @staticmethod
+    def bytes_needed(urm: Csr) -> int: ...
+    def fit_knn(
+        self, params: _KnnParams, by_target: bool, report: _Report | None = None
+    ) -> Csr: ...
+
+# item weights W, n_items x n_items, rows are the history items
 def fit_p3alpha(
     urm: Csr,
     topk: int,
@@ -128,6 +172,7 @@ def fit_p3alpha(
     normalize_similarity: bool,
     prune_columns: bool,
     report: _Report | None = None,
+    as_published: bool = False,
 ) -> Csr: ...
 def fit_slim_elastic_net(
     urm: Csr,
@@ -163,11 +208,58 @@ def draw_items(
     stream: int,
 ) -> NDArray[np.int32]: ...
 
+# factors of the rows of `rows`, float32 (n_rows, k), given those of its columns; `start` is where
+# conjugate gradient sets out; `epsilon` None: linear confidences; `cg_steps` None: exact solver
+def ials_half_step(
+    rows: Csr,
+    fixed: NDArray[np.float32],
+    start: NDArray[np.float32] | None,
+    alpha: float,
+    epsilon: float | None,
+    reg: float,
+    reg_exponent: float,
+    cg_steps: int | None,
+    report: _Report | None = None,
+) -> NDArray[np.float32]: ...
+
+# the objective that the half-steps minimise; `items` is the transpose of `users`
+def ials_loss(
+    users: Csr,
+    items: Csr,
+    user_factors: NDArray[np.float32],
+    item_factors: NDArray[np.float32],
+    alpha: float,
+    epsilon: float | None,
+    reg: float,
+    reg_exponent: float,
+) -> float: ...
+
+@final
+class SlimBpr:
+    def __new__(
+        cls,
+        urm: Csr,
+        symmetric: bool,
+        sgd: str,
+        lambda_i: float,
+        lambda_j: float,
+        learning_rate: float,
+        published_quirks: bool,
+        seed: int,
+        max_bytes: int | None = None,
+    ) -> SlimBpr: ...
+    def run(self, samples: int, report: _Report | None = None) -> None: ...
+    def weights(self, topk: int, report: _Report | None = None) -> Csr: ...
+    def draws(self, first: int, samples: int) -> list[NDArray[np.int32]]: ...
+    @staticmethod
+    def dense_bytes(n_items: int, symmetric: bool) -> int: ...
+
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
-# `users` are rows of `profiles`, `user_factors` and `seen`; `candidates` are items, ascending.
-def rank_item_weights(
-    weights: Csr,
-    profiles: Csr,
+# `users` are rows of `left`, `user_factors` and `seen`; `candidates` are items, ascending.
+# row u of `left` times `right`: profiles and item weights, or user neighbours and profiles
+def rank_product(
+    left: Csr,
+    right: Csr,
     users: NDArray[np.int64],
     n: int,
     seen: Csr | None = None,
@@ -191,6 +283,19 @@ def rank_popularity(
     candidates: NDArray[np.int32] | None = None,
     report: _Report | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+
+# a pure function of (seed, user, item)
+def rank_random(
+    seed: int,
+    n_users: int,
+    n_items: int,
+    users: NDArray[np.int64],
+    n: int,
+    seen: Csr | None = None,
+    candidates: NDArray[np.int32] | None = None,
+    report: _Report | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+def random_scores(seed: int, users: NDArray[np.int64], n_items: int) -> NDArray[np.float32]: ...
 
 # row r of `scores` belongs to users[r]; `as_published` orders equal scores as published lists do
 def rank_scores(

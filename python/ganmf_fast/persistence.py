@@ -22,7 +22,8 @@ from ganmf_fast.models import model_class
 from ganmf_fast.models.autoencoder import Autoencoder
 from ganmf_fast.models.dense_scorers import DenseWeights, DualEase
 from ganmf_fast.models.ids import Ids
-from ganmf_fast.models.scorers import Factors, ItemWeights, Popularity, Scorer
+from ganmf_fast.models.random_scores import RandomScores
+from ganmf_fast.models.scorers import Factors, ItemWeights, Popularity, Scorer, UserWeights
 from ganmf_fast.models.tensors import csr_from_tensors, csr_tensors
 from ganmf_fast.urm import fingerprint
 
@@ -36,7 +37,16 @@ FORMAT = 1
 
 _SCORERS: dict[str, type[Scorer]] = {
     form.kind: form
-    for form in (ItemWeights, DenseWeights, Factors, Popularity, DualEase, Autoencoder)
+    for form in (
+        ItemWeights,
+        UserWeights,
+        DenseWeights,
+        Factors,
+        Popularity,
+        DualEase,
+        Autoencoder,
+        RandomScores,
+    )
 }
 _META = "ganmf_fast"
 

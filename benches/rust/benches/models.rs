@@ -4,16 +4,16 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use ganmf_benches::per_interaction;
 use ganmf_core::Progress;
 use ganmf_core::graph::{P3Params, fit_p3};
-use ganmf_core::item_knn::{CosineParams, fit_cosine};
+use ganmf_core::knn::{KnnParams, fit_item_knn};
+use ganmf_core::similarity::{Kind, Similarity};
 
 fn item_knn(c: &mut Criterion) {
-    let params = CosineParams {
+    let params = KnnParams {
         topk: 100,
-        shrink: 0.0,
-        normalize: true,
+        similarity: Similarity::try_new(Kind::Cosine { normalize: true }, 0.0).expect("valid"),
     };
     per_interaction(c, "ItemKNN cosine k=100", |urm| {
-        fit_cosine(urm.view(), params, &Progress::new())
+        fit_item_knn(urm.view(), params, &Progress::new())
     });
 }
 

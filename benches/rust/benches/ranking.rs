@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ganmf_benches::power_law;
-use ganmf_core::item_knn::{CosineParams, fit_cosine};
+use ganmf_core::knn::{KnnParams, fit_item_knn};
 use ganmf_core::metrics::{Metric, Popularity, Request as Wanted, measure};
-use ganmf_core::rank::{Request, rank_factors, rank_item_weights, rank_popularity};
+use ganmf_core::rank::{Request, rank_factors, rank_popularity, rank_product};
 use ganmf_core::rng::Rng;
+use ganmf_core::similarity::{Kind, Similarity};
 use ganmf_core::{CsrMatrix, CsrView, Progress};
 use ndarray::{Array2, ArrayView2};
 
@@ -30,12 +31,11 @@ fn ranking(c: &mut Criterion) {
         .filter(|&u| urm.row_len(u as usize) > 0)
         .collect();
     let progress = Progress::new();
-    let params = CosineParams {
+    let params = KnnParams {
         topk: 100,
-        shrink: 0.0,
-        normalize: true,
+        similarity: Similarity::try_new(Kind::Cosine { normalize: true }, 0.0).expect("valid"),
     };
-    let weights = fit_cosine(urm, params, &progress).expect("fits");
+    let weights = fit_item_knn(urm, params, &progress).expect("fits");
     let (p, q) = (random_factors(SHAPE.0, 0), random_factors(SHAPE.1, 1));
     let popularity: Vec<f32> = urm.col_counts().iter().map(|&n| n as f32).collect();
 
@@ -46,7 +46,7 @@ fn ranking(c: &mut Criterion) {
         .throughput(Throughput::Elements(users.len() as u64));
     group.bench_function("item weights, 100 neighbours", |b| {
         let request = top_20(urm, &users);
-        b.iter(|| rank_item_weights(weights.view(), urm, &request, &progress));
+        b.iter(|| rank_product(urm, weights.view(), &request, &progress));
     });
     group.bench_function("factors of rank 128", |b| {
         let request = top_20(urm, &users);

@@ -16,6 +16,7 @@ from ganmf_fast.data.columns import Place, numbers, parsed_ids, parsed_times, se
 from ganmf_fast.data.frames import FrameType, columns_of, frame
 from ganmf_fast.data.ids import IdIndex, encode, id_array, object_array
 from ganmf_fast.data.readers import Column, Roles, Text, read_delimited, read_parquet
+from ganmf_fast.data.streaming import stream
 from ganmf_fast.errors import DataError
 from ganmf_fast.urm import Duplicates, as_csr, csr_from_sparse, fingerprint, to_scipy
 
@@ -260,6 +261,47 @@ class Interactions:
             duplicates,
         )
         return replace(data, name=path.stem)
+
+    @classmethod
+    def scan(
+        cls,
+        source: str | Path | list[str | Path],
+        user: Column = 0,
+        item: Column = 1,
+        separator: str = ",",
+        scratch: str | Path | None = None,
+    ) -> "Interactions":
+        """From parquet or CSV files that may be larger than memory, read in a stream.
+
+        Every row is an interaction; one given more than once counts once. Memory holds the ids
+        and the matrix, about 4 bytes an interaction, but never the rows of the files.
+
+        Parameters
+        ----------
+        source : str, Path or list of these
+            Parquet files, folders of them, or CSV files with a header.
+        user, item : str or int
+            Column name, or position from 0: whole numbers or text, none missing.
+        separator : str, default ","
+            Of CSV files.
+        scratch : str or Path, optional
+            Folder for a temporary file of at most 8 bytes a row; by default the system's.
+
+        Returns
+        -------
+        Interactions
+            It answers in polars frames.
+
+        Raises
+        ------
+        DataError
+            If a file cannot be read, or an id is missing or neither a whole number nor text.
+        ValueError
+            If a column does not exist.
+        """
+        csr, (users, items) = stream(source, user, item, separator, scratch)
+        first = Path(source[0] if isinstance(source, list) else source)
+        return cls(as_csr(csr), users, items, None, "polars", first.stem)
 
     @classmethod
     def from_matrix(

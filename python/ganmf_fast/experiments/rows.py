@@ -64,13 +64,37 @@ _CFGAN = {"epochs": 40, "g_nodes": 200, "d_nodes": 32}
 _CAAE = {"epochs": 20}
 
 ROWS: tuple[Row, ...] = (
+    Row("Random", "Random", published=False),
     Row("TopPopular", "TopPopular"),
     Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
-    Row("ItemKNN-cosine", "ItemKNN", {"similarity": "cosine"}, {"topk": 300, "shrink": 20}),
-    Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}),
+    *(
+        Row(
+            f"ItemKNN-{similarity}",
+            "ItemKNN",
+            {"similarity": similarity},
+            {"topk": 300, "shrink": 20},
+            quirks=True,
+        )
+        for similarity in ("cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean")
+    ),
+    Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}, quirks=True),
+    Row("RP3beta", "RP3beta", defaults={"topk": 300, "alpha": 0.8, "beta": 0.3}, published=False),
+    Row("UserKNN", "UserKNN", defaults={"topk": 300, "shrink": 20}, published=False),
+    Row(
+        "SLIM-BPR",
+        "SLIMBPR",
+        defaults={"topk": 300, "learning_rate": 0.05, "epochs": 30},
+        quirks=True,
+    ),
     # The authors' files have figures of these two, but not their parameters.
     Row("SLIM-ElasticNet", "SLIMElasticNet", defaults={"alpha": 0.02, "l1_ratio": 0.01}),
     Row("EASE-R", "EASE", defaults={"l2": 200.0}),
+    Row(
+        "WRMF",
+        "WRMF",
+        defaults={"num_factors": 20, "alpha": 3.0, "epochs": 10},
+        quirks=True,
+    ),
     Row("GANMF-u", "GANMF", {"mode": "user"}, _GANMF),
     Row("GANMF-i", "GANMF", {"mode": "item"}, _GANMF),
     *(
@@ -121,6 +145,11 @@ class Plan:
     def seeded(self) -> bool:
         """Whether the model makes random choices."""
         return "seed" in self.signature
+
+    @property
+    def ties(self) -> str:
+        """Order of equal scores: the published one beside published parameters."""
+        return "published" if self.source == "published" else "index"
 
     @property
     def stops_early(self) -> bool:

@@ -122,6 +122,7 @@ class Table2:
         config = {
             "data": self._splits.data_hash,
             "cutoffs": list(self._cutoffs),
+            "ties": plan.ties,
             "model": plan.row.model,
             "params": params,
         }
@@ -211,7 +212,9 @@ class Table2:
                 self._say(f"{cell.name}: best epoch {params['epochs']}, fitting on train")
             model = build(**params).fit(splits.train)
         with measured() as evaluating:
-            evaluation = evaluate(model, splits.train, splits.test, self._cutoffs)
+            evaluation = evaluate(
+                model, splits.train, splits.test, self._cutoffs, ties=cell.plan.ties
+            )
         found["cost"] = {
             "fit_seconds": fit.seconds,
             "fit_peak_mib": fit.peak_mib,

@@ -28,7 +28,7 @@ from ganmf_fast.progress import Report
 from ganmf_fast.threads import one_blas_thread
 from ganmf_fast.urm import to_scipy
 
-__all__ = ["Factors", "ItemWeights", "Lists", "Popularity", "Scorer"]
+__all__ = ["Factors", "ItemWeights", "Lists", "Popularity", "Scorer", "UserWeights"]
 
 Lists: TypeAlias = tuple[NDArray[np.int32], Floats]
 
@@ -158,7 +158,7 @@ class ItemWeights(Scorer):
         report: Report | None = None,
     ) -> Lists:
         """See `Scorer.rank`."""
-        return _core.rank_item_weights(self.weights, profiles, users, n, seen, candidates, report)
+        return _core.rank_product(profiles, self.weights, users, n, seen, candidates, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -186,6 +186,70 @@ class ItemWeights(Scorer):
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "ItemWeights":
         """See `Scorer.from_tensors`."""
         return cls(csr_from_tensors("weights", tensors))
+
+
+@dataclass(frozen=True, eq=False)
+class UserWeights(Scorer):
+    """Neighbours of each user: scores are N X, for the profiles X that were fitted.
+
+    Parameters
+    ----------
+    neighbours : Csr, shape (n_users, n_users)
+        Row u holds the neighbours of user u.
+    items : int
+        Number of items.
+    """
+
+    kind: ClassVar[str] = "user_weights"
+    neighbours: Csr
+    items: int
+
+    def __post_init__(self) -> None:
+        """Check the shape."""
+        if self.neighbours.n_rows != self.neighbours.n_cols:
+            raise ValueError(
+                f"neighbours must be square, not {self.neighbours.n_rows} x "
+                f"{self.neighbours.n_cols}"
+            )
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return self.neighbours.n_rows
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return self.items
+
+    def rank(
+        self,
+        profiles: Csr,
+        users: NDArray[np.int64],
+        n: int,
+        seen: Csr | None = None,
+        candidates: NDArray[np.int32] | None = None,
+        report: Report | None = None,
+    ) -> Lists:
+        """See `Scorer.rank`."""
+        return _core.rank_product(self.neighbours, profiles, users, n, seen, candidates, report)
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        return dense_float32(to_scipy(self.neighbours)[users] @ to_scipy(profiles))
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        n_items = np.array([self.items], dtype=np.int64)
+        return {**csr_tensors("neighbours", self.neighbours), "n_items": n_items}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "UserWeights":
+        """See `Scorer.from_tensors`."""
+        n_items = tensors["n_items"]
+        if n_items.shape != (1,) or n_items.dtype != np.int64:
+            raise ValueError("n_items must be one int64")
+        return cls(csr_from_tensors("neighbours", tensors), int(n_items[0]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,13 +36,13 @@ impl Accumulator {
     }
 
     /// Put `weight(column, sum)` of every touched column into `out` and start afresh.
-    pub fn drain_into(&mut self, out: &mut Vec<Scored>, weight: impl Fn(usize, f64) -> f64) {
+    pub fn drain_into(&mut self, out: &mut Vec<Scored>, weight: impl Fn(usize, f64) -> f32) {
         out.clear();
         for &col in &self.touched {
             let c = col as usize;
             out.push(Scored {
                 index: col,
-                score: weight(c, self.sums[c]) as f32,
+                score: weight(c, self.sums[c]),
             });
             self.sums[c] = 0.0;
             self.is_touched[c] = false;

@@ -198,7 +198,7 @@ impl<T: Entry> Gram<T> {
                             sums.add(k as i32, x * f64::from(y));
                         }
                     }
-                    sums.drain_into(row, |_, sum| sum);
+                    sums.drain_into(row, |_, sum| sum as f32);
                     diagonal.push(square as f32);
                     columns.extend(row.iter().map(|s| s.index as u32));
                     values.extend(row.iter().map(|s| s.score));

@@ -11,15 +11,21 @@
 //! costs accuracy on some data, so `prune_columns` can switch it off.
 //! Deviation: ties at a cut go to the smaller item number.
 //!
-//! Cost: as item neighbours: the sum over users of the squared profile length.
+//! Method: `S[i, j] = s_i^-alpha n_j^-beta D[i, j]` with the symmetric
+//! `D = sum_u s_u^-alpha x_ui^alpha x_uj^alpha`, s being sums of rows and columns. Dense enough
+//! data meet each pair of D once, see [`crate::overlap`].
+//!
+//! Cost: as for item neighbours, see [`crate::knn`].
 
 use crate::accumulate::Accumulator;
 use crate::error::{Error, Result};
-use crate::item_knn::check_topk;
+use crate::knn::{check_topk, pairs_are_dense};
+use crate::overlap::sum_pairs;
 use crate::progress::Progress;
 use crate::rows::build_rows;
+use crate::shelves::{Shelves, key};
+use crate::similarity::Measure;
 use crate::sparse::{CsrMatrix, CsrView};
-use crate::topk::{Scored, keep_top};
 
 /// Parameters of [`fit_p3`].
 #[derive(Debug, Clone, Copy)]
@@ -36,94 +42,196 @@ pub struct P3Params {
     pub prune_columns: bool,
 }
 
+impl P3Params {
+    pub(crate) fn check(&self) -> Result<()> {
+        check_topk(self.topk)?;
+        for (name, value) in [("alpha", self.alpha), ("beta", self.beta)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::invalid(format!(
+                    "{name} must be finite and at least 0, not {value}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Item weights `S`, items x items, rows are the history items.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a parameter outside its domain, `Cancelled`.
 pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<CsrMatrix> {
-    check_topk(params.topk)?;
-    for (name, value) in [("alpha", params.alpha), ("beta", params.beta)] {
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(Error::invalid(format!(
-                "{name} must be finite and at least 0, not {value}"
-            )));
+    params.check()?;
+    let scaled;
+    let steps = match urm.values() {
+        None => urm,
+        Some(values) => {
+            let powers = values.iter().map(|&x| power(x, params.alpha)).collect();
+            let (indptr, indices) = (urm.indptr().to_vec(), urm.indices().to_vec());
+            scaled = CsrMatrix::from_parts(urm.n_cols(), indptr, indices, Some(powers));
+            scaled.view()
         }
+    };
+    let (users, items) = sums(urm);
+    // Weights are at most one, so that none is lost to a small exponent.
+    let least = users
+        .iter()
+        .filter(|&&s| s > 0.0)
+        .fold(f64::MAX, |a, &b| a.min(b));
+    let weights: Vec<f64> = users
+        .iter()
+        .map(|&s| {
+            if s > 0.0 {
+                (s / least).powf(-params.alpha)
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let counts = urm.col_counts();
+    let measure = Measure::Product {
+        neighbour: counts
+            .iter()
+            .map(|&n| f64::from(n).powf(params.beta))
+            .collect(),
+        target: items
+            .iter()
+            .map(|s| s.powf(params.alpha) * least.powf(params.alpha))
+            .collect(),
+        shift: 0.0,
+    };
+    let rows = if pairs_are_dense(urm) {
+        let make = |columns: &[u32]| Ok(Shelves::new(&measure, columns, params.topk));
+        sum_pairs(steps, Some(&weights), progress, make)?.finish(progress)?
+    } else {
+        by_rows(steps, &weights, &measure, params.topk, progress)?
+    };
+    let rows = if params.normalize_similarity {
+        rows_to_one(rows)
+    } else {
+        rows
+    };
+    if params.prune_columns {
+        prune(rows, params.topk, progress)
+    } else {
+        Ok(rows)
     }
+}
+
+/// A step that is impossible stays so whatever the exponent.
+fn power(x: f32, alpha: f64) -> f32 {
+    if x > 0.0 {
+        f64::from(x).powf(alpha) as f32
+    } else {
+        0.0
+    }
+}
+
+/// Sums of the rows and of the columns.
+fn sums(m: CsrView) -> (Vec<f64>, Vec<f64>) {
+    let mut columns = vec![0f64; m.n_cols()];
+    let rows = (0..m.n_rows())
+        .map(|row| {
+            let mut total = 0.0;
+            for (j, x) in m.row(row) {
+                columns[j] += f64::from(x);
+                total += f64::from(x);
+            }
+            total
+        })
+        .collect();
+    (rows, columns)
+}
+
+/// Row by row, looking only at items with a common user.
+fn by_rows(
+    urm: CsrView,
+    weights: &[f64],
+    measure: &Measure,
+    topk: usize,
+    progress: &Progress,
+) -> Result<CsrMatrix> {
     let n_items = urm.n_cols();
     let items = urm.transpose();
-    let from_user = transition(urm, params.alpha);
-    let from_item = transition(items.view(), params.alpha);
     let items = items.view();
-    let penalty: Vec<f64> = (0..n_items)
-        .map(|j| (items.row_len(j) as f64).powf(params.beta))
-        .collect();
-
-    let rows = build_rows(
+    build_rows(
         (n_items, n_items),
         progress,
         || (Accumulator::new(n_items), Vec::new()),
         |(sums, best), i, out| {
-            for (&user, at) in items.cols(i).iter().zip(items.range(i)) {
-                let step = from_item[at];
-                let range = urm.range(user as usize);
-                for (&j, &p) in urm.indices()[range.clone()].iter().zip(&from_user[range]) {
-                    if j as usize != i {
-                        sums.add(j, step * p);
-                    }
+            for (user, x) in items.row(i) {
+                let step = weights[user] * f64::from(x);
+                for (j, y) in urm.row(user) {
+                    sums.add(j as i32, step * f64::from(y));
                 }
             }
-            sums.drain_into(best, |j, sum| sum / penalty[j]);
-            best.retain(|s| s.score > 0.0);
-            keep_top(best, params.topk);
-            best.sort_unstable_by_key(|s| s.index);
-            let total: f64 = best.iter().map(|s| f64::from(s.score)).sum();
-            let scale = if params.normalize_similarity {
-                1.0 / total
-            } else {
-                1.0
-            };
-            for s in best.iter() {
-                out.push(s.index, (f64::from(s.score) * scale) as f32);
-            }
+            sums.drain_into(best, |j, sum| measure.score(sum, j, i));
+            best.retain(|s| s.score > 0.0 && s.index as usize != i);
+            out.push_top(best, topk);
             Ok(())
         },
-    )?;
-    if !params.prune_columns {
-        return Ok(rows);
-    }
-    let columns = rows.view().transpose();
-    let columns = columns.view();
-    let pruned = build_rows(
-        (n_items, n_items),
-        progress,
-        Vec::new,
-        |best: &mut Vec<Scored>, j, out| {
-            best.clear();
-            best.extend(columns.row(j).map(|(i, score)| Scored {
-                index: i as i32,
-                score,
-            }));
-            out.push_top(best, params.topk);
-            Ok(())
-        },
-    )?;
-    Ok(pruned.view().transpose())
+    )
 }
 
-/// Rows scaled to sum one, each entry raised to `alpha`; an empty step stays impossible.
-fn transition(m: CsrView, alpha: f64) -> Vec<f64> {
-    let mut out = Vec::with_capacity(m.nnz());
-    for row in 0..m.n_rows() {
-        let total: f64 = m.row(row).map(|(_, x)| f64::from(x)).sum();
-        out.extend(m.row(row).map(|(_, x)| {
-            if x > 0.0 {
-                (f64::from(x) / total).powf(alpha)
-            } else {
-                0.0
-            }
-        }));
+/// Scale every row to sum one.
+fn rows_to_one(m: CsrMatrix) -> CsrMatrix {
+    let (n_cols, indptr, indices, values) = m.into_parts();
+    let mut values = values.unwrap_or_else(|| vec![1.0; indices.len()]);
+    for w in indptr.windows(2) {
+        let row = &mut values[w[0] as usize..w[1] as usize];
+        let total: f64 = row.iter().map(|&x| f64::from(x)).sum();
+        for x in row {
+            *x = (f64::from(*x) / total) as f32;
+        }
     }
-    out
+    CsrMatrix::from_parts(n_cols, indptr, indices, Some(values))
+}
+
+/// Keep the `k` largest of each column, ties to the smaller row.
+fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
+    let view = m.view();
+    let mut ends = vec![0usize; view.n_cols() + 1];
+    for (j, &count) in view.col_counts().iter().enumerate() {
+        ends[j + 1] = ends[j] + count as usize;
+    }
+    let mut next = ends.clone();
+    let mut keys = vec![0u64; view.nnz()];
+    for i in 0..view.n_rows() {
+        for (j, x) in view.row(i) {
+            keys[next[j]] = key(x, i as u32);
+            next[j] += 1;
+        }
+    }
+    progress.check()?;
+    // The last key of each column that stays.
+    let last: Vec<u64> = ends
+        .windows(2)
+        .map(|w| {
+            let column = &mut keys[w[0]..w[1]];
+            if column.len() > k {
+                *column.select_nth_unstable(k - 1).1
+            } else {
+                u64::MAX
+            }
+        })
+        .collect();
+    let mut indptr = vec![0i64];
+    let (mut indices, mut values) = (Vec::new(), Vec::new());
+    for i in 0..view.n_rows() {
+        for (j, x) in view.row(i) {
+            if key(x, i as u32) <= last[j] {
+                indices.push(j as i32);
+                values.push(x);
+            }
+        }
+        indptr.push(indices.len() as i64);
+    }
+    Ok(CsrMatrix::from_parts(
+        view.n_cols(),
+        indptr,
+        indices,
+        Some(values),
+    ))
 }
 
 #[cfg(test)]

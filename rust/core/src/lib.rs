@@ -9,26 +9,35 @@
 
 pub mod accumulate;
 pub mod bootstrap;
+pub mod cooccurrence;
 pub mod demo;
 pub mod ease;
 pub mod error;
 mod gram;
 pub mod graph;
+pub mod ials;
+pub mod ingest;
 mod inverse;
-pub mod item_knn;
+pub mod knn;
 pub mod metrics;
+mod overlap;
 pub mod progress;
 pub mod published_order;
 pub mod published_weights;
+pub mod random;
 pub mod rank;
 pub mod rng;
 pub mod rows;
 pub mod sampling;
+mod shelves;
 pub mod simd;
+pub mod similarity;
+pub mod slim_bpr;
 pub mod slim_elastic_net;
 pub mod sparse;
 pub mod split;
 pub mod topk;
+pub mod weighting;
 
 pub use error::{Error, Result};
 pub use progress::Progress;

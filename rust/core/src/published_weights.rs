@@ -1,6 +1,6 @@
 //! Item weights with the cuts of the published figures, where equal weights are many.
 //!
-//! Objective: the weights of [`item_knn`](crate::item_knn) and [`graph`](crate::graph) to the bit
+//! Objective: the weights of [`knn`](crate::knn) and [`graph`](crate::graph) to the bit
 //! that the GANMF paper's evaluation framework gave them. Three things decide: the order in which
 //! candidates lie before a cut that is not stable (see
 //! [`published_order`](crate::published_order)), the precision of each step, and what is kept of
@@ -15,26 +15,94 @@
 
 use crate::error::Result;
 use crate::graph::P3Params;
+use crate::knn::{KnnParams, check_topk};
 use crate::progress::Progress;
 use crate::published_order::{argsort, smallest};
 use crate::rows::{RowWriter, build_rows};
+use crate::similarity::{FromDistance, Kind};
 use crate::sparse::{CsrMatrix, CsrView};
 
-/// The `topk` neighbours of largest `weight(co, i, j)` for each target j among items that share a
-/// user with it; `co` is the dot product of their columns. Rows of the result are history items.
+/// Columns x columns; row j holds the neighbours of target j, as published.
 ///
 /// # Errors
-/// `Cancelled`.
-pub fn nearest(
+/// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for a `topk` of zero, `Cancelled`.
+pub fn neighbours(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
+    let KnnParams { topk, similarity } = params;
+    check_topk(topk)?;
+    let urm = if similarity.is_binary() {
+        urm.without_values()
+    } else {
+        urm
+    };
+    let items = urm.transpose();
+    let sizes: Vec<f64> = (0..urm.n_cols())
+        .map(|i| items.view().row(i).map(|(_, x)| f64::from(x).powi(2)).sum())
+        .collect();
+    let roots: Vec<f64> = sizes.iter().map(|n| n.sqrt()).collect();
+    let shrink = similarity.shrink();
+    let powers = |e: f64| -> Vec<f64> { roots.iter().map(|r| r.powf(e)).collect() };
+    // Sums in the order in which they were added there, and coefficients in single precision where
+    // they were: a tie hangs on the last bit.
+    match similarity.kind() {
+        Kind::Cosine { normalize: true } => {
+            nearest(urm, items.view(), topk, progress, |co, i, j| {
+                co / (roots[j] * roots[i] + shrink + 1e-6)
+            })
+        }
+        Kind::Asymmetric {
+            alpha,
+            normalize: true,
+        } => {
+            let alpha = alpha as f32;
+            let of_target = powers(f64::from(2.0 * alpha));
+            let of_neighbour = powers(f64::from(2.0 * (1.0 - alpha)));
+            nearest(urm, items.view(), topk, progress, |co, i, j| {
+                co / (of_target[j] * of_neighbour[i] + shrink + 1e-6)
+            })
+        }
+        Kind::Cosine { .. } | Kind::Asymmetric { .. } => {
+            let divisor = if shrink == 0.0 { 1.0 } else { shrink };
+            nearest(urm, items.view(), topk, progress, |co, _, _| co / divisor)
+        }
+        Kind::Jaccard => nearest(urm, items.view(), topk, progress, |co, i, j| {
+            co / (sizes[j] + sizes[i] - co + shrink + 1e-6)
+        }),
+        Kind::Dice => nearest(urm, items.view(), topk, progress, |co, i, j| {
+            co / (sizes[j] + sizes[i] + shrink + 1e-6)
+        }),
+        Kind::Tversky { alpha, beta } => {
+            let (a, b) = (f64::from(alpha as f32), f64::from(beta as f32));
+            nearest(urm, items.view(), topk, progress, |co, i, j| {
+                co / (co + (sizes[j] - co) * a + (sizes[i] - co) * b + shrink + 1e-6)
+            })
+        }
+        Kind::Euclidean {
+            normalize,
+            average,
+            mode,
+        } => {
+            let distance = Distance {
+                sizes: sizes.iter().map(|&n| n as f32).collect(),
+                normalize,
+                average: average.then_some(urm.n_rows() as f32),
+                mode,
+                shrink: shrink as f32,
+            };
+            closest(urm, items.view(), topk, &distance, progress)
+        }
+    }
+}
+
+/// The `topk` of largest `weight(co, i, j)` for each target j among columns that share a row with it.
+fn nearest(
     urm: CsrView,
+    items: CsrView,
     topk: usize,
-    weight: impl Fn(f64, usize, usize) -> f64 + Sync,
     progress: &Progress,
+    weight: impl Fn(f64, usize, usize) -> f64 + Sync,
 ) -> Result<CsrMatrix> {
     let n_items = urm.n_cols();
-    let items = urm.transpose();
-    let items = items.view();
-    let by_target = build_rows(
+    build_rows(
         (n_items, n_items),
         progress,
         || Meeting::new(n_items),
@@ -50,8 +118,73 @@ pub fn nearest(
             meeting.push_best(topk, out);
             Ok(())
         },
-    )?;
-    Ok(by_target.view().transpose())
+    )
+}
+
+/// Euclidean similarity in single precision.
+struct Distance {
+    sizes: Vec<f32>,
+    normalize: bool,
+    average: Option<f32>,
+    mode: FromDistance,
+    shrink: f32,
+}
+
+impl Distance {
+    fn similarity(&self, dot: f32, i: usize, j: usize) -> f32 {
+        let mut squared = self.sizes[i] + self.sizes[j] - 2.0 * dot;
+        if self.normalize {
+            squared /= self.sizes[j].sqrt() * self.sizes[i].sqrt();
+        }
+        if let Some(rows) = self.average {
+            squared /= rows;
+        }
+        let d = squared.sqrt();
+        let f = match self.mode {
+            FromDistance::Lin => d,
+            FromDistance::Log => (d + 1.0).ln(),
+            FromDistance::Exp => d.exp(),
+        };
+        let similarity = 1.0 / (f + self.shrink + 1e-9);
+        // An item without users has no normalised distance.
+        if similarity.is_nan() { 0.0 } else { similarity }
+    }
+}
+
+/// The `topk` nearest of all columns for each target.
+fn closest(
+    urm: CsrView,
+    items: CsrView,
+    topk: usize,
+    distance: &Distance,
+    progress: &Progress,
+) -> Result<CsrMatrix> {
+    let n_items = urm.n_cols();
+    let topk = topk.min(n_items);
+    build_rows(
+        (n_items, n_items),
+        progress,
+        || (vec![0f32; n_items], vec![0f32; n_items]),
+        |(dots, negated), j, out| {
+            dots.fill(0.0);
+            for (user, xj) in items.row(j) {
+                for (i, xi) in urm.row(user) {
+                    dots[i] += xi * xj;
+                }
+            }
+            for (i, slot) in negated.iter_mut().enumerate() {
+                *slot = -distance.similarity(dots[i], i, j);
+            }
+            negated[j] = 0.0;
+            let mut best = smallest(negated, topk - 1, topk);
+            best.retain(|&i| negated[i] != 0.0);
+            best.sort_unstable();
+            for i in best {
+                out.push(i as i32, -negated[i]);
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Items in the order in which a walk over the users of the target met them.
@@ -106,16 +239,19 @@ impl Meeting {
 /// P3alpha and RP3beta, in f32 throughout, cut as published.
 ///
 /// # Errors
-/// `Cancelled`; parameters outside their domain are for [`fit_p3`](crate::graph::fit_p3) to refuse.
+/// As [`fit_p3`](crate::graph::fit_p3).
 pub fn p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<CsrMatrix> {
+    params.check()?;
     let n_items = urm.n_cols();
     let shape = (n_items, n_items);
     let items = urm.transpose();
     let items = items.view();
-    let step = |count: usize, alpha: f64| f64::from((1.0 / count as f64) as f32).powf(alpha) as f32;
-    let from_user: Vec<f32> = (0..urm.n_rows())
-        .map(|u| step(urm.row_len(u), params.alpha))
-        .collect();
+    let power = |share: f64| f64::from(share as f32).powf(params.alpha) as f32;
+    let mut from_user = Vec::with_capacity(urm.nnz());
+    for user in 0..urm.n_rows() {
+        let total: f64 = urm.row(user).map(|(_, x)| f64::from(x)).sum();
+        from_user.extend(urm.row(user).map(|(_, x)| power(f64::from(x) / total)));
+    }
     let penalty: Vec<f32> = (0..n_items)
         .map(|j| (items.row_len(j) as f64).powf(params.beta) as f32)
         .collect();
@@ -124,11 +260,12 @@ pub fn p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<CsrMatr
         progress,
         || vec![0f32; n_items],
         |sums, i, out| {
-            let from_item = step(items.row_len(i), params.alpha);
+            // Only whether there is an interaction counts on the way to the user.
+            let from_item = power(1.0 / items.row_len(i) as f64);
             for &user in items.cols(i) {
-                let reach = from_item * from_user[user as usize];
-                for &j in urm.cols(user as usize) {
-                    sums[j as usize] += reach;
+                let range = urm.range(user as usize);
+                for (&j, &step) in urm.indices()[range.clone()].iter().zip(&from_user[range]) {
+                    sums[j as usize] += from_item * step;
                 }
             }
             sums[i] = 0.0;

@@ -11,11 +11,17 @@
 
 use std::sync::LazyLock;
 
-use pulp::Arch;
 pub use pulp::NullaryFnOnce as Kernel;
+use pulp::{Arch, WithSimd};
 
 /// Asking the processor what it has takes microseconds, and much longer in a virtual machine.
 static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
+
+/// Run `work` with the vectors of the processor spelled out, where the compiler does not find them.
+#[inline]
+pub fn with_vectors<W: WithSimd>(work: W) -> W::Output {
+    ARCH.dispatch(work)
+}
 
 /// Run `work`, compiled for the widest vectors there are.
 ///

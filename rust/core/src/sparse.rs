@@ -189,6 +189,15 @@ impl<'a> CsrView<'a> {
         self.values
     }
 
+    /// The same cells, all of them one.
+    #[must_use]
+    pub fn without_values(self) -> Self {
+        Self {
+            values: None,
+            ..self
+        }
+    }
+
     /// Where the cells of `row` lie in `indices` and `values`.
     #[inline]
     #[must_use]

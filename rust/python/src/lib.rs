@@ -5,12 +5,15 @@ mod csr;
 mod demo;
 mod ease;
 mod error;
+mod factors;
+mod ingest;
 mod metrics;
 mod models;
 mod rank;
 mod run;
 mod sampling;
 mod slim;
+mod slim_bpr;
 mod split;
 
 use pyo3::pymodule;
@@ -25,17 +28,25 @@ mod _core {
     #[pymodule_export]
     use crate::ease::{fit_ease_dual, fit_ease_primal};
     #[pymodule_export]
+    use crate::factors::{ials_half_step, ials_loss};
+    #[pymodule_export]
+    use crate::ingest::CsrBuilder;
+    #[pymodule_export]
     use crate::metrics::{bootstrap_means, measure_lists, metric_names};
     #[pymodule_export]
-    use crate::models::{fit_item_knn_cosine, fit_p3alpha};
+    use crate::models::{PairCounts, fit_knn, fit_p3alpha};
     #[pymodule_export]
-    use crate::rank::{rank_factors, rank_item_weights, rank_popularity, rank_scores};
+    use crate::rank::{
+        random_scores, rank_factors, rank_popularity, rank_product, rank_random, rank_scores,
+    };
     #[pymodule_export]
     use crate::run::{get_num_threads, set_num_threads};
     #[pymodule_export]
     use crate::sampling::{draw_items, mask_unobserved};
     #[pymodule_export]
     use crate::slim::{fit_slim_elastic_net, slim_elastic_net_bytes};
+    #[pymodule_export]
+    use crate::slim_bpr::SlimBpr;
     #[pymodule_export]
     use crate::split::{
         divide_cells, k_core, looks_ahead, paper_protocol, part_cells, split_cold_users,

@@ -1,11 +1,17 @@
-//! Fitting of item weights.
+//! Fitting of item and user weights.
 
+use ganmf_core::cooccurrence::{Cooccurrence, bytes_needed};
 use ganmf_core::graph::{P3Params, fit_p3};
-use ganmf_core::item_knn::{CosineParams, fit_cosine};
+use ganmf_core::knn::{KnnParams, neighbours};
+use ganmf_core::published_weights;
+use ganmf_core::similarity::{FromDistance, Kind, Similarity};
+use ganmf_core::weighting::{Weighting, weighted};
+use ganmf_core::{CsrMatrix, Error, Progress};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::csr::Csr;
+use crate::error::to_python;
 use crate::run::run;
 
 pub(crate) fn topk_of(topk: i64) -> PyResult<usize> {
@@ -13,31 +19,107 @@ pub(crate) fn topk_of(topk: i64) -> PyResult<usize> {
         .map_err(|_| PyValueError::new_err(format!("topk must be at least 1, not {topk}")))
 }
 
-/// Item weights (items x items, rows are history items) by cosine similarity.
-#[pyfunction]
-#[pyo3(signature = (urm, topk, shrink, normalize, report=None))]
-pub(crate) fn fit_item_knn_cosine(
-    py: Python<'_>,
-    urm: &Csr,
+/// Parameters of nearest neighbours, as a mapping; those of another similarity are not read.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct KnnArgs {
     topk: i64,
     shrink: f64,
+    similarity: String,
     normalize: bool,
+    asymmetric_alpha: f64,
+    tversky_alpha: f64,
+    tversky_beta: f64,
+    normalize_avg_row: bool,
+    similarity_from_distance_mode: String,
+}
+
+impl KnnArgs {
+    pub(crate) fn params(&self) -> PyResult<KnnParams> {
+        let normalize = self.normalize;
+        let kind = match self.similarity.as_str() {
+            "cosine" => Kind::Cosine { normalize },
+            "asymmetric" => Kind::Asymmetric {
+                alpha: self.asymmetric_alpha,
+                normalize,
+            },
+            "jaccard" => Kind::Jaccard,
+            "dice" => Kind::Dice,
+            "tversky" => Kind::Tversky {
+                alpha: self.tversky_alpha,
+                beta: self.tversky_beta,
+            },
+            "euclidean" => Kind::Euclidean {
+                normalize,
+                average: self.normalize_avg_row,
+                mode: match self.similarity_from_distance_mode.as_str() {
+                    "lin" => FromDistance::Lin,
+                    "log" => FromDistance::Log,
+                    "exp" => FromDistance::Exp,
+                    other => {
+                        return Err(PyValueError::new_err(format!(
+                            "similarity_from_distance_mode must be lin, log or exp, not {other:?}"
+                        )));
+                    }
+                },
+            },
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "there is no similarity {other:?}"
+                )));
+            }
+        };
+        Ok(KnnParams {
+            topk: topk_of(self.topk)?,
+            similarity: Similarity::try_new(kind, self.shrink).map_err(|e| to_python(&e))?,
+        })
+    }
+}
+
+/// Neighbours of each column, columns x columns: by target, or transposed to item weights.
+#[pyfunction]
+#[pyo3(signature = (urm, params, by_target, weighting=None, report=None, as_published=false))]
+pub(crate) fn fit_knn(
+    py: Python<'_>,
+    urm: &Csr,
+    params: KnnArgs,
+    by_target: bool,
+    weighting: Option<&str>,
     report: Option<Py<PyAny>>,
+    as_published: bool,
 ) -> PyResult<Csr> {
-    let params = CosineParams {
-        topk: topk_of(topk)?,
-        shrink,
-        normalize,
+    let params = params.params()?;
+    let weighting = match weighting {
+        None => None,
+        Some("TF-IDF") => Some(Weighting::TfIdf),
+        Some("BM25") => Some(Weighting::Bm25),
+        Some(other) => {
+            return Err(PyValueError::new_err(format!(
+                "there is no weighting {other:?}"
+            )));
+        }
     };
     let guard = urm.guard(py);
     let view = guard.view()?;
-    let weights = run(py, report.as_ref(), |p| fit_cosine(view, params, p))?;
-    Csr::from_matrix(py, weights)
+    let kernel = |progress: &Progress| -> Result<CsrMatrix, Error> {
+        let weights = weighting.map(|w| weighted(view, w));
+        let view = weights.as_ref().map_or(view, CsrMatrix::view);
+        let found = if as_published {
+            published_weights::neighbours(view, params, progress)?
+        } else {
+            neighbours(view, params, progress)?
+        };
+        Ok(oriented(found, by_target))
+    };
+    let found = run(py, report.as_ref(), kernel)?;
+    Csr::from_matrix(py, found)
 }
 
 /// Item weights (items x items, rows are history items) by P3alpha, or RP3beta where beta > 0.
 #[pyfunction]
-#[pyo3(signature = (urm, topk, alpha, beta, normalize_similarity, prune_columns, report=None))]
+#[pyo3(signature = (
+    urm, topk, alpha, beta, normalize_similarity, prune_columns, report=None, as_published=false
+))]
 pub(crate) fn fit_p3alpha(
     py: Python<'_>,
     urm: &Csr,
@@ -47,6 +129,7 @@ pub(crate) fn fit_p3alpha(
     normalize_similarity: bool,
     prune_columns: bool,
     report: Option<Py<PyAny>>,
+    as_published: bool,
 ) -> PyResult<Csr> {
     let params = P3Params {
         topk: topk_of(topk)?,
@@ -57,6 +140,61 @@ pub(crate) fn fit_p3alpha(
     };
     let guard = urm.guard(py);
     let view = guard.view()?;
-    let weights = run(py, report.as_ref(), |p| fit_p3(view, params, p))?;
+    let fit = if as_published {
+        published_weights::p3
+    } else {
+        fit_p3
+    };
+    let weights = run(py, report.as_ref(), |p| fit(view, params, p))?;
     Csr::from_matrix(py, weights)
+}
+
+/// Counts of common rows of all pairs of columns, kept for many fits; values are ignored.
+#[pyclass(frozen, module = "ganmf_fast._core")]
+pub(crate) struct PairCounts {
+    counts: Cooccurrence,
+}
+
+#[pymethods]
+impl PairCounts {
+    #[new]
+    #[pyo3(signature = (urm, report=None))]
+    fn new(py: Python<'_>, urm: &Csr, report: Option<Py<PyAny>>) -> PyResult<Self> {
+        let guard = urm.guard(py);
+        let view = guard.view()?;
+        let counts = run(py, report.as_ref(), |p| Cooccurrence::new(view, p))?;
+        Ok(Self { counts })
+    }
+
+    /// Bytes that the counts of a matrix take at most.
+    #[staticmethod]
+    fn bytes_needed(py: Python<'_>, urm: &Csr) -> PyResult<u64> {
+        let guard = urm.guard(py);
+        Ok(bytes_needed(guard.view()?).0)
+    }
+
+    /// As `fit_knn` of the matrix that was counted, without its values.
+    #[pyo3(signature = (params, by_target, report=None))]
+    fn fit_knn(
+        &self,
+        py: Python<'_>,
+        params: KnnArgs,
+        by_target: bool,
+        report: Option<Py<PyAny>>,
+    ) -> PyResult<Csr> {
+        let params = params.params()?;
+        let found = run(py, report.as_ref(), |progress| {
+            let found = self.counts.neighbours(params, progress)?;
+            Ok(oriented(found, by_target))
+        })?;
+        Csr::from_matrix(py, found)
+    }
+}
+
+fn oriented(found: CsrMatrix, by_target: bool) -> CsrMatrix {
+    if by_target {
+        found
+    } else {
+        found.view().transpose()
+    }
 }

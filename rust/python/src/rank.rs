@@ -1,7 +1,7 @@
 //! Top-N lists from each form of scores.
 
 use ganmf_core::rank::{self, Lists, Request};
-use ganmf_core::{Error, Progress};
+use ganmf_core::{Error, Progress, random};
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
@@ -49,21 +49,22 @@ impl Asked<'_> {
     }
 }
 
-/// Top-N lists of the profiles times the item weights.
+/// Top-N lists of row u of `left` times `right`: profiles and item weights, or user neighbours and
+/// profiles.
 #[pyfunction]
-#[pyo3(signature = (weights, profiles, users, n, seen=None, candidates=None, report=None))]
-pub(crate) fn rank_item_weights<'py>(
+#[pyo3(signature = (left, right, users, n, seen=None, candidates=None, report=None))]
+pub(crate) fn rank_product<'py>(
     py: Python<'py>,
-    weights: &Csr,
-    profiles: &Csr,
+    left: &Csr,
+    right: &Csr,
     users: PyReadonlyArray1<'py, i64>,
     n: i64,
     seen: Option<Py<Csr>>,
     candidates: Option<PyReadonlyArray1<'py, i32>>,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Ranked<'py>> {
-    let (weights, profiles) = (weights.guard(py), profiles.guard(py));
-    let (weights, profiles) = (weights.view()?, profiles.view()?);
+    let (left, right) = (left.guard(py), right.guard(py));
+    let (left, right) = (left.view()?, right.view()?);
     let asked = Asked {
         users,
         n,
@@ -71,9 +72,9 @@ pub(crate) fn rank_item_weights<'py>(
         candidates,
         report,
     };
-    let shape = (profiles.n_rows(), weights.n_cols());
+    let shape = (left.n_rows(), right.n_cols());
     asked.rank(py, shape, |request, progress| {
-        rank::rank_item_weights(weights, profiles, request, progress)
+        rank::rank_product(left, right, request, progress)
     })
 }
 
@@ -168,4 +169,43 @@ pub(crate) fn rank_scores<'py>(
             rank::rank_scores(scores, request, progress)
         }
     })
+}
+
+/// Top-N lists of scores that are random, a pure function of (seed, user, item).
+#[pyfunction]
+#[pyo3(signature = (seed, n_users, n_items, users, n, seen=None, candidates=None, report=None))]
+pub(crate) fn rank_random<'py>(
+    py: Python<'py>,
+    seed: u64,
+    n_users: usize,
+    n_items: usize,
+    users: PyReadonlyArray1<'py, i64>,
+    n: i64,
+    seen: Option<Py<Csr>>,
+    candidates: Option<PyReadonlyArray1<'py, i32>>,
+    report: Option<Py<PyAny>>,
+) -> PyResult<Ranked<'py>> {
+    let asked = Asked {
+        users,
+        n,
+        seen,
+        candidates,
+        report,
+    };
+    asked.rank(py, (n_users, n_items), |request, progress| {
+        random::rank_random(seed, request, progress)
+    })
+}
+
+/// Random scores of all items, float32 (len(users), `n_items`).
+#[pyfunction]
+pub(crate) fn random_scores<'py>(
+    py: Python<'py>,
+    seed: u64,
+    users: PyReadonlyArray1<'py, i64>,
+    n_items: usize,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let users = slice(&users, "users")?;
+    let scores = run(py, None, |p| random::random_scores(seed, users, n_items, p))?;
+    Ok(scores.into_pyarray(py))
 }

@@ -77,7 +77,7 @@ pub(crate) fn mask_unobserved(
 ///
 /// Returns
 /// -------
-/// int32 array, shape (counts.sum(),)
+/// int32 array, shape (`counts.sum()`,)
 ///     The draws of the first row, then those of the second and so on.
 #[pyfunction]
 pub(crate) fn draw_items<'py>(

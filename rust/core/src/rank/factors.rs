@@ -6,13 +6,14 @@
 //! what the lists hold so far and forgotten.
 
 use ndarray::{ArrayView1, ArrayView2};
+use pulp::{Simd, WithSimd};
 
 use super::batches::{rank_batches, row};
 use super::select::Lanes;
 use super::{Lists, Request, check_users, not_finite};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::simd::{Kernel, widest};
+use crate::simd::with_vectors;
 
 /// Users side by side: two AVX-512 registers.
 const LANES: usize = 32;
@@ -21,7 +22,7 @@ const PANEL: usize = 8;
 /// Panels of a tile: packed factors of that many items stay in the second-level cache.
 const TILE: usize = 32;
 /// Users of a batch, for whom a tile of item factors is packed once.
-const USERS: usize = 8 * LANES;
+const USERS: usize = 16 * LANES;
 
 /// Lists from factors: the score of a user and an item is the inner product of their rows.
 ///
@@ -61,7 +62,7 @@ pub fn rank_factors(
             }
             for tile in items.chunks(TILE * PANEL) {
                 progress.check()?;
-                widest(Tile {
+                with_vectors(Tile {
                     scratch: &mut *scratch,
                     items: tile,
                     item_factors,
@@ -112,11 +113,11 @@ struct Tile<'a> {
     groups: usize,
 }
 
-impl Kernel for Tile<'_> {
+impl WithSimd for Tile<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Scratch { groups, panels } = self.scratch;
         let n_factors = self.item_factors.ncols();
         for (nth, items) in self.items.chunks(PANEL).enumerate() {
@@ -128,9 +129,9 @@ impl Kernel for Tile<'_> {
         for group in &mut groups[..self.groups] {
             for (nth, items) in self.items.chunks(PANEL).enumerate() {
                 let panel = &panels[nth * n_factors..(nth + 1) * n_factors];
-                let scores = product(panel, &group.factors);
+                let scores = product(simd, panel, &group.factors);
                 for (&item, scores) in items.iter().zip(&scores) {
-                    group.take(item, scores);
+                    group.take(simd, item, scores);
                 }
             }
         }
@@ -172,14 +173,24 @@ impl Group {
     }
 
     #[inline(always)]
-    fn take(&mut self, item: i32, scores: &[f32; LANES]) {
-        for l in 0..LANES {
-            self.zeros[l] += scores[l] * 0.0;
+    fn take<S: Simd>(&mut self, simd: S, item: i32, scores: &[f32; LANES]) {
+        let (vectors, _) = S::as_simd_f32s(scores);
+        let (at_least, _) = S::as_simd_f32s(self.lanes.at_least());
+        let (zeros, _) = S::as_mut_simd_f32s(&mut self.zeros);
+        let nothing = simd.splat_f32s(0.0);
+        let width = size_of::<S::f32s>() / size_of::<f32>();
+        let mut passing = false;
+        for ((&scores, &at_least), zeros) in vectors.iter().zip(at_least).zip(zeros) {
+            *zeros = simd.mul_add_f32s(scores, nothing, *zeros);
+            let good = simd.greater_than_or_equal_f32s(scores, at_least);
+            passing |= simd.first_true_m32s(good) < width;
         }
-        let seen = &self.seen;
-        self.lanes.take::<true>(item, scores, || {
-            seen.get(item as usize).copied().unwrap_or(0)
-        });
+        // Hardly ever is one good enough.
+        if passing {
+            let seen = &self.seen;
+            let left_out = || seen.get(item as usize).copied().unwrap_or(0);
+            self.lanes.take::<true>(item, scores, left_out);
+        }
     }
 
     fn check_finite(&self, request: &Request, positions: &[usize]) -> Result<()> {
@@ -201,21 +212,45 @@ impl Group {
 /// Put the factors of one row into its place of every line.
 #[inline(always)]
 fn pack<const W: usize>(row: ArrayView1<f32>, lines: &mut [[f32; W]], place: usize) {
-    for (line, &x) in lines.iter_mut().zip(row) {
-        line[place] = x;
+    match row.to_slice() {
+        Some(row) => lines
+            .iter_mut()
+            .zip(row)
+            .for_each(|(line, &x)| line[place] = x),
+        None => lines
+            .iter_mut()
+            .zip(row)
+            .for_each(|(line, &x)| line[place] = x),
     }
 }
 
 /// Scores of the items of a panel for the users of a group.
+///
+/// Two vectors of users at a time: with those of a panel, their sums fill the registers.
 #[inline(always)]
-fn product(panel: &[[f32; PANEL]], users: &[[f32; LANES]]) -> [[f32; LANES]; PANEL] {
-    let mut sums = [[0f32; LANES]; PANEL];
-    for (items, users) in panel.iter().zip(users) {
-        for r in 0..PANEL {
-            for l in 0..LANES {
-                sums[r][l] = items[r].mul_add(users[l], sums[r][l]);
+fn product<S: Simd>(
+    simd: S,
+    panel: &[[f32; PANEL]],
+    users: &[[f32; LANES]],
+) -> [[f32; LANES]; PANEL] {
+    let mut scores = [[0f32; LANES]; PANEL];
+    let vectors = LANES * size_of::<f32>() / size_of::<S::f32s>();
+    for at in (0..vectors).step_by(2) {
+        let mut sums = [[simd.splat_f32s(0.0); 2]; PANEL];
+        for (items, users) in panel.iter().zip(users) {
+            let (users, _) = S::as_simd_f32s(users);
+            let (left, right) = (users[at], users[at + 1]);
+            for (sums, &item) in sums.iter_mut().zip(items) {
+                let item = simd.splat_f32s(item);
+                sums[0] = simd.mul_add_f32s(item, left, sums[0]);
+                sums[1] = simd.mul_add_f32s(item, right, sums[1]);
             }
         }
+        for (scores, sums) in scores.iter_mut().zip(sums) {
+            let (scores, _) = S::as_mut_simd_f32s(scores);
+            scores[at] = sums[0];
+            scores[at + 1] = sums[1];
+        }
     }
-    sums
+    scores
 }

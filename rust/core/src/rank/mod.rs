@@ -14,14 +14,15 @@
 mod batches;
 mod factors;
 mod popularity;
+mod product;
 mod scores;
 mod select;
-mod weights;
 
 pub use factors::rank_factors;
 pub use popularity::rank_popularity;
+pub use product::rank_product;
+pub(crate) use scores::rank_made_scores;
 pub use scores::{rank_scores, rank_scores_as_published};
-pub use weights::rank_item_weights;
 
 use crate::error::{Error, Result};
 use crate::sparse::CsrView;
@@ -277,7 +278,7 @@ mod tests {
         let users: Vec<i64> = (0..n_users as i64).collect();
         let request = Request::try_new((n_users, n_items), &users, 10, Some(profiles.view()), None)
             .expect("valid");
-        let lists = rank_item_weights(weights.view(), profiles.view(), &request, &Progress::new())
+        let lists = rank_product(profiles.view(), weights.view(), &request, &Progress::new())
             .expect("ranks");
         assert_eq!(lists, naive(&scores, &request));
     }

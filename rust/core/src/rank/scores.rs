@@ -25,11 +25,31 @@ pub fn rank_scores(
     request: &Request,
     progress: &Progress,
 ) -> Result<Lists> {
+    check_shape(scores, request)?;
+    select_rows(request, progress, |at, buffer| copy(scores, at, buffer))
+}
+
+/// Lists from scores that `make(user, buffer)` writes, a user at a time.
+pub(crate) fn rank_made_scores(
+    request: &Request,
+    progress: &Progress,
+    make: impl Fn(usize, &mut [f32]) + Sync,
+) -> Result<Lists> {
+    select_rows(request, progress, |at, buffer| {
+        make(request.users[at] as usize, buffer);
+    })
+}
+
+fn select_rows(
+    request: &Request,
+    progress: &Progress,
+    score: impl Fn(usize, &mut [f32]) + Sync,
+) -> Result<Lists> {
     let columns = request.columns();
     rank_rows(
-        scores,
         request,
         progress,
+        score,
         || {
             let some = vec![0f32; request.candidates.map_or(0, <[i32]>::len)];
             (some, Selector::new(request.n, columns.len))
@@ -62,11 +82,12 @@ pub fn rank_scores_as_published(
     request: &Request,
     progress: &Progress,
 ) -> Result<Lists> {
+    check_shape(scores, request)?;
     let columns = request.columns();
     rank_rows(
-        scores,
         request,
         progress,
+        |at, buffer| copy(scores, at, buffer),
         || vec![0f32; columns.len],
         |negated, all, items, scores| {
             for (column, slot) in negated.iter_mut().enumerate() {
@@ -87,23 +108,34 @@ pub fn rank_scores_as_published(
     )
 }
 
-/// One user's scores at a time, with seen items at minus infinity, given to `select`.
+fn check_shape(scores: ArrayView2<f32>, request: &Request) -> Result<()> {
+    if scores.dim() == (request.users.len(), request.n_items) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "scores is {} x {}, but there are {} users asked for and {} items",
+        scores.nrows(),
+        scores.ncols(),
+        request.users.len(),
+        request.n_items
+    )))
+}
+
+fn copy(scores: ArrayView2<f32>, at: usize, buffer: &mut [f32]) {
+    for (slot, &score) in buffer.iter_mut().zip(scores.row(at)) {
+        *slot = score;
+    }
+}
+
+/// One user's scores at a time, made by `score(position in the request, buffer)`, with seen items
+/// at minus infinity, given to `select`.
 fn rank_rows<S: Send>(
-    scores: ArrayView2<f32>,
     request: &Request,
     progress: &Progress,
+    score: impl Fn(usize, &mut [f32]) + Sync,
     scratch: impl Fn() -> S + Sync,
     select: impl Fn(&mut S, &[f32], &mut [i32], &mut [f32]) + Sync,
 ) -> Result<Lists> {
-    if scores.dim() != (request.users.len(), request.n_items) {
-        return Err(Error::invalid(format!(
-            "scores is {} x {}, but there are {} users asked for and {} items",
-            scores.nrows(),
-            scores.ncols(),
-            request.users.len(),
-            request.n_items
-        )));
-    }
     rank_batches(
         request,
         progress,
@@ -113,9 +145,7 @@ fn rank_rows<S: Send>(
         |(buffer, own), positions, lists| {
             for (nth, &at) in positions.iter().enumerate() {
                 let user = request.users[at];
-                for (slot, &score) in buffer.iter_mut().zip(scores.row(at)) {
-                    *slot = score;
-                }
+                score(at, buffer);
                 check_finite(buffer, user)?;
                 for &item in request.seen_by(user as usize) {
                     buffer[item as usize] = f32::NEG_INFINITY;

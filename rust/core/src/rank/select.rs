@@ -106,6 +106,11 @@ impl<const L: usize> Lanes<L> {
         self.at_least = std::array::from_fn(|l| if l < filled { f32::MIN } else { f32::INFINITY });
     }
 
+    /// What a score must be at least to enter the list of each lane.
+    pub(super) fn at_least(&self) -> &[f32; L] {
+        &self.at_least
+    }
+
     /// Take the scores of `item` for all lanes, if one is good enough and its bit is not set in
     /// `left_out`, which is only asked then.
     ///

@@ -24,7 +24,7 @@ mod tests;
 
 use crate::error::{Error, Result};
 use crate::gram::{Entry, Gram, Popular};
-use crate::item_knn::check_topk;
+use crate::knn::check_topk;
 use crate::progress::Progress;
 use crate::rows::par_chunks;
 use crate::sparse::{CsrMatrix, CsrView, Duplicates};

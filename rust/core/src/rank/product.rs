@@ -1,4 +1,4 @@
-//! Lists from item weights.
+//! Lists from a product of sparse matrices: profiles and item weights, or neighbours and profiles.
 //!
 //! Users are scored side by side, one in each lane of a vector: a row of the weights is read once
 //! for all of them and added under a mask of who has the item. Popular items, whose rows are the
@@ -8,7 +8,7 @@
 //! in the order of the items, and a lane without the item adds zero: the bits are those of one user
 //! alone.
 //!
-//! Memory: a copy of the weights by tiles, 6 bytes each, and 4 bytes for each item and tile.
+//! Memory: a copy of the right side by tiles, 6 bytes a cell, and 4 bytes for each of its rows and tile.
 
 use std::array::from_fn;
 
@@ -30,40 +30,42 @@ const TILE: usize = 512;
 /// tiles, as far as 16 bits can count.
 const MOST_STARTS: usize = 1 << 24;
 
-/// Lists from item weights: the scores of a user are the profile times `weights`.
+/// Lists from a product of sparse matrices: the scores of user u are row u of `left` times `right`.
 ///
-/// Rows of `weights` are history items. Contributions are added in the order of the profile, in
-/// f32. Items the profile does not reach score zero and can fill a list.
+/// With item weights W (rows are history items) left holds the profiles and right is W; with user
+/// neighbours left holds those of each user and right the profiles. Contributions are added in the
+/// order of the row of `left`, in f32. Items that it does not reach score zero and can fill a list.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the shapes do not fit, [`Error::NonFinite`], `Cancelled`.
-pub fn rank_item_weights(
-    weights: CsrView,
-    profiles: CsrView,
+pub fn rank_product(
+    left: CsrView,
+    right: CsrView,
     request: &Request,
     progress: &Progress,
 ) -> Result<Lists> {
     let n_items = request.n_items;
-    if weights.n_rows() != n_items || weights.n_cols() != n_items || profiles.n_cols() != n_items {
+    if left.n_cols() != right.n_rows() || right.n_cols() != n_items {
         return Err(Error::invalid(format!(
-            "weights is {} x {} and profiles has {} columns, but there are {n_items} items",
-            weights.n_rows(),
-            weights.n_cols(),
-            profiles.n_cols()
+            "left is {} x {} and right {} x {}, but there are {n_items} items",
+            left.n_rows(),
+            left.n_cols(),
+            right.n_rows(),
+            right.n_cols()
         )));
     }
-    check_users(request, profiles.n_rows(), "profiles")?;
-    let tiles = Tiles::new(weights, progress)?;
+    check_users(request, left.n_rows(), "left")?;
+    let tiles = Tiles::new(right, progress)?;
     let n_columns = request.columns().len;
     rank_batches(
         request,
         progress,
         GROUPS * LANES,
-        |at| profiles.row_len(request.users[at] as usize),
-        || Scratch::new(request, n_columns, tiles.width),
+        |at| left.row_len(request.users[at] as usize),
+        || Scratch::new(request, n_columns, &tiles),
         |scratch, positions, lists| {
             let users: Vec<i64> = positions.iter().map(|&at| request.users[at]).collect();
-            scratch.gather(profiles, request, &users);
+            scratch.gather(left, request, &users);
             let n_groups = users.len().div_ceil(LANES);
             for tile in 0..tiles.n() {
                 progress.check()?;
@@ -90,8 +92,9 @@ pub fn rank_item_weights(
     )
 }
 
-/// The weights by tiles of targets, and by rows within a tile.
+/// The right side by tiles of targets, and by rows within a tile.
 struct Tiles {
+    n_rows: usize,
     n_items: usize,
     width: usize,
     /// Where each row of each tile starts, and where the last one ends.
@@ -104,20 +107,21 @@ struct Tiles {
 }
 
 impl Tiles {
-    fn new(weights: CsrView, progress: &Progress) -> Result<Self> {
-        let n_items = weights.n_rows();
-        let width = (n_items * n_items / MOST_STARTS).clamp(TILE, 1 << 16);
+    fn new(right: CsrView, progress: &Progress) -> Result<Self> {
+        let (n_rows, n_items) = (right.n_rows(), right.n_cols());
+        let width = (n_rows * n_items / MOST_STARTS).clamp(TILE, 1 << 16);
         let n_tiles = n_items.div_ceil(width);
         let mut tiles = Self {
+            n_rows,
             n_items,
             width,
-            starts: Vec::with_capacity(n_tiles * (n_items + 1)),
+            starts: Vec::with_capacity(n_tiles * (n_rows + 1)),
             bases: Vec::with_capacity(n_tiles),
-            columns: Vec::with_capacity(weights.nnz()),
-            values: Vec::with_capacity(weights.nnz()),
+            columns: Vec::with_capacity(right.nnz()),
+            values: Vec::with_capacity(right.nnz()),
         };
         // How far each row has been copied.
-        let mut copied: Vec<usize> = (0..n_items).map(|i| weights.range(i).start).collect();
+        let mut copied: Vec<usize> = (0..n_rows).map(|i| right.range(i).start).collect();
         for tile in 0..n_tiles {
             progress.check()?;
             let (first, base) = (tile * width, tiles.columns.len());
@@ -125,11 +129,11 @@ impl Tiles {
             tiles.bases.push(base);
             for (i, at) in copied.iter_mut().enumerate() {
                 tiles.starts.push((tiles.columns.len() - base) as u32);
-                let rest = &weights.indices()[*at..weights.range(i).end];
+                let rest = &right.indices()[*at..right.range(i).end];
                 let count = rest.iter().take_while(|&&j| (j as usize) < end).count();
                 let within = rest[..count].iter().map(|&j| (j as usize - first) as u16);
                 tiles.columns.extend(within);
-                match weights.values() {
+                match right.values() {
                     Some(values) => tiles.values.extend_from_slice(&values[*at..*at + count]),
                     None => tiles.values.extend(std::iter::repeat_n(1.0, count)),
                 }
@@ -147,7 +151,7 @@ impl Tiles {
     /// Starts of the rows of `tile`, and all that stands behind its first row.
     #[inline(always)]
     fn of(&self, tile: usize) -> (&[u32], &[u16], &[f32]) {
-        let lines = self.n_items + 1;
+        let lines = self.n_rows + 1;
         let base = self.bases[tile];
         let starts = &self.starts[tile * lines..(tile + 1) * lines];
         (starts, &self.columns[base..], &self.values[base..])
@@ -166,22 +170,22 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(request: &Request, n_columns: usize, width: usize) -> Self {
+    fn new(request: &Request, n_columns: usize, tiles: &Tiles) -> Self {
         Self {
             groups: (0..GROUPS)
                 .map(|_| Group::new(request, n_columns))
                 .collect(),
-            held: vec![0; request.n_items.div_ceil(64)],
-            slot: vec![0; request.n_items],
-            scores: vec![[0.0; LANES]; width.min(request.n_items)],
+            held: vec![0; tiles.n_rows.div_ceil(64)],
+            slot: vec![0; tiles.n_rows],
+            scores: vec![[0.0; LANES]; tiles.width.min(request.n_items)],
         }
     }
 
     /// Put the profiles of each group side by side.
-    fn gather(&mut self, profiles: CsrView, request: &Request, users: &[i64]) {
+    fn gather(&mut self, left: CsrView, request: &Request, users: &[i64]) {
         for (group, users) in self.groups.iter_mut().zip(users.chunks(LANES)) {
             for &user in users {
-                for &i in profiles.cols(user as usize) {
+                for &i in left.cols(user as usize) {
                     self.held[i as usize / 64] |= 1 << (i % 64);
                 }
             }
@@ -197,7 +201,7 @@ impl Scratch {
             group.profile.clear();
             group.profile.resize(group.items.len(), [0.0; LANES]);
             for (lane, &user) in users.iter().enumerate() {
-                for (i, x) in profiles.row(user as usize) {
+                for (i, x) in left.row(user as usize) {
                     group.profile[self.slot[i] as usize][lane] = x;
                 }
                 for &item in request.seen_by(user as usize) {

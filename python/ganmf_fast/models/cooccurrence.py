@@ -1,0 +1,66 @@
+"""Co-occurrence counts that are made once and serve many neighbourhood models.
+
+Objective: co[i, j], the users of both items (or the items of both users); every similarity, cut,
+shrinkage and normalisation of `ItemKNN` and `UserKNN` follows from it.
+Cost: once what a fit costs; 2 bytes (4 beyond 65,535 users of an item) for each pair of items, or
+16 for each pair that occurs, whichever is less.
+"""
+
+from typing import TYPE_CHECKING
+
+from ganmf_fast import _core
+from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.models.checks import check_choice, check_memory, check_real
+from ganmf_fast.progress import reporter
+from ganmf_fast.urm import as_csr
+
+if TYPE_CHECKING:
+    from ganmf_fast._core import Csr
+
+__all__ = ["Cooccurrence"]
+
+
+class Cooccurrence:
+    """Counts of common users of items, to be passed to `fit` in the place of the matrix.
+
+    Fits that differ in similarity, `topk`, `shrink` or other parameters then share the counting and
+    give the same bits as without it. A model that needs more than the counts, because of
+    `feature_weighting` or of values other than one, is fitted on the matrix as usual.
+
+    Parameters
+    ----------
+    X : scipy sparse matrix or array, 2-D numpy array, Csr or Interactions
+        Shape (users, items).
+    of : {"items", "users"}, default "items"
+        "items" for `ItemKNN`, "users" for `UserKNN`.
+    max_gib : float, optional
+        Most memory that the counts may take; what is available if None.
+
+    Raises
+    ------
+    MemoryError
+        If the counts would take more, before any is made.
+    TypeError, ValueError
+        If `X` or a parameter is not what it should be.
+    """
+
+    def __init__(self, X: object, of: str = "items", max_gib: float | None = None) -> None:
+        self.of = check_choice("of", of, ("items", "users"))
+        self.source: Csr | Interactions = X if isinstance(X, Interactions) else as_csr(X, "X")
+        self.csr = as_csr(X, "X")
+        columns = self.csr if of == "items" else self.csr.transpose()
+        needed = _core.PairCounts.bytes_needed(columns)
+        what = f"counting co-occurrences of {columns.n_cols:,} {of}"
+        advice = "fit the models without a Cooccurrence"
+        if max_gib is not None:
+            limit = check_real("max_gib", max_gib, above=0.0)
+            if needed > limit * 2**30:
+                raise MemoryError(
+                    f"{what} needs {needed / 2**30:,.3f} GiB but max_gib is {limit:g}; {advice}"
+                )
+        check_memory(needed, what, advice)
+        with reporter("Cooccurrence") as report:
+            self.counts = _core.PairCounts(columns, report)
+
+    def __repr__(self) -> str:
+        return f"Cooccurrence({self.csr!r}, of={self.of!r})"

@@ -1,0 +1,77 @@
+"""The loop of iterative models without torch: epochs, checks on held-out data, best state kept.
+
+Objective: run epochs; every `freq`-th and the last are checked; a strictly better value keeps the
+state, and the check that makes it more than `allow_worse` without improvement ends the training.
+Source: the early stopping of the published comparison. Deviation: the best state is kept.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ganmf_fast.progress import Report
+
+__all__ = ["Outcome", "run_epochs"]
+
+T = TypeVar("T")
+
+
+@dataclass
+class Outcome(Generic[T]):
+    """What the loop leaves behind."""
+
+    state: T
+    """Of the best epoch, or of the last without checks."""
+    last: T
+    """Of the last epoch."""
+    best_epoch: int
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def run_epochs(
+    epochs: int,
+    freq: int,
+    allow_worse: int,
+    run: Callable[[int], dict[str, float]],
+    state: Callable[[], T],
+    validate: Callable[[T], float] | None,
+    report: Report,
+) -> Outcome[T]:
+    """Run the loop.
+
+    Parameters
+    ----------
+    epochs, freq, allow_worse : int
+    run : callable
+        Runs the epoch of that number, from 1 on; returns what goes into its row of the history.
+    state : callable
+        What makes up the model as it is; never changed afterwards.
+    validate : callable, optional
+        The value of a state, to be maximised.
+    report : callable
+    """
+    history: list[dict[str, float]] = []
+    kept: T | None = None
+    best_epoch, best, without_improvement = 0, -math.inf, 0
+    current: T | None = None
+    for epoch in range(1, epochs + 1):
+        started = time.perf_counter()
+        row: dict[str, float] = {"epoch": epoch, **run(epoch)}
+        current = None
+        if validate is not None and (epoch % freq == 0 or epoch == epochs):
+            current = state()
+            row["validation"] = value = validate(current)
+            without_improvement += 1
+            if value > best:
+                best_epoch, best, kept, without_improvement = epoch, value, current, 0
+        row["seconds"] = time.perf_counter() - started
+        history.append(row)
+        report(epoch, epochs, f"best {best:.4f}" if best_epoch else "")
+        if without_improvement > allow_worse:
+            break
+    last = state() if current is None else current
+    if kept is None:
+        return Outcome(last, last, len(history), history)
+    return Outcome(kept, last, best_epoch, history)

@@ -1,0 +1,112 @@
+//! SLIM-BPR: a model in training, between whose epochs Python looks at the validation data.
+
+use std::sync::{Mutex, PoisonError};
+
+use ganmf_core::slim_bpr::{self as core, Sgd, SlimBprParams, Storage};
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::csr::Csr;
+use crate::run::run;
+
+/// Item weights learned sample by sample.
+///
+/// Parameters
+/// ----------
+/// urm : Csr
+/// sgd : {"sgd", "adagrad", "adam"}
+/// `max_bytes` : int or None
+///     Keep touched cells only, in a hash table of at most so many bytes; None keeps all cells.
+#[pyclass(frozen, module = "ganmf_fast._core")]
+pub(crate) struct SlimBpr {
+    model: Mutex<core::SlimBpr>,
+}
+
+#[pymethods]
+impl SlimBpr {
+    #[new]
+    #[pyo3(signature = (urm, symmetric, sgd, lambda_i, lambda_j, learning_rate, published_quirks, seed, max_bytes=None))]
+    fn new(
+        py: Python<'_>,
+        urm: &Csr,
+        symmetric: bool,
+        sgd: &str,
+        lambda_i: f64,
+        lambda_j: f64,
+        learning_rate: f64,
+        published_quirks: bool,
+        seed: u64,
+        max_bytes: Option<usize>,
+    ) -> PyResult<Self> {
+        let sgd = match sgd {
+            "sgd" => Sgd::Plain,
+            "adagrad" => Sgd::Adagrad,
+            "adam" => Sgd::Adam,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "sgd must be \"sgd\", \"adagrad\" or \"adam\", not {other:?}"
+                )));
+            }
+        };
+        let params = SlimBprParams {
+            symmetric,
+            sgd,
+            lambda_i,
+            lambda_j,
+            learning_rate,
+            published_quirks,
+            seed,
+            storage: max_bytes.map_or(Storage::Dense, Storage::Hashed),
+        };
+        let guard = urm.guard(py);
+        let view = guard.view()?;
+        let model = run(py, None, |_| core::SlimBpr::new(view, params))?;
+        Ok(Self {
+            model: Mutex::new(model),
+        })
+    }
+
+    /// The next `samples` samples.
+    #[pyo3(signature = (samples, report=None))]
+    fn run(&self, py: Python<'_>, samples: u64, report: Option<Py<PyAny>>) -> PyResult<()> {
+        run(py, report.as_ref(), |p| self.lock().run(samples, p))
+    }
+
+    /// Item weights (items x items, rows are history items), cut to `topk` by rows and columns.
+    #[pyo3(signature = (topk, report=None))]
+    fn weights(&self, py: Python<'_>, topk: usize, report: Option<Py<PyAny>>) -> PyResult<Csr> {
+        let weights = run(py, report.as_ref(), |p| self.lock().weights(topk, p))?;
+        Csr::from_matrix(py, weights)
+    }
+
+    /// Users, positive and negative items of `samples` samples from number `first` on, each int32.
+    fn draws<'py>(
+        &self,
+        py: Python<'py>,
+        first: u64,
+        samples: usize,
+    ) -> PyResult<[Bound<'py, PyArray1<i32>>; 3]> {
+        let draws = run(py, None, |_| Ok(self.lock().draws(first, samples)))?;
+        let part = |pick: fn(&(i32, i32, i32)) -> i32| {
+            draws
+                .iter()
+                .map(pick)
+                .collect::<Vec<i32>>()
+                .into_pyarray(py)
+        };
+        Ok([part(|d| d.0), part(|d| d.1), part(|d| d.2)])
+    }
+
+    /// Bytes of all cells of a model of `n_items` items.
+    #[staticmethod]
+    fn dense_bytes(n_items: usize, symmetric: bool) -> u128 {
+        core::SlimBpr::dense_bytes(n_items, symmetric)
+    }
+}
+
+impl SlimBpr {
+    fn lock(&self) -> std::sync::MutexGuard<'_, core::SlimBpr> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
