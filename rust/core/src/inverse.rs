@@ -96,7 +96,7 @@ impl<T: RealField + Copy> Symmetric<T> {
         for block in 0..self.n.div_ceil(TILE) {
             let tile = &mut self.tiles[position(block, block)];
             for i in 0..tile.nrows() {
-                tile[(i, i)] = tile[(i, i)] + value;
+                tile[(i, i)] += value;
             }
         }
     }

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use crate::csr::Csr;
 use crate::run::run;
 
-fn square<'py>(py: Python<'py>, values: Vec<f32>, n: usize) -> PyResult<Bound<'py, PyArray2<f32>>> {
+fn square(py: Python<'_>, values: Vec<f32>, n: usize) -> PyResult<Bound<'_, PyArray2<f32>>> {
     Array2::from_shape_vec((n, n), values)
         .map(|matrix| matrix.into_pyarray(py))
         .map_err(|e| PyValueError::new_err(format!("a matrix of another size: {e}")))

@@ -230,7 +230,7 @@ fn fit_with(
     if !dense {
         let gram = Gram::<f32>::sparse(&data, progress)?;
         solve_all(&data, &gram, penalties, params, progress)
-    } else if urm.values().is_none() && urm.n_rows() <= usize::from(u16::MAX) {
+    } else if urm.values().is_none() && u16::try_from(urm.n_rows()).is_ok() {
         let gram = Gram::<u16>::dense(&data, progress)?;
         solve_all(&data, &gram, penalties, params, progress)
     } else {

@@ -143,7 +143,7 @@ impl Small {
                 p,
                 limit,
                 all: &mut all,
-                sweeps: &mut sweeps,
+                done: &mut sweeps,
                 stop,
                 gram,
                 stride: *stride,
@@ -221,7 +221,7 @@ struct Sweeps<'a> {
     p: Problem,
     limit: f64,
     all: &'a mut bool,
-    sweeps: &'a mut usize,
+    done: &'a mut usize,
     stop: usize,
     gram: &'a [f32],
     stride: usize,
@@ -248,8 +248,8 @@ impl Kernel for Sweeps<'_> {
         let n = weights.len();
         let (diagonal, ridge) = (&self.diagonal[..n], &self.ridge[..n]);
         let mut all = *self.all;
-        while *self.sweeps < self.stop {
-            *self.sweeps += 1;
+        while *self.done < self.stop {
+            *self.done += 1;
             let mut worst = 0f64;
             for k in 0..n {
                 let old = weights[k];
