@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 import ganmf_fast as gf
 from ganmf_fast import _core, models, threads
+from ganmf_fast.models import checks
 from ganmf_fast.models.base import Recommendations, Recommender
 from ganmf_fast.models.dense_scorers import DenseWeights
 from ganmf_fast.models.random_scores import RandomScores
@@ -27,6 +28,7 @@ SETTINGS = {
     "P3alpha": {"topk": 7, "alpha": 0.8},
     "RP3beta": {"topk": 7, "alpha": 0.8, "beta": 0.3},
     "SLIMBPR": {"topk": 9, "epochs": 20},
+    "SLIMElasticNet": {"topk": 7, "alpha": 0.005, "l1_ratio": 0.2},
     "EASE": {"l2": 5.0},
     "WRMF": {"num_factors": 6, "epochs": 60, "reg": 1.0},
     "GANMF": {
@@ -352,6 +354,9 @@ def test_bad_requests_are_answered_in_one_sentence(fitted, call, error, message)
         ("Random", {"seed": -1}, ValueError, "seed must be between 0 and"),
         ("SLIMBPR", {"topk": 0}, ValueError, "topk must be at least 1, not 0"),
         ("WRMF", {"reg": 0}, ValueError, "reg must be greater than 0, not 0"),
+        ("SLIMElasticNet", {"alpha": -1}, ValueError, "alpha must be at least 0, not -1"),
+        ("SLIMElasticNet", {"l1_ratio": 1.5}, ValueError, "l1_ratio must be between 0 and 1"),
+        ("SLIMElasticNet", {"tol": 0.0}, ValueError, "tol must be between"),
         ("EASE", {"l2": 0.0}, ValueError, "l2 must be greater than 0, not 0"),
         ("EASE", {"l2": float("inf")}, ValueError, "l2 must be finite"),
         ("GANMF", {"mode": "users"}, ValueError, 'did you mean "user"'),
@@ -382,6 +387,14 @@ def test_ease_refuses_what_does_not_fit_into_memory_before_it_starts():
     side = 3_000_000
     X = sp.csr_array((np.ones(1), ([0], [0])), shape=(side, side))
     with pytest.raises(MemoryError, match=r"needs .* GiB .* ItemKNN"):
+        gf.EASE().fit(X)
+
+
+def test_ease_on_100000_items_names_what_to_use_instead(monkeypatch):
+    monkeypatch.setattr(checks, "available_memory", lambda: 16 * 2**30)
+    side = 100_000
+    X = sp.csr_array((np.ones(1), ([0], [0])), shape=(side, side))
+    with pytest.raises(MemoryError, match=r"83.8 GiB .* SLIMElasticNet .* ItemKNN"):
         gf.EASE().fit(X)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.models.popularity import TopPopular
     from ganmf_fast.models.random import Random
     from ganmf_fast.models.slim_bpr import SLIMBPR
+    from ganmf_fast.models.slim_elastic_net import SLIMElasticNet
     from ganmf_fast.models.svd import PureSVD
     from ganmf_fast.models.wrmf import WRMF
     from ganmf_fast.persistence import load
@@ -52,6 +53,7 @@ _MODELS = (
     "P3alpha",
     "RP3beta",
     "SLIMBPR",
+    "SLIMElasticNet",
     "EASE",
     "WRMF",
     "GANMF",
@@ -75,6 +77,7 @@ __all__ = [
     "PureSVD",
     "RP3beta",
     "Random",
+    "SLIMElasticNet",
     "Splits",
     "TopPopular",
     "UserKNN",

@@ -1,6 +1,6 @@
 # Kernels of ganmf_fast, written in Rust (crate ganmf-core); the docstrings are in the binary.
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypedDict, final
 
 import numpy as np
@@ -15,8 +15,11 @@ __all__ = [
     "demo_urm",
     "divide_cells",
     "draw_items",
+    "fit_ease_dual",
+    "fit_ease_primal",
     "fit_knn",
     "fit_p3alpha",
+    "fit_slim_elastic_net",
     "get_num_threads",
     "ials_half_step",
     "ials_loss",
@@ -34,6 +37,7 @@ __all__ = [
     "rank_random",
     "rank_scores",
     "set_num_threads",
+    "slim_elastic_net_bytes",
     "split_cold_users",
     "split_cut_at",
     "split_cut_for",
@@ -170,6 +174,20 @@ def fit_p3alpha(
     report: _Report | None = None,
     as_published: bool = False,
 ) -> Csr: ...
+def fit_slim_elastic_net(
+    urm: Csr,
+    penalties: Sequence[tuple[float, float]],
+    topk: int,
+    positive_only: bool,
+    tol: float,
+    max_iter: int,
+    report: _Report | None = None,
+) -> list[tuple[Csr, int]]: ...
+def slim_elastic_net_bytes(urm: Csr) -> int: ...
+def fit_ease_primal(urm: Csr, l2: float, report: _Report | None = None) -> NDArray[np.float32]: ...
+def fit_ease_dual(
+    urm: Csr, l2: float, report: _Report | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
 
 # sampling: a set or a draw is decided by (seed, stream, row) --------------------------------------
 def mask_unobserved(

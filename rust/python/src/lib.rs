@@ -3,6 +3,7 @@
 mod args;
 mod csr;
 mod demo;
+mod ease;
 mod error;
 mod factors;
 mod ingest;
@@ -11,6 +12,7 @@ mod models;
 mod rank;
 mod run;
 mod sampling;
+mod slim;
 mod slim_bpr;
 mod split;
 
@@ -23,6 +25,8 @@ mod _core {
     use crate::csr::Csr;
     #[pymodule_export]
     use crate::demo::demo_urm;
+    #[pymodule_export]
+    use crate::ease::{fit_ease_dual, fit_ease_primal};
     #[pymodule_export]
     use crate::factors::{ials_half_step, ials_loss};
     #[pymodule_export]
@@ -39,6 +43,8 @@ mod _core {
     use crate::run::{get_num_threads, set_num_threads};
     #[pymodule_export]
     use crate::sampling::{draw_items, mask_unobserved};
+    #[pymodule_export]
+    use crate::slim::{fit_slim_elastic_net, slim_elastic_net_bytes};
     #[pymodule_export]
     use crate::slim_bpr::SlimBpr;
     #[pymodule_export]

@@ -14,7 +14,7 @@ use crate::csr::Csr;
 use crate::error::to_python;
 use crate::run::run;
 
-fn topk_of(topk: i64) -> PyResult<usize> {
+pub(crate) fn topk_of(topk: i64) -> PyResult<usize> {
     usize::try_from(topk)
         .map_err(|_| PyValueError::new_err(format!("topk must be at least 1, not {topk}")))
 }
