@@ -189,6 +189,33 @@ def test_lists_are_the_scores_in_order(fitted, toy_urm):
     assert (rec.scores[:, -1] >= scores.max(axis=1) - 1e-5).all()
 
 
+def test_lists_can_have_lengths_of_their_own(fitted):
+    users = [0, 5, 9]
+    plain, ragged = fitted.recommend(users, 6), fitted.recommend(users, [1, 6, 3])
+    for row, length in enumerate([1, 6, 3]):
+        assert ragged.items[row, :length].tolist() == plain.items[row, :length].tolist()
+        assert (ragged.items[row, length:] == -1).all()
+        assert np.isneginf(ragged.scores[row, length:]).all()
+    with pytest.raises(ValueError, match="n must be at least 1, not 0 for user 2 of users"):
+        fitted.recommend(users, [1, 2, 0])
+    with pytest.raises(TypeError, match="3 integers, one for each user"):
+        fitted.recommend(users, [1, 2])
+
+
+def test_excluded_items_are_left_out_and_the_others_keep_their_order(fitted):
+    users = [0, 5, 9]
+    everything = fitted.recommend(users, fitted.n_items_)
+    banned = [int(everything.items[0, 0]), int(everything.items[1, 1])]
+    some = fitted.recommend(users, 8, exclude_items=banned)
+    for row in range(3):
+        kept = [i for i in everything.items[row] if i >= 0 and i not in banned]
+        assert some.items[row].tolist() == (kept + [-1] * 8)[:8]
+    few = fitted.recommend(users, 3, candidates=[1, 2, 3], exclude_items=[2])
+    assert set(few.items.ravel().tolist()) <= {1, 3, -1}
+    with pytest.raises(ValueError, match="leaves no item"):
+        fitted.recommend(users, 3, candidates=[2], exclude_items=[2])
+
+
 def test_similar_items_never_name_the_item_itself(fitted):
     if isinstance(fitted.scorer_, Popularity | RandomScores | UserWeights):
         name = type(fitted).__name__

@@ -149,9 +149,10 @@ class Recommender(BaseEstimator):
     def recommend(
         self,
         users: object,
-        n: int = 20,
+        n: Any = 20,
         exclude_seen: bool = True,
         candidates: object = None,
+        exclude_items: object = None,
     ) -> Any:
         """Best items for each user.
 
@@ -159,12 +160,15 @@ class Recommender(BaseEstimator):
         ----------
         users : int or sequence of int; ids if the model was fitted on Interactions
             Rows of the fitted matrix, in any order, also repeatedly.
-        n : int, default 20
-            Length of the lists.
+        n : int or sequence of int, default 20
+            Length of the lists; with one length for each user, the arrays are as wide as the
+            longest.
         exclude_seen : bool, default True
             Leave out what the user interacted with in the fitted matrix.
         candidates : sequence of items, optional
             The only items to consider, as numbers or ids like `users`.
+        exclude_items : sequence of items, optional
+            Items that nobody is to get, likewise.
 
         Returns
         -------
@@ -179,17 +183,21 @@ class Recommender(BaseEstimator):
         NotFittedError
             Before `fit`.
         TypeError, ValueError
-            If a user or a candidate does not exist or `n` is not positive; the message names it.
+            If a user, a candidate or an excluded item does not exist, no item is left, or `n` is
+            not positive or not one number for each user; the message names it.
         """
         self._check_fitted()
-        n = check_int("n", n, 1)
         rows = self._rows(users)
-        allowed = None if candidates is None else self._candidates(candidates)
+        lengths = _lengths(n, len(rows))
+        n = int(lengths.max()) if len(rows) else np.max(n, initial=1)
+        allowed = self._allowed(candidates, exclude_items)
         width = min(n, self.n_items_)
         with reporter(f"{type(self).__name__}: recommend") as report:
             items, scores = self.scorer_.rank(
                 self.urm_, rows, width, self.urm_ if exclude_seen else None, allowed, report
             )
+        beyond = np.arange(width) >= lengths[:, None]
+        items[beyond], scores[beyond] = -1, -np.inf
         if self.ids_ is not None:
             real = items >= 0
             at, place = np.nonzero(real)
@@ -362,14 +370,44 @@ class Recommender(BaseEstimator):
             return self.ids_.user_index.positions(users)
         return _positions(users, "user", self.n_users_)
 
-    def _candidates(self, candidates: object) -> NDArray[np.int32]:
-        if self.ids_ is None:
-            positions = _positions(candidates, "candidate", self.n_items_)
+    def _allowed(self, candidates: object, excluded: object) -> NDArray[np.int32] | None:
+        """Items that may be recommended, ascending; None for all of them."""
+        if candidates is None and excluded is None:
+            return None
+        if candidates is None:
+            allowed = np.arange(self.n_items_, dtype=np.int32)
         else:
-            positions = self.ids_.item_index.positions(candidates)
-        if not len(positions):
-            raise ValueError("candidates is empty")
+            allowed = self._items(candidates, "candidate")
+            if not len(allowed):
+                raise ValueError("candidates is empty")
+        if excluded is not None:
+            allowed = np.setdiff1d(allowed, self._items(excluded, "excluded item"))
+            if not len(allowed):
+                raise ValueError("exclude_items leaves no item to recommend")
+        return allowed
+
+    def _items(self, items: object, name: str) -> NDArray[np.int32]:
+        """Numbers of some items, ascending, each once."""
+        if self.ids_ is None:
+            positions = _positions(items, name, self.n_items_)
+        else:
+            positions = self.ids_.item_index.positions(items)
         return np.unique(positions).astype(np.int32)
+
+
+def _lengths(n: object, n_users: int) -> NDArray[np.int64]:
+    """Length of each list, from one number or from one for each user."""
+    if np.ndim(n) == 0:  # type: ignore[arg-type]
+        return np.full(n_users, check_int("n", n, 1), dtype=np.int64)
+    lengths: NDArray[Any] = np.asarray(n)
+    if lengths.shape != (n_users,) or lengths.dtype.kind not in "iu":
+        raise TypeError(
+            f"n must be an integer, or {n_users} integers, one for each user, not {n!r:.60}"
+        )
+    bad = np.flatnonzero(lengths < 1)
+    if len(bad):
+        raise ValueError(f"n must be at least 1, not {lengths[bad[0]]} for user {bad[0]} of users")
+    return lengths.astype(np.int64)
 
 
 def users_with_items(csr: Csr) -> NDArray[np.int64]:
