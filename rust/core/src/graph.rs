@@ -89,13 +89,15 @@ pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<Csr
         })
         .collect();
     let counts = urm.col_counts();
+    // An item without users meets nobody: any divisor but zero leaves its weights at zero.
     let measure = Measure::Product {
         neighbour: counts
             .iter()
-            .map(|&n| f64::from(n).powf(params.beta))
+            .map(|&n| f64::from(n.max(1)).powf(params.beta))
             .collect(),
         target: items
             .iter()
+            .map(|&s| if s > 0.0 { s } else { 1.0 })
             .map(|s| s.powf(params.alpha) * least.powf(params.alpha))
             .collect(),
         shift: 0.0,
@@ -283,6 +285,32 @@ mod tests {
         // The penalty divides by the popularity of the target: items 1 and 3 have 2 and 1 users.
         let r = dense(P3Params { beta: 1.0, ..WHOLE });
         assert!(near(r[2][1], s[2][1] / 2.0) && near(r[2][3], s[2][3]));
+    }
+
+    #[test]
+    fn items_without_users_have_no_weights_whatever_the_penalty() {
+        // Dense enough for pairs to be met once; items 6 and 7 are cold.
+        let row = |u: i32| (0..6).filter(move |i| (i + u) % 3 != 0);
+        let indices: Vec<i32> = (0..40).flat_map(row).collect();
+        let indptr: Vec<i64> = (0..=40).map(|u| 4 * u).collect();
+        let urm = CsrMatrix::try_new(8, indptr, indices, None).expect("valid");
+        assert!(pairs_are_dense(urm.view()));
+        for (topk, beta) in [(2, 0.3), (8, 0.3), (2, 0.0)] {
+            let params = P3Params {
+                topk,
+                beta,
+                ..WHOLE
+            };
+            let s = fit_p3(urm.view(), params, &Progress::new()).expect("fits");
+            let s = s.view();
+            for i in 0..8 {
+                assert!(
+                    s.row(i)
+                        .all(|(j, w)| j < 6 && i < 6 && w.is_finite() && w > 0.0)
+                );
+            }
+            assert!(s.nnz() > 0);
+        }
     }
 
     #[test]
