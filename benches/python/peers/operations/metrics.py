@@ -81,7 +81,8 @@ TWO = Operation(
     inputs=_inputs,
     check=_check,
     note="Same values. The lists are given: implicit's evaluator gets them from a model that "
-    "looks them up, ranx and skrecsys get them in their own types, which is not timed.",
+    "looks them up; what is held out comes in the type of each package, `Interactions` for ours, "
+    "and making that is not timed.",
 )
 ALL = Operation(
     name="all_metrics",

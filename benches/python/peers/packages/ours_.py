@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 import ganmf_fast as gf
 from ganmf_fast.models.scorers import Factors, ItemWeights
-from ganmf_fast.urm import as_csr, to_scipy
+from ganmf_fast.urm import as_csr
 from peers.inputs import Urm, to_arrays
 from peers.job import Job, UnavailableError
 from peers.operations import ease as ease_operation
@@ -177,7 +177,7 @@ def all_metrics(inputs: metrics_operation.Inputs) -> Job:
 
 
 def _metrics(inputs: metrics_operation.Inputs, names: tuple[str, ...] | None) -> Job:
-    test = to_scipy(as_csr(inputs.test))
+    test = gf.Interactions.from_matrix(inputs.test)
     k = metrics_operation.K
     return Job(
         lambda: gf.evaluate_lists(inputs.items, test, cutoffs=(k,), metrics=names),
