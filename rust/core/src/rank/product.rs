@@ -99,8 +99,6 @@ struct Tiles {
     width: usize,
     /// Where each row of each tile starts, and where the last one ends.
     starts: Vec<u32>,
-    /// One bit for each row that a tile holds something of.
-    rows: Vec<u64>,
     /// Where each tile starts.
     bases: Vec<usize>,
     /// Target within the tile.
@@ -118,7 +116,6 @@ impl Tiles {
             n_items,
             width,
             starts: Vec::with_capacity(n_tiles * (n_rows + 1)),
-            rows: vec![0; n_tiles * n_rows.div_ceil(64)],
             bases: Vec::with_capacity(n_tiles),
             columns: Vec::with_capacity(right.nnz()),
             values: Vec::with_capacity(right.nnz()),
@@ -129,7 +126,6 @@ impl Tiles {
             progress.check()?;
             let (first, base) = (tile * width, tiles.columns.len());
             let end = first + width;
-            let words = n_rows.div_ceil(64);
             tiles.bases.push(base);
             for (i, at) in copied.iter_mut().enumerate() {
                 tiles.starts.push((tiles.columns.len() - base) as u32);
@@ -137,7 +133,6 @@ impl Tiles {
                 let count = rest.iter().take_while(|&&j| (j as usize) < end).count();
                 let within = rest[..count].iter().map(|&j| (j as usize - first) as u16);
                 tiles.columns.extend(within);
-                tiles.rows[tile * words + i / 64] |= u64::from(count > 0) << (i % 64);
                 match right.values() {
                     Some(values) => tiles.values.extend_from_slice(&values[*at..*at + count]),
                     None => tiles.values.extend(std::iter::repeat_n(1.0, count)),
@@ -153,13 +148,6 @@ impl Tiles {
         self.bases.len()
     }
 
-    /// Which rows `tile` holds something of.
-    #[inline(always)]
-    fn rows(&self, tile: usize) -> &[u64] {
-        let words = self.n_rows.div_ceil(64);
-        &self.rows[tile * words..(tile + 1) * words]
-    }
-
     /// Starts of the rows of `tile`, and all that stands behind its first row.
     #[inline(always)]
     fn of(&self, tile: usize) -> (&[u32], &[u16], &[f32]) {
@@ -173,6 +161,10 @@ impl Tiles {
 /// The memory of one worker.
 struct Scratch {
     groups: Vec<Group>,
+    /// One bit for each item that a profile of a group holds; zero between groups.
+    held: Vec<u64>,
+    /// Where an item stands among those of the group, for those that do.
+    slot: Vec<u32>,
     /// Scores of the targets of a tile.
     scores: Vec<[f32; LANES]>,
 }
@@ -181,8 +173,10 @@ impl Scratch {
     fn new(request: &Request, n_columns: usize, tiles: &Tiles) -> Self {
         Self {
             groups: (0..GROUPS)
-                .map(|_| Group::new(request, n_columns, tiles.n_rows))
+                .map(|_| Group::new(request, n_columns))
                 .collect(),
+            held: vec![0; tiles.n_rows.div_ceil(64)],
+            slot: vec![0; tiles.n_rows],
             scores: vec![[0.0; LANES]; tiles.width.min(request.n_items)],
         }
     }
@@ -190,23 +184,25 @@ impl Scratch {
     /// Put the profiles of each group side by side.
     fn gather(&mut self, left: CsrView, request: &Request, users: &[i64]) {
         for (group, users) in self.groups.iter_mut().zip(users.chunks(LANES)) {
-            group.held.fill(0);
             for &user in users {
                 for &i in left.cols(user as usize) {
-                    group.held[i as usize / 64] |= 1 << (i % 64);
+                    self.held[i as usize / 64] |= 1 << (i % 64);
                 }
             }
-            let mut before = 0;
-            for (held, start) in group.held.iter().zip(&mut group.before) {
-                *start = before;
-                before += held.count_ones();
+            group.items.clear();
+            for (word, held) in self.held.iter_mut().enumerate() {
+                while *held != 0 {
+                    let i = 64 * word + held.trailing_zeros() as usize;
+                    *held &= *held - 1;
+                    self.slot[i] = group.items.len() as u32;
+                    group.items.push(i as u32);
+                }
             }
             group.profile.clear();
-            group.profile.resize(before as usize, [0.0; LANES]);
+            group.profile.resize(group.items.len(), [0.0; LANES]);
             for (lane, &user) in users.iter().enumerate() {
                 for (i, x) in left.row(user as usize) {
-                    let slot = group.slot(i / 64, 1 << (i % 64));
-                    group.profile[slot][lane] = x;
+                    group.profile[self.slot[i] as usize][lane] = x;
                 }
                 for &item in request.seen_by(user as usize) {
                     group.seen[item as usize] |= 1 << lane;
@@ -220,11 +216,8 @@ impl Scratch {
 
 /// Users side by side.
 struct Group {
-    /// One bit for each item that a profile of the group holds.
-    held: Vec<u64>,
-    /// How many of them stand before each word of `held`.
-    before: Vec<u32>,
-    /// What each lane has of them, in ascending order.
+    /// Items that a profile of the group holds, ascending, and what each lane has of them.
+    items: Vec<u32>,
     profile: Vec<[f32; LANES]>,
     /// One bit a lane for each item that is left out; zero between batches.
     seen: Vec<u32>,
@@ -234,21 +227,14 @@ struct Group {
 }
 
 impl Group {
-    fn new(request: &Request, n_columns: usize, n_rows: usize) -> Self {
+    fn new(request: &Request, n_columns: usize) -> Self {
         Self {
-            held: vec![0; n_rows.div_ceil(64)],
-            before: vec![0; n_rows.div_ceil(64)],
+            items: Vec::new(),
             profile: Vec::new(),
             seen: vec![0; request.n_items],
             zeros: [0.0; LANES],
             lanes: Lanes::new(request.n, n_columns),
         }
-    }
-
-    /// Where the item of one bit in a word of `held` stands in `profile`.
-    #[inline(always)]
-    fn slot(&self, word: usize, bit: u64) -> usize {
-        (self.before[word] + (self.held[word] & (bit - 1)).count_ones()) as usize
     }
 
     /// Write the lists of the group, whose users stand from `first` on.
@@ -295,19 +281,13 @@ impl Kernel for Visit<'_> {
         let scores = &mut self.scores[..end - first];
         scores.fill([0.0; LANES]);
         let (starts, columns, values) = tiles.of(self.tile);
-        for (word, &rows) in tiles.rows(self.tile).iter().enumerate() {
-            let mut both = rows & group.held[word];
-            while both != 0 {
-                let bit = both & both.wrapping_neg();
-                both ^= bit;
-                let i = 64 * word + bit.trailing_zeros() as usize;
-                let range = starts[i] as usize..starts[i + 1] as usize;
-                let x = group.profile[group.slot(word, bit)];
-                for (&j, &w) in columns[range.clone()].iter().zip(&values[range]) {
-                    // Values, not places, so that the compiler sees that nothing overlaps.
-                    let sums = scores[j as usize];
-                    scores[j as usize] = from_fn(|l| sums[l] + x[l] * w);
-                }
+        for (&i, x) in group.items.iter().zip(&group.profile) {
+            let range = starts[i as usize] as usize..starts[i as usize + 1] as usize;
+            let x = *x;
+            for (&j, &w) in columns[range.clone()].iter().zip(&values[range]) {
+                // Values, not places, so that the compiler sees that nothing overlaps.
+                let sums = scores[j as usize];
+                scores[j as usize] = from_fn(|l| sums[l] + x[l] * w);
             }
         }
         let mut zeros = group.zeros;
