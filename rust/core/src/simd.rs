@@ -23,6 +23,16 @@ pub fn with_vectors<W: WithSimd>(work: W) -> W::Output {
     ARCH.dispatch(work)
 }
 
+/// Vectors of sixteen numbers that add under a mask of bits, if the processor has them.
+#[cfg(target_arch = "x86_64")]
+#[must_use]
+pub fn avx512() -> Option<pulp::x86::V4> {
+    match *ARCH {
+        Arch::V4(simd) => Some(simd),
+        _ => None,
+    }
+}
+
 /// Run `work`, compiled for the widest vectors there are.
 ///
 /// Call it around a hot loop, not inside one: what lies within cannot be inlined into the caller.

@@ -13,6 +13,11 @@
 
 mod batches;
 mod factors;
+#[cfg(target_arch = "x86_64")]
+mod masked;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "unmasked.rs"]
+mod masked;
 mod popularity;
 mod product;
 mod scores;
@@ -281,6 +286,69 @@ mod tests {
         let lists = rank_product(profiles.view(), weights.view(), &request, &Progress::new())
             .expect("ranks");
         assert_eq!(lists, naive(&scores, &request));
+    }
+
+    #[test]
+    fn many_users_get_the_lists_that_few_get() {
+        // A thousand users or more with binary profiles have a way of their own.
+        let (n_users, n_items) = (1300, 150);
+        let profiles = seen(n_users, n_items);
+        let pattern = seen(n_items, n_items);
+        let mut rng = Rng::at(3, 0, 0);
+        let values: Vec<f32> = (0..pattern.view().nnz())
+            .map(|_| rng.unit() as f32 - 0.2)
+            .collect();
+        let cells = pattern.view();
+        let weights = CsrMatrix::try_new(
+            n_items,
+            (0..=n_items as i64)
+                .map(|r| (0..r as usize).map(|r| cells.row_len(r) as i64).sum())
+                .collect(),
+            cells.indices().to_vec(),
+            Some(values),
+        )
+        .expect("valid");
+        let users: Vec<i64> = (0..n_users as i64).rev().collect();
+        let some: Vec<i32> = (0..n_items as i32).filter(|i| i % 7 != 3).collect();
+        for candidates in [None, Some(&some[..]), Some(&some[..5])] {
+            for seen in [None, Some(profiles.view())] {
+                let lists = |users| {
+                    let request = Request::try_new((n_users, n_items), users, 20, seen, candidates)
+                        .expect("valid");
+                    let progress = Progress::new();
+                    rank_product(profiles.view(), weights.view(), &request, &progress)
+                        .expect("ranks")
+                };
+                let all = lists(&users);
+                for (nth, few) in users.chunks(130).enumerate() {
+                    let (few, at) = (lists(few), nth * 130 * 20..(nth + 1) * 130 * 20);
+                    assert_eq!(few.items, all.items[at.clone()]);
+                    let bits = |s: &[f32]| s.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&few.scores), bits(&all.scores[at]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_that_overflow_are_refused_for_many_users_too() {
+        let n_users = 1100;
+        let mut cells: Vec<Vec<i32>> = vec![vec![0]; n_users];
+        cells[1001] = vec![0, 1];
+        let indptr = std::iter::once(0)
+            .chain(cells.iter().scan(0, |end, c| {
+                *end += c.len() as i64;
+                Some(*end)
+            }))
+            .collect();
+        let profiles = CsrMatrix::try_new(2, indptr, cells.concat(), None).expect("valid");
+        let weights = CsrMatrix::try_new(2, vec![0, 1, 2], vec![1, 1], Some(vec![f32::MAX; 2]))
+            .expect("valid");
+        let users: Vec<i64> = (0..n_users as i64).collect();
+        let request = Request::try_new((n_users, 2), &users, 1, None, None).expect("valid");
+        let error = rank_product(profiles.view(), weights.view(), &request, &Progress::new());
+        let message = "user 1001 has a score that is not finite";
+        assert_eq!(error, Err(Error::NonFinite(message.into())));
     }
 
     #[test]

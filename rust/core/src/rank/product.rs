@@ -6,13 +6,16 @@
 //! tile, for a few vectors of users one after the other, so that neither the scores being added to
 //! nor the weights of the tile leave the second-level cache. Each lane adds its terms
 //! in the order of the items, and a lane without the item adds zero: the bits are those of one user
-//! alone.
+//! alone. Profiles that hold much of the catalogue have a faster way where the processor allows it,
+//! with the same bits ([`super::masked`]).
 //!
-//! Memory: a copy of the right side by tiles, 6 bytes a cell, and 4 bytes for each of its rows and tile.
+//! Memory: a copy of the right side by tiles, 6 bytes a cell, and 4 bytes for each of its rows and tile;
+//! for a thousand users or more another copy, 8 bytes a cell.
 
 use std::array::from_fn;
 
 use super::batches::{rank_batches, row};
+use super::masked::{Held, Masked, TOGETHER};
 use super::select::Lanes;
 use super::{Lists, Request, check_users, not_finite};
 use crate::error::{Error, Result};
@@ -21,7 +24,7 @@ use crate::simd::{Kernel, widest};
 use crate::sparse::CsrView;
 
 /// Users side by side: two AVX-512 registers. More of them share more rows.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 /// Vectors of users that visit a tile in turn.
 const GROUPS: usize = 8;
 /// Targets of a tile at least: their scores (64 KiB) stay in the first two levels of the cache.
@@ -56,6 +59,7 @@ pub fn rank_product(
     }
     check_users(request, left.n_rows(), "left")?;
     let tiles = Tiles::new(right, progress)?;
+    let masked = Masked::new(left, right, request);
     let n_columns = request.columns().len;
     rank_batches(
         request,
@@ -65,11 +69,32 @@ pub fn rank_product(
         || Scratch::new(request, n_columns, &tiles),
         |scratch, positions, lists| {
             let users: Vec<i64> = positions.iter().map(|&at| request.users[at]).collect();
-            scratch.gather(left, request, &users);
-            let n_groups = users.len().div_ceil(LANES);
+            let groups = &mut scratch.groups[..users.len().div_ceil(LANES)];
+            for (group, users) in groups.iter_mut().zip(users.chunks(LANES)) {
+                group.start(left, request, users, &mut scratch.held);
+            }
+            if let Some(masked) = &masked {
+                for (groups, users) in groups
+                    .chunks_mut(TOGETHER)
+                    .zip(users.chunks(TOGETHER * LANES))
+                {
+                    let visits = groups.iter().map(|group| group.n_visits(right)).sum();
+                    if masked.pays(visits) {
+                        masked.rank(left, users, groups, &mut scratch.holders, progress)?;
+                        for group in groups {
+                            group.is_done = true;
+                        }
+                    }
+                }
+            }
+            for (group, users) in groups.iter_mut().zip(users.chunks(LANES)) {
+                if !group.is_done {
+                    group.spread(left, users, &mut scratch.slot);
+                }
+            }
             for tile in 0..tiles.n() {
                 progress.check()?;
-                for group in &mut scratch.groups[..n_groups] {
+                for group in groups.iter_mut().filter(|group| !group.is_done) {
                     widest(Visit {
                         group,
                         scores: &mut scratch.scores,
@@ -79,12 +104,7 @@ pub fn rank_product(
                     });
                 }
             }
-            for (nth, (group, users)) in scratch
-                .groups
-                .iter_mut()
-                .zip(users.chunks(LANES))
-                .enumerate()
-            {
+            for (nth, (group, users)) in groups.iter_mut().zip(users.chunks(LANES)).enumerate() {
                 group.finish(request, users, nth * LANES, lists)?;
             }
             Ok(())
@@ -163,6 +183,8 @@ struct Scratch {
     groups: Vec<Group>,
     /// One bit for each item that a profile of a group holds; zero between groups.
     held: Vec<u64>,
+    /// Who has an item, for groups scored together.
+    holders: Vec<Held>,
     /// Where an item stands among those of the group, for those that do.
     slot: Vec<u32>,
     /// Scores of the targets of a tile.
@@ -176,46 +198,15 @@ impl Scratch {
                 .map(|_| Group::new(request, n_columns))
                 .collect(),
             held: vec![0; tiles.n_rows.div_ceil(64)],
+            holders: vec![Held::default(); tiles.n_rows],
             slot: vec![0; tiles.n_rows],
             scores: vec![[0.0; LANES]; tiles.width.min(request.n_items)],
-        }
-    }
-
-    /// Put the profiles of each group side by side.
-    fn gather(&mut self, left: CsrView, request: &Request, users: &[i64]) {
-        for (group, users) in self.groups.iter_mut().zip(users.chunks(LANES)) {
-            for &user in users {
-                for &i in left.cols(user as usize) {
-                    self.held[i as usize / 64] |= 1 << (i % 64);
-                }
-            }
-            group.items.clear();
-            for (word, held) in self.held.iter_mut().enumerate() {
-                while *held != 0 {
-                    let i = 64 * word + held.trailing_zeros() as usize;
-                    *held &= *held - 1;
-                    self.slot[i] = group.items.len() as u32;
-                    group.items.push(i as u32);
-                }
-            }
-            group.profile.clear();
-            group.profile.resize(group.items.len(), [0.0; LANES]);
-            for (lane, &user) in users.iter().enumerate() {
-                for (i, x) in left.row(user as usize) {
-                    group.profile[self.slot[i] as usize][lane] = x;
-                }
-                for &item in request.seen_by(user as usize) {
-                    group.seen[item as usize] |= 1 << lane;
-                }
-            }
-            group.zeros = [0.0; LANES];
-            group.lanes.start(users.len());
         }
     }
 }
 
 /// Users side by side.
-struct Group {
+pub(super) struct Group {
     /// Items that a profile of the group holds, ascending, and what each lane has of them.
     items: Vec<u32>,
     profile: Vec<[f32; LANES]>,
@@ -224,6 +215,8 @@ struct Group {
     /// Stays zero while every score is finite.
     zeros: [f32; LANES],
     lanes: Lanes<LANES>,
+    /// Whether all targets have been scored.
+    is_done: bool,
 }
 
 impl Group {
@@ -234,7 +227,60 @@ impl Group {
             seen: vec![0; request.n_items],
             zeros: [0.0; LANES],
             lanes: Lanes::new(request.n, n_columns),
+            is_done: false,
         }
+    }
+
+    /// Begin with `users`: which items they hold, and which are left out.
+    fn start(&mut self, left: CsrView, request: &Request, users: &[i64], held: &mut [u64]) {
+        for (lane, &user) in users.iter().enumerate() {
+            for &i in left.cols(user as usize) {
+                held[i as usize / 64] |= 1 << (i % 64);
+            }
+            for &item in request.seen_by(user as usize) {
+                self.seen[item as usize] |= 1 << lane;
+            }
+        }
+        self.items.clear();
+        for (word, held) in held.iter_mut().enumerate() {
+            while *held != 0 {
+                self.items.push((64 * word) as u32 + held.trailing_zeros());
+                *held &= *held - 1;
+            }
+        }
+        self.zeros = [0.0; LANES];
+        self.lanes.start(users.len());
+        self.is_done = false;
+    }
+
+    /// Weights in the rows of the items held.
+    fn n_visits(&self, right: CsrView) -> usize {
+        let lengths = self.items.iter().map(|&i| right.row_len(i as usize));
+        lengths.sum()
+    }
+
+    /// Put the profiles side by side.
+    fn spread(&mut self, left: CsrView, users: &[i64], slot: &mut [u32]) {
+        for (nth, &i) in self.items.iter().enumerate() {
+            slot[i as usize] = nth as u32;
+        }
+        self.profile.clear();
+        self.profile.resize(self.items.len(), [0.0; LANES]);
+        for (lane, &user) in users.iter().enumerate() {
+            for (i, x) in left.row(user as usize) {
+                self.profile[slot[i] as usize][lane] = x;
+            }
+        }
+    }
+
+    /// Take the scores of the next target.
+    #[inline(always)]
+    pub(super) fn take(&mut self, item: i32, scores: &[f32; LANES]) {
+        let zeros = self.zeros;
+        self.zeros = from_fn(|l| zeros[l] + scores[l] * 0.0);
+        let seen = &self.seen;
+        self.lanes
+            .take::<true>(item, scores, || seen[item as usize]);
     }
 
     /// Write the lists of the group, whose users stand from `first` on.
@@ -290,26 +336,17 @@ impl Kernel for Visit<'_> {
                 scores[j as usize] = from_fn(|l| sums[l] + x[l] * w);
             }
         }
-        let mut zeros = group.zeros;
-        for sums in &*scores {
-            zeros = from_fn(|l| zeros[l] + sums[l] * 0.0);
-        }
-        group.zeros = zeros;
-        let seen = &group.seen;
         match self.candidates {
             None => {
                 for (item, sums) in (first..end).zip(&*scores) {
-                    let left_out = || seen[item];
-                    group.lanes.take::<true>(item as i32, sums, left_out);
+                    group.take(item as i32, sums);
                 }
             }
             Some(candidates) => {
                 let from = candidates.partition_point(|&i| (i as usize) < first);
                 let to = candidates.partition_point(|&i| (i as usize) < end);
                 for &item in &candidates[from..to] {
-                    let left_out = || seen[item as usize];
-                    let sums = &scores[item as usize - first];
-                    group.lanes.take::<true>(item, sums, left_out);
+                    group.take(item, &scores[item as usize - first]);
                 }
             }
         }
