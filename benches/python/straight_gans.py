@@ -1,4 +1,4 @@
-"""Yardsticks: CFGAN and CAAE ported straight to PyTorch, dense, with masks and draws by numpy.
+"""Yardsticks: the GANs ported straight to PyTorch, dense, with masks and draws by numpy.
 
 What a person gets who rewrites the published TensorFlow code line by line: dense profiles, the
 masks of an epoch drawn user by user with `numpy.random.choice`, users x items arrays of chances.
@@ -169,3 +169,61 @@ class StraightCAAE:
             reward = logsigmoid(sign * (scores - 1))
         chance = torch.softmax(made, 1).gather(1, drawn)
         return made, -(torch.log(chance) * reward).mean()
+
+
+class StraightGANMF:
+    """GANMF as its authors' code reads in PyTorch: dense profiles, automatic differentiation.
+
+    Starts from the weights of `generator` and `discriminator`, two state dicts of ours, so that
+    the losses can be compared; takes the users of each batch from its caller for the same reason.
+    """
+
+    def __init__(self, X, p, generator, discriminator):
+        self.X, self.p = X, p
+        parameter = lambda tensor: nn.Parameter(tensor.detach().clone())
+        self.P = parameter(generator["user_factors"])
+        self.Q = parameter(generator["item_factors"])
+        decoder = discriminator["decoder"]
+        self.We, self.be = (parameter(discriminator[k]) for k in ("encoder", "encoder_bias"))
+        self.Wd, self.bd = parameter(decoder[:, :-1].T.contiguous()), parameter(decoder[:, -1])
+        self.d = [self.We, self.be, self.Wd, self.bd]
+        self.g = [self.P, self.Q]
+        self.d_adam = torch.optim.Adam(self.d, lr=p["d_lr"])
+        self.g_adam = torch.optim.Adam(self.g, lr=p["g_lr"])
+        self.n_steps = {self.d_adam: 0, self.g_adam: 0}
+
+    def energy(self, x):
+        hidden = x @ self.We + self.be
+        return ((hidden @ self.Wd + self.bd - x) ** 2).mean(), hidden
+
+    def step(self, adam, loss):
+        adam.zero_grad()
+        loss.backward()
+        self.n_steps[adam] += 1
+        # TensorFlow adds epsilon before the bias is corrected, torch after it.
+        for group in adam.param_groups:
+            group["eps"] = 1e-8 / (1 - 0.999 ** self.n_steps[adam]) ** 0.5
+        adam.step()
+        return loss.item()
+
+    def epoch(self, batches):
+        """Losses of all batches, those of D first."""
+        p = self.p
+        losses = []
+        for users in batches:
+            x = torch.from_numpy(self.X[users].toarray())
+            with torch.no_grad():
+                made = self.P[users] @ self.Q.T
+            real_energy, made_energy = self.energy(x)[0], self.energy(made)[0]
+            loss = real_energy + torch.relu(p["m"] * real_energy - made_energy)
+            loss = loss + p["d_reg"] * sum((w**2).sum() for w in self.d) / 2
+            losses.append(self.step(self.d_adam, loss))
+        for users in batches:
+            x = torch.from_numpy(self.X[users].toarray())
+            with torch.no_grad():
+                features = x @ self.We + self.be
+            energy, made_features = self.energy(self.P[users] @ self.Q.T)
+            a = p["recon_coefficient"]
+            loss = (1 - a) * energy + a * ((features - made_features) ** 2).mean()
+            losses.append(self.step(self.g_adam, loss))
+        return losses

@@ -56,8 +56,8 @@ class _Products(Protocol):
     def encoded(self) -> Tensor:
         """``F We``."""
 
-    def decode(self, Z: Tensor) -> Tensor:
-        """``Z W^T W``, and remember ``Z``."""
+    def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``(Z W^T W, |R_f|^2, R_f W)``, and remember ``Z`` and ``Z_f``."""
 
     def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
         """``(|R_f|^2, R_f W)``, and remember ``Z_f``."""
@@ -118,9 +118,9 @@ class _Narrow:
     def encoded(self) -> Tensor:
         return self._P_b @ self._QWe
 
-    def decode(self, Z: Tensor) -> Tensor:
+    def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self._Z = Z
-        return Z @ self._WW
+        return (Z @ self._WW, *self.residual(Z_f))
 
     def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
         self._Z_f = Z_f
@@ -150,38 +150,48 @@ class _Narrow:
 
 
 class _Wide:
-    """Products through Z W^T and P_b Q^T, which are batch x items but sum over few columns."""
+    """Products through Z W^T and P_b Q^T, which are batch x items but sum over few columns.
+
+    In a discriminator step those of real and made profiles are one product of twice the rows: W is
+    read once for both, which is most of the cost where the batch is small.
+    """
 
     def __init__(self, state: _Pass, users: Tensor) -> None:
         self._state = state
         self._P_b = state.P[users]
         self._F = self._P_b @ state.Q.T
-        self._Z = self._Z_f = self._ZW = self._R_f = self._P_b.new_empty(0)
+        self._Z = self._R = self._P_b.new_empty(0)
 
     def encoded(self) -> Tensor:
         return self._F @ self._state.We
 
-    def decode(self, Z: Tensor) -> Tensor:
-        self._Z = Z
-        self._ZW = Z @ self._state.W.T
-        return self._ZW @ self._state.W
+    def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self._Z = torch.cat([Z, Z_f])
+        self._R = self._Z @ self._state.W.T
+        R_f = self._R[len(Z) :].sub_(self._F)
+        RW = self._R @ self._state.W
+        return RW[: len(Z)], total(R_f * R_f), RW[len(Z) :]
 
     def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
-        self._Z_f = Z_f
-        self._R_f = torch.addmm(self._F, Z_f, self._state.W.T, beta=-1)
-        return total(self._R_f * self._R_f), self._R_f @ self._state.W
+        self._R = torch.addmm(self._F, Z_f, self._state.W.T, beta=-1)
+        return total(self._R * self._R), self._R @ self._state.W
 
     def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
-        torch.mul(self._state.W, d_reg, out=out)
-        out.addmm_(self._ZW.T, self._Z, alpha=c)
+        half = len(self._F)
         if c_f:
-            out.addmm_(self._R_f.T, self._Z_f, alpha=c_f)
+            Z, R = self._Z, self._R
+            Z[:half] *= c
+            Z[half:] *= c_f
+        else:
+            Z, R = c * self._Z[:half], self._R[:half]
+        torch.mul(self._state.W, d_reg, out=out)
+        out.addmm_(R.T, Z)
 
     def encoder_gradient(self, out: Tensor, dEnc_f: Tensor) -> None:
         out.addmm_(self._F.T, dEnc_f)
 
     def factor_gradients(self, out: Tensor, dEnc_f: Tensor, c_g: float) -> Tensor:
-        dF = torch.addmm(self._R_f, dEnc_f, self._state.We.T, beta=-c_g)
+        dF = torch.addmm(self._R, dEnc_f, self._state.We.T, beta=-c_g)
         out.addmm_(dF.T, self._P_b)
         return dF @ self._state.Q
 
@@ -236,9 +246,9 @@ class ExactStep:
         products = self._products(batch, d_moves=True)
         Z = _with_ones(seen.times(D.encoder) + D.encoder_bias)
         XW = batch.times(D.decoder)
-        ZWW = products.decode(Z)
+        Z_f = _with_ones(products.encoded() + D.encoder_bias)
+        ZWW, squares, RW_f = products.residuals(Z, Z_f)
         real_energy = (total(ZWW * Z) - 2 * total(XW * Z) + batch.squares).item() / cells
-        squares, RW_f = products.residual(_with_ones(products.encoded() + D.encoder_bias))
         made_energy = squares.item() / cells
         hinge = weights.m * real_energy - made_energy
         c = 2 * (1 + weights.m * (hinge > 0)) / cells
