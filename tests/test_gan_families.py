@@ -16,6 +16,7 @@ from ganmf_fast.gan.caae_players import CaaePlayers, Triples
 from ganmf_fast.gan.cfgan import CFGAN
 from ganmf_fast.gan.cfgan_players import CfganPlayers
 from ganmf_fast.gan.networks import mean_cosine, mean_cosine_of_factors
+from ganmf_fast.gan.products import affine
 from ganmf_fast.gan.sparse import masked_squares, sampled, times, weighted
 from ganmf_fast.models.autoencoder import Autoencoder
 from ganmf_fast.urm import as_csr
@@ -142,11 +143,27 @@ def test_sparse_products_and_their_gradients_are_those_of_dense_ones(X):
     assert_allclose(times(batch, M).detach(), (dense @ M).detach())
     assert_allclose(weighted(batch, cells, M).detach(), (C @ M).detach())
     assert_allclose(sampled(batch, A, B).detach(), (A @ B.T)[where].detach())
-    mask = (torch.rand(6, 7, generator=source) < 0.5).double()
-    bias = new(7)
-    assert torch.autograd.gradcheck(lambda A, B, b: masked_squares(A, B, b, mask), (A, B, bias))
-    expected = (((A @ B.T + bias) * mask) ** 2).sum()
-    assert_allclose(masked_squares(A, B, bias, mask).detach(), expected.detach())
+    made, mask = new(6, 7), (torch.rand(6, 7, generator=source) < 0.5).double()
+    assert torch.autograd.gradcheck(lambda made: masked_squares(made, mask), (made,))
+    assert_allclose(masked_squares(made, mask).detach(), ((made * mask) ** 2).sum().detach())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
+@pytest.mark.parametrize("turned", [False, True], ids=["as it lies", "transposed"])
+@pytest.mark.parametrize(("rows", "middle", "cols"), [(1, 1, 1), (5, 0, 3), (200, 70, 90)])
+def test_affine_layers_and_their_gradients_are_those_of_torch(rows, middle, cols, turned, dtype):
+    source = torch.Generator().manual_seed(0)
+    shapes = ((rows, middle), (cols, middle), (cols,), (rows, cols))
+    values = [torch.randn(*shape, dtype=dtype, generator=source) for shape in shapes]
+
+    def results(layer):
+        inputs, kernel, bias = (v.clone().requires_grad_() for v in values[:3])
+        out = layer(inputs, kernel.T.contiguous().T if turned else kernel, bias)
+        return out, *torch.autograd.grad(out, (inputs, kernel, bias), values[3])
+
+    error = 1e-12 if dtype == torch.float64 else 1e-4
+    for one, other in zip(results(affine), results(torch.nn.functional.linear), strict=True):
+        assert_allclose(one.detach(), other.detach(), rtol=error, atol=error)
 
 
 def test_batches_without_any_interaction_are_products_with_zeros():

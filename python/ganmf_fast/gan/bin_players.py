@@ -25,6 +25,7 @@ from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.networks import ACTIVATIONS, Perceptron
 from ganmf_fast.gan.players import Footprint
+from ganmf_fast.gan.products import affine
 from ganmf_fast.gan.sparse import times
 from ganmf_fast.gan.trainer import Losses
 from ganmf_fast.gan.training import FactorPlayers
@@ -55,13 +56,19 @@ class BinPlayers(FactorPlayers):
         self._recon = model.recon_coefficient
         self._shape = (min(model.batch_size, profiles.n_rows), model.num_factors, model.d_nodes)
         self._layers = model.d_layers
+        narrow, wide = self._products()
+        self._narrow = narrow < wide
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits of real and of made profiles, and their last hidden layers."""
         D, G = self.discriminator, self.generator
         kernel = D.first[-1]
         real = times(batch, kernel)
-        made = torch.linalg.multi_dot([G.user_factors[batch.users], G.item_factors.T, kernel])
+        rows = G.user_factors[batch.users]
+        if self._narrow:
+            made = affine(rows, affine(kernel.T, G.item_factors.T))
+        else:
+            made = affine(affine(rows, G.item_factors), kernel.T)
         if self._quirks:
             number = batch.users[:, None].to(kernel.dtype) * D.first[0]
             real, made = real + number, made + number
@@ -99,6 +106,10 @@ class BinPlayers(FactorPlayers):
 
     def work(self) -> int:
         """See ``Players``."""
+        return 3 * min(self._products())
+
+    def _products(self) -> tuple[int, int]:
+        """Multiplications of ``P_b (Q^T K)`` and of ``(P_b Q^T) K``."""
         batch, factors, nodes = self._shape
         items = self.profiles.n_cols
-        return 3 * min(items * factors * nodes, batch * items * (factors + nodes))
+        return (items + batch) * factors * nodes, batch * items * (factors + nodes)

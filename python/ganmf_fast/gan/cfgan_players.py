@@ -38,6 +38,7 @@ from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batch, Batches
 from ganmf_fast.gan.networks import ACTIVATIONS, Perceptron, mean_cosine
 from ganmf_fast.gan.players import Footprint, Players, autoencoder
+from ganmf_fast.gan.products import affine
 from ganmf_fast.gan.sparse import masked_squares, sampled, times, weighted
 from ganmf_fast.gan.trainer import Losses, Pass
 from ganmf_fast.models.autoencoder import Autoencoder
@@ -108,9 +109,10 @@ class CfganPlayers(Players):
         D = self.discriminator
         with torch.no_grad():
             hidden = self._hidden(batch)
+            profiles = self.generator.head(hidden) if self._pm_ratio else None
         condition = times(batch, D.first[0])
         real = D.head(D.hidden(condition + times(batch, D.first[1])))
-        made = D.head(D.hidden(condition + self._made(batch, hidden)))
+        made = D.head(D.hidden(condition + self._made(batch, hidden, profiles)))
         loss = cross_entropy(real, torch.ones_like(real))
         loss = loss + cross_entropy(made, torch.zeros_like(made))
         with torch.no_grad():
@@ -123,18 +125,20 @@ class CfganPlayers(Players):
     def train_g(self, batch: Batch) -> Losses:
         """Move the generator."""
         D, G, model = self.discriminator, self.generator, self._model
+        pull = self._zr_ratio * model.zr_coefficient
         hidden = self._hidden(batch)
+        profiles = G.head(hidden) if pull or (self._pm_ratio and model.adversarial) else None
         if model.adversarial:
             with torch.no_grad():
                 condition = batch.times(D.first[0])
-            made = D.head(D.hidden(condition + self._made(batch, hidden)))
+            made = D.head(D.hidden(condition + self._made(batch, hidden, profiles)))
             loss = cross_entropy(made, torch.ones_like(made))
         else:
             loss = (self._cells(batch, hidden) - batch.values).square().sum() / batch.size
         losses = {}
-        if self._zr_ratio * model.zr_coefficient:
+        if pull and profiles is not None:
             mask = self._mask("zr", batch, self._zr_ratio)
-            zr = masked_squares(hidden, G.output, G.output_bias, mask) / batch.size
+            zr = masked_squares(profiles, mask) / batch.size
             losses["zr_loss"] = zr.item()
             loss = loss + model.zr_coefficient * zr
         return {**self.move("g", loss, model.g_reg), **losses}
@@ -149,14 +153,12 @@ class CfganPlayers(Players):
         bias = embedding(batch.items, G.output_bias[:, None])[:, 0]
         return sampled(batch, hidden, G.output) + bias
 
-    def _made(self, batch: Batch, hidden: Tensor) -> Tensor:
+    def _made(self, batch: Batch, hidden: Tensor, profiles: Tensor | None) -> Tensor:
         """The made profiles times the discriminator's kernel for them."""
         kernel = self.discriminator.first[1]
-        if not self._pm_ratio:
+        if profiles is None or not self._pm_ratio:
             return weighted(batch, self._cells(batch, hidden) * batch.values, kernel)
-        mask = self._mask("pm", batch, self._pm_ratio)
-        product: Tensor = (self.generator.head(hidden) * mask) @ kernel
-        return product
+        return affine(profiles * self._mask("pm", batch, self._pm_ratio), kernel.T)
 
     def _mask(self, name: str, batch: Batch, ratio: float) -> Tensor:
         """Ones at the sampled items of each row of the batch; in PM, its cells as well."""

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from ganmf_fast.gan.products import affine
+
 Activation = Callable[[Tensor], Tensor]
 
 
@@ -190,12 +192,12 @@ class Perceptron(nn.Module):
         """Last hidden layer from the products of the inputs with the first kernels, summed."""
         layer = self._activation(products + self.biases[0])
         for kernel, bias in zip(self.inner, list(self.biases)[1:], strict=True):
-            layer = self._activation(torch.addmm(bias, layer, kernel))
+            layer = self._activation(affine(layer, kernel.T, bias))
         return layer
 
     def head(self, hidden: Tensor) -> Tensor:
         """Output from the last hidden layer."""
-        return torch.addmm(self.output_bias, hidden, self.output.T)
+        return affine(hidden, self.output, self.output_bias)
 
 
 def mean_cosine(made: Tensor) -> dict[str, float]:

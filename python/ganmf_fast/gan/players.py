@@ -225,14 +225,11 @@ class Players:
 def squares(tensor: Tensor) -> float:
     """Sum of the squares of a vector or matrix, to the same bits for any number of threads."""
     tensor = tensor.detach()
-    if tensor.dim() == 1:
-        # Pieces short enough for one thread.
-        pieces = torch.split(tensor, 4096)
-        return sum((piece**2).sum().item() for piece in pieces)
-    # As `total`, in one reading of the memory.
-    norms = torch.linalg.vector_norm(tensor, dim=0 if tensor.shape[0] > tensor.shape[1] else 1)
-    summed: float = (norms**2).sum().item()
-    return summed
+    if tensor.dim() > 1:
+        # Along the rows as they lie in memory, each by one thread.
+        tensor = torch.linalg.vector_norm(tensor, dim=1)
+    # Pieces short enough for one thread.
+    return sum((piece**2).sum().item() for piece in torch.split(tensor, 4096))
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -72,20 +72,17 @@ class _Sampled(torch.autograd.Function):
 
 class _MaskedSquares(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
-        made = torch.addmm(bias, hidden, kernel.T).mul_(mask)
-        ctx.save_for_backward(hidden, kernel, made)
-        summed: Tensor = torch.linalg.vector_norm(made, dim=1).square().sum()
+    def forward(ctx: Any, made: Tensor, mask: Tensor) -> Tensor:
+        masked = made * mask
+        ctx.save_for_backward(masked)
+        summed: Tensor = torch.linalg.vector_norm(masked, dim=1).square().sum()
         return summed
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        hidden, kernel, made = ctx.saved_tensors
-        # Small factors go to the small sides.
-        scaled = 2 * grad * hidden
-        to_hidden = (made @ kernel).mul_(2 * grad)
-        return to_hidden, made.T @ scaled, made.sum(dim=0).mul_(2 * grad), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (masked,) = ctx.saved_tensors
+        return masked * (2 * grad), None
 
 
 def times(batch: Batch, matrix: Tensor) -> Tensor:
@@ -106,7 +103,7 @@ def sampled(batch: Batch, left: Tensor, right: Tensor) -> Tensor:
     return cells
 
 
-def masked_squares(hidden: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
-    """Sum of squares of ``hidden kernel^T + bias`` where `mask`, all zeros and ones, has ones."""
-    value: Tensor = _MaskedSquares.apply(hidden, kernel, bias, mask)
+def masked_squares(made: Tensor, mask: Tensor) -> Tensor:
+    """Sum of squares of `made` where `mask`, all zeros and ones, has ones."""
+    value: Tensor = _MaskedSquares.apply(made, mask)
     return value
