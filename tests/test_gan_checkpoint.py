@@ -241,6 +241,18 @@ def test_a_damaged_or_truncated_checkpoint_is_refused(left_behind, data):
         go_on(left_behind, data)
 
 
+@pytest.mark.parametrize(("cls", "settings"), RUNS[2:], ids=lambda v: getattr(v, "__name__", ""))
+def test_a_damaged_checkpoint_of_any_family_is_refused(cls, settings, data, tmp_path, monkeypatch):
+    path = tmp_path / "state.safetensors"
+    model = cls(**settings, freq=1, checkpoint_every=1, checkpoint_path=str(path))
+    fit_until(monkeypatch, model, data, 2)
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], content[:-9] + b"\1" + content[-8:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"state.safetensors is damaged.*remove it"):
+            model.fit(*data)
+
+
 def test_a_checkpoint_of_a_newer_version_or_another_file_is_refused(left_behind, data, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
 
 torch = pytest.importorskip("torch", reason="these models need torch, which is not installed")
 
@@ -545,6 +546,54 @@ def test_divergence_is_named(cls, settings, toy_urm):
     rates = {"lr": 1e30} if cls is CAAE else {"d_lr": 1e30, "g_lr": 1e30}
     with pytest.raises(ArithmeticError, match="diverged in epoch"):
         cls(**{**settings, **rates, "epochs": 20}).fit(toy_urm)
+
+
+@each_family
+def test_divergence_after_a_check_keeps_the_best_weights_and_the_history(
+    cls, settings, toy_urm, monkeypatch
+):
+    dense = toy_urm.toarray()
+    held_out = np.zeros_like(dense)
+    held_out[np.arange(60), dense.argmax(axis=1)] = 1
+    data = (dense - held_out, held_out)
+    whole = cls(**{**settings, "epochs": 4, "freq": 2}).fit(*data)
+    players = {"BinGANMF": BinPlayers, "CFGAN": CfganPlayers, "CAAE": CaaePlayers}[cls.__name__]
+    passes = players.passes
+
+    def poisoned(self, epoch):
+        if epoch == 5:
+            for parameter in self.generator.parameters():
+                parameter.data.fill_(torch.nan)
+        return passes(self, epoch)
+
+    monkeypatch.setattr(players, "passes", poisoned)
+    model = cls(**{**settings, "epochs": 9, "freq": 2})
+    kept = rf"diverged in epoch 5 \(.* = nan.*the weights of epoch {whole.best_epoch_} are kept"
+    with pytest.warns(ConvergenceWarning, match=kept):
+        model.fit(*data)
+    assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4]
+    for name, array in whole.scorer_.tensors().items():
+        assert_array_equal(model.scorer_.tensors()[name], array, err_msg=name)
+
+
+@each_family
+def test_a_truncated_or_damaged_model_file_is_refused(cls, settings, toy_urm, tmp_path):
+    path = tmp_path / "m.safetensors"
+    cls(**settings).fit(toy_urm).save(path)
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[-3] ^= 4
+    for damaged in (b"", content[:100], content[: len(content) // 2], content[:-1], flipped):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"m\.safetensors (is damaged|cannot be read)"):
+            persistence.load(path)
+
+
+def test_a_new_user_without_interactions_gets_finite_scores(toy_urm):
+    for model in (CFGAN(**CF), CAAE(**CA)):
+        scores = model.fit(toy_urm).fold_in(np.zeros((2, 40), np.float32))
+        assert np.isfinite(scores).all()
+        assert_array_equal(scores[0], scores[1])
 
 
 @each_family

@@ -39,7 +39,7 @@ from ganmf_fast.gan.batches import Batch, Batches
 from ganmf_fast.gan.networks import Generator, Perceptron, mean_cosine, sigmoid, total
 from ganmf_fast.gan.players import Footprint, Players, autoencoder, squares
 from ganmf_fast.gan.sparse import times
-from ganmf_fast.gan.trainer import Losses, Pass
+from ganmf_fast.gan.trainer import DivergedError, Losses, Pass
 from ganmf_fast.models.autoencoder import Autoencoder
 
 if TYPE_CHECKING:
@@ -50,6 +50,20 @@ _BLOCK = 512
 
 # Users of a block in the published evaluation, each of which was scored by the first of them.
 PUBLISHED_BLOCK = 1000
+
+
+def _weights(chances: Tensor) -> NDArray[np.float32]:
+    """What items are drawn in proportion to.
+
+    Raises
+    ------
+    DivergedError
+        If one is NaN: no item can be drawn then, and no loss computed.
+    """
+    weights: NDArray[np.float32] = chances.numpy(force=True)
+    if np.isnan(weights.sum()):
+        raise DivergedError("an output of a generator = nan")
+    return weights
 
 
 class Triples(NamedTuple):
@@ -166,7 +180,7 @@ class CaaePlayers(Players):
     @torch.no_grad()
     def _chances(self, network: Perceptron, batch: Batch) -> NDArray[np.float32]:
         """What the chances of the items are proportional to."""
-        return sigmoid(self._logits(network, batch)).exp_().numpy(force=True)
+        return _weights(sigmoid(self._logits(network, batch)).exp_())
 
     @torch.no_grad()
     def train_d(self, batch: Triples) -> Losses:
@@ -227,8 +241,7 @@ class CaaePlayers(Players):
         chances = made.exp()
         counts = np.full(batch.size, self._draws)
         stream = self._next_stream()
-        array = chances.numpy(force=True)
-        items = draw_items(array, batch.numbers, counts, self._model.seed, stream)
+        items = draw_items(_weights(chances), batch.numbers, counts, self._model.seed, stream)
         drawn = self._tensor(items).reshape(batch.size, self._draws)
         reward = logsigmoid(sign * (self.ranker.scores(batch.users, drawn) - 1))
         if self._model.reward_baseline:

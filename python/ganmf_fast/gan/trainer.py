@@ -79,7 +79,11 @@ class Outcome:
 
 
 class DivergedError(ArithmeticError):
-    """A loss or a weight became infinite or NaN before there were weights worth keeping."""
+    """A loss, a weight or an output became infinite or NaN.
+
+    The loop raises it when there are no weights worth keeping yet; a family does within a step
+    whose loss cannot be reached, and the loop answers as it does to a loss that is not finite.
+    """
 
 
 @dataclass
@@ -119,7 +123,10 @@ class Trainer:
             epoch = outcome.epochs_run + 1
             started = time.perf_counter()
             row: dict[str, float] = {"epoch": epoch}
-            trouble = self._epoch(epoch, row)
+            try:
+                trouble = self._epoch(epoch, row)
+            except DivergedError as error:
+                trouble = str(error)
             if trouble:
                 self._diverged(epoch, trouble, outcome)
                 break
