@@ -29,19 +29,19 @@ class BinGANMF(Adversarial):
         Learn the profiles of users, or those of items (rows and columns change places).
     num_factors : int, default 50
         Columns K of P and Q.
-    d_nodes, d_layers : int, default 64 and 1
+    d_nodes, d_layers : int, default 256 and 1
         Width and number of the discriminator's hidden layers.
     d_hidden_act : {"linear", "tanh", "sigmoid", "relu", "LeakyReLU"}, default "relu"
         Their activation.
-    epochs : int, default 300
+    epochs : int, default 40
         At most, with `validation`; exactly, without.
-    batch_size : int, default 256
+    batch_size : int, default 64
         Profiles in a batch.
-    d_lr, g_lr : float, default 1e-3 and 5e-3
+    d_lr, g_lr : float, default 5e-4 and 3e-3
         Adam's learning rates of discriminator and generator.
-    d_reg, g_reg : float, default 1e-5 and 0.0
+    d_reg, g_reg : float, default 1e-3 and 0.0
         Weights of half the sum of squares of their parameters.
-    recon_coefficient : float, default 5.0
+    recon_coefficient : float, default 200.0
         Weight of feature matching in the generator's loss, at least 0.
     d_steps, g_steps : int, default 1
         Passes of each network over the batches in an epoch.
@@ -97,16 +97,16 @@ class BinGANMF(Adversarial):
         self,
         mode: Literal["user", "item"] = "user",
         num_factors: int = 50,
-        d_nodes: int = 64,
+        d_nodes: int = 256,
         d_layers: int = 1,
         d_hidden_act: str = "relu",
-        epochs: int = 300,
-        batch_size: int = 256,
-        d_lr: float = 1e-3,
-        g_lr: float = 5e-3,
-        d_reg: float = 1e-5,
+        epochs: int = 40,
+        batch_size: int = 64,
+        d_lr: float = 5e-4,
+        g_lr: float = 3e-3,
+        d_reg: float = 1e-3,
         g_reg: float = 0.0,
-        recon_coefficient: float = 5.0,
+        recon_coefficient: float = 200.0,
         d_steps: int = 1,
         g_steps: int = 1,
         freq: int = 5,

@@ -30,22 +30,22 @@ class CAAE(Adversarial):
         Width and number of G's hidden layers.
     gpr_units, gpr_layers : int, default 100 and 1
         Those of G'.
-    epochs : int, default 300
+    epochs : int, default 20
         At most, with `validation`; exactly, without.
-    d_steps : int, default 5
+    d_steps : int, default 1
         Passes of the discriminator over all interactions in an epoch.
-    g_steps, gpr_steps : int, default 20 and 5
+    g_steps, gpr_steps : int, default 40 and 5
         Updates of G and of G' in an epoch.
     d_bsize : int, default 4096
         Interactions in a batch of the discriminator.
     m_batch : int, default 128
         Users in an update of G or of G'.
-    lr : float, default 1e-3
+    lr : float, default 5e-2
         Rate of the gradient descent of all three.
     beta : float, default 1e-4
         Weight of half the sum of squares of the parameters, of the discriminator's rows whenever
         they are looked up.
-    S : float, default 0.3
+    S : float, default 0.02
         Share in [0, 1] of the items a profile does not hold that G is to reconstruct as zeros.
     lmbda : float, default 0.1
         Share in [0, 1] of the reward in G's loss; the rest is reconstruction.
@@ -103,15 +103,15 @@ class CAAE(Adversarial):
         g_layers: int = 1,
         gpr_units: int = 100,
         gpr_layers: int = 1,
-        epochs: int = 300,
-        d_steps: int = 5,
-        g_steps: int = 20,
+        epochs: int = 20,
+        d_steps: int = 1,
+        g_steps: int = 40,
         gpr_steps: int = 5,
         d_bsize: int = 4096,
         m_batch: int = 128,
-        lr: float = 1e-3,
+        lr: float = 5e-2,
         beta: float = 1e-4,
-        S: float = 0.3,
+        S: float = 0.02,
         lmbda: float = 0.1,
         reward_baseline: bool = False,
         freq: int = 5,

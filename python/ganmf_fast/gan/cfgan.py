@@ -30,24 +30,24 @@ class CFGAN(Adversarial):
         Learn the profiles of users, or those of items (rows and columns change places).
     scheme : {"ZR", "PM", "ZP"}, default "ZP"
         Zero reconstruction, partial masking, or both.
-    zr_ratio, zp_ratio : float, default 0.7 and 0.5
+    zr_ratio, zp_ratio : float, default 0.3 and 0.1
         Share in [0, 1] of a profile's missing items in the sets of ZR and of PM.
-    zr_coefficient : float, default 0.1
+    zr_coefficient : float, default 0.03
         Weight of the ZR term in the generator's loss, at least 0.
-    g_nodes, g_layers : int, default 400 and 1
+    g_nodes, g_layers : int, default 64 and 1
         Width and number of the generator's hidden layers.
-    d_nodes, d_layers : int, default 128 and 1
+    d_nodes, d_layers : int, default 16 and 1
         Those of the discriminator.
     g_hidden_act, d_hidden_act : {"linear", "tanh", "sigmoid", "relu", "LeakyReLU"}, \
-default "sigmoid" and "sigmoid"
+default "linear" and "sigmoid"
         Their activations.
-    epochs : int, default 300
+    epochs : int, default 20
         At most, with `validation`; exactly, without.
     d_batch_size, g_batch_size : int, default 128
         Profiles in a batch of each network.
-    d_lr, g_lr : float, default 1e-4 and 1e-3
+    d_lr, g_lr : float, default 5e-4 and 1e-3
         Adam's learning rates of discriminator and generator.
-    d_reg, g_reg : float, default 1e-5 and 1e-5
+    d_reg, g_reg : float, default 1e-5 and 1e-3
         Weights of half the sum of squares of their parameters.
     d_steps, g_steps : int, default 1
         Passes of each network over the batches in an epoch.
@@ -110,22 +110,22 @@ default "sigmoid" and "sigmoid"
         self,
         mode: Literal["user", "item"] = "user",
         scheme: Literal["ZR", "PM", "ZP"] = "ZP",
-        zr_ratio: float = 0.7,
-        zp_ratio: float = 0.5,
-        zr_coefficient: float = 0.1,
-        g_nodes: int = 400,
+        zr_ratio: float = 0.3,
+        zp_ratio: float = 0.1,
+        zr_coefficient: float = 0.03,
+        g_nodes: int = 64,
         g_layers: int = 1,
-        d_nodes: int = 128,
+        d_nodes: int = 16,
         d_layers: int = 1,
-        g_hidden_act: str = "sigmoid",
+        g_hidden_act: str = "linear",
         d_hidden_act: str = "sigmoid",
-        epochs: int = 300,
+        epochs: int = 20,
         d_batch_size: int = 128,
         g_batch_size: int = 128,
-        d_lr: float = 1e-4,
+        d_lr: float = 5e-4,
         g_lr: float = 1e-3,
         d_reg: float = 1e-5,
-        g_reg: float = 1e-5,
+        g_reg: float = 1e-3,
         d_steps: int = 1,
         g_steps: int = 1,
         adversarial: bool = True,
