@@ -1,12 +1,13 @@
 """The folder of a run: finished models, each whole or not at all.
 
-A finished model is a folder ``models/NAME`` or ``models/NAME-SEED`` with ``result.json`` (its
-configuration, figures and cost) and ``per_user.npz``. It is written beside its place and renamed,
-so that a process killed at any moment leaves finished models or nothing. Checksums tell a damaged
-one, which counts as not there.
+A finished model is a folder ``models/NAME`` with ``result.json`` (its configuration, figures and
+cost) and the files that go with it. It is written beside its place and renamed, so that a process
+killed at any moment leaves finished models or nothing. Checksums tell a damaged one, which counts
+as not there.
 """
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -23,12 +24,14 @@ from numpy.typing import NDArray
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["ConflictError", "Store", "difference"]
+__all__ = ["FORMAT", "ConflictError", "Store", "difference", "npz"]
 
 Record: TypeAlias = dict[str, Any]
 
-FORMAT = 1
-_RESULT, _PER_USER, _PART = "result.json", "per_user.npz", ".part-"
+FORMAT = 2
+"""Of the folder of a run. Format 1 had one file beside each result, and is read as well."""
+
+_RESULT, _PART = "result.json", ".part-"
 
 
 class ConflictError(ValueError):
@@ -74,37 +77,37 @@ class Store:
         try:
             record = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
             checksum = record.pop("sha256")
-            if record["format"] != FORMAT or checksum != _digest(_canonical(record)):
+            if checksum != _digest(_canonical(record)) or record["format"] not in (1, FORMAT):
                 return None
-            if record["status"] == "done":
-                content = (folder / _PER_USER).read_bytes()
-                if _digest(content) != record["per_user_sha256"]:
+            record = _as_now(record)
+            for file, expected in record["files"].items():
+                if _digest((folder / file).read_bytes()) != expected:
                     return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return dict(record)
+
+    def path(self, name: str, file: str) -> Path:
+        """Where a file of a finished model lies."""
+        return self._models / name / file
 
     def records(self) -> dict[str, Record]:
         """Every whole record, by its name."""
         found = ((path.name, self.read(path.name)) for path in sorted(self._models.iterdir()))
         return {name: record for name, record in found if record is not None}
 
-    def write(
-        self, name: str, record: Mapping[str, Any], per_user: Mapping[str, NDArray[Any]] | None
-    ) -> None:
-        """Put a record into place, instead of an earlier one of the same name."""
+    def write(self, name: str, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        """Put a record and the files that go with it into place, instead of earlier ones."""
         part = Path(tempfile.mkdtemp(prefix=_PART, dir=self._models))
         part.chmod(0o755)
-        content: Record = {"format": FORMAT, **record}
-        if per_user is not None:
-            with (part / _PER_USER).open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **dict(per_user))
-                _flush(file)
-            content["per_user_sha256"] = _digest((part / _PER_USER).read_bytes())
+        sums = {file: _digest(content) for file, content in files.items()}
+        content: Record = {**record, "format": FORMAT, "files": sums}
         content["sha256"] = _digest(_canonical(content))
-        with (part / _RESULT).open("wb") as file:
-            file.write(json.dumps(content, indent=1).encode())
-            _flush(file)
+        for file, data in {**files, _RESULT: json.dumps(content, indent=1).encode()}.items():
+            with (part / file).open("wb") as opened:
+                opened.write(data)
+                opened.flush()
+                os.fsync(opened.fileno())
         target = self._models / name
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
@@ -140,9 +143,21 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _flush(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as the content of an ``.npz`` file."""
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **dict(arrays))
+    return content.getvalue()
+
+
+def _as_now(record: Record) -> Record:
+    """A record of any format in the form of the newest one."""
+    if record["format"] == 1:
+        record = {**record, "files": {}, "point": None}
+        if record["status"] == "done":
+            record["files"] = {"per_user.npz": record.pop("per_user_sha256")}
+            record["config"] = {**record["config"], "quick": False}
+    return record
 
 
 def _canonical(record: Mapping[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
 from ganmf_fast.experiments.rows import ROWS, Plan
-from ganmf_fast.experiments.store import ConflictError, Record, Store, difference
+from ganmf_fast.experiments.store import ConflictError, Record, Store, difference, npz
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.report.comparison import Comparison, Entry, Run
 from ganmf_fast.report.tables import to_csv, to_latex, to_markdown
@@ -125,6 +125,7 @@ class Table2:
             "ties": plan.ties,
             "model": plan.row.model,
             "params": params,
+            "quick": False,
         }
         # As it will be read back.
         stored: Record = json.loads(json.dumps(config))
@@ -180,10 +181,10 @@ class Table2:
         record: Record = {"row": cell.plan.row.name, "seed": cell.seed, "config": cell.config}
         record |= {"source": cell.plan.source, "params": cell.plan.params}
         try:
-            result, evaluation = self._fit_and_evaluate(cell)
+            result, evaluation, files = self._fit_and_evaluate(cell)
         except Exception as error:
             record |= {"status": "failed", "reason": _reason(error)}
-            self._store.write(cell.name, record, None)
+            self._store.write(cell.name, record, {})
             return record
         values = {f"{m}@{k}": evaluation[m, k] for m in evaluation.metrics for k in self._cutoffs}
         record |= {
@@ -192,10 +193,10 @@ class Table2:
             "values": values,
             "versions": environment.versions(),
         }
-        self._store.write(cell.name, record, _per_user(evaluation))
+        self._store.write(cell.name, record, files)
         return record
 
-    def _fit_and_evaluate(self, cell: _Cell) -> tuple[Record, Evaluation]:
+    def _fit_and_evaluate(self, cell: _Cell) -> tuple[Record, Evaluation, dict[str, bytes]]:
         splits = self._splits
         params = dict(cell.plan.params)
         if "device" in cell.plan.signature:
@@ -205,10 +206,12 @@ class Table2:
         # Looked up as a user would, so that a missing extra is named.
         build = getattr(models, cell.plan.row.model)
         found: Record = {}
+        histories: dict[str, list[Record]] = {}
         with measured() as fit:
             if cell.plan.stops_early:
                 search = build(**params).fit(splits.train_small, validation=splits.early_stop)
                 params["epochs"] = found["epochs_found"] = _best_epoch(search)
+                histories["search"] = getattr(search, "history_", [])
                 self._say(f"{cell.name}: best epoch {params['epochs']}, fitting on train")
             model = build(**params).fit(splits.train)
         with measured() as evaluating:
@@ -221,7 +224,11 @@ class Table2:
             "evaluate_seconds": evaluating.seconds,
             "evaluate_peak_mib": evaluating.peak_mib,
         }
-        return found, evaluation
+        files = {"per_user.npz": npz(_per_user(evaluation))}
+        histories["final"] = getattr(model, "history_", [])
+        if any(histories.values()):
+            files["history.json"] = json.dumps(histories).encode()
+        return found, evaluation, files
 
     def _outcome(self, record: Mapping[str, Any]) -> str:
         if record["status"] != "done":
