@@ -83,7 +83,7 @@ def table2(
         say=say,
     )
     simulated = " (simulated data)" if splits.simulated else ""
-    say(f"{table.name}{simulated}: {splits!r}")
+    say(f"{table.dataset}{simulated}: {splits!r}")
     try:
         comparison = table.run()
     except KeyboardInterrupt:
@@ -117,7 +117,11 @@ def _chart(comparison: Comparison, store: Store) -> list[str]:
     except ImportError:
         say('chart.png is left out, since it needs matplotlib: pip install "ganmf-fast[plots]"')
         return []
-    return [store.write_text("chart.png", chart.bar_chart(comparison)).name]
+    figure = chart.draw(comparison)
+    return [
+        store.write_text(f"chart.{kind}", chart.rendered(figure, kind)).name
+        for kind in chart.FORMATS
+    ]
 
 
 def _document(comparison: Comparison, output: Path) -> dict[str, Any]:

@@ -44,16 +44,19 @@ class Store:
     Parameters
     ----------
     folder : Path
-        Made if it is not there.
+        Made when something is written.
+
+    Raises
+    ------
+    ValueError
+        If it is a file.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._models = folder / "models"
-        try:
-            self._models.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise ValueError(f"output must be a folder, but {str(folder)!r} is a file") from None
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"output must be a folder, but {str(folder)!r} is a file")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -64,6 +67,7 @@ class Store:
         RuntimeError
             If another process does at this moment.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("a", encoding="ascii") as file:
             if not _try_lock(file.fileno()):
                 raise RuntimeError(f"another process is writing to {self.folder}")
@@ -87,17 +91,34 @@ class Store:
             return None
         return dict(record)
 
-    def path(self, name: str, file: str) -> Path:
-        """Where a file of a finished model lies."""
-        return self._models / name / file
-
     def records(self) -> dict[str, Record]:
         """Every whole record, by its name."""
-        found = ((path.name, self.read(path.name)) for path in sorted(self._models.iterdir()))
+        folders = sorted(self._models.iterdir()) if self._models.is_dir() else []
+        found = ((path.name, self.read(path.name)) for path in folders)
         return {name: record for name, record in found if record is not None}
+
+    def find(self, config: Mapping[str, Any]) -> str | None:
+        """Name of the finished model of exactly this configuration, if there is one."""
+        for name, record in self.records().items():
+            if record["status"] == "done" and record["config"] == config:
+                return name
+        return None
+
+    def files(self, name: str) -> dict[str, bytes]:
+        """The files beside a record."""
+        record = self.read(name) or {"files": {}}
+        return {file: (self._models / name / file).read_bytes() for file in record["files"]}
+
+    def arrays(self, name: str, file: str = "per_user.npz") -> dict[str, NDArray[Any]]:
+        """The arrays of one of the files; nothing if the record has no such file."""
+        if file not in (self.read(name) or {"files": {}})["files"]:
+            return {}
+        with np.load(self._models / name / file, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
 
     def write(self, name: str, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         """Put a record and the files that go with it into place, instead of earlier ones."""
+        self._models.mkdir(exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=_PART, dir=self._models))
         part.chmod(0o755)
         sums = {file: _digest(content) for file, content in files.items()}
