@@ -1,4 +1,4 @@
-"""The paper's table 2: models side by side, with the published figures."""
+"""The paper's tables 2 and 3: models side by side, with the published figures."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -6,7 +6,14 @@ from typing import ClassVar
 from ganmf_fast.experiments.experiment import Experiment, published_dataset
 from ganmf_fast.report.comparison import Comparison
 
-__all__ = ["Table2", "published_dataset"]
+__all__ = ["TABLE3_ROWS", "Table2", "Table3", "published_dataset"]
+
+TABLE3_ROWS = (
+    "GANMF-u",
+    "GANMF-i",
+    *(f"binGANMF-{mode}{way}" for mode in "ui" for way in ("", "-corrected")),
+)
+"""GANMF beside the same generator with a binary classifier, as published and corrected."""
 
 
 class Table2(Experiment):
@@ -19,3 +26,10 @@ class Table2(Experiment):
         """What the folder holds now, with a test of every difference from the best."""
         comparison = super().comparison()
         return replace(comparison, significance=self._significance(comparison))
+
+
+class Table3(Table2):
+    """GANMF beside binGANMF, whose discriminator is a binary classifier."""
+
+    name: ClassVar[str] = "table3"
+    title: ClassVar[str] = "Table 3: autoencoder or binary classifier as discriminator"
