@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +26,7 @@ from ganmf_fast.experiments.figures import Figure4, Figure5, Figure6, Figure7
 from ganmf_fast.experiments.rows import Plan, Row, plans, read_params, select
 from ganmf_fast.experiments.store import FORMAT, Store
 from ganmf_fast.experiments.table1 import Table1
-from ganmf_fast.experiments.table2 import TABLE3_ROWS, Table2, Table3
+from ganmf_fast.experiments.table2 import Table2, Table3
 from ganmf_fast.models import model_class
 from ganmf_fast.report.comparison import Comparison, Entry
 from ganmf_fast.report.tables import terminal_table
@@ -35,13 +35,10 @@ from ganmf_fast.split import Splits, paper_protocol
 _NO_COMMON, _NO_SOURCE = Common(), Source()
 _SOME_FAILED = 4
 
-_Tables = Table2 | Table3
-_Figures = Figure4 | Figure5 | Figure6 | Figure7
-_FIGURES: dict[str, type[_Figures]] = {
-    figure.name: figure for figure in (Figure4, Figure5, Figure6, Figure7)
+_KINDS: dict[str, type[Experiment]] = {
+    kind.name: kind for kind in (Table2, Table3, Figure7, Figure5, Figure4, Figure6)
 }
-# Figure 7 looks at models of table 2, and table 3 has some of them too.
-_ALL = ("table1", "table2", "table3", "figure7", "figure5", "figure4", "figure6")
+"""In the order of a whole run: figure 7 looks at models of table 2, and table 3 shares some."""
 
 Output = Annotated[Path, Parameter(help="Folder of the run; finished models found there are kept.")]
 Models = Annotated[
@@ -127,9 +124,7 @@ def table2(
     It can be interrupted and run again; finished models are not run twice.
     """
     session = _Session.open(data, output, running, source, common)
-    rows = select(_names(models))
-    made = session.table(Table2, Store(output), rows, params, cutoffs)
-    return _show([session.run(made)], output, common)
+    return _show([session.table("table2", models, params, cutoffs)], output, common)
 
 
 def table3(
@@ -148,9 +143,7 @@ def table3(
     It can be interrupted and run again; finished models are not run twice.
     """
     session = _Session.open(data, output, running, source, common)
-    rows = _rows(models, TABLE3_ROWS)
-    made = session.table(Table3, Store(output), rows, params, cutoffs)
-    return _show([session.run(made)], output, common)
+    return _show([session.table("table3", models, params, cutoffs)], output, common)
 
 
 def figure4(
@@ -222,30 +215,30 @@ def all_(
     experiments share are fitted once.
     """
     session = _Session.open(data, output, running, source, common)
-    wanted = None if models is None else {row.name for row in select(_names(models))}
+    wanted = None if models is None else select(_names(models))
     run = Store(output)
     found = []
     with run.locked():
+        names = [Table1.name, *_KINDS]
         config = {
             "format": FORMAT,
             "experiment": "all",
-            "experiments": list(_ALL),
+            "experiments": names,
             "quick": running.quick,
             "environment": environment.describe(),
         }
         run.write_text("config.json", json.dumps(config, indent=1) + "\n")
-        for name in _ALL:
+        say(f"== {Table1.name}")
+        found.append(Table1([session.splits], Store(output / Table1.name)).run())
+        stores = [Store(output / name) for name in _KINDS]
+        for name, store in zip(_KINDS, stores, strict=True):
             say(f"== {name}")
-            if name == "table1":
-                found.append(Table1([session.splits], Store(output / name)).run())
-                continue
-            names = _default_rows(name, running.quick)
-            kept = [row for row in names if wanted is None or row in wanted]
-            if not kept:
+            rows = _KINDS[name].default_rows(quick=running.quick)
+            kept = [row for row in rows if wanted is None or row in wanted]
+            if kept:
+                found.append(session.figure(name, store, kept, None, stores))
+            else:
                 say(f"{name}: none of its models is asked for")
-                continue
-            others = [Store(output / other) for other in _ALL if other != name]
-            found.append(session.run(session.experiment(name, Store(output / name), kept, others)))
     return _show(found, output, common)
 
 
@@ -269,49 +262,52 @@ class _Session:
         say(f"{published_dataset(splits) or splits.name}{simulated}: {splits!r}")
         return cls(splits, note, running, common, output)
 
-    def table(
-        self, kind: type[_Tables], store: Store, rows: Sequence[Row], params: str, cutoffs: str
-    ) -> Experiment:
+    def table(self, name: str, models: str | None, params: str, cutoffs: str) -> Comparison:
+        """Run one of the tables, whose parameters and cutoffs can be chosen."""
         ks = numbers("cutoffs", cutoffs)
         if min(ks) < 1:
             raise ValueError(f"cutoffs must be at least 1, not {min(ks)}")
         given = None if params == "published" else read_params(Path(params))
-        return self._made(kind, plans(rows, published_dataset(self.splits), given), store, ks)
+        rows = self.rows(name, models)
+        chosen = plans(rows, published_dataset(self.splits), given)
+        return self._run(name, chosen, Store(self.output), ks)
 
     def figure(
         self,
-        kind: type[_Figures],
+        name: str,
         store: Store,
         rows: Sequence[Row],
-        points: Sequence[float],
+        points: str | None,
         others: Sequence[Store] = (),
-    ) -> Experiment:
-        chosen = kind.plans(rows, published_dataset(self.splits), points)
-        return self._made(kind, chosen, store, (5, 20), others)
+    ) -> Comparison:
+        """Run an experiment as the paper has it, but for the rows and points that are given."""
+        kind = _KINDS[name]
+        at = (
+            kind.default_points(self.splits, quick=self.running.quick)
+            if points is None
+            else _points(points)
+        )
+        chosen = kind.plans(rows, published_dataset(self.splits), at)
+        return self._run(name, chosen, store, (5, 20), others)
 
-    def experiment(
-        self, name: str, store: Store, rows: Sequence[str], others: Sequence[Store]
-    ) -> Experiment:
-        """One of the experiments of a whole run."""
-        if name in _FIGURES:
-            points = _points(None, _FIGURES[name], self.running.quick)
-            return self.figure(_FIGURES[name], store, select(rows), points, others)
-        chosen = plans(select(rows), published_dataset(self.splits))
-        kind = Table2 if name == "table2" else Table3
-        return self._made(kind, chosen, store, (5, 20), others)
+    def rows(self, name: str, models: str | None) -> list[Row]:
+        if models is None:
+            return _KINDS[name].default_rows(quick=self.running.quick)
+        return select(_names(models))
 
-    def _made(
+    def _run(
         self,
-        kind: Callable[..., Experiment],
+        name: str,
         chosen: Sequence[Plan],
         store: Store,
         cutoffs: Sequence[int],
         others: Sequence[Store] = (),
-    ) -> Experiment:
+    ) -> Comparison:
         if any(model_class(plan.row.model).iterative for plan in chosen):
             load_torch_threads(self.common)
         running = self.running
-        return kind(
+        elsewhere = [other for other in others if other.folder != store.folder]
+        experiment = _KINDS[name](
             self.splits,
             chosen,
             store,
@@ -320,19 +316,16 @@ class _Session:
             device=running.device,
             split_note=self.note,
             quick=running.quick,
-            reuse=[*others, *_stores(running.reuse or [])],
+            reuse=[*elsewhere, *_stores(running.reuse or [])],
             say=say,
         )
-
-    def run(self, experiment: Experiment) -> Comparison:
-        """Run an experiment and draw its chart."""
         try:
             comparison = experiment.run()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"; finished models are kept in {self.output}, the same command goes on from there"
             ) from None
-        _draw(experiment.store, comparison)
+        _draw(store, comparison)
         return comparison
 
 
@@ -346,41 +339,17 @@ def _one_figure(
     source: Source,
     common: Common,
 ) -> int:
-    kind = _FIGURES[name]
     session = _Session.open(data, output, running, source, common)
-    rows = _rows(models, _default_rows(name, running.quick), kind.rows)
-    made = session.figure(kind, Store(output), rows, _points(points, kind, running.quick))
-    return _show([session.run(made)], output, common)
-
-
-def _default_rows(name: str, quick: bool) -> tuple[str, ...]:
-    if name == "table2":
-        return tuple(row.name for row in select(None))
-    if name == "table3":
-        return TABLE3_ROWS
-    if name == "figure7" and quick:
-        return Figure7.quick_rows
-    return _FIGURES[name].rows
-
-
-def _rows(models: str | None, default: Sequence[str], known: Sequence[str] = ()) -> list[Row]:
-    """The rows asked for; where `known` is given, only those of it can be."""
-    rows = select(default if models is None else _names(models))
-    for row in rows:
-        if known and row.name not in known and known[0] in ("GANMF-u", "PureSVD"):
-            raise ValueError(f"models has {row.name}, but there are only {', '.join(known)}")
-    return rows
+    rows = session.rows(name, models)
+    found = session.figure(name, Store(output), rows, points)
+    return _show([found], output, common)
 
 
 def _names(models: str | None) -> list[str] | None:
     return None if models is None else [name.strip() for name in models.split(",")]
 
 
-def _points(points: str | None, kind: type[_Figures], quick: bool) -> tuple[float, ...]:
-    if not issubclass(kind, Figure4 | Figure6):
-        return ()
-    if points is None:
-        return kind.quick_points if quick else kind.points
+def _points(points: str) -> tuple[float, ...]:
     try:
         found = tuple(float(part) for part in points.split(","))
     except ValueError:

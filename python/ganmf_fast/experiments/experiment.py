@@ -20,7 +20,7 @@ from ganmf_fast.evaluation.comparison import compare_values
 from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
-from ganmf_fast.experiments.rows import QUICK_EPOCHS, ROWS, Plan
+from ganmf_fast.experiments.rows import QUICK_EPOCHS, ROWS, Plan, Row, plans, select
 from ganmf_fast.experiments.store import FORMAT, ConflictError, Record, Store, difference, npz
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.report.comparison import Chart, Comparison, Entry, Key, Run, heading, key_of, shown
@@ -112,6 +112,10 @@ class Experiment:
     title: ClassVar[str] = ""
     axis: ClassVar[str] = ""
     chart: ClassVar[Chart] = "bars"
+    rows: ClassVar[tuple[str, ...]] = ()
+    """What belongs to it."""
+    quick_rows: ClassVar[tuple[str, ...]] = ()
+    """What is left of them in a quick run, if not all."""
     extra: ClassVar[Record] = {}
     """What cells measure, where it is something else than metrics of lists."""
 
@@ -145,6 +149,23 @@ class Experiment:
             for seed in (seeds if plan.seeded else [None])
         ]
         self._refuse_conflicts()
+
+    @classmethod
+    def default_rows(cls, *, quick: bool) -> list[Row]:
+        """Rows that are run if none are named."""
+        return select(cls.quick_rows if quick and cls.quick_rows else cls.rows)
+
+    @classmethod
+    def default_points(cls, splits: Splits, *, quick: bool) -> tuple[float, ...]:
+        """Points that are run if none are named."""
+        del splits, quick
+        return ()
+
+    @staticmethod
+    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
+        """What is run for these rows at these points, with the parameters of table 2."""
+        del points
+        return plans(rows, dataset)
 
     # What an experiment may do in its own way --------------------------------------------------
 

@@ -16,6 +16,7 @@ from ganmf_fast.experiments.rows import Plan, Row, plans
 from ganmf_fast.experiments.store import Record, npz
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.report.comparison import Comparison, Entry, Key, Run
+from ganmf_fast.split import Splits
 from ganmf_fast.urm import as_csr
 
 __all__ = ["Figure4", "Figure5", "Figure6", "Figure7"]
@@ -38,19 +39,24 @@ class Figure4(Experiment):
     points: ClassVar[tuple[float, ...]] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     quick_points: ClassVar[tuple[float, ...]] = (0.0, 0.4, 1.0)
 
+    @classmethod
+    def default_points(cls, splits: Splits, *, quick: bool) -> tuple[float, ...]:
+        """The points of the paper."""
+        del splits
+        return cls.quick_points if quick else cls.points
+
     @staticmethod
     def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
         """A plan for each row at each point."""
         made = []
-        for row in rows:
+        for row, base in zip(rows, plans(rows, dataset), strict=True):
             known = reference.feature_matching(dataset, row.name) if dataset else {}
-            (default,) = plans([row], None)
             for point in points:
                 if point in known:
-                    plan = Plan(row, {**row.fixed, **known[point][0]}, "published for this point")
+                    params = {**row.fixed, **known[point][0]}
+                    made.append(Plan(row, params, "published for this point", point))
                 else:
-                    plan = replace(default, params={**default.params, "recon_coefficient": point})
-                made.append(replace(plan, point=point))
+                    made.append(_moved(base, "recon_coefficient", point))
         return made
 
     def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
@@ -120,16 +126,20 @@ class Figure6(Experiment):
     points: ClassVar[tuple[float, ...]] = (10, 30, 50, 100, 150, 250)
     quick_points: ClassVar[tuple[float, ...]] = (10, 50, 250)
 
+    @classmethod
+    def default_points(cls, splits: Splits, *, quick: bool) -> tuple[float, ...]:
+        """The points of the paper that the matrix has a rank for."""
+        most = min(splits.n_users, splits.n_items)
+        return tuple(p for p in (cls.quick_points if quick else cls.points) if p <= most)
+
     @staticmethod
     def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
         """A plan for each row at each point."""
-        made = []
-        for plan in plans(rows, dataset):
-            for point in points:
-                params = {**plan.params, "num_factors": int(point)}
-                source = f"{plan.source}, but for num_factors"
-                made.append(replace(plan, params=params, source=source, point=point))
-        return made
+        return [
+            _moved(plan, "num_factors", int(point))
+            for plan in plans(rows, dataset)
+            for point in points
+        ]
 
     def _columns(self) -> tuple[Key, ...]:
         return (("map", self._cutoffs[0]),)
@@ -162,12 +172,6 @@ class Figure7(Experiment):
     )  # fmt: skip
     n_groups: ClassVar[int] = 4
 
-    @staticmethod
-    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
-        """The plans of table 2."""
-        del points
-        return plans(rows, dataset)
-
     def _columns(self) -> tuple[Key, ...]:
         return (("map", self._cutoffs[-1]),)
 
@@ -195,6 +199,14 @@ class Figure7(Experiment):
                 for number, runs in found.items()
             ] or [entry]
         return replace(whole, entries=tuple(entries), point_names=names, ranked="point")
+
+
+def _moved(plan: Plan, axis: str, point: float) -> Plan:
+    """The same plan with another value of one parameter."""
+    if axis not in plan.signature:
+        raise ValueError(f"models has {plan.row.name}, which has no {axis}")
+    source = f"{plan.source}, but for {axis}"
+    return replace(plan, params={**plan.params, axis: point}, source=source, point=float(point))
 
 
 def _figures(known: dict[int, dict[str, float]], cutoffs: Sequence[int]) -> dict[Key, float]:

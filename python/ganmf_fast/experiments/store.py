@@ -173,8 +173,9 @@ def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 def _as_now(record: Record) -> Record:
     """A record of any format in the form of the newest one."""
+    record = {"point": None, **record}
     if record["format"] == 1:
-        record = {**record, "files": {}, "point": None}
+        record["files"] = {}
         if record["status"] == "done":
             record["files"] = {"per_user.npz": record.pop("per_user_sha256")}
             record["config"] = {**record["config"], "quick": False}

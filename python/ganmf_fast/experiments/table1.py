@@ -23,25 +23,24 @@ def statistics(splits: Splits) -> dict[Key, float]:
     Returns
     -------
     dict
-        users, items (those with an interaction), interactions, density in percent of users times
-        items, per_user and per_item (mean interactions), and gini: 0 if all items have as many
-        interactions, near 1 if few items have all.
+        users and items (rows and columns of the matrix), empty_items (columns without an
+        interaction), interactions, density in percent of users times items, per_user and per_item
+        (mean interactions), and gini: 0 if all items have as many interactions, near 1 if few
+        items have all.
     """
     csr = as_csr(splits.urm, "splits")
     counts = np.sort(np.bincount(csr.indices, minlength=csr.n_cols)).astype(np.float64)
-    counts = counts[counts > 0]
-    users = int(np.count_nonzero(np.diff(csr.indptr)))
-    items, cells = len(counts), float(counts.sum())
+    users, items, cells = csr.n_rows, csr.n_cols, float(csr.nnz)
     rank = np.arange(1, items + 1)
-    gini = float(2 * (rank * counts).sum() / (items * cells) - (items + 1) / items)
     return {
         ("users", None): float(users),
         ("items", None): float(items),
+        ("empty_items", None): float(np.count_nonzero(counts == 0)),
         ("interactions", None): cells,
         ("density", None): 100 * cells / (users * items),
         ("per_user", None): cells / users,
         ("per_item", None): cells / items,
-        ("gini", None): gini,
+        ("gini", None): float(2 * (rank * counts).sum() / (items * cells) - (items + 1) / items),
     }
 
 

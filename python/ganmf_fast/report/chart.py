@@ -158,8 +158,9 @@ def _heatmaps(comparison: Comparison) -> Figure:
         entry = entries[point]
         means = [entry.mean(*key) or 0.0 for key in comparison.columns]
         text = f"{comparison.axis} {point:.3g}\nmean {means[0]:.4f}, deviation {means[1]:.4f}"
-        if entry.published:
-            text += "\npublished {:.4f}, {:.4f}".format(*entry.published.values())
+        published = [entry.published[key] for key in comparison.columns if key in entry.published]
+        if published:
+            text += "\npublished " + ", ".join(f"{value:.4f}" for value in published)
         axes.set_title(text, loc="left", fontsize=9)
         axes.set_xlabel(f"{len(cosine)} users, evenly drawn", fontsize=9)
         axes.set_xticks([])

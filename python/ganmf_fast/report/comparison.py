@@ -32,6 +32,7 @@ TOLERANCE = 1e-3
 _HEADINGS = {
     "users": "users",
     "items": "items",
+    "empty_items": "items without users",
     "interactions": "interactions",
     "density": "density %",
     "per_user": "mean per user",
@@ -40,7 +41,7 @@ _HEADINGS = {
     "cosine_mean": "mean cosine",
     "cosine_deviation": "deviation",
 }
-_WHOLE = ("users", "items", "interactions")
+_WHOLE = ("users", "items", "empty_items", "interactions")
 # Neither large nor small values of these are good.
 _NEUTRAL = tuple(_HEADINGS)
 
