@@ -24,7 +24,7 @@ class Table2(Experiment):
 
 
 class Table3(Table2):
-    """GANMF beside binGANMF, whose discriminator is a binary classifier, as published and mended."""
+    """GANMF beside binGANMF, whose discriminator is a binary classifier."""
 
     name: ClassVar[str] = "table3"
     title: ClassVar[str] = "Table 3: autoencoder or binary classifier as discriminator"
