@@ -22,6 +22,7 @@ from ganmf_fast.experiments.table1 import statistics
 from ganmf_fast.experiments.table2 import Table2, Table3
 from ganmf_fast.report.comparison import Comparison, Entry, Run
 from ganmf_fast.report.tables import summary_csv, to_csv, to_latex, to_markdown
+from kill_reproduce import outcome
 
 OUTPUTS = ("results.csv", "summary.csv", "table.md", "table.tex")
 
@@ -406,22 +407,6 @@ def test_figure_6_has_no_points_beyond_the_matrix(splits: Path) -> None:
 CHEAP = ("--models", "PureSVD,TopPopular", "--threads", "1")
 
 
-def outcome(run: Path) -> dict[str, bytes]:
-    """All that a run says, apart from times."""
-    found = {}
-    for path in sorted(run.rglob("*")):
-        name = str(path.relative_to(run))
-        if path.name == "result.json":
-            record = json.loads(path.read_text())
-            kept = {k: v for k, v in record.items() if k not in ("cost", "sha256", "files")}
-            found[name] = json.dumps(kept).encode()
-        elif path.name == "table.md":
-            found[name] = path.read_text().partition("## Cost")[0].encode()
-        elif path.is_file() and path.name not in ("config.json", "history.json", ".lock"):
-            found[name] = path.read_bytes()
-    return found
-
-
 def test_all_killed_at_random_ends_as_if_nothing_had_happened(
     start, ganmf, splits: Path, tmp_path: Path
 ) -> None:
@@ -446,5 +431,5 @@ def test_all_killed_at_random_ends_as_if_nothing_had_happened(
     assert sorted(found) == sorted(expected)
     assert [name for name in found if found[name] != expected[name]] == []
     assert {name.partition("/")[0] for name in found} == {
-        "table1", "table2", "figure6", "figure7",
+        "config.json", "table1", "table2", "figure6", "figure7",
     }  # fmt: skip
