@@ -193,6 +193,10 @@ class Experiment:
             {("ndcg", k): v for k, v in older.items() if k in self._cutoffs},
         )
 
+    def _why(self, row: str) -> str:
+        """Known reason why figures of a row differ from the published ones."""
+        return next((known.why for known in ROWS if known.name == row), "")
+
     def _columns(self) -> tuple[Key, ...]:
         """Metrics shown in tables."""
         return tuple((metric, k) for k in self._cutoffs for metric in ("map", "ndcg"))
@@ -416,7 +420,7 @@ class Experiment:
             "; ".join(dict.fromkeys(problems)),
             place.point,
             incomparable,
-            next((row.why for row in ROWS if row.name == place.row), ""),
+            self._why(place.row),
         )
 
     def _per_user(self, row: str, key: Key) -> NDArray[np.float64] | None:

@@ -73,7 +73,9 @@ def _lines(comparison: Comparison) -> Figure:
     high = -(-len(columns) // wide)
     figure = _figure(4.6 * wide + (1.4 if wide == 1 else 0), 3.3 * high + 0.9)
     panels = figure.subplots(high, wide, squeeze=False).ravel()
-    styles = dict(zip(comparison.models, zip(_SERIES, _MARKERS, strict=True), strict=False))
+    # GANMF has the same colours in all figures.
+    models = sorted(comparison.models, key=lambda model: "GANMF" not in model)
+    styles = dict(zip(models, zip(_SERIES, _MARKERS, strict=True), strict=False))
     for axes, key in zip(panels, columns, strict=False):
         for model, (colour, marker) in styles.items():
             entries = [entry for entry in comparison.entries if entry.model == model]
