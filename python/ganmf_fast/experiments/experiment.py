@@ -22,6 +22,7 @@ from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
 from ganmf_fast.experiments.rows import QUICK_EPOCHS, ROWS, Plan, Row, plans, select
 from ganmf_fast.experiments.store import FORMAT, ConflictError, Record, Store, difference, npz
+from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.report.comparison import Chart, Comparison, Entry, Key, Run, heading, key_of, shown
 from ganmf_fast.report.tables import summary_csv, to_csv, to_latex, to_markdown
@@ -196,6 +197,11 @@ class Experiment:
     def _why(self, row: str) -> str:
         """Known reason why figures of a row differ from the published ones."""
         return next((known.why for known in ROWS if known.name == row), "")
+
+    def _cut(self, row: str) -> str:
+        """What a quick run has taken from a row, if anything."""
+        iterative = any(r.name == row and model_class(r.model).iterative for r in ROWS)
+        return f"quick run: at most {QUICK_EPOCHS} epochs" if self._quick and iterative else ""
 
     def _columns(self) -> tuple[Key, ...]:
         """Metrics shown in tables."""
@@ -420,7 +426,7 @@ class Experiment:
             "; ".join(dict.fromkeys(problems)),
             place.point,
             incomparable,
-            self._why(place.row),
+            self._cut(place.row) or self._why(place.row),
         )
 
     def _per_user(self, row: str, key: Key) -> NDArray[np.float64] | None:
