@@ -72,7 +72,7 @@ def main() -> int:
     for number in range(args.kills):
         process = subprocess.Popen([*command, folder / "killed"], stdout=subprocess.DEVNULL)
         # A start takes seconds of its own.
-        moment = 3 + rng.uniform(0, 1.5 * whole / args.kills)
+        moment = 3 + rng.uniform(0, whole / 2)
         try:
             process.wait(moment)
             print(f"kill {number + 1}: the run had ended by itself", flush=True)

@@ -258,8 +258,6 @@ class _Session:
     ) -> "_Session":
         begin(common)
         splits, note = _splits(source.open(data), running.seed, data)
-        simulated = " (simulated data)" if splits.simulated else ""
-        say(f"{published_dataset(splits) or splits.name}{simulated}: {splits!r}")
         return cls(splits, note, running, common, output)
 
     def table(self, name: str, models: str | None, params: str, cutoffs: str) -> Comparison:
@@ -319,6 +317,8 @@ class _Session:
             reuse=[*elsewhere, *_stores(running.reuse or [])],
             say=say,
         )
+        simulated = " (simulated data)" if self.splits.simulated else ""
+        say(f"{experiment.dataset}{simulated}: {self.splits!r}")
         try:
             comparison = experiment.run()
         except KeyboardInterrupt:
