@@ -429,25 +429,24 @@ class Experiment:
             self._cut(place.row) or self._why(place.row),
         )
 
-    def _per_user(self, row: str, key: Key) -> NDArray[np.float64] | None:
-        """Values of the users under one row, the mean over its seeds; None if there are none."""
-        found = [
-            arrays[f"{key[0]}@{key[1]}"]
-            for name, record in self.store.records().items()
-            if record["row"] == row and record["status"] == "done"
-            if f"{key[0]}@{key[1]}" in (arrays := self.store.arrays(name))
-        ]
-        return np.mean(found, axis=0) if found else None
-
     def _significance(self, comparison: Comparison) -> dict[Key, dict[str, float]]:
-        """For each column: model -> p-value of its difference from the best, after Holm."""
+        """For each column: model -> p-value of its difference from the best, after Holm.
+
+        The values of a user are means over the seeds.
+        """
+        names = {f"{metric}@{k}": (metric, k) for metric, k in comparison.columns}
+        values: dict[Key, dict[str, list[NDArray[np.float64]]]] = {
+            key: {} for key in names.values()
+        }
+        for name, record in self.store.records().items():
+            for text, array in self.store.arrays(name, keys=names).items():
+                values[names[text]].setdefault(record["row"], []).append(array)
         found = {}
-        for key in comparison.columns:
+        for key, users in values.items():
             best = [e.model for e in comparison.entries if comparison.rank(e, *key) == 1]
-            values = {e.model: self._per_user(e.model, key) for e in comparison.entries if e.runs}
-            users = {model: v for model, v in values.items() if v is not None}
             if len(best) == 1 and best[0] in users and len(users) > 1:
-                pairs = compare_values(users, best[0])
+                means = {model: np.mean(arrays, axis=0) for model, arrays in users.items()}
+                pairs = compare_values(means, best[0])
                 found[key] = dict(zip(pairs["a"], pairs["t_p_holm"], strict=True))
         return found
 

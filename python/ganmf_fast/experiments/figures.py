@@ -60,7 +60,7 @@ class Figure4(Experiment):
         return made
 
     def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
-        known = reference.feature_matching(self.dataset, place.row).get(place.point or 0.0)
+        known = reference.feature_matching(self._dataset or "", place.row).get(place.point or 0.0)
         if known is None:
             return {}, {}
         figures = _figures(known[1], self._cutoffs)
@@ -95,7 +95,7 @@ class Figure5(Experiment):
         return ("cosine_mean", None), ("cosine_deviation", None)
 
     def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
-        found = reference.user_cosine(self.dataset).get("with" if place.point else "without")
+        found = reference.user_cosine(self._dataset or "").get("with" if place.point else "without")
         return ({} if found is None else dict(zip(self._columns(), found, strict=True))), {}
 
     def _measure(self, cell: Cell, model: Recommender) -> tuple[Values, Files]:
@@ -150,7 +150,7 @@ class Figure6(Experiment):
         return "parameters of the points are not published: those of table 2 are used"
 
     def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
-        known = reference.latent_factors(self.dataset, place.row).get(int(place.point or 0))
+        known = reference.latent_factors(self._dataset or "", place.row).get(int(place.point or 0))
         return ({}, {}) if known is None else _without_ndcg(_figures(known, self._cutoffs))
 
 

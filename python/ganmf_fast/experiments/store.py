@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -77,44 +77,59 @@ class Store:
 
     def read(self, name: str) -> Record | None:
         """The record of a finished model, or None if there is none that is whole."""
-        folder = self._models / name
+        record = self._read_alone(name)
         try:
-            record = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+            for file, expected in (record or {"files": {}})["files"].items():
+                if _digest((self._models / name / file).read_bytes()) != expected:
+                    return None
+        except OSError:
+            return None
+        return record
+
+    def _read_alone(self, name: str) -> Record | None:
+        """The record, without a look at the files that go with it."""
+        try:
+            record = json.loads((self._models / name / _RESULT).read_text(encoding="utf-8"))
             checksum = record.pop("sha256")
             if checksum != _digest(_canonical(record)) or record["format"] not in (1, FORMAT):
                 return None
-            record = _as_now(record)
-            for file, expected in record["files"].items():
-                if _digest((folder / file).read_bytes()) != expected:
-                    return None
+            return _as_now(record)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        return dict(record)
+
+    def _names(self) -> list[str]:
+        folders = sorted(self._models.iterdir()) if self._models.is_dir() else []
+        return [folder.name for folder in folders]
 
     def records(self) -> dict[str, Record]:
         """Every whole record, by its name."""
-        folders = sorted(self._models.iterdir()) if self._models.is_dir() else []
-        found = ((path.name, self.read(path.name)) for path in folders)
+        found = ((name, self.read(name)) for name in self._names())
         return {name: record for name, record in found if record is not None}
 
     def find(self, config: Mapping[str, Any]) -> str | None:
-        """Name of the finished model of exactly this configuration, if there is one."""
-        for name, record in self.records().items():
-            if record["status"] == "done" and record["config"] == config:
+        """Name of a finished model of exactly this configuration, if there is one."""
+        for name in self._names():
+            record = self._read_alone(name)
+            same = record is not None and record["status"] == "done" and record["config"] == config
+            if same and self.read(name) is not None:
                 return name
         return None
 
     def files(self, name: str) -> dict[str, bytes]:
-        """The files beside a record."""
-        record = self.read(name) or {"files": {}}
+        """The files beside a whole record."""
+        record = self._read_alone(name) or {"files": {}}
         return {file: (self._models / name / file).read_bytes() for file in record["files"]}
 
-    def arrays(self, name: str, file: str = "per_user.npz") -> dict[str, NDArray[Any]]:
-        """The arrays of one of the files; nothing if the record has no such file."""
-        if file not in (self.read(name) or {"files": {}})["files"]:
+    def arrays(
+        self, name: str, file: str = "per_user.npz", keys: Iterable[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Arrays of a file beside a whole record, all or some; none if there is no such file."""
+        path = self._models / name / file
+        if not path.is_file():
             return {}
-        with np.load(self._models / name / file, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+        with np.load(path, allow_pickle=False) as stored:
+            wanted = stored.files if keys is None else [key for key in keys if key in stored]
+            return {key: stored[key] for key in wanted}
 
     def write(self, name: str, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         """Put a record and the files that go with it into place, instead of earlier ones."""

@@ -169,6 +169,8 @@ class Comparison:
         Its name on the command line.
     quick : str
         What was cut down, in one phrase; empty for the experiment as it is meant.
+    note : str
+        What else a reader must know, in a sentence.
     subject : str
         What an entry is.
     axis : str
@@ -195,6 +197,7 @@ class Comparison:
     title: str = "Comparison"
     experiment: str = "table2"
     quick: str = ""
+    note: str = ""
     subject: str = "model"
     axis: str = ""
     point_names: Mapping[float, str] = field(default_factory=dict)

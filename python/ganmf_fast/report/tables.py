@@ -76,7 +76,7 @@ def _cell(comparison: Comparison, entry: Entry, key: Key) -> str:
 
 def _notes(comparison: Comparison, second: str = "") -> list[str]:
     """Sentences that a reader of the table needs; `second` says how the second best is marked."""
-    notes = []
+    notes = [comparison.note] if comparison.note else []
     if comparison.any_published:
         notes.append(
             f"Each cell: ours (published, difference); {_DASH} where nothing was published."
