@@ -24,7 +24,9 @@ def build() -> App:
     for name in ("fit", "evaluate", "recommend"):
         app.command(f"ganmf_fast.cli.models:{name}", name=name)
     reproduce = App(name="reproduce", help="The experiments of the GANMF paper.")
-    reproduce.command("ganmf_fast.cli.reproduce:table2", name="table2")
+    for name in ("table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7"):
+        reproduce.command(f"ganmf_fast.cli.reproduce:{name}", name=name)
+    reproduce.command("ganmf_fast.cli.reproduce:all_", name="all")
     app.command(reproduce)
     for name in ("doctor", "version"):
         app.command(f"ganmf_fast.cli.{name}:{name}", name=name)
