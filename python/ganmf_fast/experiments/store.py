@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FORMAT", "ConflictError", "Store", "difference", "npz"]
+__all__ = ["FORMAT", "ConflictError", "Store", "difference", "load", "npz"]
 
 Record: TypeAlias = dict[str, Any]
 
@@ -77,24 +77,16 @@ class Store:
 
     def read(self, name: str) -> Record | None:
         """The record of a finished model, or None if there is none that is whole."""
-        record = self._read_alone(name)
         try:
-            for file, expected in (record or {"files": {}})["files"].items():
-                if _digest((self._models / name / file).read_bytes()) != expected:
-                    return None
-        except OSError:
+            return load(self._models / name)
+        except ValueError:
             return None
-        return record
 
     def _read_alone(self, name: str) -> Record | None:
         """The record, without a look at the files that go with it."""
         try:
-            record = json.loads((self._models / name / _RESULT).read_text(encoding="utf-8"))
-            checksum = record.pop("sha256")
-            if checksum != _digest(_canonical(record)) or record["format"] not in (1, FORMAT):
-                return None
-            return _as_now(record)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return _record(self._models / name)
+        except ValueError:
             return None
 
     def _names(self) -> list[str]:
@@ -158,6 +150,51 @@ class Store:
         finally:
             part.unlink(missing_ok=True)
         return path
+
+
+def load(folder: Path) -> Record:
+    """The record in the folder of a finished model, in the form of the newest format.
+
+    Raises
+    ------
+    ValueError
+        If it, or a file that goes with it, is missing or damaged, or of an unknown format; the
+        message is a phrase that says which.
+    """
+    record = _record(folder)
+    for file, expected in record["files"].items():
+        if _digest(_content(folder, file)) != expected:
+            raise ValueError(f"{file} is damaged: its checksum is another")
+    return record
+
+
+def _record(folder: Path) -> Record:
+    """As `load`, without a look at the files that go with the record."""
+    content = _content(folder, _RESULT)
+    try:
+        record = json.loads(content)
+        checksum, version = record.pop("sha256"), record["format"]
+        if version not in (1, FORMAT):
+            raise ValueError(f"{_RESULT} has format {version!r:.20}, and 1 and {FORMAT} are known")
+        if checksum != _digest(_canonical(record)):
+            raise ValueError(f"{_RESULT} is damaged: its checksum is another")
+        record = _as_now(record)
+        return {**record, "files": dict(record["files"])}
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise ValueError(f"{_RESULT} is damaged: it is not JSON") from None
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(f"{_RESULT} is damaged: it is not a record of a finished model") from None
+
+
+def _content(folder: Path, file: str) -> bytes:
+    """A file that lies in this folder itself: what is read may come from anyone."""
+    path = folder / file
+    if path.name != file or not path.is_file():
+        raise ValueError(f"{file:.80} is missing")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
