@@ -28,6 +28,6 @@ def build() -> App:
         reproduce.command(f"ganmf_fast.cli.reproduce:{name}", name=name)
     reproduce.command("ganmf_fast.cli.reproduce:all_", name="all")
     app.command(reproduce)
-    for name in ("doctor", "version"):
+    for name in ("report", "doctor", "version"):
         app.command(f"ganmf_fast.cli.{name}:{name}", name=name)
     return app

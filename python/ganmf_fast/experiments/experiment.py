@@ -25,6 +25,7 @@ from ganmf_fast.experiments.store import FORMAT, ConflictError, Record, Store, d
 from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.report.comparison import Chart, Comparison, Entry, Key, Run, heading, key_of, shown
+from ganmf_fast.report.document import to_json
 from ganmf_fast.report.tables import summary_csv, to_csv, to_latex, to_markdown
 from ganmf_fast.split import Splits
 
@@ -494,6 +495,7 @@ def write_tables(store: Store, comparison: Comparison) -> None:
     store.write_text("summary.csv", summary_csv(comparison))
     store.write_text("table.md", to_markdown(comparison))
     store.write_text("table.tex", to_latex(comparison))
+    store.write_text("comparison.json", to_json(comparison))
 
 
 def _best_epoch(model: Recommender) -> int:

@@ -1,0 +1,670 @@
+"""Figures of the page, as Vega-Lite specifications with their data.
+
+Data stand in columns, ``{"columns": {name: list}}``, which the page makes records of: half as long
+as records. A colour is the name of one of the page's, such as ``"var(--gan)"``, so that figures
+follow the light and the dark scheme. What a colour says, a shape or a dash says too.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast.report.comparison import Comparison, Entry, Key, heading, signed
+from ganmf_fast.report.html.families import is_gan
+from ganmf_fast.report.html.findings import COLLAPSE, collapses, named
+from ganmf_fast.report.html.reading import Cell, Experiment
+
+__all__ = [
+    "Spec",
+    "alarms",
+    "cost",
+    "differences",
+    "heatmaps",
+    "points",
+    "quality",
+    "training",
+]
+
+Spec = dict[str, Any]
+
+_GAN, _BASELINE, _INK, _SOFT = "var(--gan)", "var(--baseline)", "var(--ink)", "var(--soft)"
+_KINDS = ["baseline", "GAN"]
+_COLOUR = {"domain": _KINDS, "range": [_BASELINE, _GAN]}
+_SHAPE = {"domain": _KINDS, "range": ["circle", "diamond"]}
+# For marks that stand for themselves.
+_ONCE: Spec = {"values": [{}]}
+_ROW = 23
+_COST_WIDTH, _COST_HEIGHT = 250, 300
+_COSINE_SIDE = 48
+_SQUARE = 6 * _COSINE_SIDE
+
+
+def _kind(model: str) -> str:
+    return _KINDS[is_gan(model)]
+
+
+def _spec(description: str, columns: dict[str, list[Any]], **rest: Any) -> Spec:
+    return {
+        "description": description,
+        "data": {"columns": columns},
+        **({"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}} | rest),
+    }
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    return {name: [_short(row[at]) for row in rows] for at, name in enumerate(names)}
+
+
+def _short(value: Any) -> Any:
+    """Six digits are more than a figure shows."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _choice(keys: Sequence[Key]) -> list[Spec]:
+    """A list to choose the metric from, where there are several."""
+    names = [heading(key) for key in keys]
+    bind = {"input": "select", "options": names, "name": "Metric "}
+    return [{"name": "metric", "value": names[0], **({"bind": bind} if len(names) > 1 else {})}]
+
+
+_CHOSEN = [{"filter": "datum.metric === metric"}]
+
+
+def _tooltip(*fields: tuple[str, str]) -> list[Spec]:
+    return [{"field": field, "type": "nominal", "title": title} for field, title in fields]
+
+
+# models side by side ---------------------------------------------------------------------------
+
+
+def quality(comparison: Comparison) -> Spec:
+    """A bar for each model, best first, with the spread over seeds and the published value."""
+    rows = []
+    for key in comparison.columns:
+        for entry in comparison.entries:
+            mean = entry.mean(*key)
+            if mean is None:
+                continue
+            spread = entry.deviation(*key)
+            theirs = entry.published.get(key)
+            rows.append(
+                (
+                    heading(key), entry.model, _kind(entry.model), mean,
+                    mean - (spread or 0.0), mean + (spread or 0.0), theirs,
+                    max(mean + (spread or 0.0), theirs or 0.0),
+                    _value(entry, key), _published(entry, key),
+                )
+            )  # fmt: skip
+    names = (
+        "metric", "model", "kind", "mean", "low", "high", "published", "end", "ours", "theirs",
+    )  # fmt: skip
+    y = {
+        "field": "model",
+        "type": "nominal",
+        "title": None,
+        "sort": {"field": "mean", "op": "max", "order": "descending"},
+        "axis": {"grid": False},
+    }
+    tips = _tooltip(
+        ("model", "Model"), ("metric", "Metric"), ("ours", "Here"), ("theirs", "Published")
+    )
+    published = [
+        {
+            "mark": {"type": "tick", "color": _INK, "thickness": 2, "size": 18},
+            "encoding": {"x": {"field": "published", "type": "quantitative"}},
+        }
+    ]
+    return _spec(
+        f"Bars of each model on {comparison.label}, best first; the table below holds the values.",
+        _columns(names, rows),
+        height=_ROW * len({row[1] for row in rows}),
+        params=_choice(comparison.columns),
+        transform=_CHOSEN,
+        encoding={"y": y, "tooltip": tips},
+        layer=[
+            {
+                "mark": {"type": "bar", "height": 11, "opacity": 0.55},
+                "encoding": {
+                    "x": {"field": "mean", "type": "quantitative", "title": None},
+                    "color": {"field": "kind", "scale": _COLOUR, "legend": None},
+                },
+            },
+            {
+                "mark": {"type": "rule", "color": _INK},
+                "encoding": {
+                    "x": {"field": "low", "type": "quantitative"},
+                    "x2": {"field": "high"},
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+                "encoding": {
+                    "x": {"field": "mean", "type": "quantitative"},
+                    "color": {"field": "kind", "scale": _COLOUR, "title": None},
+                    "shape": {"field": "kind", "scale": _SHAPE, "title": None},
+                },
+            },
+            *(published if comparison.any_published else []),
+            {
+                "mark": {"type": "text", "align": "left", "dx": 9, "color": _SOFT},
+                "encoding": {
+                    "x": {"field": "end", "type": "quantitative"},
+                    "text": {"field": "mean", "type": "quantitative", "format": ".4f"},
+                },
+            },
+        ],
+    )
+
+
+def _value(entry: Entry, key: Key) -> str:
+    mean, deviation = entry.mean(*key), entry.deviation(*key)
+    if mean is None:
+        return "\N{EM DASH}"
+    seeds = f" ± {deviation:.4f} over {len(entry.runs)} seeds" if deviation is not None else ""
+    return f"{mean:.4f}{seeds}"
+
+
+def _published(entry: Entry, key: Key) -> str:
+    published, delta = entry.published.get(key), entry.delta(*key)
+    if published is None:
+        return "nothing"
+    return f"{published:.4f}" + ("" if delta is None else f" (difference {signed(delta)})")
+
+
+def differences(comparison: Comparison) -> Spec | None:
+    """Differences from the published figures, or None if there are none."""
+    rows = []
+    for key in comparison.columns:
+        for entry in comparison.entries:
+            delta, verdict = entry.delta(*key), entry.verdict(*key)
+            if delta is None or verdict is None:
+                continue
+            spread = 2 * (entry.deviation(*key) or 0.0)
+            name = named(comparison, entry.model, entry.point)
+            reason = verdict.reason or "-"
+            rows.append(
+                (
+                    heading(key), name, verdict.word, delta, delta - spread, delta + spread,
+                    signed(delta), _value(entry, key), _published(entry, key), reason,
+                )
+            )  # fmt: skip
+    if not rows:
+        return None
+    words = ["within tolerance", "better", "worse", "higher", "lower"]
+    found = [word for word in words if any(row[2] == word for row in rows)]
+    shapes = ["circle", *["triangle-up", "triangle-down"] * 2]
+    tones = [_SOFT, *["var(--better)", "var(--worse)"] * 2]
+    places = [words.index(word) for word in found]
+    keys = [key for key in comparison.columns if any(row[0] == heading(key) for row in rows)]
+    names = ("metric", "model", "verdict", "delta", "low", "high", "shown", "ours", "theirs", "why")
+    y = {"field": "model", "type": "nominal", "title": None, "sort": None, "axis": {"grid": True}}
+    return _spec(
+        f"Differences from the published figures on {comparison.label}.",
+        _columns(names, rows),
+        height=_ROW * len({row[1] for row in rows}),
+        params=_choice(keys),
+        transform=_CHOSEN,
+        layer=[
+            {
+                "data": _ONCE,
+                "mark": {"type": "rect", "color": _SOFT, "opacity": 0.16},
+                "encoding": {
+                    "x": {"datum": -1e-3, "type": "quantitative"},
+                    "x2": {"datum": 1e-3},
+                },
+            },
+            {
+                "data": _ONCE,
+                "mark": {"type": "rule", "color": _INK, "opacity": 0.6},
+                "encoding": {"x": {"datum": 0, "type": "quantitative"}},
+            },
+            {
+                "mark": {"type": "rule", "color": _SOFT},
+                "encoding": {
+                    "y": y,
+                    "x": {"field": "low", "type": "quantitative", "title": None},
+                    "x2": {"field": "high"},
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
+                "encoding": {
+                    "y": y,
+                    "tooltip": _tooltip(
+                        ("model", "Model"), ("shown", "Difference"), ("ours", "Here"),
+                        ("theirs", "Published"), ("verdict", "Verdict"), ("why", "Reason"),
+                    ),
+                    "x": {"field": "delta", "type": "quantitative", "axis": {"format": "+.3f"}},
+                    "color": {
+                        "field": "verdict",
+                        "title": None,
+                        "scale": {"domain": found, "range": [tones[at] for at in places]},
+                    },
+                    "shape": {
+                        "field": "verdict",
+                        "title": None,
+                        "scale": {"domain": found, "range": [shapes[at] for at in places]},
+                    },
+                },
+            },
+        ],
+    )  # fmt: skip
+
+
+def cost(comparison: Comparison, measure: str, unit: str) -> Spec | None:
+    """Quality against a cost on a logarithmic axis; models that none beats in both are named."""
+    key = comparison.columns[0]
+    rows: list[tuple[str, str, float, float, str, str]] = []
+    for entry in comparison.entries:
+        mean = entry.mean(*key)
+        taken = [run.cost[measure] for run in entry.runs if run.cost.get(measure, 0.0) > 0]
+        if mean is not None and taken:
+            mine = max(sum(taken) / len(taken), 1e-3)
+            shown = f"{mine:,.2f} {unit}"
+            rows.append((entry.model, _kind(entry.model), mean, mine, shown, _value(entry, key)))
+    if len(rows) < 2:
+        return None
+    ticks, domain = _log_axis([row[3] for row in rows])
+    labels = _labels(rows, domain)
+    means = [row[2] for row in rows]
+    room = 0.06 * (max(means) - min(means)) or 0.01
+    names = ("model", "kind", "mean", "cost", "shown", "ours", "label")
+    x = {
+        "field": "cost",
+        "type": "quantitative",
+        "title": unit,
+        "scale": {"type": "log", "domain": domain, "nice": False},
+        "axis": {"values": ticks, "format": ","},
+    }
+    y = {
+        "field": "mean",
+        "type": "quantitative",
+        "title": None,
+        "scale": {"domain": [min(means) - room, max(means) + room], "nice": False},
+    }
+    return _spec(
+        f"{heading(key)} against {measure} on {comparison.label}.",
+        _columns(names, [(*row, label) for row, label in zip(rows, labels, strict=True)]),
+        height=_COST_HEIGHT,
+        encoding={
+            "tooltip": _tooltip(("model", "Model"), ("ours", heading(key)), ("shown", "Cost"))
+        },
+        layer=[
+            {
+                "mark": {"type": "point", "filled": True, "size": 85, "opacity": 0.9},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": {"field": "kind", "scale": _COLOUR, "title": None},
+                    "shape": {"field": "kind", "scale": _SHAPE, "title": None},
+                },
+            },
+            *(
+                {
+                    "transform": [{"filter": f"{left}(datum.cost > {_middle(domain)})"}],
+                    "mark": {"type": "text", "align": align, "dx": dx, "color": _INK},
+                    "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
+                }
+                for left, align, dx in (("!", "left", 8), ("", "right", -8))
+            ),
+        ],
+    )
+
+
+def _middle(domain: Sequence[float]) -> float:
+    """Names of what is to the right of it stand left of their marks, so that they stay inside."""
+    return math.sqrt(domain[0] * domain[1])
+
+
+def _log_axis(values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Ticks at powers of ten, and at twice and five times them on a short axis; and the domain."""
+    low, high = min(values) / 1.5, max(values) * 1.5
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ratio = high / low
+    steps = (1,) if ratio > 300 else (1, 2, 5) if ratio > 10 else (1, 1.5, 2, 3, 5, 7)
+    ticks = [float(f"{step}e{decade}") for decade in decades for step in steps]
+    return [tick for tick in ticks if low <= tick <= high], [low, high]
+
+
+def _labels(
+    rows: Sequence[tuple[str, str, float, float, str, str]], domain: Sequence[float]
+) -> list[str]:
+    """Names of the models that none beats in both, and of the best GAN, where there is room."""
+    gans = [row for row in rows if row[1] == "GAN"]
+    first = max(gans, key=lambda row: row[2], default=None)
+    front = [
+        row
+        for row in rows
+        if not any(o[2] >= row[2] and o[3] <= row[3] and o[2:4] != row[2:4] for o in rows)
+    ]
+    wanted = [*([first] if first else []), *sorted(front, key=lambda row: -row[2])]
+    means = [row[2] for row in rows]
+    tall = max(means) - min(means) or 1.0
+    wide = np.log(domain[1] / domain[0])
+    placed: dict[str, tuple[float, float, float]] = {}
+    for row in wanted:
+        # In pixels of the narrowest figure, so that names are apart on a phone, too.
+        at = _COST_WIDTH * np.log(row[3] / domain[0]) / wide
+        long = 7 * len(row[0]) + 12
+        left = at if row[3] <= _middle(domain) else at - long
+        y = (_COST_HEIGHT - 40) * (row[2] - min(means)) / tall
+        if all(abs(y - v) > 14 or left > b or left + long < a for a, b, v in placed.values()):
+            placed[row[0]] = (left, left + long, y)
+    return [row[0] if row[0] in placed else "" for row in rows]
+
+
+# training --------------------------------------------------------------------------------------
+
+
+def alarms(experiments: Sequence[Experiment]) -> list[tuple[str, Spec]]:
+    """Mean cosine between made profiles at the end of training: a figure for each data set."""
+    found: dict[str, dict[str, float]] = {}
+    for experiment in experiments:
+        ends = found.setdefault(experiment.comparison.label, {})
+        for name, cosine in collapses(experiment).items():
+            ends[name] = max(cosine, ends.get(name, cosine))
+    return [(label, _alarm(label, ends)) for label, ends in found.items() if ends]
+
+
+def _alarm(label: str, ends: Mapping[str, float]) -> Spec:
+    rows = [
+        (name, cosine, "collapsed" if cosine >= COLLAPSE else "varied", f"{cosine:.4f}")
+        for name, cosine in ends.items()
+    ]
+    words = ["varied", "collapsed"]
+    y = {"field": "model", "type": "nominal", "title": None, "sort": None, "axis": {"grid": True}}
+    return _spec(
+        f"Mean cosine between made profiles at the end of training on {label}, by model.",
+        _columns(("model", "cosine", "state", "shown"), rows),
+        height=_ROW * len({row[0] for row in rows}),
+        layer=[
+            {
+                "mark": {"type": "rule", "color": _SOFT, "opacity": 0.5},
+                "encoding": {
+                    "y": y,
+                    "x": {"field": "cosine", "type": "quantitative"},
+                    "x2": {"datum": 0},
+                },
+            },
+            {
+                "data": _ONCE,
+                "mark": {"type": "rule", "color": _INK, "strokeDash": [4, 3]},
+                "encoding": {"x": {"datum": COLLAPSE, "type": "quantitative"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
+                "encoding": {
+                    "y": y,
+                    "x": {
+                        "field": "cosine",
+                        "type": "quantitative",
+                        "title": "mean cosine between made profiles",
+                        "scale": {"domainMin": 0, "domainMax": 1},
+                    },
+                    "color": {
+                        "field": "state",
+                        "title": None,
+                        "scale": {"domain": words, "range": [_BASELINE, "var(--worse)"]},
+                    },
+                    "shape": {
+                        "field": "state",
+                        "title": None,
+                        "scale": {"domain": words, "range": ["circle", "triangle-up"]},
+                    },
+                    "tooltip": _tooltip(
+                        ("model", "Model"), ("shown", "Mean cosine"), ("state", "State")
+                    ),
+                },
+            },
+        ],
+    )
+
+
+CURVES = (
+    ("d_loss", "Discriminator loss"),
+    ("g_loss", "Generator loss"),
+    ("validation", "MAP@5 on validation"),
+    ("made_cosine", "Mean cosine between made profiles"),
+)
+_STAGE = {"search": "search for the number of epochs", "final": "final fit"}
+
+
+def training(cells: Sequence[Cell], most: int) -> list[tuple[str, Spec]]:
+    """Curves of the training runs of a model: a title and a figure for each quantity that there is.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+    most : int
+        Points that a line is thinned out to.
+    """
+    made = []
+    for name, title in CURVES:
+        rows: list[tuple[int, float, str, str]] = []
+        for cell in cells:
+            seed = "-" if cell.seed is None else str(cell.seed)
+            for history in cell.histories:
+                values = history.columns.get(name)
+                if values is None:
+                    continue
+                there = np.flatnonzero(~np.isnan(values))
+                stage = _STAGE[history.stage]
+                epochs = history.columns["epoch"]
+                rows += [
+                    (int(epochs[at]), float(f"{values[at]:.4g}"), stage, seed)
+                    for at in there[_spread(len(there), most)]
+                    if not np.isnan(epochs[at])
+                ]
+        if rows:
+            made.append((title, _curve(name, title, rows)))
+    return made
+
+
+def _spread(n: int, most: int) -> NDArray[np.int64]:
+    """At most `most` of n places, evenly spread, the first and the last among them."""
+    return (
+        np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+        if n
+        else np.empty(0, np.int64)
+    )
+
+
+def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -> Spec:
+    stages = [stage for stage in _STAGE.values() if any(row[2] == stage for row in rows)]
+    tones = {_STAGE["final"]: _GAN, _STAGE["search"]: _BASELINE}
+    dashes = {_STAGE["final"]: [1, 0], _STAGE["search"]: [5, 3]}
+    values = [row[1] for row in rows]
+    # Losses that fall by orders of magnitude are a line at the bottom on a linear axis.
+    log = name.endswith("loss") and min(values) > 0 and max(values) > 50 * min(values)
+    scale: Spec = {"type": "log"} if log else {"zero": name == "validation"}
+    alarm = [
+        {
+            "data": _ONCE,
+            "mark": {"type": "rule", "color": _INK, "strokeDash": [2, 3]},
+            "encoding": {"y": {"datum": COLLAPSE, "type": "quantitative"}},
+        }
+    ]
+    if name == "made_cosine":
+        low = min(values)
+        scale = {"domainMax": 1, "domainMin": 0 if low > -0.05 else low}
+    encoding = {
+        "x": {
+            "field": "epoch",
+            "type": "quantitative",
+            "title": "epoch",
+            "axis": {"tickMinStep": 1},
+            "scale": {"nice": False},
+        },
+        "y": {"field": "value", "type": "quantitative", "title": None, "scale": scale},
+        "color": {
+            "field": "stage",
+            "title": None,
+            "scale": {"domain": stages, "range": [tones[stage] for stage in stages]},
+            "legend": {} if len(stages) > 1 else None,
+        },
+        "strokeDash": {
+            "field": "stage",
+            "title": None,
+            "scale": {"domain": stages, "range": [dashes[stage] for stage in stages]},
+            "legend": {} if len(stages) > 1 else None,
+        },
+        "detail": {"field": "seed"},
+    }
+    hover = {
+        "name": "hover",
+        "select": {
+            "type": "point",
+            "on": "pointerover",
+            "nearest": True,
+            "clear": "pointerout",
+            "fields": ["epoch", "stage", "seed"],
+        },
+    }
+    shown = {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0}
+    return _spec(
+        f"{title} by epoch.",
+        _columns(("epoch", "value", "stage", "seed"), rows),
+        height=170,
+        layer=[
+            *(alarm if name == "made_cosine" else []),
+            {
+                "mark": {"type": "line", "strokeWidth": 1.6, "point": name == "validation"},
+                "encoding": encoding,
+            },
+            {
+                "params": [hover],
+                "mark": {
+                    "type": "point",
+                    "filled": True,
+                    "size": 60,
+                    "color": _INK,
+                    # All columns: with `nearest`, Vega-Lite 6 finds no text of a chosen one.
+                    "tooltip": {"content": "data"},
+                },
+                "encoding": {"x": encoding["x"], "y": encoding["y"], "opacity": shown},
+            },
+        ],
+    )
+
+
+# figures of the paper ---------------------------------------------------------------------------
+
+
+def points(comparison: Comparison) -> Spec:
+    """A line for each model over the points of a figure; published values dashed."""
+    named = bool(comparison.point_names)
+    rows = []
+    for key in comparison.columns:
+        for entry in comparison.entries:
+            mean, theirs = entry.mean(*key), entry.published.get(key)
+            if entry.point is None:
+                continue
+            at = comparison.point_name(entry.point) if named else entry.point
+            for value, source in ((mean, "here"), (theirs, "published")):
+                if value is not None:
+                    rows.append(
+                        (
+                            heading(key), entry.model, at, entry.point, value, source,
+                            _value(entry, key), _published(entry, key),
+                        )
+                    )  # fmt: skip
+    models = comparison.models
+    series = [f"var(--series-{at % 8})" for at in range(len(models))]
+    shape = {"field": "model", "title": None, "scale": {"domain": models}}
+    names = ("metric", "model", "at", "order", "value", "source", "ours", "theirs")
+    sources = [s for s in ("here", "published") if any(row[5] == s for row in rows)]
+    dash = {
+        "field": "source",
+        "title": None,
+        "scale": {"domain": sources, "range": [[1, 0], [4, 3]][: len(sources)]},
+        "legend": {} if len(sources) > 1 else None,
+    }
+    x: Spec = {
+        "field": "at",
+        "type": "ordinal" if named else "quantitative",
+        "title": comparison.axis,
+    }
+    if named:
+        x |= {"sort": {"field": "order"}, "axis": {"labelAngle": 0}, "scale": {"padding": 0.3}}
+    return _spec(
+        f"{comparison.title} on {comparison.label}: a line for each model.",
+        _columns(names, rows),
+        height=300,
+        params=_choice(comparison.columns),
+        transform=_CHOSEN,
+        encoding={
+            "x": x,
+            "y": {
+                "field": "value",
+                "type": "quantitative",
+                "title": None,
+                "scale": {"zero": False},
+            },
+            "color": {
+                "field": "model",
+                "title": None,
+                "scale": {"domain": models, "range": series},
+            },
+            "tooltip": _tooltip(
+                ("model", "Model"), ("at", comparison.axis), ("metric", "Metric"), ("ours", "Here"),
+                ("theirs", "Published"),
+            ),
+        },
+        layer=[
+            {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": {"strokeDash": dash}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
+                "encoding": {"shape": shape},
+            },
+        ],
+    )  # fmt: skip
+
+
+def heatmaps(experiment: Experiment) -> list[tuple[str, Spec]]:
+    """Cosines between the profiles made for some users: a title and a figure for each point."""
+    made: dict[str, Spec] = {}
+    for cell in experiment.cells:
+        if cell.cosine is not None:
+            title = named(experiment.comparison, cell.row, cell.point)
+            made.setdefault(title, _square(title, cell.cosine))
+    return list(made.items())
+
+
+def _square(title: str, cosine: NDArray[np.float32]) -> Spec:
+    some = _spread(len(cosine), _COSINE_SIDE)
+    square = cosine[np.ix_(some, some)]
+    a, b = np.divmod(np.arange(square.size), len(square))
+    low = min(0.0, float(square.min()))
+    # Whole pixels, so that no seams show.
+    tight = {"padding": 0, "round": True}
+    return _spec(
+        f"{title}: cosines between made profiles.",
+        {"a": a.tolist(), "b": b.tolist(), "cosine": [round(float(v), 3) for v in square.ravel()]},
+        # A square, where others are as wide as the page.
+        width=_SQUARE,
+        height=_SQUARE,
+        mark={"type": "rect"},
+        encoding={
+            "x": {"field": "a", "type": "ordinal", "axis": None, "scale": tight},
+            "y": {"field": "b", "type": "ordinal", "axis": None, "scale": tight},
+            "color": {
+                "field": "cosine",
+                "type": "quantitative",
+                "title": "cosine",
+                "scale": {
+                    "domain": [low, 1],
+                    "range": ["var(--ground)", "var(--gan)"],
+                    "interpolate": "rgb",
+                },
+                "legend": {"orient": "bottom", "gradientLength": 180},
+            },
+            "tooltip": [
+                {"field": "a", "type": "ordinal", "title": "User"},
+                {"field": "b", "type": "ordinal", "title": "and user"},
+                {"field": "cosine", "type": "quantitative", "title": "Cosine", "format": ".3f"},
+            ],
+        },
+    )
