@@ -216,8 +216,8 @@ def test_every_figure_is_a_specification_that_vega_lite_compiles(
     )
     content = render(open_run(gans))
     found = list(specs(content))
-    # Bars, differences (3), cost (2), alarm, lines (2), and curves: 4 for each GAN.
-    assert len(found) == 1 + 3 + 2 + 1 + 2 + 8
+    # Bars, differences, cost (2), alarm, lines (2), and curves: 4 for each GAN.
+    assert len(found) == 1 + 1 + 2 + 1 + 2 + 8
     for spec in found:
         columns = spec["data"]["columns"]
         rows = zip(*columns.values(), strict=True)

@@ -34,6 +34,10 @@ _GAN, _BASELINE, _INK, _SOFT = "var(--gan)", "var(--baseline)", "var(--ink)", "v
 _KINDS = ["baseline", "GAN"]
 _COLOUR = {"domain": _KINDS, "range": [_BASELINE, _GAN]}
 _SHAPE = {"domain": _KINDS, "range": ["circle", "diamond"]}
+_AS_WIDE_AS_THE_PAGE: Spec = {
+    "width": "container",
+    "autosize": {"type": "fit-x", "contains": "padding"},
+}
 # For marks that stand for themselves.
 _ONCE: Spec = {"values": [{}]}
 _ROW = 23
@@ -50,7 +54,7 @@ def _spec(description: str, columns: dict[str, list[Any]], **rest: Any) -> Spec:
     return {
         "description": description,
         "data": {"columns": columns},
-        **({"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}} | rest),
+        **(rest if "width" in rest else {**_AS_WIDE_AS_THE_PAGE, **rest}),
     }
 
 
@@ -88,14 +92,16 @@ def quality(comparison: Comparison) -> Spec:
             mean = entry.mean(*key)
             if mean is None:
                 continue
-            spread = entry.deviation(*key)
+            spread = entry.deviation(*key) or 0.0
             theirs = entry.published.get(key)
+            end = mean + spread
+            # The value stands behind the published one where that would run through it.
+            if theirs is not None and end < theirs < 1.12 * end:
+                end = theirs
             rows.append(
                 (
-                    heading(key), entry.model, _kind(entry.model), mean,
-                    mean - (spread or 0.0), mean + (spread or 0.0), theirs,
-                    max(mean + (spread or 0.0), theirs or 0.0),
-                    _value(entry, key), _published(entry, key),
+                    heading(key), entry.model, _kind(entry.model), mean, mean - spread,
+                    mean + spread, theirs, end, _value(entry, key), _published(entry, key),
                 )
             )  # fmt: skip
     names = (
@@ -588,7 +594,11 @@ def points(comparison: Comparison) -> Spec:
         "title": comparison.axis,
     }
     if named:
-        x |= {"sort": {"field": "order"}, "axis": {"labelAngle": 0}, "scale": {"padding": 0.3}}
+        x |= {
+            "sort": {"field": "order"},
+            "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, ' ')"},
+            "scale": {"padding": 0.3},
+        }
     return _spec(
         f"{comparison.title} on {comparison.label}: a line for each model.",
         _columns(names, rows),
@@ -659,7 +669,14 @@ def _square(title: str, cosine: NDArray[np.float32]) -> Spec:
                     "range": ["var(--ground)", "var(--gan)"],
                     "interpolate": "rgb",
                 },
-                "legend": {"orient": "bottom", "gradientLength": 180},
+                "legend": {
+                    "type": "symbol",
+                    "format": ".2f",
+                    "symbolType": "square",
+                    "values": [0, 0.25, 0.5, 0.75, 1],
+                    "symbolStrokeColor": _SOFT,
+                    "symbolStrokeWidth": 1,
+                },
             },
             "tooltip": [
                 {"field": "a", "type": "ordinal", "title": "User"},

@@ -92,9 +92,14 @@ def _ranking(comparison: Comparison, key: Key) -> list[tuple[float, Entry]]:
     return sorted(means, key=lambda pair: -pair[0])
 
 
+def _whole(experiments: Sequence[Experiment]) -> Sequence[Experiment]:
+    """Without quick ones, unless there is nothing else."""
+    return [e for e in experiments if not e.comparison.quick] or experiments
+
+
 def _best(tables: Sequence[Experiment]) -> Finding | None:
     sentences, winners = [], []
-    for table in tables:
+    for table in _whole(tables):
         comparison = table.comparison
         key = comparison.columns[0]
         ranking = _ranking(comparison, key)
@@ -136,8 +141,7 @@ def _p_value(p: float) -> str:
 
 
 def _agreement(experiments: Sequence[Experiment]) -> Finding | None:
-    whole = [e for e in experiments if not e.comparison.quick]
-    judged = _judged(whole or experiments)
+    judged = _judged(_whole(experiments))
     if not judged:
         return None
     outside = [(delta, name) for agrees, delta, name in judged if not agrees]
@@ -146,8 +150,8 @@ def _agreement(experiments: Sequence[Experiment]) -> Finding | None:
         f"{within} of {len(judged)} figures that can be compared lie within the tolerance, .001 or "
         "two standard deviations over the seeds."
     )
-    if not whole:
-        cut = experiments[0].comparison.quick
+    cut = experiments[0].comparison.quick
+    if all(experiment.comparison.quick for experiment in experiments):
         return Finding(
             "A quick run cannot be compared with the paper",
             (f"It was cut down ({cut}).", sentence),
