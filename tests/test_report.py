@@ -121,6 +121,14 @@ def specs(content: str) -> Iterator[dict]:
             yield json.loads(text)
 
 
+def compiled(spec: dict) -> dict:
+    """As the page would draw it: with records, and a width."""
+    columns = spec["data"]["columns"]
+    rows = zip(*columns.values(), strict=True)
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    return vl_convert.vegalite_to_vega(spec | {"data": {"values": records}, "width": 300})
+
+
 @pytest.fixture(scope="module")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of table 2 on 80 users and 50 items."""
@@ -219,11 +227,7 @@ def test_every_figure_is_a_specification_that_vega_lite_compiles(
     # Bars, differences, cost (2), alarm, lines (2), and curves: 4 for each GAN.
     assert len(found) == 1 + 1 + 2 + 1 + 2 + 8
     for spec in found:
-        columns = spec["data"]["columns"]
-        rows = zip(*columns.values(), strict=True)
-        spec["data"] = {"values": [dict(zip(columns, row, strict=True)) for row in rows]}
-        spec["width"] = 300
-        vl_convert.vegalite_to_vega(spec)
+        compiled(spec)
 
 
 def test_the_same_run_gives_the_same_bytes(gans: Path) -> None:
@@ -479,6 +483,110 @@ def test_a_report_that_cannot_be_made_leaves_the_old_one(
     assert "MB" in done.stderr
     assert output.read_bytes() == before
     assert [path.name for path in gans.parent.glob(".*")] == []
+
+
+# searches --------------------------------------------------------------------------------------
+
+
+def journal(folder: Path, n: int = 12, **header) -> Path:
+    """A search of `n` trials, of which the fourth failed and the ninth is the best."""
+    about = {
+        "format": 1, "model": "ItemKNN", "dataset": "lastfm", "metric": "map@5", "n_initial": 3,
+        "backend": "skopt", "seed": 1, "params": {}, "versions": {"numpy": np.__version__},
+        "space": {
+            "topk": {"int": [1, 100], "log": True}, "alpha": {"real": [0.0, 1.0]},
+            "normalize": {"choice": [True, False]}, "fixed": {"choice": ["one"]},
+        },
+    }  # fmt: skip
+    lines = [about | header]
+    for number in range(n):
+        value = 0.9 if number == 8 else 0.1 + number / 100
+        params = {"topk": number + 1, "alpha": number / n, "normalize": number % 2 == 0}
+        done = {"status": "done", "value": value, "seconds": 1.5, "epochs": None}
+        failed = {"status": "failed", "value": None, "reason": "out of luck"}
+        lines.append({"number": number, "params": params, **(failed if number == 3 else done)})
+    folder.mkdir(parents=True)
+    (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def test_a_search_shows_its_trials_and_its_best(tmp_path: Path) -> None:
+    found = open_run(journal(tmp_path / "search"))
+    [search] = found.searches
+    assert search.best.number == 8
+    assert list(search.space) == ["topk", "alpha", "normalize"]
+    [finding] = findings(found)
+    assert finding.sentences == (
+        (
+            "ItemKNN on lastfm: the best of 11 trials is number 8 with map@5 0.9000 on validation "
+            "data; 7 trials improved on all before them."
+        ),
+    )
+    content = render(found)
+    shown = Elements(content).text
+    assert "out of luck" in shown
+    assert "0.9000" in shown
+    made = list(specs(content))
+    # Convergence twice, parallel coordinates, and what each parameter does where it is known.
+    assert len(made) in (3, 3 + 3)
+    for spec in made:
+        compiled(spec)
+
+
+def test_each_parameter_by_itself_is_shown_where_it_can_be_modelled(tmp_path: Path) -> None:
+    pytest.importorskip("skopt", reason="scikit-optimize is not installed")
+    pytest.importorskip("ganmf_fast.tuning", reason="searches are not part of this version")
+    content = render(open_run(journal(tmp_path / "search")))
+    made = [spec["description"] for spec in specs(content)]
+    for name in ("topk", "alpha", "normalize"):
+        assert f"map@5 by {name} alone." in made
+
+
+def test_searches_stand_beside_experiments(gans: Path) -> None:
+    journal(gans / "tuning" / "knn")
+    found = open_run(gans.parent)
+    assert [search.path for search in found.searches] == ["gans/tuning/knn"]
+    assert [experiment.path for experiment in found.experiments] == ["gans"]
+    assert {"searches", "comparison"} <= {
+        attributes.get("id") for _, attributes in Elements(render(found)).found
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "phrase"),
+    [
+        (0, "{}", "it has format None"),
+        (0, "[1]", "its first line is no table"),
+        (0, '{"format": 1, "space": {"a": {"int": [5, 1]}}}', "no range for a"),
+        (2, "{}", "number holds None"),
+        (2, "[" * 100_000, "line 3 is damaged (it is not JSON)"),
+        (2, '{"number": 1, "params": {}, "status": "done", "value": "1"}', "value holds '1'"),
+    ],
+)
+def test_a_damaged_journal_costs_no_more_than_it_must(
+    gans: Path, line: int, text: str, phrase: str
+) -> None:
+    path = journal(gans / "search") / "journal.jsonl"
+    lines = path.read_text().split("\n")
+    lines[line] = text
+    path.write_text("\n".join(lines))
+    found = open_run(gans)
+    [problem] = found.problems
+    assert problem.where == "search/journal.jsonl"
+    assert phrase in problem.what
+    assert len(found.searches) == (line > 0)
+    assert sum(len(search.trials) for search in found.searches) == 11 * (line > 0)
+    assert "EASE-R ranks best" in render(found)
+
+
+def test_hostile_texts_of_a_search_stay_texts(tmp_path: Path) -> None:
+    space = {HOSTILE: {"choice": [HOSTILE, "b"]}, "a": {"real": [0, 1]}}
+    about = {"model": HOSTILE, "dataset": HOSTILE, "metric": HOSTILE, "backend": HOSTILE}
+    folder = journal(tmp_path / "search", space=space, **about, params={HOSTILE: HOSTILE})
+    content = render(open_run(folder))
+    assert "<script>window.hostile" not in content
+    assert "img" not in [tag for tag, _ in Elements(content).found]
+    assert HOSTILE in Elements(content).text
 
 
 # the document ----------------------------------------------------------------------------------

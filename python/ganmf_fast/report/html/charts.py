@@ -18,21 +18,28 @@ from ganmf_fast.report.html.findings import COLLAPSE, collapses, named
 from ganmf_fast.report.html.reading import Cell, Experiment
 
 __all__ = [
+    "BASELINE",
+    "GAN",
+    "INK",
+    "SOFT",
     "Spec",
     "alarms",
+    "columns",
     "cost",
     "differences",
     "heatmaps",
     "points",
     "quality",
+    "spec",
+    "tooltip",
     "training",
 ]
 
 Spec = dict[str, Any]
 
-_GAN, _BASELINE, _INK, _SOFT = "var(--gan)", "var(--baseline)", "var(--ink)", "var(--soft)"
+GAN, BASELINE, INK, SOFT = "var(--gan)", "var(--baseline)", "var(--ink)", "var(--soft)"
 _KINDS = ["baseline", "GAN"]
-_COLOUR = {"domain": _KINDS, "range": [_BASELINE, _GAN]}
+_COLOUR = {"domain": _KINDS, "range": [BASELINE, GAN]}
 _SHAPE = {"domain": _KINDS, "range": ["circle", "diamond"]}
 _AS_WIDE_AS_THE_PAGE: Spec = {
     "width": "container",
@@ -50,15 +57,17 @@ def _kind(model: str) -> str:
     return _KINDS[is_gan(model)]
 
 
-def _spec(description: str, columns: dict[str, list[Any]], **rest: Any) -> Spec:
+def spec(description: str, data: dict[str, list[Any]], **rest: Any) -> Spec:
+    """A specification, as wide as the page unless it says how wide."""
     return {
         "description": description,
-        "data": {"columns": columns},
+        "data": {"columns": data},
         **(rest if "width" in rest else {**_AS_WIDE_AS_THE_PAGE, **rest}),
     }
 
 
-def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+def columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Rows as columns."""
     return {name: [_short(row[at]) for row in rows] for at, name in enumerate(names)}
 
 
@@ -77,7 +86,8 @@ def _choice(keys: Sequence[Key]) -> list[Spec]:
 _CHOSEN = [{"filter": "datum.metric === metric"}]
 
 
-def _tooltip(*fields: tuple[str, str]) -> list[Spec]:
+def tooltip(*fields: tuple[str, str]) -> list[Spec]:
+    """What is shown of a mark that is pointed at: fields with their titles."""
     return [{"field": field, "type": "nominal", "title": title} for field, title in fields]
 
 
@@ -114,18 +124,18 @@ def quality(comparison: Comparison) -> Spec:
         "sort": {"field": "mean", "op": "max", "order": "descending"},
         "axis": {"grid": False},
     }
-    tips = _tooltip(
+    tips = tooltip(
         ("model", "Model"), ("metric", "Metric"), ("ours", "Here"), ("theirs", "Published")
     )
     published = [
         {
-            "mark": {"type": "tick", "color": _INK, "thickness": 2, "size": 18},
+            "mark": {"type": "tick", "color": INK, "thickness": 2, "size": 18},
             "encoding": {"x": {"field": "published", "type": "quantitative"}},
         }
     ]
-    return _spec(
+    return spec(
         f"Bars of each model on {comparison.label}, best first; the table below holds the values.",
-        _columns(names, rows),
+        columns(names, rows),
         height=_ROW * len({row[1] for row in rows}),
         params=_choice(comparison.columns),
         transform=_CHOSEN,
@@ -139,7 +149,7 @@ def quality(comparison: Comparison) -> Spec:
                 },
             },
             {
-                "mark": {"type": "rule", "color": _INK},
+                "mark": {"type": "rule", "color": INK},
                 "encoding": {
                     "x": {"field": "low", "type": "quantitative"},
                     "x2": {"field": "high"},
@@ -155,7 +165,7 @@ def quality(comparison: Comparison) -> Spec:
             },
             *(published if comparison.any_published else []),
             {
-                "mark": {"type": "text", "align": "left", "dx": 9, "color": _SOFT},
+                "mark": {"type": "text", "align": "left", "dx": 9, "color": SOFT},
                 "encoding": {
                     "x": {"field": "end", "type": "quantitative"},
                     "text": {"field": "mean", "type": "quantitative", "format": ".4f"},
@@ -202,21 +212,21 @@ def differences(comparison: Comparison) -> Spec | None:
     words = ["within tolerance", "better", "worse", "higher", "lower"]
     found = [word for word in words if any(row[2] == word for row in rows)]
     shapes = ["circle", *["triangle-up", "triangle-down"] * 2]
-    tones = [_SOFT, *["var(--better)", "var(--worse)"] * 2]
+    tones = [SOFT, *["var(--better)", "var(--worse)"] * 2]
     places = [words.index(word) for word in found]
     keys = [key for key in comparison.columns if any(row[0] == heading(key) for row in rows)]
     names = ("metric", "model", "verdict", "delta", "low", "high", "shown", "ours", "theirs", "why")
     y = {"field": "model", "type": "nominal", "title": None, "sort": None, "axis": {"grid": True}}
-    return _spec(
+    return spec(
         f"Differences from the published figures on {comparison.label}.",
-        _columns(names, rows),
+        columns(names, rows),
         height=_ROW * len({row[1] for row in rows}),
         params=_choice(keys),
         transform=_CHOSEN,
         layer=[
             {
                 "data": _ONCE,
-                "mark": {"type": "rect", "color": _SOFT, "opacity": 0.16},
+                "mark": {"type": "rect", "color": SOFT, "opacity": 0.16},
                 "encoding": {
                     "x": {"datum": -1e-3, "type": "quantitative"},
                     "x2": {"datum": 1e-3},
@@ -224,11 +234,11 @@ def differences(comparison: Comparison) -> Spec | None:
             },
             {
                 "data": _ONCE,
-                "mark": {"type": "rule", "color": _INK, "opacity": 0.6},
+                "mark": {"type": "rule", "color": INK, "opacity": 0.6},
                 "encoding": {"x": {"datum": 0, "type": "quantitative"}},
             },
             {
-                "mark": {"type": "rule", "color": _SOFT},
+                "mark": {"type": "rule", "color": SOFT},
                 "encoding": {
                     "y": y,
                     "x": {"field": "low", "type": "quantitative", "title": None},
@@ -239,7 +249,7 @@ def differences(comparison: Comparison) -> Spec | None:
                 "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
                 "encoding": {
                     "y": y,
-                    "tooltip": _tooltip(
+                    "tooltip": tooltip(
                         ("model", "Model"), ("shown", "Difference"), ("ours", "Here"),
                         ("theirs", "Published"), ("verdict", "Verdict"), ("why", "Reason"),
                     ),
@@ -291,12 +301,12 @@ def cost(comparison: Comparison, measure: str, unit: str) -> Spec | None:
         "title": None,
         "scale": {"domain": [min(means) - room, max(means) + room], "nice": False},
     }
-    return _spec(
+    return spec(
         f"{heading(key)} against {measure} on {comparison.label}.",
-        _columns(names, [(*row, label) for row, label in zip(rows, labels, strict=True)]),
+        columns(names, [(*row, label) for row, label in zip(rows, labels, strict=True)]),
         height=_COST_HEIGHT,
         encoding={
-            "tooltip": _tooltip(("model", "Model"), ("ours", heading(key)), ("shown", "Cost"))
+            "tooltip": tooltip(("model", "Model"), ("ours", heading(key)), ("shown", "Cost"))
         },
         layer=[
             {
@@ -311,7 +321,7 @@ def cost(comparison: Comparison, measure: str, unit: str) -> Spec | None:
             *(
                 {
                     "transform": [{"filter": f"{left}(datum.cost > {_middle(domain)})"}],
-                    "mark": {"type": "text", "align": align, "dx": dx, "color": _INK},
+                    "mark": {"type": "text", "align": align, "dx": dx, "color": INK},
                     "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
                 }
                 for left, align, dx in (("!", "left", 8), ("", "right", -8))
@@ -382,13 +392,13 @@ def _alarm(label: str, ends: Mapping[str, float]) -> Spec:
     ]
     words = ["varied", "collapsed"]
     y = {"field": "model", "type": "nominal", "title": None, "sort": None, "axis": {"grid": True}}
-    return _spec(
+    return spec(
         f"Mean cosine between made profiles at the end of training on {label}, by model.",
-        _columns(("model", "cosine", "state", "shown"), rows),
+        columns(("model", "cosine", "state", "shown"), rows),
         height=_ROW * len({row[0] for row in rows}),
         layer=[
             {
-                "mark": {"type": "rule", "color": _SOFT, "opacity": 0.5},
+                "mark": {"type": "rule", "color": SOFT, "opacity": 0.5},
                 "encoding": {
                     "y": y,
                     "x": {"field": "cosine", "type": "quantitative"},
@@ -397,7 +407,7 @@ def _alarm(label: str, ends: Mapping[str, float]) -> Spec:
             },
             {
                 "data": _ONCE,
-                "mark": {"type": "rule", "color": _INK, "strokeDash": [4, 3]},
+                "mark": {"type": "rule", "color": INK, "strokeDash": [4, 3]},
                 "encoding": {"x": {"datum": COLLAPSE, "type": "quantitative"}},
             },
             {
@@ -413,14 +423,14 @@ def _alarm(label: str, ends: Mapping[str, float]) -> Spec:
                     "color": {
                         "field": "state",
                         "title": None,
-                        "scale": {"domain": words, "range": [_BASELINE, "var(--worse)"]},
+                        "scale": {"domain": words, "range": [BASELINE, "var(--worse)"]},
                     },
                     "shape": {
                         "field": "state",
                         "title": None,
                         "scale": {"domain": words, "range": ["circle", "triangle-up"]},
                     },
-                    "tooltip": _tooltip(
+                    "tooltip": tooltip(
                         ("model", "Model"), ("shown", "Mean cosine"), ("state", "State")
                     ),
                 },
@@ -480,7 +490,7 @@ def _spread(n: int, most: int) -> NDArray[np.int64]:
 
 def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -> Spec:
     stages = [stage for stage in _STAGE.values() if any(row[2] == stage for row in rows)]
-    tones = {_STAGE["final"]: _GAN, _STAGE["search"]: _BASELINE}
+    tones = {_STAGE["final"]: GAN, _STAGE["search"]: BASELINE}
     dashes = {_STAGE["final"]: [1, 0], _STAGE["search"]: [5, 3]}
     values = [row[1] for row in rows]
     # Losses that fall by orders of magnitude are a line at the bottom on a linear axis.
@@ -489,7 +499,7 @@ def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -
     alarm = [
         {
             "data": _ONCE,
-            "mark": {"type": "rule", "color": _INK, "strokeDash": [2, 3]},
+            "mark": {"type": "rule", "color": INK, "strokeDash": [2, 3]},
             "encoding": {"y": {"datum": COLLAPSE, "type": "quantitative"}},
         }
     ]
@@ -530,9 +540,9 @@ def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -
         },
     }
     shown = {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0}
-    return _spec(
+    return spec(
         f"{title} by epoch.",
-        _columns(("epoch", "value", "stage", "seed"), rows),
+        columns(("epoch", "value", "stage", "seed"), rows),
         height=170,
         layer=[
             *(alarm if name == "made_cosine" else []),
@@ -546,7 +556,7 @@ def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -
                     "type": "point",
                     "filled": True,
                     "size": 60,
-                    "color": _INK,
+                    "color": INK,
                     # All columns: with `nearest`, Vega-Lite 6 finds no text of a chosen one.
                     "tooltip": {"content": "data"},
                 },
@@ -599,9 +609,9 @@ def points(comparison: Comparison) -> Spec:
             "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, ' ')"},
             "scale": {"padding": 0.3},
         }
-    return _spec(
+    return spec(
         f"{comparison.title} on {comparison.label}: a line for each model.",
-        _columns(names, rows),
+        columns(names, rows),
         height=300,
         params=_choice(comparison.columns),
         transform=_CHOSEN,
@@ -618,7 +628,7 @@ def points(comparison: Comparison) -> Spec:
                 "title": None,
                 "scale": {"domain": models, "range": series},
             },
-            "tooltip": _tooltip(
+            "tooltip": tooltip(
                 ("model", "Model"), ("at", comparison.axis), ("metric", "Metric"), ("ours", "Here"),
                 ("theirs", "Published"),
             ),
@@ -650,7 +660,7 @@ def _square(title: str, cosine: NDArray[np.float32]) -> Spec:
     low = min(0.0, float(square.min()))
     # Whole pixels, so that no seams show.
     tight = {"padding": 0, "round": True}
-    return _spec(
+    return spec(
         f"{title}: cosines between made profiles.",
         {"a": a.tolist(), "b": b.tolist(), "cosine": [round(float(v), 3) for v in square.ravel()]},
         # A square, where others are as wide as the page.
@@ -674,7 +684,7 @@ def _square(title: str, cosine: NDArray[np.float32]) -> Spec:
                     "format": ".2f",
                     "symbolType": "square",
                     "values": [0, 0.25, 0.5, 0.75, 1],
-                    "symbolStrokeColor": _SOFT,
+                    "symbolStrokeColor": SOFT,
                     "symbolStrokeWidth": 1,
                 },
             },

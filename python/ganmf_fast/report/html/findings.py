@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ganmf_fast.report.comparison import Comparison, Entry, Key, heading, signed
 from ganmf_fast.report.html.families import is_gan
 from ganmf_fast.report.html.reading import Experiment, Folder
+from ganmf_fast.report.html.searches import Search, improvements
 
 __all__ = ["COLLAPSE", "Finding", "collapses", "findings", "main_tables", "named"]
 
@@ -30,7 +31,7 @@ class Finding:
 
 
 def findings(folder: Folder, most: int = 3) -> list[Finding]:
-    """The findings that matter: who is best, what agrees with the paper, what went wrong or costs.
+    """The findings that matter: who is best, what agrees with the paper, what failed, what it cost.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ def findings(folder: Folder, most: int = 3) -> list[Finding]:
         _below_popular(tables),
         _cost(tables),
         _seeds(tables),
+        _searched(folder.searches),
     ]
     return [finding for finding in made if finding is not None][:most]
 
@@ -279,6 +281,27 @@ def _seeds(tables: Sequence[Experiment]) -> Finding | None:
     return (
         Finding("How much the seed matters", tuple(sentences), "comparison") if sentences else None
     )
+
+
+def _searched(searches: Sequence[Search]) -> Finding | None:
+    sentences = []
+    for search in searches:
+        best = search.best
+        if best is None:
+            continue
+        done = search.done
+        sentences.append(
+            f"{search.label}: the best of {len(done)} trials is number {best.number} with "
+            f"{search.metric} {best.value:.4f} on validation data; {improvements(search)} trials "
+            "improved on all before them."
+        )
+    if not sentences:
+        return None
+    title = "What the search found" if len(sentences) == 1 else "What the searches found"
+    shown = sentences[:4]
+    if len(sentences) > len(shown):
+        shown.append(f"{len(sentences) - len(shown)} more are below.")
+    return Finding(title, tuple(shown), "searches")
 
 
 def _percent(value: float, base: float) -> str:

@@ -19,7 +19,7 @@ import vl_convert
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from ganmf_fast.report.comparison import Comparison, Entry, Key, heading, shown, signed
-from ganmf_fast.report.html import charts
+from ganmf_fast.report.html import charts, search_charts
 from ganmf_fast.report.html.charts import Spec
 from ganmf_fast.report.html.families import is_gan
 from ganmf_fast.report.html.findings import COLLAPSE, collapses, findings, main_tables
@@ -60,7 +60,9 @@ def render(folder: Folder) -> str:
         If it would be larger than `LIMIT`.
     """
     experiments = sorted(folder.experiments, key=lambda e: _order(e.comparison))
-    pages = _pages(experiments)
+    taken: set[str] = set()
+    pages = _pages(experiments, taken)
+    searches = [(_anchor(f"search-{s.label}", taken), s) for s in folder.searches]
     scripts = [_vega(), _resource("page.js")]
     shown_as = {(page.dataset, page.model): page.anchor for page in pages}
     text = (
@@ -74,6 +76,7 @@ def render(folder: Folder) -> str:
             main=main_tables(folder),
             findings=findings(folder),
             pages=pages,
+            searches=searches,
             anchor=lambda comparison, model: shown_as.get((comparison.label, model)),
             policy=_policy(scripts),
             style=_resource("style.css"),
@@ -104,7 +107,7 @@ def _order(comparison: Comparison) -> tuple[str, str]:
 # pages of models -------------------------------------------------------------------------------
 
 
-def _pages(experiments: Sequence[Experiment]) -> list[Page]:
+def _pages(experiments: Sequence[Experiment], taken: set[str]) -> list[Page]:
     places: dict[tuple[str, str], list[tuple[Experiment, Entry]]] = {}
     for experiment in experiments:
         comparison = experiment.comparison
@@ -113,7 +116,6 @@ def _pages(experiments: Sequence[Experiment]) -> list[Page]:
     runs = {key: _runs(found) for key, found in places.items()}
     lines = sum(len(cell.histories) * 4 for cells in runs.values() for cell in cells)
     most = min(_PER_LINE, max(20, _POINTS // max(lines, 1)))
-    taken: set[str] = set()
     return [
         Page(
             _anchor(f"model-{dataset}-{model}", taken),
@@ -158,6 +160,9 @@ class _Figures:
     alarms = staticmethod(charts.alarms)
     points = staticmethod(charts.points)
     heatmaps = staticmethod(charts.heatmaps)
+    convergence = staticmethod(search_charts.convergence)
+    parallel = staticmethod(search_charts.parallel)
+    dependences = staticmethod(search_charts.dependences)
 
     def __init__(self) -> None:
         self._drawn = 0
@@ -183,6 +188,7 @@ def _environment() -> Environment:
         "value": _value,
         "seconds": _seconds,
         "literal": _literal,
+        "short": search_charts.shown,
         "bytes": lambda mib: f"{mib:,.0f}",
     }
     environment.filters.update(filters)
@@ -235,21 +241,24 @@ def _collapsed(experiment: Experiment) -> list[str]:
     ]
 
 
-def _size(experiments: Sequence[Experiment]) -> str:
+def _size(folder: Folder) -> str:
     """How much there is, in a line."""
-    labels = list(dict.fromkeys(e.comparison.label for e in experiments))
+    experiments, searches = folder.experiments, folder.searches
+    labels = dict.fromkeys(e.comparison.label for e in experiments)
+    labels |= dict.fromkeys(search.dataset for search in searches)
     models = {entry.model for e in experiments for entry in e.comparison.entries if e.cells}
     cells = [cell for e in experiments for cell in e.cells if cell.done]
     seeds = {cell.seed for cell in cells if cell.seed is not None}
-    return ", ".join(
-        (
-            *labels,
-            *([f"{len(experiments)} experiments"] if len(experiments) > 1 else []),
-            f"{len(models)} model{'s' * (len(models) != 1)}",
-            f"{len(cells)} finished run{'s' * (len(cells) != 1)}",
-            f"{len(seeds)} seed{'s' * (len(seeds) != 1)}",
-        )
-    )
+    counts = {
+        "experiment": len(experiments) if len(experiments) > 1 else 0,
+        "model": len(models),
+        "finished run": len(cells),
+        "seed": len(seeds),
+        "search": len(searches),
+    }
+    ends = {"search": "es"}
+    words = [f"{n} {w}{ends.get(w, 's') if n > 1 else ''}" for w, n in counts.items() if n]
+    return ", ".join((*labels, *words))
 
 
 def _provenance(experiments: Sequence[Experiment]) -> list[tuple[Experiment, Facts]]:

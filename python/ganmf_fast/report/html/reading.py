@@ -10,7 +10,7 @@ import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ganmf_fast.experiments.rows import ROWS
 from ganmf_fast.report import document
 from ganmf_fast.report.comparison import Comparison, Entry, Key, Run, key_of
 from ganmf_fast.report.document import DamagedError
+from ganmf_fast.report.html.searches import JOURNAL, Search, read_search
 
 __all__ = ["Cell", "Experiment", "Folder", "History", "Problem", "open_run"]
 
@@ -111,25 +112,30 @@ class Folder:
 
     name: str
     experiments: tuple[Experiment, ...]
-    problems: tuple[Problem, ...] = field(default=())
+    searches: tuple[Search, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def open_run(folder: Path) -> Folder:
-    """Read the folder of one experiment, or of several in folders of their own.
+    """Read the folder of one experiment or search, or of several in folders of their own.
 
     Raises
     ------
     ValueError
-        If there is no such folder, or nothing of an experiment in it.
+        If there is no such folder, or nothing of an experiment or a search in it.
     """
     if not folder.is_dir():
         raise ValueError(f"run must be the folder of a run, and {str(folder)!r} is none")
     problems: list[Problem] = []
-    experiments = [_experiment(folder, p, problems) for p in _experiments(folder, _DEEPEST)]
-    if not experiments:
+    places = list(_folders(folder, _DEEPEST))
+    experiments = [_experiment(folder, p, problems) for p in places if _has_experiment(p)]
+    found = [_search(folder, p, problems) for p in places if (p / JOURNAL).is_file()]
+    searches = [search for search in found if search is not None]
+    if not experiments and not searches:
         raise ValueError(
-            f"run must hold results of ganmf reproduce, and {str(folder)!r} holds neither models/ "
-            "nor comparison.json nor a config.json with models"
+            f"run must hold results of ganmf reproduce or ganmf tune, and {str(folder)!r} holds "
+            f"neither models/ nor comparison.json nor a config.json with models nor a {JOURNAL} "
+            "that can be read"
         )
     there = {experiment.path for experiment in experiments}
     problems += [
@@ -137,25 +143,49 @@ def open_run(folder: Path) -> Folder:
         for name in _names(folder / "config.json", "experiments")
         if name not in there
     ]
-    return Folder(folder.resolve().name, tuple(experiments), tuple(problems))
+    return Folder(folder.resolve().name, tuple(experiments), tuple(searches), tuple(problems))
 
 
-def _experiments(folder: Path, depth: int) -> Iterator[Path]:
-    """Folders with an experiment in them, in order."""
-    config = folder / "config.json"
-    begun = (folder / "models").is_dir() or (folder / "comparison.json").is_file()
-    if begun or _names(config, "models"):
-        yield folder
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    """A folder and those in it, in order, but not the parts of an experiment."""
+    yield folder
     if depth:
         inner = [Path(e.path) for e in os.scandir(folder) if e.is_dir(follow_symlinks=False)]
         for path in sorted(inner):
             if not path.name.startswith(".") and path.name != "models":
-                yield from _experiments(path, depth - 1)
+                yield from _folders(path, depth - 1)
+
+
+def _has_experiment(folder: Path) -> bool:
+    return (
+        (folder / "models").is_dir()
+        or (folder / "comparison.json").is_file()
+        # One that was stopped before its first model was finished.
+        or bool(_names(folder / "config.json", "models"))
+    )
+
+
+def _place(root: Path, folder: Path) -> str:
+    path = folder.relative_to(root)
+    return "" if path == Path() else path.as_posix()
+
+
+def _search(root: Path, folder: Path, problems: list[Problem]) -> Search | None:
+    path = _place(root, folder)
+    where = f"{path}/{JOURNAL}".lstrip("/")
+    try:
+        return read_search(
+            path,
+            _content(folder / JOURNAL),
+            lambda what: problems.append(Problem(where, what)),
+        )
+    except ValueError as error:
+        problems.append(Problem(where, f"{_said(error)}: the search is not shown"))
+        return None
 
 
 def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment:
-    path = folder.relative_to(root)
-    where = "" if path == Path() else path.as_posix()
+    where = _place(root, folder)
 
     def missing(name: str, what: str) -> None:
         problems.append(Problem(f"{where}/{name}".lstrip("/"), what))
