@@ -16,7 +16,6 @@ import pytest
 
 import ganmf_fast as gf
 from ganmf_fast.experiments.experiment import write_tables
-from ganmf_fast.experiments.rows import plans, select
 from ganmf_fast.experiments.store import Store, npz
 from ganmf_fast.experiments.table2 import Table2
 from ganmf_fast.report import document
@@ -25,8 +24,12 @@ from ganmf_fast.report.comparison import Comparison, Entry, Run
 vl_convert = pytest.importorskip("vl_convert", reason="the extra report is not installed")
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 
+from ganmf_fast.experiments.rows import ROWS, plans, select
 from ganmf_fast.report.html import findings, open_run, page, render
+from ganmf_fast.report.html.charts import CURVES
+from ganmf_fast.report.html.families import is_gan
 from ganmf_fast.report.html.findings import COLLAPSE
+from ganmf_fast.report.html.reading import Cell, Experiment, Folder, History
 
 MAP, NDCG = ("map", 5), ("ndcg", 5)
 HOSTILE = "<script>window.hostile=1</script>\"'>&{{7*7}}<img src=x onerror=alert(1)>"
@@ -243,6 +246,37 @@ def test_long_trainings_are_thinned_out_and_keep_their_ends(gans: Path) -> None:
     assert max(map(max, epochs)) == 5000
     assert max(map(len, epochs)) <= 2 * 200 + 2 * 4
     assert len(content) < 1_500_000
+
+
+def test_a_run_of_everything_stays_below_five_megabytes(tmp_path: Path) -> None:
+    """Three data sets, 25 models, three seeds, and long trainings of twelve GANs."""
+    gan_rows = [row.name for row in ROWS if is_gan(row.name)][:12]
+    other_rows = [row.name for row in ROWS if not is_gan(row.name)][:13]
+    metrics = [(f"metric_{n}", k) for n in range(20) for k in (5, 20)]
+    values = dict.fromkeys([MAP, NDCG, ("map", 20), ("ndcg", 20), *metrics], 0.123456789)
+    runs = tuple(Run(seed, values, {"fit_seconds": 1.23456789}) for seed in (1337, 1338, 1339))
+    entries = tuple(
+        Entry(name, runs, dict.fromkeys(values, 0.1), {f"p{n}": 0.123456789 for n in range(20)})
+        for name in (*gan_rows, *other_rows)
+    )
+    epochs = np.arange(1.0, 301.0)
+    noise = np.random.default_rng(1).random(300)
+    columns = {"epoch": epochs} | {name: noise for name, _ in CURVES}
+    histories = (History("search", columns), History("final", columns))
+    experiments = []
+    for dataset in ("lastfm", "hetrec2011", "ml-1m"):
+        made = comparison(*entries, columns=(*list(values)[:4],))
+        cells = [
+            Cell(
+                f"{row}-{seed}", row, None, seed, "", True, "", {f"p{n}": n for n in range(25)}, {},
+                "", {}, values, {}, None, histories if is_gan(row) else (),
+            )
+            for row in (*gan_rows, *other_rows)
+            for seed in (1337, 1338, 1339)
+        ]  # fmt: skip
+        experiments.append(Experiment(dataset, replace(made, dataset=dataset), tuple(cells), {}))
+    size = len(render(Folder("everything", tuple(experiments))).encode())
+    assert 2_000_000 < size < 4_500_000
 
 
 # findings --------------------------------------------------------------------------------------

@@ -445,7 +445,7 @@ CURVES = (
     ("validation", "MAP@5 on validation"),
     ("made_cosine", "Mean cosine between made profiles"),
 )
-_STAGE = {"search": "search for the number of epochs", "final": "final fit"}
+_STAGES = ("search", "final")
 
 
 def training(cells: Sequence[Cell], most: int) -> list[tuple[str, Spec]]:
@@ -467,10 +467,9 @@ def training(cells: Sequence[Cell], most: int) -> list[tuple[str, Spec]]:
                 if values is None:
                     continue
                 there = np.flatnonzero(~np.isnan(values))
-                stage = _STAGE[history.stage]
                 epochs = history.columns["epoch"]
                 rows += [
-                    (int(epochs[at]), float(f"{values[at]:.4g}"), stage, seed)
+                    (int(epochs[at]), float(f"{values[at]:.4g}"), history.stage, seed)
                     for at in there[_spread(len(there), most)]
                     if not np.isnan(epochs[at])
                 ]
@@ -489,9 +488,9 @@ def _spread(n: int, most: int) -> NDArray[np.int64]:
 
 
 def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -> Spec:
-    stages = [stage for stage in _STAGE.values() if any(row[2] == stage for row in rows)]
-    tones = {_STAGE["final"]: GAN, _STAGE["search"]: BASELINE}
-    dashes = {_STAGE["final"]: [1, 0], _STAGE["search"]: [5, 3]}
+    stages = [stage for stage in _STAGES if any(row[2] == stage for row in rows)]
+    tones = {"final": GAN, "search": BASELINE}
+    dashes = {"final": [1, 0], "search": [5, 3]}
     values = [row[1] for row in rows]
     # Losses that fall by orders of magnitude are a line at the bottom on a linear axis.
     log = name.endswith("loss") and min(values) > 0 and max(values) > 50 * min(values)

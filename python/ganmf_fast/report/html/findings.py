@@ -18,7 +18,6 @@ COLLAPSE = 0.95
 """Mean cosine between made profiles from which on the alarm says that they have collapsed."""
 
 _LEVEL = 0.05
-_TABLES = ("table2", "table3")
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,15 @@ def named(comparison: Comparison, model: str, point: float | None) -> str:
 
 def main_tables(folder: Folder) -> list[Experiment]:
     """The comparison of each data set: table 2 where it is there, else another table."""
+    tables = [
+        experiment
+        for experiment in folder.experiments
+        if experiment.comparison.chart == "bars"
+        and any(entry.runs for entry in experiment.comparison.entries)
+    ]
     found: dict[str, Experiment] = {}
-    for name in _TABLES:
-        for experiment in folder.experiments:
-            comparison = experiment.comparison
-            if comparison.experiment == name and any(e.runs for e in comparison.entries):
-                found.setdefault(comparison.label, experiment)
+    for table in sorted(tables, key=lambda table: table.comparison.experiment):
+        found.setdefault(table.comparison.label, table)
     return list(found.values())
 
 
