@@ -71,8 +71,9 @@ def write(
         write_tables(store, made)
         for row in made.entries:
             for run in row.runs:
-                name = row.model if run.seed is None else f"{row.model}-{run.seed}"
-                name = re.sub(r"[^A-Za-z0-9-]", "_", name)
+                point = "" if row.point is None else f"_{row.point:g}"
+                name = f"{row.model}{point}" + ("" if run.seed is None else f"-{run.seed}")
+                name = re.sub(r"[^A-Za-z0-9._-]", "_", name)
                 about["models"][name] = {}
                 files = {"per_user.npz": npz({"users": np.arange(3)})}
                 if cosines and row.model in cosines:
@@ -80,7 +81,10 @@ def write(
                 record = {
                     "row": row.model, "point": row.point, "seed": run.seed, "source": row.source,
                     "params": dict(row.params), "status": "done", "cost": run.cost,
-                    "config": {"model": "Other", "params": {**row.params, "seed": run.seed}},
+                    "config": {
+                        "model": "Other",
+                        "params": {**row.params, "seed": run.seed, "point": row.point},
+                    },
                     "values": {f"{m}@{k}": v for (m, k), v in run.values.items()},
                     "versions": {"numpy": np.__version__},
                 }  # fmt: skip
@@ -235,6 +239,21 @@ def test_every_figure_is_a_specification_that_vega_lite_compiles(
 
 def test_the_same_run_gives_the_same_bytes(gans: Path) -> None:
     assert render(open_run(gans)) == render(open_run(gans))
+
+
+def test_trainings_at_points_of_figures_are_lines_of_their_own(tmp_path: Path) -> None:
+    """One line must not run through the epochs of several trainings with the same seed."""
+    points = tuple(replace(entry("GANMF-u", 0.1 + at), point=at) for at in (0.0, 0.5, 1.0))
+    made = comparison(*points, experiment="figure4", chart="lines", axis="share")
+    folder = write(tmp_path / "figure4", made, {"GANMF-u": 0.5})
+    [curve, *_] = [s for s in specs(render(open_run(folder))) if "Discriminator" in str(s)]
+    found = curve["data"]["columns"]
+    assert set(found["point"]) == {"0", "0.5", "1"}
+    lines = list(zip(found["point"], found["stage"], found["seed"], found["epoch"], strict=True))
+    assert len(set(lines)) == len(lines) == 3 * 2 * 4
+    [line] = [layer for layer in curve["layer"] if layer["mark"].get("type") == "line"]
+    assert line["encoding"]["color"]["field"] == "point"
+    compiled(curve)
 
 
 def test_long_trainings_are_thinned_out_and_keep_their_ends(gans: Path) -> None:
@@ -711,7 +730,7 @@ def opened(browser, tmp_path_factory: pytest.TempPathFactory):
     write(folder / "figure4", figure)
     write(folder / "table2", made, {"GANMF-u": 0.3})
     store = Store(folder / "figure4")
-    store.write("square", store.read("GANMF-u") | {"row": "Square"}, {"cosine.npz": square})
+    store.write("square", store.read("GANMF-u_0") | {"row": "Square"}, {"cosine.npz": square})
     page = folder / "report.html"
     page.write_text(render(open_run(folder)))
 

@@ -7,7 +7,7 @@ follow the light and the dark scheme. What a colour says, a shape or a dash says
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -454,14 +454,14 @@ def training(cells: Sequence[Cell], most: int) -> list[tuple[str, Spec]]:
     Parameters
     ----------
     cells : sequence of Cell
+        All of a table, or all at points of figures.
     most : int
         Points that a line is thinned out to.
     """
     made = []
     for name, title in CURVES:
-        rows: list[tuple[int, float, str, str]] = []
+        rows: list[_Point] = []
         for cell in cells:
-            seed = "-" if cell.seed is None else str(cell.seed)
             for history in cell.histories:
                 values = history.columns.get(name)
                 if values is None:
@@ -469,13 +469,30 @@ def training(cells: Sequence[Cell], most: int) -> list[tuple[str, Spec]]:
                 there = np.flatnonzero(~np.isnan(values))
                 epochs = history.columns["epoch"]
                 rows += [
-                    (int(epochs[at]), float(f"{values[at]:.4g}"), history.stage, seed)
+                    _Point(
+                        int(epochs[at]),
+                        float(f"{values[at]:.4g}"),
+                        history.stage,
+                        "-" if cell.seed is None else str(cell.seed),
+                        cell.point,
+                    )
                     for at in there[_spread(len(there), most)]
                     if not np.isnan(epochs[at])
                 ]
         if rows:
             made.append((title, _curve(name, title, rows)))
     return made
+
+
+class _Point(NamedTuple):
+    """One epoch of a curve."""
+
+    epoch: int
+    value: float
+    stage: str
+    seed: str
+    point: float | str | None
+    """Of a figure; None in a table."""
 
 
 def _spread(n: int, most: int) -> NDArray[np.int64]:
@@ -487,14 +504,24 @@ def _spread(n: int, most: int) -> NDArray[np.int64]:
     )
 
 
-def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -> Spec:
-    stages = [stage for stage in _STAGES if any(row[2] == stage for row in rows)]
-    tones = {"final": GAN, "search": BASELINE}
+def _curve(name: str, title: str, rows: Sequence[_Point]) -> Spec:
+    stages = [stage for stage in _STAGES if any(row.stage == stage for row in rows)]
     dashes = {"final": [1, 0], "search": [5, 3]}
-    values = [row[1] for row in rows]
+    places = sorted({row.point for row in rows if row.point is not None})
+    # What a colour means: the stage in a table, the point where there are several.
+    if places:
+        parts, coloured = ["epoch", "value", "stage", "seed", "point"], "point"
+        means = [f"{place:g}" for place in places]
+        rows = [row._replace(point=f"{row.point:g}") for row in rows]
+        tones = [f"var(--series-{at % 8})" for at in range(len(places))]
+    else:
+        parts, coloured, means = ["epoch", "value", "stage", "seed"], "stage", stages
+        tones = [{"final": GAN, "search": BASELINE}[stage] for stage in stages]
+    values = [row.value for row in rows]
     # Losses that fall by orders of magnitude are a line at the bottom on a linear axis.
     log = name.endswith("loss") and min(values) > 0 and max(values) > 50 * min(values)
     scale: Spec = {"type": "log"} if log else {"zero": name == "validation"}
+    axis = {"values": _decades(min(values), max(values)), "format": "~g"} if log else {}
     alarm = [
         {
             "data": _ONCE,
@@ -505,7 +532,7 @@ def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -
     if name == "made_cosine":
         low = min(values)
         scale = {"domainMax": 1, "domainMin": 0 if low > -0.05 else low}
-    encoding = {
+    encoding: Spec = {
         "x": {
             "field": "epoch",
             "type": "quantitative",
@@ -513,12 +540,19 @@ def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -
             "axis": {"tickMinStep": 1},
             "scale": {"nice": False},
         },
-        "y": {"field": "value", "type": "quantitative", "title": None, "scale": scale},
-        "color": {
-            "field": "stage",
+        "y": {
+            "field": "value",
+            "type": "quantitative",
             "title": None,
-            "scale": {"domain": stages, "range": [tones[stage] for stage in stages]},
-            "legend": {} if len(stages) > 1 else None,
+            "scale": scale,
+            "axis": axis,
+        },
+        "color": {
+            "field": coloured,
+            "type": "nominal",
+            "title": None,
+            "scale": {"domain": means, "range": tones},
+            "legend": {} if len(means) > 1 else None,
         },
         "strokeDash": {
             "field": "stage",
@@ -535,13 +569,26 @@ def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -
             "on": "pointerover",
             "nearest": True,
             "clear": "pointerout",
-            "fields": ["epoch", "stage", "seed"],
+            "fields": ["epoch", *parts[2:]],
         },
     }
     shown = {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0}
+    # Lines are told apart without their colours by the point at their ends.
+    ends = [
+        {
+            "mark": {"type": "text", "align": "right", "dy": -7},
+            "encoding": {
+                "x": {**encoding["x"], "aggregate": "max"},
+                "y": {**encoding["y"], "aggregate": {"argmax": "epoch"}},
+                "color": encoding["color"],
+                "text": {"field": "point", "type": "nominal"},
+                "detail": [{"field": "stage"}, {"field": "seed"}],
+            },
+        }
+    ]
     return spec(
         f"{title} by epoch.",
-        columns(("epoch", "value", "stage", "seed"), rows),
+        columns(parts, rows),
         height=170,
         layer=[
             *(alarm if name == "made_cosine" else []),
@@ -561,8 +608,15 @@ def _curve(name: str, title: str, rows: Sequence[tuple[int, float, str, str]]) -
                 },
                 "encoding": {"x": encoding["x"], "y": encoding["y"], "opacity": shown},
             },
+            *(ends if places else []),
         ],
     )
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Powers of ten between two numbers, at most six of them."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [10.0**power for power in powers][:: math.ceil(len(powers) / 6)]
 
 
 # figures of the paper ---------------------------------------------------------------------------

@@ -49,6 +49,17 @@ class Page:
     cells: tuple[Cell, ...]
     """Its runs, each once."""
     curves: tuple[tuple[str, Spec], ...]
+    point_curves: tuple[tuple[str, Spec], ...]
+    """Those of the runs at points of figures."""
+
+    @property
+    def tables(self) -> list[tuple[Experiment, Entry]]:
+        """Tables it is a row of, but not one with the same runs again."""
+        found: list[tuple[Experiment, Entry]] = []
+        for experiment, entry in self.places:
+            if _is_table(experiment) and entry.runs not in [other.runs for _, other in found]:
+                found.append((experiment, entry))
+        return found
 
 
 def render(folder: Folder) -> str:
@@ -115,6 +126,11 @@ def _pages(experiments: Sequence[Experiment], taken: set[str]) -> list[Page]:
     runs = {key: _runs(found) for key, found in places.items()}
     lines = sum(len(cell.histories) * 4 for cells in runs.values() for cell in cells)
     most = min(_PER_LINE, max(20, _POINTS // max(lines, 1)))
+
+    def curves(model: str, cells: Iterable[Cell], *, of_points: bool) -> tuple[Any, ...]:
+        chosen = [cell for cell in cells if (cell.point is not None) == of_points]
+        return tuple(charts.training(chosen, most)) if is_gan(model) else ()
+
     return [
         Page(
             _anchor(f"model-{dataset}-{model}", taken),
@@ -122,9 +138,11 @@ def _pages(experiments: Sequence[Experiment], taken: set[str]) -> list[Page]:
             dataset,
             tuple(found),
             runs[dataset, model],
-            tuple(charts.training(runs[dataset, model], most)) if is_gan(model) else (),
+            curves(model, runs[dataset, model], of_points=False),
+            curves(model, runs[dataset, model], of_points=True),
         )
-        for (dataset, model), found in places.items()
+        # All of a data set together.
+        for (dataset, model), found in sorted(places.items(), key=lambda item: item[0][0])
     ]
 
 
