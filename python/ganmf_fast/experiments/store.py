@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-if sys.platform != "win32":
-    import fcntl
+from ganmf_fast.errors import ConflictError, difference
+from ganmf_fast.files import try_lock
 
 __all__ = ["ConflictError", "Store", "difference"]
 
@@ -29,10 +28,6 @@ Record: TypeAlias = dict[str, Any]
 
 FORMAT = 1
 _RESULT, _PER_USER, _PART = "result.json", "per_user.npz", ".part-"
-
-
-class ConflictError(ValueError):
-    """A run folder holds results of another configuration."""
 
 
 class Store:
@@ -62,7 +57,7 @@ class Store:
             If another process does at this moment.
         """
         with (self.folder / ".lock").open("a", encoding="ascii") as file:
-            if not _try_lock(file.fileno()):
+            if not try_lock(file.fileno()):
                 raise RuntimeError(f"another process is writing to {self.folder}")
             for left in self._models.glob(f"{_PART}*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -121,25 +116,6 @@ class Store:
         return path
 
 
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first difference between two configurations, in words, or None.
-
-    Returns
-    -------
-    str or None
-        Such as ``"topk 100, not 50"``.
-    """
-    for key in dict.fromkeys([*before, *now]):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            inner = difference(old, new)
-            if inner is not None:
-                return inner
-        elif old != new:
-            return f"{key} {old!r}, not {new!r}"
-    return None
-
-
 def _flush(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
@@ -151,13 +127,3 @@ def _canonical(record: Mapping[str, Any]) -> bytes:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _try_lock(handle: int) -> bool:
-    if sys.platform == "win32":  # without these locks
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

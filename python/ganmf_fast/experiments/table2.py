@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import models, reference
+from ganmf_fast.errors import ConflictError, difference, reason
 from ganmf_fast.evaluation import Evaluation, evaluate
 from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
 from ganmf_fast.experiments.rows import ROWS, Plan
-from ganmf_fast.experiments.store import ConflictError, Record, Store, difference
+from ganmf_fast.experiments.store import Record, Store
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.report.comparison import Comparison, Entry, Run
 from ganmf_fast.report.tables import to_csv, to_latex, to_markdown
@@ -182,7 +183,7 @@ class Table2:
         try:
             result, evaluation = self._fit_and_evaluate(cell)
         except Exception as error:
-            record |= {"status": "failed", "reason": _reason(error)}
+            record |= {"status": "failed", "reason": reason(error)}
             self._store.write(cell.name, record, None)
             return record
         values = {f"{m}@{k}": evaluation[m, k] for m in evaluation.metrics for k in self._cutoffs}
@@ -321,13 +322,6 @@ class Table2:
 
 def _best_epoch(model: Recommender) -> int:
     return max(1, int(getattr(model, "best_epoch_", 1)))
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, ImportError | ValueError | ArithmeticError | MemoryError):
-        return text
-    return f"{type(error).__name__}: {text}"
 
 
 def _per_user(evaluation: Evaluation) -> dict[str, NDArray[Any]]:
