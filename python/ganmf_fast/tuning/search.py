@@ -170,6 +170,7 @@ def tune(
     executor: Any = "local",
     n_workers: int = 1,
     space: Mapping[str, Any] | str | Path | None = None,
+    fixed: Mapping[str, Any] | None = None,
     journal: str | Path | None = None,
     mask: str = "fitted",
     trackers: Iterable[Tracker] = (),
@@ -209,6 +210,9 @@ def tune(
         What is searched, as a table like those of ``tuning/spaces.toml``
         (``{"topk": {"int": [5, 100]}}``), or a TOML file with such a table for the model. By
         default the ranges of the paper.
+    fixed : dict, optional
+        Parameters of the model that are not searched, and their values
+        (``{"similarity": "jaccard"}``).
     journal : path, optional
         File with a line for each finished trial. A second call with the same arguments goes on
         where the first one stopped, with the same questions as if it had not stopped.
@@ -261,15 +265,13 @@ def tune(
     n_workers = check_int("n_workers", n_workers, 1)
     check_choice("mask", mask, ("fitted", "known"))
     target = Target.of(model)
+    fixed = dict(fixed or {})
     table, packaged = table_for(target.name, space)
-    resolved = Space.resolve(table, target.params, splits.train.shape)
+    resolved = Space.resolve({**table, **fixed}, {**target.params, **fixed}, splits.train.shape)
     target.check(resolved.to_dict())
     if not resolved.dimensions:
         raise ValueError(f"space leaves nothing to search for {target.name}")
-    constants = _constants(target, resolved, packaged, seed)
-    if target.given:
-        # Refused here rather than in every trial, where it is not searched.
-        constants = {name: v for name, v in constants.items() if name not in resolved.dimensions}
+    constants = _constants(target, resolved, {} if packaged else resolved.constants, seed) | fixed
     asks = backend_class(backend)
     header = {
         "format": FORMAT,
@@ -404,13 +406,13 @@ def _answer(future: "Future[Trial]", question: Question) -> Trial:
     )
 
 
-def _constants(target: Target, space: Space, packaged: bool, seed: int) -> Params:
+def _constants(target: Target, space: Space, given: Params, seed: int) -> Params:
+    """Parameters of every trial: of an instance its own and those of a given space."""
     if target.given:
-        return {**target.params, **({} if packaged else space.constants)}
-    constants = dict(space.constants)
-    if "seed" in target.params and "seed" not in space.dimensions:
-        constants.setdefault("seed", seed)
-    return constants
+        own = {name: v for name, v in target.params.items() if name not in space.dimensions}
+        return {**own, **given}
+    seeded = "seed" in target.params and "seed" not in space.dimensions
+    return {**({"seed": seed} if seeded else {}), **space.constants}
 
 
 def _metric_name(metric: Metric, k: int) -> str:
