@@ -23,6 +23,11 @@ def build() -> App:
     app.command("ganmf_fast.cli.data:split", name="split")
     for name in ("fit", "evaluate", "recommend"):
         app.command(f"ganmf_fast.cli.models:{name}", name=name)
+    app.command("ganmf_fast.cli.tune:tune", name="tune")
+    runs = App(name="runs", help="Searches of hyper-parameters on this machine.")
+    for name in ("list", "show"):
+        runs.command(f"ganmf_fast.cli.runs:{name}_", name=name)
+    app.command(runs)
     reproduce = App(name="reproduce", help="The experiments of the GANMF paper.")
     reproduce.command("ganmf_fast.cli.reproduce:table2", name="table2")
     app.command(reproduce)

@@ -156,6 +156,47 @@ class Skopt:
         with _one_quiet_thread():
             self._optimizer.tell(point, loss)
 
+    @staticmethod
+    def partial_dependence(
+        dimensions: Mapping[str, Dimension],
+        observed: Sequence[tuple[Params, float]],
+        samples: int = 250,
+    ) -> dict[str, tuple[list[Any], list[float]]]:
+        """What each parameter does to the value, the others averaged over random points.
+
+        Parameters
+        ----------
+        dimensions : mapping of str to Int, Real or Choice
+        observed : sequence of (params, value)
+            At least two.
+        samples : int, default 250
+
+        Returns
+        -------
+        dict of (points, values)
+            For each parameter some points along its range and the mean of the process there.
+        """
+        skopt = _needed("skopt", "scikit-optimize", "skopt")
+        plots = importlib.import_module("skopt.plots")
+        with _one_quiet_thread():
+            optimizer = skopt.Optimizer(
+                [_skopt_dimension(skopt.space, d) for d in dimensions.values()],
+                "GP",
+                n_initial_points=1,
+                random_state=0,
+            )
+            points = [[params[name] for name in dimensions] for params, _ in observed]
+            optimizer.tell(points, [-value for _, value in observed])
+            space = optimizer.space
+            others = space.transform(space.rvs(n_samples=samples, random_state=0))
+            found = {}
+            for at, (name, dim) in enumerate(dimensions.items()):
+                along, means = plots.partial_dependence_1D(space, optimizer.models[-1], at, others)
+                # Of a choice, places among the choices come back.
+                points = [dim.choices[x] if isinstance(dim, Choice) else _plain(x) for x in along]
+                found[name] = (points, [-float(mean) for mean in means])
+        return found
+
 
 def _skopt_dimension(space: Any, dimension: Dimension) -> Any:
     if isinstance(dimension, Choice):

@@ -37,7 +37,7 @@ from ganmf_fast.tuning.spaces import Params, Space, table_for
 from ganmf_fast.tuning.trackers import Ending, Study, Tracker, Trackers
 from ganmf_fast.tuning.trial import Question, Trial
 
-__all__ = ["Final", "TuningResult", "best_of", "tune"]
+__all__ = ["Final", "TuningResult", "best_of", "in_words", "tune"]
 
 # Their versions decide values of trials, whatever the model and the backend.
 _PACKAGES = ("ganmf-fast", "numpy", "scipy", "scikit-learn")
@@ -383,12 +383,15 @@ class _Search:
         return Question(number, params, rivals)
 
     def _show(self, report: Report, n_calls: int) -> None:
-        best = best_of(self._answers.values())
-        words = ""
-        if best is not None:
-            params = ", ".join(f"{name}={_short(value)}" for name, value in best.params.items())
-            words = f"best {best.value:.4f} (trial {best.number}: {params})"
-        report(len(self._answers), n_calls, words)
+        report(len(self._answers), n_calls, in_words(best_of(self._answers.values())))
+
+
+def in_words(best: Trial | None) -> str:
+    """The best trial, in a few words."""
+    if best is None:
+        return ""
+    params = ", ".join(f"{name}={_short(value)}" for name, value in best.params.items())
+    return f"best {best.value:.4f} (trial {best.number}: {params})"
 
 
 def _short(value: object) -> str:
