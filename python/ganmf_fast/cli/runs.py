@@ -69,7 +69,7 @@ def show_(
     if common.json:
         print_json({"search": header, "trials": [trial.to_dict() for trial in trials]})
         return
-    names = list(header["space"])
+    names = [name for name, table in header["space"].items() if len(table.get("choice", "..")) > 1]
     print_table(
         f"{header['model']} on {header['dataset']}, {header['metric']}, {header['backend']}, "
         f"seed {header['seed']}",

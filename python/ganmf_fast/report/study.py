@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ganmf_fast.files import written_whole
 from ganmf_fast.tuning.backends import Skopt
-from ganmf_fast.tuning.spaces import Choice, Dimension, Space
+from ganmf_fast.tuning.spaces import Choice, Dimension, Space, searched
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["convergence", "parallel_coordinates", "partial_dependence", "write_charts"]
@@ -203,7 +203,8 @@ def _value(trial: Trial) -> float:
 
 
 def _space(header: Header) -> dict[str, Dimension]:
-    return Space.resolve(header["space"], {}, (0, 0)).dimensions
+    dimensions = Space.resolve(header["space"], {}, (0, 0)).dimensions
+    return {name: dimension for name, dimension in dimensions.items() if searched(dimension)}
 
 
 def _title(header: Header) -> str:

@@ -33,7 +33,7 @@ from ganmf_fast.tuning.backends import Backend, backend_class
 from ganmf_fast.tuning.executors import Executor, MakeExecutor, executor_maker
 from ganmf_fast.tuning.journal import FORMAT, Journal
 from ganmf_fast.tuning.objective import Metric, Objective, Target, measure
-from ganmf_fast.tuning.spaces import Params, Space, table_for
+from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
 from ganmf_fast.tuning.trackers import Ending, Study, Tracker, Trackers
 from ganmf_fast.tuning.trial import Question, Trial
 
@@ -267,9 +267,9 @@ def tune(
     target = Target.of(model)
     fixed = dict(fixed or {})
     table, packaged = table_for(target.name, space)
-    resolved = Space.resolve({**table, **fixed}, {**target.params, **fixed}, splits.train.shape)
+    resolved = Space.resolve(without(table, fixed), {**target.params, **fixed}, splits.train.shape)
     target.check(resolved.to_dict())
-    if not resolved.dimensions:
+    if not any(searched(dimension) for dimension in resolved.dimensions.values()):
         raise ValueError(f"space leaves nothing to search for {target.name}")
     constants = _constants(target, resolved, {} if packaged else resolved.constants, seed) | fixed
     asks = backend_class(backend)
@@ -390,7 +390,8 @@ def in_words(best: Trial | None) -> str:
     """The best trial, in a few words."""
     if best is None:
         return ""
-    params = ", ".join(f"{name}={_short(value)}" for name, value in best.params.items())
+    shown = best.params if best.epochs is None else {**best.params, "epochs": best.epochs}
+    params = ", ".join(f"{name}={_short(value)}" for name, value in shown.items())
     return f"best {best.value:.4f} (trial {best.number}: {params})"
 
 

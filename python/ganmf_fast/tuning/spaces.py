@@ -106,20 +106,20 @@ class Space:
         dimensions: dict[str, Dimension] = {}
         constants: Params = {}
         for name, given in table.items():
-            if not isinstance(given, Mapping):
+            if not isinstance(given, Mapping | list):
                 constants[name] = _plain(name, given)
                 continue
-            entry = dict(given)
-            when = entry.pop("when", {})
-            if not isinstance(when, Mapping):
-                raise TypeError(f"space: when of {name} must be a table, not {when!r}")
-            if not all(params.get(other) in _several(wanted) for other, wanted in when.items()):
-                continue
-            found = _dimension(name, entry, shape)
-            if isinstance(found, Int | Real | Choice):
-                dimensions[name] = found
-            else:
-                constants[name] = found[0]
+            for entry in given if isinstance(given, list) else [given]:
+                if not isinstance(entry, Mapping):
+                    raise TypeError(f"space: {name} must be {_FORM}, not {given!r}")
+                if not _applies(name, entry.get("when", {}), params):
+                    continue
+                found = _dimension(name, entry, params, shape)
+                if isinstance(found, Int | Real | Choice):
+                    dimensions[name] = found
+                else:
+                    constants[name] = found[0]
+                break
         return cls(dimensions, constants)
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,28 +206,50 @@ def table_for(
     return table, True
 
 
+def searched(dimension: Dimension) -> bool:
+    """Whether there is more than one value."""
+    return not isinstance(dimension, Choice) or len(dimension.choices) > 1
+
+
+def without(table: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with some parameters as constants, but for choices of the given value alone."""
+    kept = {name for name in fixed if table.get(name) == {"choice": _GIVEN}}
+    return {**table, **{name: value for name, value in fixed.items() if name not in kept}}
+
+
+def _applies(name: str, when: object, params: Mapping[str, Any]) -> bool:
+    if not isinstance(when, Mapping):
+        raise TypeError(f"space: when of {name} must be a table, not {when!r}")
+    return all(params.get(other) in _several(wanted) for other, wanted in when.items())
+
+
+_GIVEN = "given"
 _KINDS = ("int", "real", "choice")
 _FORM = "{ int = [low, high] }, { real = [low, high] } or { choice = [...] }"
 
 
-def _dimension(name: str, entry: dict[str, Any], shape: tuple[int, int]) -> Dimension | tuple[Any]:
-    """One range, or the only value that is left of it as a tuple of one."""
+def _dimension(
+    name: str, entry: Mapping[str, Any], params: Mapping[str, Any], shape: tuple[int, int]
+) -> Dimension | tuple[Any]:
+    """One range, or the only number that is left of it as a tuple of one."""
     kinds = [kind for kind in _KINDS if kind in entry]
-    unknown = set(entry) - {*_KINDS, "log", "at_most"}
+    unknown = set(entry) - {*_KINDS, "log", "at_most", "when"}
     if len(kinds) != 1 or unknown:
-        raise ValueError(f"space: {name} must be {_FORM}, not {entry!r}")
+        raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r}")
     [kind] = kinds
-    values = entry[kind]
+    values = [params.get(name)] if entry[kind] == _GIVEN else entry[kind]
     if not isinstance(values, Sequence) or isinstance(values, str):
-        raise TypeError(f"space: {name} must be {_FORM}, not {entry!r}")
+        raise TypeError(f"space: {name} must be {_FORM}, not {dict(entry)!r}")
     if kind == "choice":
-        if not values or "log" in entry or "at_most" in entry:
-            raise ValueError(f"space: {name} must be a choice of at least one value, not {entry!r}")
         choices = tuple(_plain(name, value) for value in values)
-        return Choice(choices) if len(choices) > 1 else (choices[0],)
+        if not choices or "log" in entry or "at_most" in entry:
+            raise ValueError(
+                f"space: {name} must be a choice of at least one value, not {dict(entry)!r}"
+            )
+        return Choice(choices)
     log = entry.get("log", False)
     if len(values) != 2 or not isinstance(log, bool):
-        raise ValueError(f"space: {name} must be {_FORM}, not {entry!r}")
+        raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r}")
     low, high = (_number(name, kind, value) for value in values)
     if not low < high or (log and low <= 0):
         wanted = "0 < low < high" if log else "low < high"
