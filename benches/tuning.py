@@ -1,15 +1,15 @@
 """Tune on real data, beside the published parameters; kill a search at random moments.
 
-    python benches/tuning.py tune --data FOLDER --runs RUNS [--rows A,B] [--datasets a,b] [--calls 50]
+    python benches/tuning.py tune --data FOLDER --runs RUNS [--rows A,B] [--datasets a,b]
     python benches/tuning.py kill --data FOLDER --runs RUNS [--kills 20]
     python benches/tuning.py report --data FOLDER --runs RUNS
 
 FOLDER holds one folder of the five published splits for each data set. `tune` searches each row by
-the paper's protocol (journals RUNS/DATASET/ROW/journal.jsonl; finished trials are not run twice) and
-measures the published parameters, or for EASE-R those chosen earlier, on the same validation set.
-`kill` runs one search of ItemKNN-cosine on Last.fm again and again, each time killed by SIGKILL after
-a random time, until it is through, and compares its journal with that of a search left alone.
-`report` writes docs/results/tuning.md from what the others left in RUNS.
+the paper's protocol (journals RUNS/DATASET/ROW/journal.jsonl; finished trials are not run twice)
+and measures the published parameters, or for EASE-R those chosen earlier, on the same validation
+set. `kill` runs one search of ItemKNN-cosine on Last.fm again and again, each time killed by
+SIGKILL after a random time, until it is through, and compares its journal with that of a search
+left alone. `report` writes docs/results/tuning.md from what the others left in RUNS.
 """
 
 import argparse
@@ -17,13 +17,14 @@ import datetime as dt
 import json
 import os
 import platform
-import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import ganmf_fast as gf
 from ganmf_fast import reference
@@ -40,6 +41,34 @@ FAMILY = tuple(
 )
 ROWS = ("ItemKNN-cosine", "P3alpha", "PureSVD", "EASE-R")
 SEED = 1337
+INTRODUCTION = """# Tuning by the paper's protocol
+
+{machine}, {cores} cores shared with other work; Python {python}; {date}. Made by
+
+    python benches/tuning.py tune --data FOLDER --runs runs/tuning
+    python benches/tuning.py tune --data FOLDER --runs runs/tuning --datasets ml-1m --rows ItemKNN
+    python benches/tuning.py tune --data FOLDER --runs runs/tuning --datasets lastfm --rows GANMF-u
+    python benches/tuning.py kill --data FOLDER --runs runs/tuning
+    python benches/tuning.py report --data FOLDER --runs runs/tuning
+
+Gaussian process of scikit-optimize, 10 random trials first, seed 1337, fit on `train_small`,
+MAP@5 on `validation`; then one fit on `train`, measured on `test`. *Published* is MAP@5 of the
+authors' parameters on the same validation set, computed in the same run; for EASE-R, whose
+parameters were not published, of those in `chosen_params.json` (a grid of 16 values). Wall seconds
+are those of the whole search, questions included; CPU seconds sum over threads.
+"""
+COLUMNS = (
+    "data",
+    "model",
+    "calls",
+    "wall s",
+    "CPU s",
+    "best MAP@5",
+    "published",
+    "best parameters",
+    "MAP@5 on test",
+    "NDCG@5 on test",
+)
 
 
 def search(row: Row, splits: gf.Splits, folder: Path, calls: int) -> Any:
@@ -104,7 +133,7 @@ gf.tune("ItemKNN", gf.Splits.load(sys.argv[1]), n_calls=50, fixed={"similarity":
 
 def kill(args: argparse.Namespace) -> None:
     """Kill a search at random moments and compare."""
-    rng = random.Random(args.seed)
+    rng = np.random.default_rng(args.seed)
     journal = args.runs / "killed" / "journal.jsonl"
     journal.unlink(missing_ok=True)
     data = args.data / "lastfm"
@@ -168,61 +197,44 @@ def shown(params: dict[str, Any]) -> str:
 def report(args: argparse.Namespace) -> None:
     """Write the page."""
     about = describe()
-    machine = f"{about['hardware']['processor']}, {os.cpu_count()} cores shared with other work"
-    date = dt.datetime.now(dt.UTC).strftime("%d %b %Y")
-    lines = [
-        "# Tuning by the paper's protocol",
-        "",
-        f"{machine}; {platform.python_implementation()} {platform.python_version()}; {date}. Made "
-        "by",
-        "",
-        "    python benches/tuning.py tune --data FOLDER --runs runs/tuning",
-        "    python benches/tuning.py tune --data FOLDER --runs runs/tuning --datasets ml-1m "
-        "--rows ItemKNN",
-        "    python benches/tuning.py tune --data FOLDER --runs runs/tuning --datasets lastfm "
-        "--rows GANMF-u",
-        "    python benches/tuning.py kill --data FOLDER --runs runs/tuning",
-        "    python benches/tuning.py report --data FOLDER --runs runs/tuning",
-        "",
-        "Gaussian process of scikit-optimize, 10 random trials first, seed 1337, fit on "
-        "`train_small`, MAP@5",
-        "on `validation`; then one fit on `train`, measured on `test`. *Published* is MAP@5 of the "
-        "authors'",
-        "parameters on the same validation set, computed in the same run; for EASE-R, whose "
-        "parameters were",
-        "not published, of those in `chosen_params.json` (a grid of 16 values). Seconds are wall "
-        "time of the",
-        "whole search, the process included.",
-        "",
-        "| data | model | calls | s | best MAP@5 | published | best parameters | test MAP@5 "
-        "| test NDCG@5 |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    page = INTRODUCTION.format(
+        machine=about["hardware"]["processor"],
+        cores=os.cpu_count(),
+        python=platform.python_version(),
+        date=dt.datetime.now(dt.UTC).strftime("%d %b %Y"),
+    )
+    lines = [*page.splitlines(), "", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     found = {}
     for dataset in SETS:
         for path in sorted((args.runs / dataset).glob("*/summary.json")):
             one = json.loads(path.read_text())
             found[dataset, one["row"]] = one
-            beside = one["yardstick"]
-            lines.append(
-                f"| {dataset} | {one['row']} | {one['calls']} | {one['seconds']:.0f} "
-                f"| {one['best_value']:.4f} | {'' if beside is None else format(beside['value'], '.4f')} "
-                f"| {shown(one['best_params'])} | {one['test']['5']:.4f} "
-                f"| {one['test_ndcg']['5']:.4f} |"
+            beside = "" if one["yardstick"] is None else f"{one['yardstick']['value']:.4f}"
+            cells = (
+                dataset,
+                one["row"],
+                one["calls"],
+                round(one["seconds"]),
+                round(one["cpu_seconds"]),
+                f"{one['best_value']:.4f}",
+                beside,
+                shown(one["best_params"]),
+                f"{one['test']['5']:.4f}",
+                f"{one['test_ndcg']['5']:.4f}",
             )
+            lines.append(f"| {' | '.join(map(str, cells))} |")
     below = [
-        f"{one['row']} on {dataset} ({one['best_value']:.4f} against {one['yardstick']['value']:.4f})"
-        for (dataset, _), one in found.items()
+        f"{row} on {dataset}"
+        for (dataset, row), one in found.items()
         if one["yardstick"] is not None and one["best_value"] < one["yardstick"]["value"]
     ]
-    lines += ["", "Below the published parameters: " + ("; ".join(below) or "none") + "."]
-    family = [found.get(("ml-1m", name)) for name in FAMILY]
-    if all(family):
-        total = sum(one["seconds"] for one in family if one)
+    lines += ["", f"Below the published parameters: {'; '.join(below) or 'none'}."]
+    family = [found[key] for key in found if key[0] == "ml-1m" and key[1] in FAMILY]
+    if len(family) == len(FAMILY):
+        wall, cpu = (sum(one[name] for one in family) for name in ("seconds", "cpu_seconds"))
         lines += [
             "",
-            f"The ItemKNN family on MovieLens 1M, 6 x 50 calls, takes {total:.0f} s together, "
-            f"{sum(one['trial_seconds'] for one in family if one):.0f} s of them in trials.",
+            f"The ItemKNN family on MovieLens 1M, 300 calls: {wall:.0f} s, {cpu:.0f} CPU seconds.",
         ]
     lines += [*killed_lines(args.runs), *unfinished_lines(args.runs)]
     PAGE.write_text("\n".join(lines) + "\n")
@@ -235,16 +247,15 @@ def killed_lines(runs: Path) -> list[str]:
         return []
     one = json.loads(path.read_text())
     trials = ", ".join(str(n) for _, n in one["moments"])
-    return [
-        "",
-        "## Killed at random moments",
-        "",
-        f"ItemKNN-cosine on Last.fm, 50 calls, {one['kills']} times SIGKILL. Trials in the journal "
-        "after each:",
-        f"{trials}.",
-        f"Equal to the search left alone, trial for trial: {'yes' if one['equal'] else 'NO'}; each "
-        f"trial in the journal once: {'yes' if one['each_once'] else 'NO'}.",
-    ]
+    verdict = {True: "yes", False: "NO"}
+    text = f"""
+## Killed at random moments
+
+ItemKNN-cosine on Last.fm, 50 calls, {one["kills"]} times SIGKILL. Trials in the journal after each:
+{trials}.
+Equal to the search left alone, trial for trial: {verdict[one["equal"]]}; each trial in the journal
+once: {verdict[one["each_once"]]}."""
+    return text.split("\n")
 
 
 def unfinished_lines(runs: Path) -> list[str]:
@@ -258,14 +269,12 @@ def unfinished_lines(runs: Path) -> list[str]:
         if best is None:
             continue
         hours = sum(trial.seconds for trial in trials) / 3600
-        lines += [
-            "",
-            f"## {path.parent.name} on {header['dataset']}: not finished",
-            "",
-            f"{len(trials)} trials in {hours:.1f} hours of fitting; best MAP@5 on validation "
-            f"{best.value:.4f}, trial {best.number}, epoch {best.epochs}:",
-            f"{shown(best.params)}.",
-        ]
+        text = f"""
+## {path.parent.name} on {header["dataset"]}: not finished
+
+{len(trials)} trials in {hours:.1f} hours of fitting; best MAP@5 on validation {best.value:.4f},
+trial {best.number}, epoch {best.epochs}: {shown(best.params)}."""
+        lines += text.split("\n")
     return lines
 
 
