@@ -75,6 +75,27 @@ def test_reproduce_takes_the_parameters_that_tune_found(ganmf, command, splits, 
     assert row["metrics"]["map@5"]["value"] == found["test"]["5"]["map"]
 
 
+def test_reproduce_tunes_each_row_itself_and_goes_on(ganmf, splits, tmp_path) -> None:
+    pytest.importorskip("skopt", reason="the paper's search is scikit-optimize's")
+    command = (
+        "reproduce", "table2", "--data", splits, "--models", "TopPopular,PureSVD,P3alpha", "--json",
+        "--params", "tuned", "--calls", 3, "--output", tmp_path / "table",
+    )  # fmt: skip
+    done = ganmf(*command)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["models"]
+    assert rows["P3alpha"]["source"] == rows["PureSVD"]["source"] == "tuned on validation"
+    assert rows["TopPopular"]["source"] == "defaults"
+    expected = gf.tune("P3alpha", gf.Splits.load(splits), n_calls=3)
+    assert rows["P3alpha"]["params"] == expected.best_params
+    assert rows["P3alpha"]["metrics"]["map@5"]["value"] == expected.final.test["map", 5]
+    journals = sorted((tmp_path / "table" / "tuning").rglob("journal.jsonl"))
+    assert [path.parent.name for path in journals] == ["P3alpha", "PureSVD"]
+    before = [path.read_bytes() for path in journals]
+    assert json.loads(ganmf(*command).stdout)["models"] == rows
+    assert [path.read_bytes() for path in journals] == before
+
+
 def test_runs_are_listed_and_shown(ganmf, command, tmp_path) -> None:
     index = ("--index", tmp_path / "runs.sqlite")
     assert "no runs yet" in ganmf("runs", "list", *index).stderr

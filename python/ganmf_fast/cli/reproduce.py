@@ -1,6 +1,7 @@
 """``ganmf reproduce``."""
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +17,12 @@ from ganmf_fast.cli.common import (
     show,
 )
 from ganmf_fast.cli.source import DataName, Source
+from ganmf_fast.cli.tune import Lines
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.experiments.rows import plans, read_params, select
+from ganmf_fast.experiments.rows import Row, plans, read_params, select
 from ganmf_fast.experiments.store import Store
 from ganmf_fast.experiments.table2 import Table2, published_dataset
+from ganmf_fast.experiments.tuned import tuned_params
 from ganmf_fast.models import model_class
 from ganmf_fast.report.comparison import Comparison, Entry
 from ganmf_fast.report.tables import terminal_table
@@ -41,10 +44,11 @@ def table2(
     params: Annotated[
         str,
         Parameter(
-            help='"published", or a JSON or TOML file: {"ItemKNN-cosine": {"topk": 100}}. Models '
-            "without either are run with defaults."
+            help='"published", "tuned" by the paper\'s protocol on validation, or a JSON or TOML '
+            'file: {"ItemKNN-cosine": {"topk": 100}}. Models without any are run with defaults.'
         ),
     ] = "published",
+    calls: Annotated[int, Parameter(help="Trials for each model with --params tuned.")] = 50,
     cutoffs: Annotated[str, Parameter(help="Lengths of lists, separated by commas.")] = "5,20",
     seed: Annotated[int, Parameter(help="First seed of models, and seed of a split.")] = 1337,
     seeds: Annotated[
@@ -65,13 +69,17 @@ def table2(
     if min(ks) < 1:
         raise ValueError(f"cutoffs must be at least 1, not {min(ks)}")
     rows = select(None if models is None else [name.strip() for name in models.split(",")])
-    given = None if params == "published" else read_params(Path(params))
+    given = None if params in ("published", "tuned") else read_params(Path(params))
     opened = source.open(data)
     splits, note = _splits(opened, seed, data)
-    chosen = plans(rows, published_dataset(splits), given)
     if any(model_class(row.model).iterative for row in rows):
         load_torch_threads(common)
     store = Store(output)
+    origin = "file"
+    if params == "tuned":
+        origin = "tuned on validation"
+        given = _tuned(rows, splits, output / "tuning", seed, calls, device)
+    chosen = plans(rows, published_dataset(splits), given, origin)
     table = Table2(
         splits,
         chosen,
@@ -100,6 +108,17 @@ def table2(
             say(f"{entry.model}: {entry.problem}")
     say(f"{', '.join(files)} and per-user values (models/*/per_user.npz) are in {output}")
     return 0 if comparison.complete else _SOME_FAILED
+
+
+def _tuned(
+    rows: Sequence[Row], splits: Splits, folder: Path, seed: int, calls: int, device: str
+) -> dict[str, dict[str, Any]]:
+    try:
+        return tuned_params(rows, splits, folder, seed, calls, device, [Lines()], say)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"; finished trials are kept in {folder}, the same command goes on from there"
+        ) from None
 
 
 def _splits(opened: Splits | Interactions, seed: int, data: str) -> tuple[Splits, str]:

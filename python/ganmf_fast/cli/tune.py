@@ -30,7 +30,7 @@ from ganmf_fast.tuning.search import best_of, in_words
 from ganmf_fast.tuning.trackers import Ending, Study, Tracker
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["JOURNAL", "Index", "tune"]
+__all__ = ["JOURNAL", "Index", "Lines", "tune"]
 
 JOURNAL = "journal.jsonl"
 """Name of the journal in the folder of a search."""
@@ -93,7 +93,7 @@ def tune(
         load_torch_threads(common)
     opened = source.open(data)
     splits = opened if isinstance(opened, Splits) else paper_protocol(opened, seed)
-    trackers: list[Tracker] = [RunIndex(index), _Lines()]
+    trackers: list[Tracker] = [RunIndex(index), Lines()]
     try:
         result = search(
             name,
@@ -140,7 +140,7 @@ def _row(name: str) -> tuple[str, dict[str, Any]]:
     return name, {}
 
 
-class _Lines:
+class Lines:
     """A line for each finished trial, where no bar can be shown."""
 
     def __init__(self) -> None:
