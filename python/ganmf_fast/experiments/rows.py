@@ -198,8 +198,8 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
         content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except OSError as error:
         raise ValueError(
-            f"params must be 'published', 'tuned' or a JSON or TOML file, but {str(path)!r} cannot be "
-            f"read: {error.strerror}"
+            "params must be 'published', 'tuned' or a JSON or TOML file, but "
+            f"{str(path)!r} cannot be read: {error.strerror}"
         ) from None
     except ValueError as error:
         raise ValueError(f"the file of parameters {path} is damaged: {error}") from None
