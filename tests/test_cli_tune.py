@@ -166,9 +166,14 @@ def test_a_wrong_option_is_one_sentence(ganmf, splits, tmp_path, tokens, said) -
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(start, ganmf, command, tmp_path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
+    start, ganmf, command, tmp_path, workers
+) -> None:
+    if workers > 1:
+        pytest.importorskip("loky", reason="processes are started with loky")
     journal = tmp_path / "run" / "journal.jsonl"
-    process = start(*command[:-1], 100000)
+    process = start(*command[:-1], 100000, "--workers", workers)
     while process.poll() is None and (
         not journal.exists() or journal.read_bytes().count(b"\n") < 3
     ):
@@ -178,7 +183,8 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(start, ganmf, command
     assert process.returncode == 130, said
     assert "finished trials are kept in" in said
     n = journal.read_bytes().count(b"\n") - 1
-    done = ganmf(*command[:-1], n + 2, "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["trials"]["done"] == n + 2
-    assert f"going on after {n} finished trials" in done.stderr
+    again = ganmf(*command[:-1], n if workers > 1 else n + 2, "--workers", workers, "--json")
+    if workers == 1:
+        assert json.loads(again.stdout)["trials"]["done"] == n + 2
+    assert again.returncode == 0, again.stderr
+    assert f"going on after {n} finished trials" in again.stderr

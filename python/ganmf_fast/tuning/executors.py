@@ -18,7 +18,10 @@ Register the name in `EXECUTORS`, or pass the callable itself as `executor`.
 import contextlib
 import importlib
 import importlib.util
+import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
@@ -95,7 +98,7 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         return self._pool(
             1,
             initializer=_begin_worker,
-            initargs=(self._objective, self._threads),
+            initargs=(self._objective, self._threads, os.getpid()),
             # For libraries that are loaded later, such as torch.
             env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
         )
@@ -126,12 +129,20 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
 _worker: dict[str, Objective] = {}
 
 
-def _begin_worker(objective: Objective, threads: int) -> None:
+def _begin_worker(objective: Objective, threads: int, search: int) -> None:
     # Ctrl-C reaches every process of the terminal; the search answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(search,), daemon=True).start()
     progress.set_quiet(True)
     set_num_threads(threads)
     _worker["objective"] = objective
+
+
+def _end_with(search: int) -> None:
+    """End this process in the middle of a trial when the search is no more, killed for example."""
+    while os.getppid() == search:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _answer(question: Question) -> Trial:

@@ -27,7 +27,7 @@ __all__ = ["FORMAT", "Journal", "in_use", "read_journal"]
 FORMAT = 1
 _SPARE_BYTES = 2**17
 # What a header may differ in: it does not decide any number.
-_BESIDE = ("created",)
+_BESIDE = ("created", "dataset")
 
 
 class Journal:

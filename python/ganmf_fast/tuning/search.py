@@ -41,6 +41,8 @@ __all__ = ["Final", "TuningResult", "best_of", "in_words", "tune"]
 
 # Their versions decide values of trials, whatever the model and the backend.
 _PACKAGES = ("ganmf-fast", "numpy", "scipy", "scikit-learn")
+# Seconds between two looks for Ctrl-C.
+_PATIENCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -359,7 +361,8 @@ class _Search:
             self._show(report, n_calls)
             if told == n_calls or (asked < n_calls and asked - told < self._n_workers):
                 continue
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            # Another thread may get the signal of Ctrl-C: this one has to look now and then.
+            for future in wait(running, _PATIENCE, FIRST_COMPLETED).done:
                 trial = _answer(future, running.pop(future))
                 self._answers[trial.number] = trial
                 if journal is not None:
