@@ -40,7 +40,7 @@ FAMILY = tuple(
     f"ItemKNN-{s}" for s in ("cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean")
 )
 ROWS = ("ItemKNN-cosine", "P3alpha", "PureSVD", "EASE-R")
-SEED = 1337
+SEED, CALLS = 1337, 50
 INTRODUCTION = """# Tuning by the paper's protocol
 
 {machine}, {cores} cores shared with other work; Python {python}; {date}. Made by
@@ -93,7 +93,9 @@ def tune(args: argparse.Namespace) -> None:
     for dataset in args.datasets.split(","):
         splits = gf.Splits.load(args.data / dataset)
         for row in select(args.rows.split(",")):
-            folder = args.runs / dataset / row.name
+            # Longer searches stand beside those of the paper's length.
+            name = row.name if args.calls == CALLS else f"{row.name}-{args.calls}"
+            folder = args.runs / dataset / name
             beside = None if model_class(row.model).iterative else yardstick(row, dataset, splits)
             started, used = time.perf_counter(), time.process_time()
             result = search(row, splits, folder, args.calls)
@@ -208,7 +210,7 @@ def report(args: argparse.Namespace) -> None:
     for dataset in SETS:
         for path in sorted((args.runs / dataset).glob("*/summary.json")):
             one = json.loads(path.read_text())
-            found[dataset, one["row"]] = one
+            found[dataset, path.parent.name] = one
             beside = "" if one["yardstick"] is None else f"{one['yardstick']['value']:.4f}"
             cells = (
                 dataset,
@@ -226,7 +228,7 @@ def report(args: argparse.Namespace) -> None:
     below = [
         f"{row} on {dataset}"
         for (dataset, row), one in found.items()
-        if one["yardstick"] is not None and one["best_value"] < one["yardstick"]["value"]
+        if one["yardstick"] and one["best_value"] < one["yardstick"]["value"]
     ]
     lines += ["", f"Below the published parameters: {'; '.join(below) or 'none'}."]
     family = [found[key] for key in found if key[0] == "ml-1m" and key[1] in FAMILY]
@@ -286,7 +288,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--datasets", default=",".join(SETS))
-    parser.add_argument("--calls", type=int, default=50)
+    parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--longest", type=float, default=4.0)
     parser.add_argument("--seed", type=int, default=0)

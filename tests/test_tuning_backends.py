@@ -40,9 +40,9 @@ def sequence(backend, n: int, n_open: int = 1, answers=value) -> list[Params]:
 @pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize("n_open", [1, 3])
 def test_a_new_backend_that_is_told_the_same_asks_the_same(name: str, n_open: int) -> None:
-    first = sequence(made(name), 9, n_open)
-    assert first == sequence(made(name), 9, n_open)
-    assert first != sequence(made(name, seed=6), 9, n_open)
+    first = sequence(made(name), 7, n_open)
+    assert first == sequence(made(name), 7, n_open)
+    assert first[:3] != sequence(made(name, seed=6), 3, n_open)
     for params in first:
         assert list(params) == list(SPACE)
         assert type(params["a"]) is int
