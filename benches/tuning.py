@@ -142,9 +142,11 @@ def kill(args: argparse.Namespace) -> None:
     command = [sys.executable, "-c", CHILD, str(data), str(journal)]
     kills, moments = 0, []
     while True:
+        # Left by the one that was killed; a new one shows that the search has begun.
+        spare(journal).unlink(missing_ok=True)
         process = subprocess.Popen(command)
         # Most of a start goes into imports: count from when the journal is being written.
-        while process.poll() is None and not busy(journal):
+        while process.poll() is None and not spare(journal).exists():
             time.sleep(0.01)
         limit = rng.uniform(0.0, args.longest) if kills < args.kills else None
         try:
@@ -174,9 +176,9 @@ def kill(args: argparse.Namespace) -> None:
     print(summary)
 
 
-def busy(journal: Path) -> bool:
-    """Whether the search has opened its journal (the spare file is there while it is open)."""
-    return (journal.parent / f".{journal.name}.spare").exists() and journal.exists()
+def spare(journal: Path) -> Path:
+    """The file that lies beside a journal while a search writes to it."""
+    return journal.with_name(f".{journal.name}.spare")
 
 
 def plain(trial: Any) -> dict[str, Any]:
@@ -290,7 +292,7 @@ def main() -> None:
     parser.add_argument("--datasets", default=",".join(SETS))
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--longest", type=float, default=4.0)
+    parser.add_argument("--longest", type=float, default=6.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()

@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -469,7 +471,63 @@ def test_a_search_killed_at_any_moment_goes_on_as_if_it_had_not_been(splits, tmp
     assert [trial.number for trial in trials] == list(range(8))
 
 
-# several processes ------------------------------------------------------------------------------
+# executors --------------------------------------------------------------------------------------
+
+
+class Uneven(contextlib.AbstractContextManager):
+    """An executor of a user's own: even trials take longer than the odd ones after them."""
+
+    def __init__(self, objective, n_workers: int) -> None:
+        self.objective = objective
+        self.order: list[int] = []
+        self.broken_at = -1
+
+    def submit(self, question):
+        if question.number == self.broken_at:
+            raise KeyboardInterrupt
+        future: Future = Future()
+        delay = 0.15 if question.number % 2 == 0 else 0.0
+        threading.Timer(delay, self.answer, (question, future)).start()
+        return future
+
+    def answer(self, question, future) -> None:
+        trial = self.objective(question)
+        self.order.append(question.number)
+        future.set_result(trial)
+
+    def __exit__(self, *_error) -> None:
+        pass
+
+
+@pytest.mark.parametrize("backend", ["skopt", "random"])
+def test_the_order_of_finishing_changes_no_question_and_holes_are_filled(
+    knn, tmp_path, backend
+) -> None:
+    if backend == "skopt":
+        pytest.importorskip("skopt", reason="the backend skopt is an extra")
+    options = {"backend": backend, "n_workers": 2, "n_calls": 7, "n_initial": 3}
+    made: list[Uneven] = []
+
+    def uneven(objective, n_workers):
+        made.append(Uneven(objective, n_workers))
+        made[-1].broken_at = 5 if len(made) == 1 else -1
+        return made[-1]
+
+    class InOrder(Uneven):
+        def submit(self, question):
+            future: Future = Future()
+            self.answer(question, future)
+            return future
+
+    expected = answers(knn(journal=None, executor=InOrder, **options))
+    with pytest.raises(KeyboardInterrupt):
+        knn(executor=uneven, **options)
+    _, kept = read_journal(tmp_path / "knn.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "knn.jsonl").read_text().splitlines()[1:]]
+    assert [line["number"] for line in lines] != sorted(line["number"] for line in lines)
+    assert answers(knn(executor=uneven, **options)) == expected
+    assert len(made[1].order) == 7 - len(kept)
+    assert answers(knn(journal=None, executor=uneven, **options)) == expected
 
 
 class Mortal(Popular):

@@ -345,22 +345,10 @@ class _Search:
         trackers: Trackers,
         report: Report,
     ) -> None:
-        asked = told = 0
         running: dict[Future[Trial], Question] = {}
-        while told < n_calls:
-            while asked < n_calls and asked - told < self._n_workers:
-                question = self._ask(asked)
-                asked += 1
-                if question.number not in self._answers and executor is not None:
-                    running[executor.submit(question)] = question
-            while told < asked and told in self._answers:
-                # What comes after the last question changes nothing.
-                if asked < n_calls:
-                    self._backend.tell(self._answers[told])
-                told += 1
-            self._show(report, n_calls)
-            if told == n_calls or (asked < n_calls and asked - told < self._n_workers):
-                continue
+
+        def collect() -> None:
+            """Write down what has ended; wait for it a moment."""
             # Another thread may get the signal of Ctrl-C: this one has to look now and then.
             for future in wait(running, _PATIENCE, FIRST_COMPLETED).done:
                 trial = _answer(future, running.pop(future))
@@ -368,6 +356,23 @@ class _Search:
                 if journal is not None:
                     journal.append(trial)
                 trackers.trial(trial)
+                self._show(report, n_calls)
+
+        told = 0
+        self._show(report, n_calls)
+        for number in range(n_calls):
+            # As many answers as n workers need to be busy, and no more, however many there are.
+            while told <= number - self._n_workers:
+                if told in self._answers:
+                    self._backend.tell(self._answers[told])
+                    told += 1
+                else:
+                    collect()
+            question = self._ask(number)
+            if number not in self._answers and executor is not None:
+                running[executor.submit(question)] = question
+        while running:
+            collect()
 
     def _ask(self, number: int) -> Question:
         params = self._backend.ask()
