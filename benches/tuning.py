@@ -56,8 +56,8 @@ authors' parameters on the same validation set, computed in the same run; for EA
 parameters were not published, of those in `chosen_params.json` (a grid of 16 values). Wall seconds
 are those of the whole search, questions included; CPU seconds sum over threads.
 """
-WHY = """The random trials are the authors', what the process asks after them is not: its libraries have
-changed. Where these two fall short, good values of shrink lie in the first hundredth of its range.
+WHY = """The random trials are the authors'; what the process asks after them is not, since its
+libraries have changed.
 """
 NO_GAN = """
 GANMF-u on Last.fm is still to be run (hours on one core; it can be interrupted):
