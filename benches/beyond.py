@@ -122,9 +122,7 @@ def table(dataset: str, mode: str, rows: list[tuple[str, dict[str, Any], list[di
     ]
     for name, found, runs in rows:
         setting = found["setting"].items()
-        shown = ", ".join(
-            f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in setting
-        )
+        shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in setting)
         cells = []
         for metric, k in METRICS:
             values = [run[f"{metric}@{k}"] for run in runs]
