@@ -274,7 +274,7 @@ def test_a_table_of_parameters_in_the_configuration_reaches_the_model(
         ("thread = 2\n", "threads"),
         ("[split]\nsed = 1\n", "seed"),
         ("[splitt]\nseed = 1\n", "split"),
-        ("[reproduce.table3]\nseed = 1\n", "table2"),
+        ("[reproduce.tabel2]\nseed = 1\n", "table2"),
         ("seed = \n", "ganmf.toml"),
     ],
 )

@@ -129,6 +129,17 @@ def test_ease_gives_the_known_figures(data_dir, dataset, l2, mean_ap, ndcg):
     assert ev["ndcg", 5] == pytest.approx(ndcg, abs=0.0005)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "mean_ap"), [("lastfm", 0.1699), ("hetrec2011", 0.5015), ("ml-1m", 0.3373)]
+)
+def test_rp3beta_as_chosen_is_above_the_published_neighbours(data_dir, dataset, mean_ap):
+    train, test = split(data_dir, dataset)
+    params = reference.chosen_params(dataset, "RP3beta")
+    ev = gf.evaluate(gf.RP3beta(**params).fit(train), train, test, cutoffs=(5,))
+    assert ev["map", 5] == pytest.approx(mean_ap, abs=0.0005)
+    assert ev["map", 5] > reference.published_value(dataset, "P3alpha", "map", 5)
+
+
 def test_neighbours_of_the_target_beat_neighbours_of_the_history_item(data_dir):
     train, test = split(data_dir, "ml-1m")
     model, ev = fitted(data_dir, "ml-1m", "ItemKNN-cosine")

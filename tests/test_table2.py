@@ -40,7 +40,7 @@ def cheap(splits: Path, folder: Path, names: str = CHEAP, **options) -> Table2:
 
 
 def models_in(run: Path) -> set[str]:
-    return {path.name for path in (run / "models").iterdir() if not path.name.startswith(".")}
+    return {path.name for path in (run / "models").glob("[!.]*")}
 
 
 def test_a_run_leaves_every_file_and_only_true_figures(ganmf, splits: Path, tmp_path: Path) -> None:

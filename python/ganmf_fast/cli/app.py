@@ -29,8 +29,10 @@ def build() -> App:
         runs.command(f"ganmf_fast.cli.runs:{name}_", name=name)
     app.command(runs)
     reproduce = App(name="reproduce", help="The experiments of the GANMF paper.")
-    reproduce.command("ganmf_fast.cli.reproduce:table2", name="table2")
+    for name in ("table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7"):
+        reproduce.command(f"ganmf_fast.cli.reproduce:{name}", name=name)
+    reproduce.command("ganmf_fast.cli.reproduce:all_", name="all")
     app.command(reproduce)
-    for name in ("doctor", "version"):
+    for name in ("report", "doctor", "version"):
         app.command(f"ganmf_fast.cli.{name}:{name}", name=name)
     return app

@@ -4,7 +4,7 @@ The unit is the user: two models are measured on the same users, and what is tes
 differences of their values, user by user.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -18,7 +18,7 @@ from ganmf_fast import _core
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.models.checks import check_int
 
-__all__ = ["Comparison", "compare", "holm"]
+__all__ = ["Comparison", "compare", "compare_values", "holm"]
 
 _MODELS = {
     "model": pl.String,
@@ -181,14 +181,7 @@ def compare(
         low, high = _interval(difference, bootstrap[i] - bootstrap[j], confidence)
         row = {"a": a, "b": b, "difference": evs[i][metric, k] - evs[j][metric, k]}
         rows.append(row | {"low": low, "high": high} | _tests(difference))
-    for test in ("t_p", "wilcoxon_p"):
-        ps = np.array([row[test] for row in rows])
-        for name, corrected in (
-            (f"{test}_holm", holm(ps)),
-            (f"{test}_bh", stats.false_discovery_control(ps)),
-        ):
-            for row, p in zip(rows, corrected, strict=True):
-                row[name] = float(p)
+    _correct(rows)
     return Comparison(
         metric,
         k,
@@ -197,6 +190,51 @@ def compare(
         pl.DataFrame(models, schema=_MODELS, orient="row"),
         pl.DataFrame(rows, schema=_PAIRS),
     )
+
+
+def compare_values(values: Mapping[str, NDArray[np.float64]], baseline: str) -> pl.DataFrame:
+    """Paired tests of each model against one, on values that were kept user by user.
+
+    Parameters
+    ----------
+    values : mapping of str to float64 array, shape (n users,)
+        Model -> its values of the same users, in the same order.
+    baseline : str
+        The model that the others are compared with.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each other model, as `Comparison.pairs` but without intervals.
+
+    Raises
+    ------
+    ValueError
+        If `baseline` is none of the models, or lengths differ.
+    """
+    rows: list[dict[str, Any]] = []
+    for a, b in _pairs(list(values), baseline):
+        if values[a].shape != values[b].shape:
+            raise ValueError(
+                f"values of {a} and {b} are of {len(values[a])} and {len(values[b])} users"
+            )
+        difference = values[a] - values[b]
+        rows.append({"a": a, "b": b, "difference": float(difference.mean())} | _tests(difference))
+    _correct(rows)
+    schema = {name: kind for name, kind in _PAIRS.items() if name not in ("low", "high")}
+    return pl.DataFrame(rows, schema=schema)
+
+
+def _correct(rows: list[dict[str, Any]]) -> None:
+    """Add p-values corrected for their number."""
+    for test in ("t_p", "wilcoxon_p") if rows else ():
+        ps = np.array([row[test] for row in rows])
+        for name, corrected in (
+            (f"{test}_holm", holm(ps)),
+            (f"{test}_bh", stats.false_discovery_control(ps)),
+        ):
+            for row, p in zip(rows, corrected, strict=True):
+                row[name] = float(p)
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from ganmf_fast.models.checks import check_int
 from ganmf_fast.models.ids import matching_csr
 from ganmf_fast.urm import as_csr
 
-__all__ = ["by_item_popularity", "by_profile_length"]
+__all__ = ["by_item_popularity", "by_profile_length", "profile_groups"]
 
 _SCHEMA = {
     "group": pl.Int64,
@@ -79,7 +79,7 @@ def by_profile_length(
     if not kept:
         raise ValueError("evaluation has no values per user: evaluate with per_user=True")
     lengths = np.diff(csr.indptr)[evaluation.users]
-    group = np.searchsorted(_edges(lengths, n_groups, edges), lengths, side="right")
+    group = profile_groups(lengths, n_groups, edges)
     rows = []
     for number in np.unique(group):
         inside = group == number
@@ -97,6 +97,13 @@ def by_profile_length(
             for metric, k in kept
         ]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+
+
+def profile_groups(
+    lengths: NDArray[np.int64], n_groups: int = 4, edges: Sequence[int] | None = None
+) -> NDArray[np.int64]:
+    """The group of each profile, by its length, as `by_profile_length` makes them."""
+    return np.searchsorted(_edges(lengths, n_groups, edges), lengths, side="right")
 
 
 def _edges(

@@ -4,14 +4,17 @@ import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ganmf_fast import reference
 from ganmf_fast.models import model_class
 
-__all__ = ["ROWS", "Plan", "Row", "plans", "read_params", "select"]
+__all__ = ["QUICK_EPOCHS", "ROWS", "Plan", "Row", "plans", "read_params", "select"]
+
+QUICK_EPOCHS = 10
+"""Epochs of a quick run."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Row:
     params_of : str
         Row whose published parameters this one takes too: it is run only when asked for by name,
         to show what another way of training makes of them.
+    why : str
+        Known reason why its figures differ from the published ones.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Row:
     published: bool = True
     quirks: bool = False
     params_of: str = ""
+    why: str = ""
 
 
 # Do well on the simulated data (chosen on its validation split) within seconds.
@@ -62,6 +68,8 @@ _GANMF = {
 _BINGANMF = {"epochs": 40}
 _CFGAN = {"epochs": 20}
 _CAAE = {"epochs": 20}
+
+_OURS = "the authors' parameters are not published: chosen on validation here"
 
 ROWS: tuple[Row, ...] = (
     Row("Random", "Random", published=False),
@@ -87,8 +95,13 @@ ROWS: tuple[Row, ...] = (
         quirks=True,
     ),
     # The authors' files have figures of these two, but not their parameters.
-    Row("SLIM-ElasticNet", "SLIMElasticNet", defaults={"alpha": 0.02, "l1_ratio": 0.01}),
-    Row("EASE-R", "EASE", defaults={"l2": 200.0}),
+    Row(
+        "SLIM-ElasticNet",
+        "SLIMElasticNet",
+        defaults={"alpha": 0.02, "l1_ratio": 0.01},
+        why=_OURS,
+    ),
+    Row("EASE-R", "EASE", defaults={"l2": 200.0}, why=_OURS),
     Row(
         "WRMF",
         "WRMF",
@@ -135,6 +148,8 @@ class Plan:
     """What is passed to the constructor, apart from seed and device."""
     source: str
     """Where the parameters come from."""
+    point: float | None = None
+    """Where in a figure the result stands."""
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -155,6 +170,14 @@ class Plan:
     def stops_early(self) -> bool:
         """Whether the number of epochs is still to be found."""
         return model_class(self.row.model).iterative and "epochs" not in self.params
+
+    def quick(self) -> "Plan":
+        """The same with few epochs, given rather than searched."""
+        if not model_class(self.row.model).iterative:
+            return self
+        epochs = min(self.params.get("epochs", QUICK_EPOCHS), QUICK_EPOCHS)
+        source = f"{self.source}, at most {QUICK_EPOCHS} epochs"
+        return replace(self, params={**self.params, "epochs": epochs}, source=source)
 
 
 def select(names: Iterable[str] | None) -> list[Row]:

@@ -1,13 +1,62 @@
-"""What a comparison found, in the form that every table and chart is made from."""
+"""What an experiment found, in the form that every table and chart is made from."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["Comparison", "Entry", "Run", "signed"]
+import numpy as np
+from numpy.typing import NDArray
 
-Key = tuple[str, int]
+__all__ = [
+    "Chart",
+    "Comparison",
+    "Entry",
+    "Key",
+    "Run",
+    "Verdict",
+    "heading",
+    "key_of",
+    "shown",
+    "signed",
+]
+
+Key = tuple[str, int | None]
+"""Metric and cutoff; None for a figure that has no cutoff."""
+
+Chart = Literal["bars", "lines", "groups", "heatmaps", "none"]
+
+TOLERANCE = 1e-3
+"""Difference from a published figure that a model without a random choice may have."""
+
+_HEADINGS = {
+    "users": "users",
+    "items": "items",
+    "empty_items": "items without users",
+    "interactions": "interactions",
+    "density": "density %",
+    "per_user": "mean per user",
+    "per_item": "mean per item",
+    "gini": "Gini of items",
+    "cosine_mean": "mean cosine",
+    "cosine_deviation": "deviation",
+}
+_WHOLE = ("users", "items", "empty_items", "interactions")
+# Neither large nor small values of these are good.
+_NEUTRAL = tuple(_HEADINGS)
+
+
+def heading(key: Key) -> str:
+    """How a metric is called above a column."""
+    metric, k = key
+    name = _HEADINGS.get(metric, metric.upper())
+    return name if k is None else f"{name}@{k}"
+
+
+def key_of(text: str) -> Key:
+    """``"map@5"`` or ``"cosine_mean"``, as they stand in ``result.json``, as a key."""
+    metric, _, k = text.partition("@")
+    return metric, int(k) if k else None
 
 
 def signed(delta: float) -> str:
@@ -28,24 +77,42 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What a comparison with a published figure comes to."""
+
+    word: str
+    """"within tolerance", "better" or "worse" ("higher" or "lower" where neither is good), or
+    "not comparable"."""
+    tolerance: float | None
+    reason: str
+    """Why they differ, where it is known; else empty."""
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One row of the comparison."""
+    """One row of the comparison, or one point of a figure."""
 
     model: str
     runs: tuple[Run, ...]
-    published: dict[Key, float] = field(default_factory=dict)
-    params: dict[str, Any] = field(default_factory=dict)
+    published: Mapping[Key, float] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     """Where the parameters come from."""
     problem: str = ""
     """Why there is no result, or not one of every seed; empty if all is done."""
+    point: float | None = None
+    """Place on the axis of a figure."""
+    incomparable: Mapping[Key, float] = field(default_factory=dict)
+    """Published figures that mean something else, and are only named."""
+    why: str = ""
+    """Known reason why figures differ from the published ones."""
 
-    def mean(self, metric: str, k: int) -> float | None:
+    def mean(self, metric: str, k: int | None) -> float | None:
         """Mean over the seeds, or None if none is finished."""
-        values = [run.values[metric, k] for run in self.runs]
+        values = [run.values[metric, k] for run in self.runs if (metric, k) in run.values]
         return math.fsum(values) / len(values) if values else None
 
-    def deviation(self, metric: str, k: int) -> float | None:
+    def deviation(self, metric: str, k: int | None) -> float | None:
         """Standard deviation over the seeds (n - 1), or None with fewer than two."""
         mean = self.mean(metric, k)
         if mean is None or len(self.runs) < 2:
@@ -53,22 +120,91 @@ class Entry:
         squares = math.fsum((run.values[metric, k] - mean) ** 2 for run in self.runs)
         return math.sqrt(squares / (len(self.runs) - 1))
 
-    def delta(self, metric: str, k: int) -> float | None:
+    def delta(self, metric: str, k: int | None) -> float | None:
         """Mean minus published, or None if either is missing."""
         mean, published = self.mean(metric, k), self.published.get((metric, k))
         return None if mean is None or published is None else mean - published
 
+    def verdict(self, metric: str, k: int | None) -> Verdict | None:
+        """Compare with the published figure, or None if there is nothing to compare.
+
+        The tolerance is .001, or two standard deviations over the seeds if that is more.
+        """
+        key, delta = (metric, k), self.delta(metric, k)
+        if delta is None:
+            if key in self.incomparable and self.runs:
+                return Verdict(
+                    "not comparable", None, "the published files hold an older NDCG, not normalised"
+                )
+            return None
+        deviation = self.deviation(metric, k)
+        tolerance = max(TOLERANCE, 2 * (deviation or 0.0))
+        if abs(delta) <= tolerance:
+            return Verdict("within tolerance", tolerance, "")
+        above, below = ("higher", "lower") if metric in _NEUTRAL else ("better", "worse")
+        reasons = [self.why] if self.why else []
+        if self.runs[0].seed is not None:
+            ours = "one seed here" if deviation is None else f"{len(self.runs)} seeds here"
+            reasons.append(f"random: {ours}, one run published")
+        return Verdict(above if delta > 0 else below, tolerance, "; ".join(reasons))
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models side by side on one data set."""
+    """What one experiment found on one data set.
+
+    Attributes
+    ----------
+    dataset : str
+    simulated : bool
+    splits : str
+        One phrase on how the data were split.
+    cutoffs : tuple of int
+    entries : tuple of Entry
+    columns : tuple of Key
+        Metrics shown in tables.
+    title : str
+        What it is.
+    experiment : str
+        Its name on the command line.
+    quick : str
+        What was cut down, in one phrase; empty for the experiment as it is meant.
+    note : str
+        What else a reader must know, in a sentence.
+    subject : str
+        What an entry is.
+    axis : str
+        What the points of the entries are; empty for a table.
+    point_names : mapping of float to str
+        How points are called, where their value does not say it.
+    ranked : {"all", "point", "none"}
+        Among which entries the best and the second are marked.
+    chart : {"bars", "lines", "groups", "heatmaps", "none"}
+        How it is drawn.
+    squares : mapping of float to array of shape (n, n)
+        Point -> values of a heatmap.
+    significance : mapping of Key to mapping of str to float
+        Metric -> model -> p-value, corrected for the number of models, of the difference from the
+        best one.
+    """
 
     dataset: str
     simulated: bool
     splits: str
-    """One phrase on how the data were split."""
     cutoffs: tuple[int, ...]
     entries: tuple[Entry, ...]
+    columns: tuple[Key, ...]
+    title: str = "Comparison"
+    experiment: str = "table2"
+    quick: str = ""
+    note: str = ""
+    subject: str = "model"
+    axis: str = ""
+    point_names: Mapping[float, str] = field(default_factory=dict)
+    ranked: Literal["all", "point", "none"] = "all"
+    chart: Chart = "none"
+    squares: Mapping[float, NDArray[np.float32]] = field(default_factory=dict)
+    significance: Mapping[Key, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -76,39 +212,84 @@ class Comparison:
         return f"{self.dataset} (simulated data)" if self.simulated else self.dataset
 
     @property
+    def heading(self) -> str:
+        """Title with the data set, saying so if it is a quick run."""
+        return f"{self.title} on {self.label}" + (" (quick run)" if self.quick else "")
+
+    @property
     def any_published(self) -> bool:
         """Whether there is a published figure to compare with."""
         return any(entry.published for entry in self.entries)
-
-    @property
-    def columns(self) -> list[Key]:
-        """Metrics shown in tables."""
-        return [(metric, k) for k in self.cutoffs for metric in ("map", "ndcg")]
 
     @property
     def complete(self) -> bool:
         """Whether every model is finished."""
         return not any(entry.problem for entry in self.entries)
 
-    def ranks(self, metric: str, k: int) -> dict[str, int]:
-        """Place of each finished model, 1 for the best; equal values share a place."""
-        means = {e.model: m for e in self.entries if (m := e.mean(metric, k)) is not None}
-        order = sorted(set(means.values()), reverse=True)
-        return {model: order.index(mean) + 1 for model, mean in means.items()}
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, each once, in order."""
+        return list(dict.fromkeys(entry.model for entry in self.entries))
+
+    def point_name(self, point: float | None) -> str:
+        """How a point is called."""
+        if point is None:
+            return ""
+        return self.point_names.get(point, f"{point:g}")
+
+    def rank(self, entry: Entry, metric: str, k: int | None) -> int:
+        """Place of an entry, 1 for the best; equal values share a place; 0 for none."""
+        mine = entry.mean(metric, k)
+        if mine is None or self.ranked == "none":
+            return 0
+        rivals = [e for e in self.entries if self.ranked == "all" or e.point == entry.point]
+        means = {m for e in rivals if (m := e.mean(metric, k)) is not None}
+        return sum(mean > mine for mean in means) + 1
 
     def tidy(self) -> Iterator[dict[str, Any]]:
-        """One record for each model, seed, metric and cutoff."""
+        """One record for each model, point, seed, metric and cutoff."""
         for entry in self.entries:
             for run in entry.runs:
-                for (metric, k), value in run.values.items():
-                    published = entry.published.get((metric, k))
+                for key, value in run.values.items():
+                    published = entry.published.get(key)
                     yield {
                         "dataset": self.label,
                         "model": entry.model,
-                        "metric": metric,
-                        "k": k,
+                        **({self.axis: entry.point} if self.axis else {}),
+                        "metric": key[0],
+                        "k": key[1],
                         "value": value,
                         "published": published,
                         "delta": None if published is None else value - published,
                         "seed": run.seed,
                     }
+
+    def summary(self) -> Iterator[dict[str, Any]]:
+        """One record for each model, point, metric and cutoff: mean, spread and verdict."""
+        for entry in self.entries:
+            for key in entry.runs[0].values if entry.runs else ():
+                verdict = entry.verdict(*key)
+                yield {
+                    "dataset": self.label,
+                    "quick": self.quick,
+                    "model": entry.model,
+                    **({self.axis: entry.point} if self.axis else {}),
+                    "metric": key[0],
+                    "k": key[1],
+                    "mean": entry.mean(*key),
+                    "deviation": entry.deviation(*key),
+                    "seeds": len(entry.runs),
+                    "published": entry.published.get(key, entry.incomparable.get(key)),
+                    "delta": entry.delta(*key),
+                    "tolerance": None if verdict is None else verdict.tolerance,
+                    "verdict": None if verdict is None else verdict.word,
+                    "reason": None if verdict is None else verdict.reason or None,
+                    "p_of_best": self.significance.get(key, {}).get(entry.model),
+                }
+
+
+def shown(key: Key, value: float) -> str:
+    """A figure as tables show it."""
+    if key[0] in _WHOLE:
+        return f"{value:,.0f}"
+    return f"{value:.4f}"
