@@ -9,7 +9,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see of the names below
-    from ganmf_fast import models, split
+    from ganmf_fast import models, split, tuning
     from ganmf_fast.data import datasets
     from ganmf_fast.data.interactions import Interactions
     from ganmf_fast.evaluation import compare, evaluate, evaluate_lists
@@ -30,10 +30,11 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.persistence import load
     from ganmf_fast.split import Splits
     from ganmf_fast.threads import set_num_threads
+    from ganmf_fast.tuning import tune
 
 __version__ = _version("ganmf-fast")
 
-_MODULES = frozenset({"datasets", "models", "split"})
+_MODULES = frozenset({"datasets", "models", "split", "tuning"})
 _ATTRIBUTES = {
     "Cooccurrence": "ganmf_fast.models.cooccurrence",
     "Interactions": "ganmf_fast.data.interactions",
@@ -43,6 +44,7 @@ _ATTRIBUTES = {
     "evaluate_lists": "ganmf_fast.evaluation",
     "load": "ganmf_fast.persistence",
     "set_num_threads": "ganmf_fast.threads",
+    "tune": "ganmf_fast.tuning",
 }
 _MODELS = (
     "TopPopular",
@@ -90,6 +92,8 @@ __all__ = [
     "models",
     "set_num_threads",
     "split",
+    "tune",
+    "tuning",
 ]
 
 

@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all, and arrays with a description and a checksum in them."""
+"""Files that appear whole or not at all, or that one process writes at a time; arrays in files."""
 
 import contextlib
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,10 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-__all__ = ["checksum", "read_tensors", "write_tensors", "written_whole"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["checksum", "read_tensors", "sync_folder", "try_lock", "write_tensors", "written_whole"]
 
 CHECKSUM = "sha256"
 
@@ -39,13 +43,28 @@ def written_whole(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    # The new name itself reaches the disk with the directory, where the system lets one sync it.
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let the names of new files reach the disk, where the system lets one sync a folder."""
     with contextlib.suppress(OSError):
-        directory = os.open(path.parent, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(directory)
+            os.fsync(handle)
         finally:
-            os.close(directory)
+            os.close(handle)
+
+
+def try_lock(handle: int) -> bool:
+    """Lock an open file against other processes, until it is closed; false if one of them has."""
+    if sys.platform == "win32":  # without these locks
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_tensors(path: Path, kind: str, text: str, tensors: Mapping[str, NDArray[Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["Report", "is_quiet", "reporter", "set_quiet"]
+__all__ = ["Report", "is_quiet", "reporter", "set_quiet", "silence"]
 
 _DELAY = 2.0
 _state = {"quiet": False}
@@ -29,6 +29,17 @@ def set_quiet(quiet: bool) -> None:
 def is_quiet() -> bool:
     """Whether progress is switched off."""
     return _state["quiet"]
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Show no progress of what runs inside the block, whose whole has a bar of its own."""
+    before = _state["quiet"]
+    _state["quiet"] = True
+    try:
+        yield
+    finally:
+        _state["quiet"] = before
 
 
 class _Bar:

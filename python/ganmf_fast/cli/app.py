@@ -23,6 +23,11 @@ def build() -> App:
     app.command("ganmf_fast.cli.data:split", name="split")
     for name in ("fit", "evaluate", "recommend"):
         app.command(f"ganmf_fast.cli.models:{name}", name=name)
+    app.command("ganmf_fast.cli.tune:tune", name="tune")
+    runs = App(name="runs", help="Searches of hyper-parameters on this machine.")
+    for name in ("list", "show"):
+        runs.command(f"ganmf_fast.cli.runs:{name}_", name=name)
+    app.command(runs)
     reproduce = App(name="reproduce", help="The experiments of the GANMF paper.")
     for name in ("table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7"):
         reproduce.command(f"ganmf_fast.cli.reproduce:{name}", name=name)

@@ -59,7 +59,7 @@ def fit(
     """Fit a model and save it: on one of five splits, or on all of other data."""
     begin(common)
     cls = model_class(model)
-    params = _params(cls, param)
+    params = given_params(cls, param)
     for name, value in (("seed", seed), ("device", device)):
         if value is not None:
             if name not in cls().get_params():
@@ -208,7 +208,14 @@ def _part(splits: Splits, part: str) -> Any:
     return Interactions.from_matrix(matrix, splits.user_ids, splits.item_ids)
 
 
-def _params(cls: type[Recommender], given: Sequence[str]) -> dict[str, Any]:
+def given_params(cls: type[Recommender], given: Sequence[str]) -> dict[str, Any]:
+    """Parameters of a model from NAME=VALUE texts.
+
+    Raises
+    ------
+    ValueError
+        If a text has another form, or there is no such parameter.
+    """
     defaults = cls().get_params()
     params = {}
     for text in given:

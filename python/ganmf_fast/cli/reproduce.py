@@ -19,6 +19,7 @@ from ganmf_fast.cli.common import (
     show,
 )
 from ganmf_fast.cli.source import DataName, Source
+from ganmf_fast.cli.tune import Lines
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.experiment import Experiment, published_dataset
@@ -27,6 +28,7 @@ from ganmf_fast.experiments.rows import Plan, Row, plans, read_params, select
 from ganmf_fast.experiments.store import FORMAT, Store
 from ganmf_fast.experiments.table1 import Table1
 from ganmf_fast.experiments.table2 import Table2, Table3
+from ganmf_fast.experiments.tuned import tuned_params
 from ganmf_fast.models import model_class
 from ganmf_fast.report.comparison import Comparison, Entry
 from ganmf_fast.report.tables import terminal_table
@@ -47,10 +49,11 @@ Models = Annotated[
 Params = Annotated[
     str,
     Parameter(
-        help='"published", or a JSON or TOML file: {"ItemKNN-cosine": {"topk": 100}}. Models '
-        "without either are run with defaults."
+        help='"published", "tuned" by the paper\'s protocol on validation, or a JSON or TOML '
+        'file: {"ItemKNN-cosine": {"topk": 100}}. Models without any are run with defaults.'
     ),
 ]
+Calls = Annotated[int, Parameter(help="Trials for each model with --params tuned.")]
 Cutoffs = Annotated[str, Parameter(help="Lengths of lists, separated by commas.")]
 Points = Annotated[
     str | None, Parameter(help="Values on the axis, separated by commas; those of the paper.")
@@ -114,6 +117,7 @@ def table2(
     output: Output,
     models: Models = None,
     params: Params = "published",
+    calls: Calls = 50,
     cutoffs: Cutoffs = "5,20",
     running: Running = _NO_RUNNING,
     source: Source = _NO_SOURCE,
@@ -124,7 +128,7 @@ def table2(
     It can be interrupted and run again; finished models are not run twice.
     """
     session = _Session.open(data, output, running, source, common)
-    return _show([session.table("table2", models, params, cutoffs)], output, common)
+    return _show([session.table("table2", models, params, cutoffs, calls)], output, common)
 
 
 def table3(
@@ -133,6 +137,7 @@ def table3(
     output: Output,
     models: Models = None,
     params: Params = "published",
+    calls: Calls = 50,
     cutoffs: Cutoffs = "5,20",
     running: Running = _NO_RUNNING,
     source: Source = _NO_SOURCE,
@@ -143,7 +148,7 @@ def table3(
     It can be interrupted and run again; finished models are not run twice.
     """
     session = _Session.open(data, output, running, source, common)
-    return _show([session.table("table3", models, params, cutoffs)], output, common)
+    return _show([session.table("table3", models, params, cutoffs, calls)], output, common)
 
 
 def figure4(
@@ -260,15 +265,33 @@ class _Session:
         splits, note = _splits(source.open(data), running.seed, data)
         return cls(splits, note, running, common, output)
 
-    def table(self, name: str, models: str | None, params: str, cutoffs: str) -> Comparison:
+    def table(
+        self, name: str, models: str | None, params: str, cutoffs: str, calls: int
+    ) -> Comparison:
         """Run one of the tables, whose parameters and cutoffs can be chosen."""
         ks = numbers("cutoffs", cutoffs)
         if min(ks) < 1:
             raise ValueError(f"cutoffs must be at least 1, not {min(ks)}")
-        given = None if params == "published" else read_params(Path(params))
+        given = None if params in ("published", "tuned") else read_params(Path(params))
         rows = self.rows(name, models)
-        chosen = plans(rows, published_dataset(self.splits), given)
+        origin = "file"
+        if params == "tuned":
+            origin, given = "tuned on validation", self._tuned(rows, calls)
+        chosen = plans(rows, published_dataset(self.splits), given, origin)
         return self._run(name, chosen, Store(self.output), ks)
+
+    def _tuned(self, rows: Sequence[Row], calls: int) -> dict[str, dict[str, Any]]:
+        if any(model_class(row.model).iterative for row in rows):
+            load_torch_threads(self.common)
+        folder, running = self.output / "tuning", self.running
+        try:
+            return tuned_params(
+                rows, self.splits, folder, running.seed, calls, running.device, [Lines()], say
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"; finished trials are kept in {folder}, the same command goes on from there"
+            ) from None
 
     def figure(
         self,

@@ -221,8 +221,8 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
         content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except OSError as error:
         raise ValueError(
-            f"params must be 'published' or a JSON or TOML file, but {str(path)!r} cannot be read: "
-            f"{error.strerror}"
+            "params must be 'published', 'tuned' or a JSON or TOML file, but "
+            f"{str(path)!r} cannot be read: {error.strerror}"
         ) from None
     except ValueError as error:
         raise ValueError(f"the file of parameters {path} is damaged: {error}") from None
@@ -232,7 +232,10 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def plans(
-    rows: Sequence[Row], dataset: str | None, given: Mapping[str, Mapping[str, Any]] | None = None
+    rows: Sequence[Row],
+    dataset: str | None,
+    given: Mapping[str, Mapping[str, Any]] | None = None,
+    source: str = "file",
 ) -> list[Plan]:
     """Parameters for each row: given ones, else published, else chosen by us, else defaults.
 
@@ -243,6 +246,8 @@ def plans(
         Name of the published data set, if it is one.
     given : mapping, optional
         Row name -> parameters.
+    source : str, default "file"
+        Where the given ones come from.
 
     Raises
     ------
@@ -254,23 +259,23 @@ def plans(
     for name in given:
         if name not in names:
             raise ValueError(f"params has no model {name!r}{_suggestion(name, names)}")
-    made = [_plan(row, dataset, given.get(row.name)) for row in rows]
+    made = [_plan(row, dataset, given.get(row.name), source) for row in rows]
     for plan in made:
         _check(plan)
     return made
 
 
-def _plan(row: Row, dataset: str | None, given: Mapping[str, Any] | None) -> Plan:
+def _plan(row: Row, dataset: str | None, given: Mapping[str, Any] | None, source: str) -> Plan:
     if given is not None:
         for name, value in row.fixed.items():
             if given.get(name, value) != value:
                 raise ValueError(
                     f"params gives {row.name} {name}={given[name]!r}, but that row has {value!r}"
                 )
-        return Plan(row, {**row.fixed, **given}, "file")
+        return Plan(row, {**row.fixed, **given}, source)
     if dataset is not None:
-        source = row.name if row.published else row.params_of
-        published = reference.best_params(dataset, source) if source else None
+        named = row.name if row.published else row.params_of
+        published = reference.best_params(dataset, named) if named else None
         if published is not None:
             quirks = {"published_quirks": True} if row.quirks else {}
             return Plan(row, {**row.fixed, **published, **quirks}, "published")

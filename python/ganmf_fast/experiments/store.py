@@ -11,7 +11,6 @@ import io
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +20,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-if sys.platform != "win32":
-    import fcntl
+from ganmf_fast.errors import ConflictError, difference
+from ganmf_fast.files import try_lock
 
 __all__ = ["FORMAT", "ConflictError", "Store", "difference", "load", "npz"]
 
@@ -32,10 +31,6 @@ FORMAT = 2
 """Of the folder of a run. Format 1 had one file beside each result, and is read as well."""
 
 _RESULT, _PART = "result.json", ".part-"
-
-
-class ConflictError(ValueError):
-    """A run folder holds results of another configuration."""
 
 
 class Store:
@@ -69,7 +64,7 @@ class Store:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("a", encoding="ascii") as file:
-            if not _try_lock(file.fileno()):
+            if not try_lock(file.fileno()):
                 raise RuntimeError(f"another process is writing to {self.folder}")
             for left in self._models.glob(f"{_PART}*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -197,25 +192,6 @@ def _content(folder: Path, file: str) -> bytes:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from None
 
 
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first difference between two configurations, in words, or None.
-
-    Returns
-    -------
-    str or None
-        Such as ``"topk 100, not 50"``.
-    """
-    for key in dict.fromkeys([*before, *now]):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            inner = difference(old, new)
-            if inner is not None:
-                return inner
-        elif old != new:
-            return f"{key} {old!r}, not {new!r}"
-    return None
-
-
 def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Arrays as the content of an ``.npz`` file."""
     content = io.BytesIO()
@@ -240,13 +216,3 @@ def _canonical(record: Mapping[str, Any]) -> bytes:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _try_lock(handle: int) -> bool:
-    if sys.platform == "win32":  # without these locks
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -22,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ganmf_fast.gan.checkpoint import Checkpoint
+from ganmf_fast.models.early_stopping import announce
 from ganmf_fast.progress import Report
 
 Losses = Mapping[str, float]
@@ -142,6 +143,7 @@ class Trainer:
                     outcome.best_epoch, outcome.best_value = epoch, value
                     kept = [tensor.clone() for tensor in self.adversary.weights()]
                     outcome.without_improvement = 0
+                announce(epoch, value)
             row["seconds"] = time.perf_counter() - started
             _log.debug("epoch %d: %s", epoch, row)
             self._keep(outcome, kept)

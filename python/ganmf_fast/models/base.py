@@ -92,6 +92,22 @@ class Recommender(BaseEstimator):
         self._set_fitted(urm, scorer, ids)
         return self
 
+    @classmethod
+    def prepare(cls, X: object) -> object:
+        """What many fits of this model on one matrix have in common.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        object
+            To be passed to `fit` in the place of `X`: the validated matrix, or more for models that
+            share more.
+        """
+        return as_csr(X, "X")
+
     def _check_params(self) -> None:
         """Check every parameter; one sentence names the bad one."""
         raise NotImplementedError

@@ -3,19 +3,46 @@
 Objective: run epochs; every `freq`-th and the last are checked; a strictly better value keeps the
 state, and the check that makes it more than `allow_worse` without improvement ends the training.
 Source: the early stopping of the published comparison. Deviation: the best state is kept.
+
+Whoever fits a model can watch the checks of this loop and of the one for GANs (`watched`), and end
+a fit that is not worth going on with by raising an exception.
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ganmf_fast.progress import Report
 
-__all__ = ["Outcome", "run_epochs"]
+__all__ = ["Outcome", "announce", "run_epochs", "watched"]
 
 T = TypeVar("T")
+
+_watcher: ContextVar[Callable[[int, float], None] | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watched(watcher: Callable[[int, float], None]) -> Iterator[None]:
+    """Call ``watcher(epoch, value)`` at each check of the fits inside the block.
+
+    What it raises ends the fit.
+    """
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def announce(epoch: int, value: float) -> None:
+    """Say what a check found, to whoever watches."""
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher(epoch, value)
 
 
 @dataclass
@@ -66,6 +93,7 @@ def run_epochs(
             without_improvement += 1
             if value > best:
                 best_epoch, best, kept, without_improvement = epoch, value, current, 0
+            announce(epoch, value)
         row["seconds"] = time.perf_counter() - started
         history.append(row)
         report(epoch, epochs, f"best {best:.4f}" if best_epoch else "")

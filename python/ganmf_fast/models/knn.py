@@ -102,6 +102,23 @@ class _KNN(Recommender):
         finally:
             del self._shared
 
+    @classmethod
+    def prepare(cls, X: object) -> object:
+        """The co-occurrences of `X`, which all fits share, or `X` where they would not fit.
+
+        Parameters
+        ----------
+        X : as for `fit`
+
+        Returns
+        -------
+        Cooccurrence or Csr
+        """
+        try:
+            return Cooccurrence(X, cls._of)
+        except MemoryError:
+            return super().prepare(X)
+
     def _neighbours(self, urm: Csr, by_target: bool, report: Report) -> Csr:
         """Neighbours between the columns of `urm`, from shared counts if they suffice."""
         weighting = None if self.feature_weighting == "none" else self.feature_weighting

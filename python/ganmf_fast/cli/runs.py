@@ -1,0 +1,112 @@
+"""``ganmf runs``."""
+
+import datetime as dt
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, show
+from ganmf_fast.cli.tune import JOURNAL, Index
+from ganmf_fast.tuning import read_journal
+from ganmf_fast.tuning.runs import RunIndex
+from ganmf_fast.tuning.search import best_of, in_words
+
+_NO_COMMON = Common()
+
+
+def list_(*, index: Index = None, common: Common = _NO_COMMON) -> None:
+    """Show the searches on this machine and how far they are, the latest first."""
+    begin(common)
+    runs = RunIndex(index).runs()
+    if common.json:
+        print_json(runs)
+        return
+    if not runs:
+        say("there are no runs yet: ganmf tune makes one")
+        return
+    columns = ("id", "model", "data", "status", "trials", "failed", "metric", "best", "updated")
+    print_table(
+        "",
+        (*columns, "journal"),
+        [
+            (
+                run["id"],
+                run["model"],
+                run["dataset"],
+                run["status"],
+                f"{run['finished']}/{run['n_calls']}",
+                run["failed"],
+                run["metric"],
+                run["best_value"],
+                _local(run["updated"]),
+                run["journal"],
+            )
+            for run in runs
+        ],
+    )
+
+
+def show_(
+    run: Annotated[str, Parameter(help="Number in the list, folder of a search, or journal.")],
+    *,
+    plots: Annotated[Path | None, Parameter(help="Folder for charts of the search (PNG).")] = None,
+    index: Index = None,
+    common: Common = _NO_COMMON,
+) -> None:
+    """Show what a search does, also while it runs: every trial, and the best."""
+    begin(common)
+    path = _journal(run, index)
+    header, trials = read_journal(path)
+    if plots is not None:
+        # matplotlib is an extra, and slow to load.
+        try:
+            charts = importlib.import_module("ganmf_fast.report.study")
+        except ImportError:
+            raise ImportError('plots needs matplotlib: pip install "ganmf-fast[plots]"') from None
+        say(f"{', '.join(charts.write_charts(header, trials, plots))} are in {plots}")
+    if common.json:
+        print_json({"search": header, "trials": [trial.to_dict() for trial in trials]})
+        return
+    names = [name for name, table in header["space"].items() if len(table.get("choice", "..")) > 1]
+    print_table(
+        f"{header['model']} on {header['dataset']}, {header['metric']}, {header['backend']}, "
+        f"seed {header['seed']}",
+        ("trial", header["metric"], *names, "epochs", "seconds", ""),
+        [
+            (
+                trial.number,
+                trial.value,
+                *(_text(trial.params[name]) for name in names),
+                trial.epochs,
+                round(trial.seconds, 2),
+                trial.reason or trial.status,
+            )
+            for trial in trials
+        ],
+    )
+    show(in_words(best_of(trials)) or "no trial is done")
+
+
+def _journal(run: str, index: Path | None) -> Path:
+    path = Path(run)
+    if path.is_dir():
+        path /= JOURNAL
+    if path.is_file():
+        return path
+    found = [row["journal"] for row in RunIndex(index).runs() if str(row["id"]) == run]
+    if not found:
+        raise ValueError(
+            f"run must be a number that `ganmf runs list` shows, the folder of a search or a "
+            f"journal, not {run!r}"
+        )
+    return Path(found[0])
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _local(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

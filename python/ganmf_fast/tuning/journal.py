@@ -1,0 +1,259 @@
+"""The journal of a search: one line of JSON for each finished trial, on the disk before the next.
+
+The first line says what is searched, on which data, how, and with which versions; only a search
+that agrees in all of it may go on. Lines are appended and synced, so that a process killed at any
+moment leaves whole lines and at most a part of one, which is dropped when the search goes on. One
+process writes at a time; others may read.
+
+A spare file beside the journal holds enough of the disk for the trials that are under way, so that
+they can still be written when the disk is full.
+"""
+
+import errno
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ganmf_fast.errors import ConflictError, DataError, difference
+from ganmf_fast.files import sync_folder, try_lock
+from ganmf_fast.tuning.trial import Trial
+
+__all__ = ["FORMAT", "Journal", "in_use", "read_journal"]
+
+FORMAT = 1
+_SPARE_BYTES = 2**17
+# What a header may differ in: it does not decide any number.
+_BESIDE = ("created", "dataset")
+
+
+class Journal:
+    """A journal that is open for writing; a context manager.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its folder is made if it is not there.
+    header : mapping
+        What decides the sequence of trials, as plain values.
+    stamp : mapping, optional
+        What is written into every line, such as versions.
+
+    Attributes
+    ----------
+    trials : dict of int to Trial
+        What is in the journal, by number.
+
+    Raises
+    ------
+    ConflictError
+        If the journal is one of another search; the message names the difference.
+    DataError
+        If it is damaged, or no journal.
+    RuntimeError
+        If another process is writing to it.
+    OSError
+        If it cannot be written.
+    """
+
+    def __init__(
+        self, path: str | Path, header: Mapping[str, Any], stamp: Mapping[str, Any] | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.trials: dict[int, Trial] = {}
+        self._stamp = dict(stamp or {})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            self._open(json.loads(json.dumps(dict(header))))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, header: dict[str, Any]) -> None:
+        if not try_lock(self._handle):
+            raise RuntimeError(f"another process is writing to the journal {self.path}")
+        content = self.path.read_bytes()
+        stored, trials, whole = _parse(self.path, content)
+        if whole < len(content):
+            warnings.warn(
+                f"{self.path}: the last line is incomplete and is dropped; its trial is run again",
+                stacklevel=4,
+            )
+            os.ftruncate(self._handle, whole)
+        if stored is not None:
+            kept = {key: value for key, value in stored.items() if key not in _BESIDE}
+            wanted = {key: value for key, value in header.items() if key not in _BESIDE}
+            found = difference(kept, wanted)
+            if found is not None:
+                raise ConflictError(
+                    f"the journal {self.path} is of a search with {found}: give another journal, "
+                    "or the earlier settings"
+                )
+        self._spare = self.path.with_name(f".{self.path.name}.spare")
+        self._reserve()
+        if stored is None:
+            self._append(header)
+            sync_folder(self.path.parent)
+        self.trials = trials
+
+    def __enter__(self) -> Self:
+        """The journal."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes write to the journal."""
+        if self._handle >= 0:
+            # Only the process that holds the lock has a spare file.
+            if hasattr(self, "_spare"):
+                self._spare.unlink(missing_ok=True)
+            os.close(self._handle)
+            self._handle = -1
+
+    def append(self, trial: Trial) -> None:
+        """Write a finished trial and bring it to the disk.
+
+        Raises
+        ------
+        OSError
+            If the disk is full. The trial is written nevertheless, out of what was kept spare.
+        """
+        self._append({**trial.to_dict(), **self._stamp})
+        self.trials[trial.number] = trial
+
+    def _append(self, content: Mapping[str, Any]) -> None:
+        line = json.dumps(content, allow_nan=False).encode() + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self._spare.unlink(missing_ok=True)
+            self._write(line)
+            raise self._full(error.errno) from None
+
+    def _write(self, line: bytes) -> None:
+        """Write all of a line or nothing."""
+        end = os.fstat(self._handle).st_size
+        try:
+            rest = line
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+            os.fsync(self._handle)
+        except OSError:
+            os.ftruncate(self._handle, end)
+            raise
+
+    def _reserve(self) -> None:
+        try:
+            with self._spare.open("wb") as file:
+                file.write(bytes(_SPARE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            self._spare.unlink(missing_ok=True)
+            raise self._full(error.errno) from None
+
+    def _full(self, number: int | None) -> OSError:
+        return OSError(
+            number,
+            f"{os.strerror(number or 0)}; every finished trial is in the journal, and the search "
+            "goes on from there when it is run again",
+            str(self.path),
+        )
+
+
+def read_journal(path: str | Path) -> tuple[dict[str, Any], list[Trial]]:
+    """What is in a journal, also while a search writes to it.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    header : dict
+    trials : list of Trial
+        In the order of asking.
+
+    Raises
+    ------
+    DataError
+        If it is damaged, or no journal.
+    OSError
+        If it cannot be read.
+    """
+    path = Path(path)
+    header, trials, _ = _parse(path, path.read_bytes())
+    if header is None:
+        raise DataError(f"{path} is an empty journal")
+    return header, [trials[number] for number in sorted(trials)]
+
+
+def in_use(path: Path) -> bool:
+    """Whether a process is writing to a journal at this moment."""
+    try:
+        with path.open("rb") as file:
+            return not try_lock(file.fileno())
+    except OSError:
+        return False
+
+
+def _parse(path: Path, content: bytes) -> tuple[dict[str, Any] | None, dict[int, Trial], int]:
+    """Header, trials, and how many bytes are whole lines."""
+    *lines, tail = content.split(b"\n")
+    if not lines:
+        if tail and not _begins_header(tail):
+            raise DataError(f"{path} is no journal of a search")
+        return None, {}, 0
+    header = _object(lines[0])
+    if header is None or "format" not in header:
+        raise DataError(f"{path} is no journal of a search")
+    if header["format"] != FORMAT:
+        raise DataError(
+            f"{path} is a journal of format {header['format']!r}, but this version reads {FORMAT}"
+        )
+    found = [_trial(line) for line in lines[1:]]
+    if found and found[-1] is None:
+        # After a loss of power the last line can hold anything.
+        found.pop()
+        lines.pop()
+    trials: dict[int, Trial] = {}
+    for number, trial in enumerate(found, start=2):
+        if trial is None:
+            raise DataError(f"{path} is damaged: line {number} cannot be read")
+        trials[trial.number] = trial
+    return header, trials, sum(len(line) + 1 for line in lines)
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _trial(line: bytes) -> Trial | None:
+    try:
+        return Trial.from_dict(_object(line) or {})
+    except (TypeError, ValueError):
+        return None
+
+
+def _begins_header(piece: bytes) -> bool:
+    """Whether a piece may be what was written of a header before the process ended."""
+    start = b'{"format": '
+    return piece.startswith(start) or start.startswith(piece)

@@ -1,0 +1,133 @@
+"""Who asks: sequences that a replay repeats exactly, and plain values."""
+
+import json
+import math
+
+import pytest
+
+from ganmf_fast.tuning.backends import BACKENDS, RandomSearch, backend_class, median_pruner
+from ganmf_fast.tuning.spaces import Choice, Int, Params, Real
+from ganmf_fast.tuning.trial import Trial
+
+SPACE = {"a": Int(1, 50), "b": Real(1e-4, 1.0, log=True), "c": Choice((True, False))}
+NEEDS = {"skopt": "skopt", "optuna": "optuna"}
+
+
+def value(params: Params) -> float:
+    return -((params["a"] - 20) ** 2) / 100 - (math.log(params["b"]) + 4) ** 2 - params["c"]
+
+
+def made(name: str, seed: int = 5, n_initial: int = 4):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"the backend {name} is an extra")
+    return backend_class(name)(SPACE, n_initial, seed)
+
+
+def sequence(backend, n: int, n_open: int = 1, answers=value) -> list[Params]:
+    """Questions with `n_open` of them open at a time, told in the order of asking."""
+    asked: list[Params] = []
+    told = 0
+    while len(asked) < n:
+        while len(asked) < n and len(asked) - told < n_open:
+            asked.append(backend.ask())
+        answer = answers(asked[told])
+        status = "failed" if answer is None else "done"
+        backend.tell(Trial(told, asked[told], status, answer))
+        told += 1
+    return asked
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("n_open", [1, 3])
+def test_a_new_backend_that_is_told_the_same_asks_the_same(name: str, n_open: int) -> None:
+    first = sequence(made(name), 7, n_open)
+    assert first == sequence(made(name), 7, n_open)
+    assert first[:3] != sequence(made(name, seed=6), 3, n_open)
+    for params in first:
+        assert list(params) == list(SPACE)
+        assert type(params["a"]) is int
+        assert type(params["b"]) is float
+        assert type(params["c"]) is bool
+        assert 1 <= params["a"] <= 50
+        assert 1e-4 <= params["b"] <= 1
+    assert json.loads(json.dumps(first)) == first
+
+
+def test_skopt_asks_what_gp_minimize_asks() -> None:
+    skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")
+    from skopt.space import Categorical, Integer
+    from skopt.space import Real as SkoptReal
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        reference = skopt.gp_minimize(
+            lambda x: -value(dict(zip(SPACE, x, strict=True))),
+            [Integer(1, 50), SkoptReal(1e-4, 1.0, "log-uniform"), Categorical([True, False])],
+            n_calls=9,
+            n_initial_points=4,
+            random_state=5,
+        )
+    assert [list(params.values()) for params in sequence(made("skopt"), 9)] == reference.x_iters
+
+
+def test_points_given_as_x0_and_y0_are_no_resume() -> None:
+    """Replaying ask and tell brings back the state; being told the points alone does not."""
+    skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")
+    from threadpoolctl import threadpool_limits
+
+    whole = sequence(made("skopt"), 9)
+    again = made("skopt")
+    sequence(again, 6)
+    replayed = [again.ask()]
+    assert replayed == whole[6:7]
+    points = [list(params.values()) for params in whole[:6]]
+    with threadpool_limits(1):
+        restarted = skopt.gp_minimize(
+            lambda x: -value(dict(zip(SPACE, x, strict=True))),
+            made("skopt")._optimizer.space,
+            n_calls=3,
+            n_initial_points=1,
+            x0=points,
+            y0=[-value(params) for params in whole[:6]],
+            random_state=5,
+        )
+    assert restarted.x_iters[6:9] != [list(params.values()) for params in whole[6:9]]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_failed_trials_do_not_stop_a_backend(name: str) -> None:
+    asked = sequence(made(name), 8, answers=lambda p: None if p["a"] % 2 else value(p))
+    assert len(asked) == 8
+    assert len(sequence(made(name), 6, answers=lambda _p: None)) == 6
+
+
+def test_a_random_trial_depends_on_its_number_alone() -> None:
+    one, other = RandomSearch(SPACE, 3, 7), RandomSearch(SPACE, 9, 7)
+    assert [one.ask() for _ in range(5)] == [other.ask() for _ in range(5)]
+
+
+def test_the_median_pruner_stops_what_is_below_the_median_at_a_check() -> None:
+    pytest.importorskip("optuna", reason="the pruner is Optuna's")
+    rivals = [([(5, v), (10, 2 * v)], 2 * v) for v in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    stop = median_pruner(rivals)
+    assert not stop(5, 0.31)
+    # The best of the trial counts, as Optuna has it.
+    assert stop(10, 0.35)
+    assert median_pruner(rivals)(5, 0.29)
+    assert not median_pruner(rivals[:4])(5, 0.0)
+
+
+@pytest.mark.parametrize(("name", "package"), [("skopt", "scikit-optimize"), ("optuna", "optuna")])
+def test_a_missing_package_is_named_with_its_extra(
+    name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ImportError, match=rf'needs {package}: pip install "ganmf-fast\[tune\]"'):
+        backend_class(name)(SPACE, 2, 0)
+
+
+def test_an_unknown_backend_suggests_one() -> None:
+    with pytest.raises(ValueError, match="did you mean 'skopt'"):
+        backend_class("scopt")
+    with pytest.raises(TypeError, match="ask and tell"):
+        backend_class(object())
