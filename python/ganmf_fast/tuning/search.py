@@ -26,11 +26,11 @@ import polars as pl
 from ganmf_fast.errors import ConflictError, difference, reason
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.result import check_metrics
+from ganmf_fast.executors import Executor, MakeExecutor, executor_maker
 from ganmf_fast.models.checks import check_choice, check_int
 from ganmf_fast.progress import Report, reporter
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning.backends import Backend, backend_class
-from ganmf_fast.tuning.executors import Executor, MakeExecutor, executor_maker
 from ganmf_fast.tuning.journal import FORMAT, Journal
 from ganmf_fast.tuning.objective import Metric, Objective, Target, measure
 from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
@@ -204,8 +204,9 @@ def tune(
         Cutoff of a named metric.
     backend : {"skopt", "optuna", "random"} or class, default "skopt"
         Who asks; see `ganmf_fast.tuning.backends`.
-    executor : {"local"} or callable, default "local"
-        Where trials run; see `ganmf_fast.tuning.executors`.
+    executor : {"local", "ray"} or callable, default "local"
+        Where trials run: in processes on this machine, or on a Ray cluster; see
+        `ganmf_fast.executors` and `ganmf_fast.ray_executor`.
     n_workers : int, default 1
         Trials at a time. Each number has a sequence of questions of its own.
     space : dict or path, optional
