@@ -34,7 +34,7 @@ from ganmf_fast.tuning.backends import Backend, backend_class
 from ganmf_fast.tuning.journal import FORMAT, Journal
 from ganmf_fast.tuning.objective import Metric, Objective, Target, measure
 from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
-from ganmf_fast.tuning.trackers import Ending, Study, Tracker, Trackers
+from ganmf_fast.tuning.trackers import Ending, Study, Tracker, Trackers, tracker_of
 from ganmf_fast.tuning.trial import Question, Trial
 
 __all__ = ["Final", "TuningResult", "best_of", "in_words", "tune"]
@@ -175,7 +175,7 @@ def tune(
     fixed: Mapping[str, Any] | None = None,
     journal: str | Path | None = None,
     mask: str = "fitted",
-    trackers: Iterable[Tracker] = (),
+    trackers: Iterable[Tracker | str] = (),
 ) -> TuningResult:
     """Search the hyper-parameters of a model, by the protocol of the GANMF paper.
 
@@ -221,8 +221,9 @@ def tune(
         where the first one stopped, with the same questions as if it had not stopped.
     mask : {"fitted", "known"}, default "fitted"
         What lists leave out: what was fitted, as in the paper, or ``early_stop`` as well.
-    trackers : iterable of Tracker
-        Told of every finished trial; see `ganmf_fast.tuning.trackers`.
+    trackers : iterable of Tracker, "mlflow" or "tensorboard"
+        Told of every finished trial; see `ganmf_fast.tuning.trackers`, and there for settings of
+        the two.
 
     Returns
     -------
@@ -276,6 +277,7 @@ def tune(
         raise ValueError(f"space leaves nothing to search for {target.name}")
     constants = _constants(target, resolved, {} if packaged else resolved.constants, seed) | fixed
     asks = backend_class(backend)
+    observers = Trackers(map(tracker_of, trackers))
     header = {
         "format": FORMAT,
         "model": target.identity,
@@ -302,7 +304,7 @@ def tune(
     opened = nullcontext() if journal is None else Journal(journal, header, stamp)
     study = Study(header, n_calls, None if journal is None else Path(journal))
     with opened as kept:
-        history = search.run(study, kept, Trackers(trackers))
+        history = search.run(study, kept, observers)
     return TuningResult(study, history, target, splits)
 
 
