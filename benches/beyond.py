@@ -34,7 +34,8 @@ python benches/beyond.py --data path/to/data --dataset lastfm
 ```
 
 Published parameters and one option each, three settings an option, chosen by MAP@5 on `validation`
-(fitted on `train_small`, stopped early on `early_stop`); then `train` for as many epochs, and `test`.
+(fitted on `train_small`, stopped early on `early_stop`); then `train` for as many epochs, and
+`test`.
 Mean and standard deviation over seeds. EASE and the published figure are for comparison.
 """
 
@@ -121,8 +122,10 @@ def table(dataset: str, mode: str, rows: list[tuple[str, dict[str, Any], list[di
         "| --- | --- | ---: | ---: | ---: |" + " ---: |" * len(METRICS),
     ]
     for name, found, runs in rows:
-        setting = found["setting"].items()
-        shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in setting)
+        shown = ", ".join(
+            f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}"
+            for k, v in found["setting"].items()
+        )
         cells = []
         for metric, k in METRICS:
             values = [run[f"{metric}@{k}"] for run in runs]

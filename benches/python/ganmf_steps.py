@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from straight_gans import StraightGANMF
 
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.experiments import environment
 from ganmf_fast.gan.training import Training
 from ganmf_fast.urm import as_csr, to_scipy
+from straight_gans import StraightGANMF
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "ganmf-steps.json"
 STEPS = 10

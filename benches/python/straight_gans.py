@@ -180,7 +180,10 @@ class StraightGANMF:
 
     def __init__(self, X, p, generator, discriminator):
         self.X, self.p = X, p
-        parameter = lambda tensor: nn.Parameter(tensor.detach().clone())
+
+        def parameter(tensor):
+            return nn.Parameter(tensor.detach().clone())
+
         self.P = parameter(generator["user_factors"])
         self.Q = parameter(generator["item_factors"])
         decoder = discriminator["decoder"]

@@ -35,6 +35,7 @@ from torch import Tensor
 from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.dense import LossWeights
 from ganmf_fast.gan.networks import Discriminator, Generator, total
+from ganmf_fast.gan.products import add_product, product
 from ganmf_fast.gan.ranks import Ranks
 
 
@@ -97,9 +98,9 @@ class _Pass:
 
     def _kept(self, name: str, matrix: Tensor, fixed: bool) -> Tensor:
         if not fixed:
-            return matrix.T @ matrix
+            return product(matrix.T, matrix)
         if name not in self._fixed:
-            self._fixed[name] = matrix.T @ matrix
+            self._fixed[name] = product(matrix.T, matrix)
         return self._fixed[name]
 
 
@@ -109,45 +110,47 @@ class _Narrow:
     def __init__(self, state: _Pass, users: Tensor, d_moves: bool) -> None:
         self._state = state
         self._P_b = state.P[users]
-        self._QWe = state.Q.T @ state.We
-        self._QW = state.Q.T @ state.W
+        self._QWe = product(state.Q.T, state.We)
+        self._QW = product(state.Q.T, state.W)
         self._WW = state.gram_of_decoder(fixed=not d_moves)
         self._QQ = state.gram_of_factors(fixed=d_moves)
         self._Z = self._P_b.new_empty(0)
         self._Z_f = self._P_b.new_empty(0)
 
     def encoded(self) -> Tensor:
-        return self._P_b @ self._QWe
+        return product(self._P_b, self._QWe)
 
     def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self._Z = Z
-        return (Z @ self._WW, *self.residual(Z_f))
+        return (product(Z, self._WW), *self.residual(Z_f))
 
     def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
         self._Z_f = Z_f
-        FW = self._P_b @ self._QW
-        RW = Z_f @ self._WW - FW
-        squares = total(RW * Z_f) - total(FW * Z_f) + total((self._P_b @ self._QQ) * self._P_b)
+        FW = product(self._P_b, self._QW)
+        RW = product(Z_f, self._WW) - FW
+        squares = total(RW * Z_f) - total(FW * Z_f)
+        squares += total(product(self._P_b, self._QQ) * self._P_b)
         return squares, RW
 
     def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
-        small = c * (self._Z.T @ self._Z)
+        small = c * product(self._Z.T, self._Z)
         if c_f:
-            small.addmm_(self._Z_f.T, self._Z_f, alpha=c_f)
+            add_product(small, self._Z_f.T, self._Z_f, c_f)
         small.diagonal().add_(d_reg)
-        torch.mm(self._state.W, small, out=out)
+        out.copy_(product(self._state.W, small))
         if c_f:
-            out.addmm_(self._state.Q, self._P_b.T @ self._Z_f, alpha=-c_f)
+            add_product(out, self._state.Q, product(self._P_b.T, self._Z_f), -c_f)
 
     def encoder_gradient(self, out: Tensor, dEnc_f: Tensor) -> None:
-        out.addmm_(self._state.Q, self._P_b.T @ dEnc_f)
+        add_product(out, self._state.Q, product(self._P_b.T, dEnc_f))
 
     def factor_gradients(self, out: Tensor, dEnc_f: Tensor, c_g: float) -> Tensor:
-        out.addmm_(self._state.We, dEnc_f.T @ self._P_b)
-        out.addmm_(self._state.W, self._Z_f.T @ self._P_b, alpha=-c_g)
-        out.addmm_(self._state.Q, self._P_b.T @ self._P_b, alpha=c_g)
-        RQ = self._Z_f @ self._QW.T - self._P_b @ self._QQ
-        return torch.addmm(RQ, dEnc_f, self._QWe.T, beta=-c_g)
+        state, P_b = self._state, self._P_b
+        add_product(out, state.We, product(dEnc_f.T, P_b))
+        add_product(out, state.W, product(self._Z_f.T, P_b), -c_g)
+        add_product(out, state.Q, product(P_b.T, P_b), c_g)
+        RQ = product(self._Z_f, self._QW.T) - product(P_b, self._QQ)
+        return add_product(RQ.mul_(-c_g), dEnc_f, self._QWe.T)
 
 
 class _Wide:
@@ -160,22 +163,22 @@ class _Wide:
     def __init__(self, state: _Pass, users: Tensor) -> None:
         self._state = state
         self._P_b = state.P[users]
-        self._F = self._P_b @ state.Q.T
+        self._F = product(self._P_b, state.Q.T)
         self._Z = self._R = self._P_b.new_empty(0)
 
     def encoded(self) -> Tensor:
-        return self._F @ self._state.We
+        return product(self._F, self._state.We)
 
     def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self._Z = torch.cat([Z, Z_f])
-        self._R = self._Z @ self._state.W.T
+        self._R = product(self._Z, self._state.W.T)
         R_f = self._R[len(Z) :].sub_(self._F)
-        RW = self._R @ self._state.W
+        RW = product(self._R, self._state.W)
         return RW[: len(Z)], total(R_f * R_f), RW[len(Z) :]
 
     def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
-        self._R = torch.addmm(self._F, Z_f, self._state.W.T, beta=-1)
-        return total(self._R * self._R), self._R @ self._state.W
+        self._R = product(Z_f, self._state.W.T).sub_(self._F)
+        return total(self._R * self._R), product(self._R, self._state.W)
 
     def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
         half = len(self._F)
@@ -186,15 +189,15 @@ class _Wide:
         else:
             Z, R = c * self._Z[:half], self._R[:half]
         torch.mul(self._state.W, d_reg, out=out)
-        out.addmm_(R.T, Z)
+        add_product(out, R.T, Z)
 
     def encoder_gradient(self, out: Tensor, dEnc_f: Tensor) -> None:
-        out.addmm_(self._F.T, dEnc_f)
+        add_product(out, self._F.T, dEnc_f)
 
     def factor_gradients(self, out: Tensor, dEnc_f: Tensor, c_g: float) -> Tensor:
-        dF = torch.addmm(self._R, dEnc_f, self._state.We.T, beta=-c_g)
-        out.addmm_(dF.T, self._P_b)
-        return dF @ self._state.Q
+        dF = product(dEnc_f, self._state.We.T).sub_(self._R, alpha=c_g)
+        add_product(out, dF.T, self._P_b)
+        return product(dF, self._state.Q)
 
 
 class ExactStep:
