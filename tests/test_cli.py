@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -300,3 +302,9 @@ def test_a_reader_that_stops_early_causes_no_traceback(start, fitted: Path) -> N
     _, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
     assert "Exception ignored" not in errors
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "ganmf_fast", "version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == f"ganmf-fast {gf.__version__}"

@@ -4,6 +4,7 @@ Rows are users, columns are items. Values are float32, or absent where every sto
 Cost: O(cells); a canonical float32 matrix of other values than one is borrowed, not copied.
 """
 
+import copyreg
 import hashlib
 from typing import Any, Literal
 
@@ -15,6 +16,14 @@ from ganmf_fast._core import Csr
 
 Duplicates = Literal["error", "sum", "first"]
 _MAX_SIDE = 2**31 - 1
+
+
+def _reduced(csr: Csr) -> tuple[type[Csr], tuple[Any, ...]]:
+    """How a `Csr` goes to another process: as its arrays, which are checked again there."""
+    return Csr, (csr.indptr, csr.indices, csr.values, csr.n_cols)
+
+
+copyreg.pickle(Csr, _reduced)
 
 
 def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,6 +90,8 @@ def fit(
         if validate_on is not None:
             raise ValueError(f"validate-on needs five splits, which {data!r} does not have")
     fitted = cls(**params).fit(X, validation=held_out)
+    if params.get("data_parallel") and os.environ.get("RANK", "0") != "0":
+        return  # every rank of torchrun has the model, and the first one saves it
     fitted.save(output)
     best = getattr(fitted, "best_epoch_", None)
     say(f"{fitted!r} saved to {output}" + (f", best epoch {best}" if held_out is not None else ""))

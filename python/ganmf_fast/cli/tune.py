@@ -56,7 +56,9 @@ def tune(
     metric: Annotated[str, Parameter(help="What is maximised on validation.")] = "map",
     k: Annotated[int, Parameter(name="--k", help="Its cutoff.")] = 5,
     backend: Annotated[str, Parameter(help='"skopt", "optuna" or "random".')] = "skopt",
-    executor: Annotated[str, Parameter(help="Where trials run.")] = "local",
+    executor: Annotated[
+        str, Parameter(help='Where trials run: "local", or "ray" for the cluster of RAY_ADDRESS.')
+    ] = "local",
     workers: Annotated[int, Parameter(help="Trials at a time.")] = 1,
     space: Annotated[
         Path | None, Parameter(help="TOML file with ranges of your own: [ItemKNN] ...")
@@ -73,6 +75,10 @@ def tune(
     final: Annotated[
         bool, Parameter(help="Fit the best parameters on train and measure them on test.")
     ] = True,
+    tracker: Annotated[
+        tuple[str, ...],
+        Parameter(help='"mlflow" or "tensorboard"; can be given again.', negative=""),
+    ] = (),
     index: Index = None,
     source: Source = _NO_SOURCE,
     common: Common = _NO_COMMON,
@@ -93,7 +99,7 @@ def tune(
         load_torch_threads(common)
     opened = source.open(data)
     splits = opened if isinstance(opened, Splits) else paper_protocol(opened, seed)
-    trackers: list[Tracker] = [RunIndex(index), Lines()]
+    trackers: list[Tracker | str] = [RunIndex(index), Lines(), *tracker]
     try:
         result = search(
             name,

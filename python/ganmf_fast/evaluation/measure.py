@@ -6,6 +6,8 @@ threads changes a bit.
 """
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,11 +24,11 @@ from ganmf_fast.evaluation.result import (
     Tally,
     check_metrics,
 )
+from ganmf_fast.executors import executor_maker
 from ganmf_fast.models.base import Recommender, users_with_items
 from ganmf_fast.models.checks import check_int
 from ganmf_fast.models.dense_scorers import rank_blocks
 from ganmf_fast.models.ids import matching_csr
-from ganmf_fast.models.scorers import Lists
 from ganmf_fast.progress import reporter
 from ganmf_fast.threads import num_threads
 from ganmf_fast.urm import as_csr
@@ -48,6 +50,8 @@ def evaluate(
     ties: str = "index",
     users: object = None,
     per_user: bool = True,
+    n_workers: int = 1,
+    executor: Any = "local",
 ) -> Evaluation:
     """Rank the whole catalogue for every user with test items and measure the lists.
 
@@ -80,6 +84,12 @@ def evaluate(
         without test items are left out. See `Evaluation.merge`.
     per_user : bool, default True
         Keep the values of each user: 8 bytes a user, metric and cutoff.
+    n_workers : int, default 1
+        Divide the users between so many workers, each of which is sent the model and the matrices.
+        The result has the same bits for any number. On one machine threads do the same without
+        copies.
+    executor : {"local", "ray"} or callable, default "local"
+        Where the workers are; see `ganmf_fast.executors`.
 
     Returns
     -------
@@ -92,6 +102,8 @@ def evaluate(
     TypeError, ValueError
         If an argument is out of range, a metric does not exist, shapes do not fit, or no user has
         a test item.
+    ImportError
+        If the executor needs a package that is missing; the message names the extra.
 
     Notes
     -----
@@ -119,33 +131,62 @@ def evaluate(
     if block_size is None:
         block_size = max(1, _BLOCK_PLACES // ks[-1])
     block_size = check_int("block_size", block_size, 1)
+    n_workers = check_int("n_workers", n_workers, 1)
+    make = executor_maker(executor)
+    work = _OfUsers(model, masked, held_out, ks, names, block_size, ties, per_user)
+    with num_threads(n_threads):
+        if executor == "local" and n_workers == 1:
+            return work(rows)
+        shards = [shard for shard in np.array_split(rows, n_workers) if len(shard)]
+        with reporter(f"{work.label}: evaluate") as report, make(work, n_workers) as running:
+            futures = [running.submit(shard) for shard in shards]
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()  # the first failure ends the others
+                report(done, len(futures))
+    return Evaluation.merge(future.result() for future in futures)
 
-    label = type(model).__name__
-    measuring = Measuring(held_out, masked, ks, names, per_user)
-    with num_threads(n_threads), reporter(f"{label}: evaluate") as report:
-        for start in range(0, len(rows), block_size):
-            block = rows[start : start + block_size]
-            if ties == "index":
-                items, _ = model.scorer_.rank(model.urm_, block, ks[-1], masked)
-            else:
-                items, _ = _published_lists(model, block, ks[-1], masked)
-            measuring.add(items, block)
-            report(start + len(block), len(rows))
-    return measuring.evaluation(label)
 
+@dataclass(frozen=True)
+class _OfUsers:
+    """The evaluation of some users; plain data that any process can be sent."""
 
-def _published_lists(model: Recommender, users: NDArray[np.int64], n: int, seen: Csr) -> Lists:
-    scorer = model.scorer_
-    return rank_blocks(
-        lambda block: scorer.scores(model.urm_, block),
-        scorer.n_items,
-        users,
-        n,
-        seen,
-        None,
-        None,
-        as_published=True,
-    )
+    model: Recommender
+    masked: Csr
+    held_out: Csr
+    cutoffs: list[int]
+    metrics: tuple[str, ...]
+    block_size: int
+    ties: str
+    per_user: bool
+
+    @property
+    def label(self) -> str:
+        return type(self.model).__name__
+
+    def __call__(self, rows: NDArray[np.int64]) -> Evaluation:
+        measuring = Measuring(self.held_out, self.masked, self.cutoffs, self.metrics, self.per_user)
+        with reporter(f"{self.label}: evaluate") as report:
+            for start in range(0, len(rows), self.block_size):
+                block = rows[start : start + self.block_size]
+                measuring.add(self._lists(block), block)
+                report(start + len(block), len(rows))
+        return measuring.evaluation(self.label)
+
+    def _lists(self, users: NDArray[np.int64]) -> NDArray[np.int32]:
+        scorer, urm, n = self.model.scorer_, self.model.urm_, self.cutoffs[-1]
+        if self.ties == "index":
+            return scorer.rank(urm, users, n, self.masked)[0]
+        items, _ = rank_blocks(
+            lambda block: scorer.scores(urm, block),
+            scorer.n_items,
+            users,
+            n,
+            self.masked,
+            None,
+            None,
+            as_published=True,
+        )
+        return items
 
 
 def evaluate_lists(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +13,16 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from ganmf_fast._core import Csr
+
+
+class Whole(NamedTuple):
+    """The batch that a rank has a share of."""
+
+    rows: int
+    cells: int
+    """Stored ones."""
+    before: int
+    """Cells of these that stand before the share."""
 
 
 class Batch:
@@ -27,6 +38,8 @@ class Batch:
         Every stored value is one.
     device, dtype
         Where the products are computed, and in which precision.
+    whole : Whole, optional
+        What this is a share of; by default of nothing else than itself.
     """
 
     def __init__(
@@ -36,11 +49,13 @@ class Batch:
         binary: bool,
         device: torch.device,
         dtype: torch.dtype,
+        whole: Whole | None = None,
     ) -> None:
         self.numbers = users
         self.users = torch.from_numpy(users).to(device)
         self.size = len(users)
         self.n_items = int(rows.shape[1])
+        self.whole = whole or Whole(self.size, rows.nnz, 0)
         self.squares = float(np.square(rows.data, dtype=np.float64).sum())
         self._rows = rows
         self._binary = binary
@@ -134,13 +149,24 @@ class Batch:
             (cells,) = torch.autograd.grad(summed, ones, left.detach())
         return cells
 
+    def part(self, rows: slice) -> "Batch":
+        """Some rows next to each other, as a share of this batch."""
+        first, last, _ = rows.indices(self.size)
+        whole = Whole(self.size, self._rows.nnz, int(self._rows.indptr[first]))
+        part = self._rows[first:last]
+        return Batch(self.numbers[rows], part, self._binary, self._device, self._dtype, whole)
+
     def dropped(self, share: float, rng: torch.Generator) -> "Batch":
-        """The batch without a random `share` of its cells, the others raised to make up for it."""
-        stay = torch.rand(self._rows.nnz, generator=rng).numpy() >= share
+        """The batch without a random `share` of its cells, the others raised to make up for it.
+
+        The numbers drawn are those of the whole batch.
+        """
+        drawn = torch.rand(self.whole.cells, generator=rng).numpy()
+        stay = drawn[self.whole.before : self.whole.before + self._rows.nnz] >= share
         rows = self._rows.copy()
         rows.data = np.where(stay, rows.data / np.float32(1 - share), np.float32(0))
         rows.eliminate_zeros()
-        return Batch(self.numbers, rows, False, self._device, self._dtype)
+        return Batch(self.numbers, rows, False, self._device, self._dtype, self.whole)
 
     def dense(self) -> Tensor:
         """X_b as a dense matrix."""

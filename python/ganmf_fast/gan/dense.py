@@ -18,9 +18,11 @@ Cost: ``O(batch items (E + K))`` time, ``O(batch items)`` memory: the yardstick 
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.networks import Discriminator, Generator, total
+from ganmf_fast.gan.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -34,25 +36,34 @@ class LossWeights:
 
 
 class DenseStep:
-    """Losses of one batch; each call leaves the gradients of one network in its ``grad``."""
+    """Losses of one batch; each call leaves the gradients of one network in its ``grad``.
+
+    Of several `ranks` each gets its share of the batch; losses are those of the whole, and its
+    gradients are the sum of what the ranks have.
+    """
 
     def __init__(
-        self, generator: Generator, discriminator: Discriminator, weights: LossWeights
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        weights: LossWeights,
+        ranks: Ranks | None = None,
     ) -> None:
         self._generator = generator
         self._discriminator = discriminator
         self._weights = weights
+        self._ranks = ranks or Ranks()
 
     def discriminator_step(self, batch: Batch, seen: Batch | None = None) -> dict[str, float]:
         """L_D and its gradients; `seen` is what D sees of the real profiles, if not all."""
         with torch.no_grad():
             made = self._generator(batch.users)
         real = batch.dense()
-        real_energy = self._discriminator.energy(real, None if seen is None else seen.dense())
-        made_energy = self._discriminator.energy(made)
+        real_energy = self._energy(batch, real, None if seen is None else seen.dense())
+        made_energy = self._energy(batch, made)
         hinge = self._weights.m * real_energy - made_energy
-        loss = real_energy + torch.relu(hinge) + self._weights.d_reg * self._discriminator.squares()
-        _differentiate(loss, self._discriminator)
+        loss = real_energy + torch.relu(hinge)
+        loss = self._differentiate(loss, self._weights.d_reg, self._discriminator)
         return {
             "d_loss": loss.item(),
             "real_energy": real_energy.item(),
@@ -65,20 +76,30 @@ class DenseStep:
         with torch.no_grad():
             real_features = self._discriminator.encode(batch.dense())
         made = self._generator(batch.users)
-        energy = self._discriminator.energy(made)
+        energy = self._energy(batch, made)
         difference = self._discriminator.encode(made) - real_features
-        features = total(difference**2) / difference.numel()
+        squares = self._ranks.summed(total(difference**2))
+        features = squares / (batch.whole.rows * difference.shape[1])
         share = self._weights.recon_coefficient
-        penalty = self._weights.g_reg * self._generator.squares()
-        loss = (1 - share) * energy + share * features + penalty
-        _differentiate(loss, self._generator)
+        loss = (1 - share) * energy + share * features
+        loss = self._differentiate(loss, self._weights.g_reg, self._generator)
         return {"g_loss": loss.item(), "feature_loss": features.item()}
 
     def start_pass(self) -> None:
         """Nothing is kept from batch to batch."""
 
+    def _energy(self, batch: Batch, profiles: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Mean over the whole batch of what D gets wrong."""
+        squares = self._ranks.summed(self._discriminator.squared_error(profiles, seen))
+        return squares / (batch.whole.rows * batch.n_items)
 
-def _differentiate(loss: torch.Tensor, network: torch.nn.Module) -> None:
-    parameters = list(network.parameters())
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = gradient
+    def _differentiate(
+        self, loss: Tensor, reg: float, network: Generator | Discriminator
+    ) -> Tensor:
+        """The loss with its penalty, of which each rank differentiates its part."""
+        penalty = reg * network.squares()
+        parameters = list(network.parameters())
+        gradients = torch.autograd.grad(loss + penalty / self._ranks.size, parameters)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        return (loss + penalty).detach()

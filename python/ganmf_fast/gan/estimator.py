@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 # Parameters that do not decide the weights.
-_BESIDE = frozenset({"checkpoint_every", "checkpoint_path", "device"})
+_BESIDE = frozenset({"checkpoint_every", "checkpoint_path", "data_parallel", "device"})
 
 
 class Adversarial(Recommender):
@@ -40,6 +40,7 @@ class Adversarial(Recommender):
     gradient_norms: bool
     checkpoint_every: int
     checkpoint_path: str | None
+    data_parallel: bool = False
     best_epoch_: int
     history_: list[dict[str, float]]
 
@@ -62,7 +63,7 @@ class Adversarial(Recommender):
         for name in ("allow_worse", "checkpoint_every"):
             check_int(name, getattr(self, name), 0)
         check_int("seed", self.seed, 0, 2**63 - 1)
-        for name in ("published_quirks", "gradient_norms"):
+        for name in ("published_quirks", "gradient_norms", "data_parallel"):
             check_bool(name, getattr(self, name))
         if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
             raise ValueError(
@@ -86,6 +87,8 @@ class Adversarial(Recommender):
             16 * self._numbers(profiles), type(self).__name__, "lower the sizes of its networks"
         )
         players = self._players(profiles)
+        if self.data_parallel:
+            players.ranks.check_alike(self._config(urm, validation))
         checkpoint = None
         if self.checkpoint_every and self.checkpoint_path is not None:
             config = self._config(urm, validation)

@@ -36,6 +36,7 @@ from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.dense import LossWeights
 from ganmf_fast.gan.networks import Discriminator, Generator, total
 from ganmf_fast.gan.products import add_product, product
+from ganmf_fast.gan.ranks import Ranks
 
 
 def d_costs(batch: int, items: int, emb: int, factors: int) -> tuple[int, int]:
@@ -210,6 +211,8 @@ class ExactStep:
         Batches of a pass.
     products : {"auto", "narrow", "wide"}
         Which association to take; "auto" counts multiplications.
+    ranks : Ranks, optional
+        Those that share the batches; by default this one alone.
     """
 
     def __init__(
@@ -219,12 +222,14 @@ class ExactStep:
         weights: LossWeights,
         batches: int,
         products: Literal["auto", "narrow", "wide"] = "auto",
+        ranks: Ranks | None = None,
     ) -> None:
         self._generator = generator
         self._discriminator = discriminator
         self._weights = weights
         self._batches = batches
         self._choice = products
+        self._ranks = ranks or Ranks()
         self._state = _Pass(generator, discriminator)
         for parameter in (*generator.parameters(), *discriminator.parameters()):
             parameter.grad = torch.zeros_like(parameter)
@@ -245,14 +250,15 @@ class ExactStep:
         """L_D and its gradients; `seen` is what D sees of the real profiles, if not all."""
         D, weights = self._discriminator, self._weights
         seen = batch if seen is None else seen
-        cells = batch.size * batch.n_items
+        cells = batch.whole.rows * batch.n_items
         products = self._products(batch, d_moves=True)
         Z = _with_ones(seen.times(D.encoder) + D.encoder_bias)
         XW = batch.times(D.decoder)
         Z_f = _with_ones(products.encoded() + D.encoder_bias)
-        ZWW, squares, RW_f = products.residuals(Z, Z_f)
-        real_energy = (total(ZWW * Z) - 2 * total(XW * Z) + batch.squares).item() / cells
-        made_energy = squares.item() / cells
+        ZWW, made_squares, RW_f = products.residuals(Z, Z_f)
+        real_squares = (total(ZWW * Z) - 2 * total(XW * Z) + batch.squares).item()
+        squares = self._ranks.total(real_squares, made_squares.item())
+        real_energy, made_energy = (whole / cells for whole in squares)
         hinge = weights.m * real_energy - made_energy
         c = 2 * (1 + weights.m * (hinge > 0)) / cells
         c_f = -2 / cells if hinge > 0 else 0.0
@@ -261,12 +267,13 @@ class ExactStep:
             _gradient(p) for p in (D.decoder, D.encoder, D.encoder_bias)
         )
         penalty = weights.d_reg * D.squares().item() if weights.d_reg else 0.0
-        products.decoder_gradient(to_decoder, c, c_f, weights.d_reg)
+        reg = weights.d_reg / self._ranks.size
+        products.decoder_gradient(to_decoder, c, c_f, reg)
         batch.add_transposed(to_decoder, Z, -c)
         dEnc = c * (ZWW - XW)[:, :-1]
-        torch.mul(D.encoder, weights.d_reg, out=to_encoder)
+        torch.mul(D.encoder, reg, out=to_encoder)
         seen.add_transposed(to_encoder, dEnc, 1.0)
-        torch.add(dEnc.sum(dim=0), D.encoder_bias, alpha=weights.d_reg, out=to_bias)
+        torch.add(dEnc.sum(dim=0), D.encoder_bias, alpha=reg, out=to_bias)
         if c_f:
             dEnc_f = c_f * RW_f[:, :-1]
             products.encoder_gradient(to_encoder, dEnc_f)
@@ -282,20 +289,22 @@ class ExactStep:
     def generator_step(self, batch: Batch) -> dict[str, float]:
         """L_G and its gradients."""
         G, D, weights = self._generator, self._discriminator, self._weights
-        cells = batch.size * batch.n_items
+        cells = batch.whole.rows * batch.n_items
         share = weights.recon_coefficient
         products = self._products(batch, d_moves=False)
         FWe = products.encoded()
         difference = FWe - batch.times(D.encoder)
-        features = total(difference * difference).item() / difference.numel()
+        feature_cells = batch.whole.rows * difference.shape[1]
+        feature_squares = total(difference * difference).item()
         squares, RW = products.residual(_with_ones(FWe + D.encoder_bias))
-        energy = squares.item() / cells
+        whole, feature_whole = self._ranks.total(squares.item(), feature_squares)
+        energy, features = whole / cells, feature_whole / feature_cells
         c_g = 2 * (1 - share) / cells
 
-        dEnc_f = difference.mul_(2 * share / difference.numel()).add_(RW[:, :-1], alpha=c_g)
+        dEnc_f = difference.mul_(2 * share / feature_cells).add_(RW[:, :-1], alpha=c_g)
         to_users, to_items = _gradient(G.user_factors), _gradient(G.item_factors)
-        if weights.g_reg:
-            for gradient, decay in zip((to_users, to_items), G.decay(weights.g_reg), strict=True):
+        if reg := weights.g_reg / self._ranks.size:
+            for gradient, decay in zip((to_users, to_items), G.decay(reg), strict=True):
                 gradient.copy_(decay)
         else:
             to_users.zero_()

@@ -88,6 +88,12 @@ class GANMF(Adversarial):
     checkpoint_path : str, optional
         File of that state.
 
+    data_parallel : bool, default False
+        Train in several processes, each with its share of every batch, for the losses of one that
+        has whole batches, to rounding. All of them, started by torchrun or members of a process
+        group of torch.distributed, fit the same model on the same data, and all end with it; the
+        first one validates and writes the checkpoint. "cuda" is the GPU of the process's number.
+
     Attributes
     ----------
     user_factors_, item_factors_ : float32 arrays, shapes (n_users, K) and (n_items, K)
@@ -103,8 +109,12 @@ class GANMF(Adversarial):
     Raises
     ------
     TypeError, ValueError
-        From `fit`, if a parameter is not as above, the device does not exist, or the checkpoint is
-        damaged or belongs to another run.
+        From `fit`, if a parameter is not as above, the device does not exist, the checkpoint is
+        damaged or belongs to another run, or with `data_parallel` this process is alone or fits
+        something else than the others.
+    ConnectionError
+        From `fit` with `data_parallel`, if another process ends or does not answer for ten minutes
+        (or for the timeout of your own process group).
     ImportError
         From `fit`, if torch is not installed.
     MemoryError
@@ -157,6 +167,7 @@ class GANMF(Adversarial):
         gradient_norms: bool = False,
         checkpoint_every: int = 0,
         checkpoint_path: str | None = None,
+        data_parallel: bool = False,
     ) -> None:
         self.mode = mode
         self.num_factors = num_factors
@@ -184,6 +195,7 @@ class GANMF(Adversarial):
         self.gradient_norms = gradient_norms
         self.checkpoint_every = checkpoint_every
         self.checkpoint_path = checkpoint_path
+        self.data_parallel = data_parallel
 
     def _check_family(self) -> None:
         check_choice("mode", self.mode, ("user", "item"))

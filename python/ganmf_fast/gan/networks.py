@@ -125,13 +125,13 @@ class Discriminator(nn.Module):
         """Reconstruction from the hidden layer."""
         return hidden @ self.decoder[:, :-1].T + self.decoder[:, -1]
 
-    def energy(self, profiles: Tensor, seen: Tensor | None = None) -> Tensor:
-        """Mean squared error of the reconstruction over all cells of `profiles`.
+    def squared_error(self, profiles: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Squared error of the reconstruction, summed over all cells of `profiles`.
 
         It is made from `seen` where that is given, else from the profiles themselves.
         """
         residual = self.decode(self.encode(profiles if seen is None else seen)) - profiles
-        return total(residual**2) / residual.numel()
+        return total(residual**2)
 
     def squares(self) -> Tensor:
         """Half the sum of all squared parameters."""

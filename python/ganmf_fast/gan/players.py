@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.checkpoint import Checkpoint
 from ganmf_fast.gan.networks import Perceptron
+from ganmf_fast.gan.ranks import Ranks, SharedCheckpoint
 from ganmf_fast.gan.trainer import Losses, Outcome, Pass, Schedule, Trainer
 from ganmf_fast.models.autoencoder import Autoencoder
 from ganmf_fast.models.scorers import Scorer
@@ -41,8 +43,8 @@ os.environ.setdefault("MKL_CBWR", f"{_VECTORS},STRICT")
 _SAMPLE = 64
 
 
-def find_device(name: str) -> torch.device:
-    """The device called `name`.
+def find_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device called `name`; of several GPUs, if none is named, that of the rank.
 
     Raises
     ------
@@ -52,6 +54,8 @@ def find_device(name: str) -> torch.device:
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         name = "cuda" if available else "cpu"
+    if name == "cuda" and local_rank:
+        name = f"cuda:{local_rank}"
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= available:
         raise ValueError(
@@ -92,6 +96,8 @@ class Players:
 
     Attributes
     ----------
+    ranks : Ranks
+        The processes that train together.
     networks : dict of str to Module
         Filled by the family, as `optimisers` is.
     optimisers : dict of str to TensorFlowAdam
@@ -99,7 +105,8 @@ class Players:
 
     def __init__(self, model: "Adversarial", profiles: Csr) -> None:
         self.profiles = profiles
-        self.device = find_device(model.device)
+        self.ranks = Ranks.joined() if model.data_parallel else Ranks()
+        self.device = find_device(model.device, self.ranks.local_rank)
         # Weights are drawn on the CPU, so that every device starts from the same ones.
         self.rng = torch.Generator().manual_seed(model.seed)
         self.networks: dict[str, nn.Module] = {}
@@ -151,13 +158,25 @@ class Players:
         MemoryError
             If the GPU has not enough memory; the message names a batch size that would fit.
         """
-        check = None if validate is None else lambda: validate(self.scorer())
+        check = None if validate is None else partial(self._validated, validate)
+        if self.ranks.size > 1:
+            # Another kind of processor may have drawn or decomposed to other last bits.
+            self.ranks.spread(
+                t for net in self.networks.values() for t in net.state_dict().values()
+            )
+            if checkpoint is not None:
+                checkpoint = SharedCheckpoint(**vars(checkpoint), ranks=self.ranks)
+            if self.ranks.rank:
+                report = _silent
         threads = 1 if self.work() < _WORTH_THREADS else get_num_threads()
         try:
             with _threads(threads):
                 return Trainer(self, schedule, check, checkpoint).run(report)
         except torch.cuda.OutOfMemoryError:
             raise MemoryError(self._too_large()) from None
+
+    def _validated(self, validate: Callable[[Scorer], float]) -> float:
+        return self.ranks.decided(lambda: validate(self.scorer()))
 
     def _too_large(self) -> str:
         need = self.footprint()
@@ -230,6 +249,10 @@ def squares(tensor: Tensor) -> float:
         tensor = torch.linalg.vector_norm(tensor, dim=1)
     # Pieces short enough for one thread.
     return sum((piece**2).sum().item() for piece in torch.split(tensor, 4096))
+
+
+def _silent(done: int, total: int, text: str = "", /) -> None:
+    """A report that only the first rank makes."""
 
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

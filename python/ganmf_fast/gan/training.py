@@ -63,6 +63,8 @@ class FactorPlayers(Players):
         del epoch
         order = torch.randperm(self.profiles.n_rows, generator=self.rng).numpy()
         batches = list(self._batches.ordered(order))
+        if self.ranks.size > 1:
+            batches = [batch.part(self.ranks.share(batch.size)) for batch in batches]
         for phase, train, steps in zip(
             "dg", (self.train_d, self.train_g), self._steps, strict=True
         ):
@@ -107,7 +109,7 @@ class Training(FactorPlayers):
         weights = LossWeights(model.m, model.recon_coefficient, model.d_reg, model.g_reg)
         self._step: DenseStep | ExactStep
         if model.step == "dense":
-            self._step = DenseStep(self.generator, self.discriminator, weights)
+            self._step = DenseStep(self.generator, self.discriminator, weights, self.ranks)
         else:
             self._step = ExactStep(
                 self.generator,
@@ -115,6 +117,7 @@ class Training(FactorPlayers):
                 weights,
                 len(self._batches),
                 "narrow" if model.step == "exact" else "auto",
+                self.ranks,
             )
         self._dense = model.step == "dense"
         self._shape = (
@@ -140,6 +143,7 @@ class Training(FactorPlayers):
         """See ``FactorPlayers``."""
         seen = batch.dropped(self._dropout, self.rng) if self._dropout else None
         losses = self._step.discriminator_step(batch, seen)
+        self.ranks.add_up(p.grad for p in self.discriminator.parameters())
         losses.update(self.norms("d"))
         self.optimisers["d"].step()
         return losses
@@ -147,6 +151,7 @@ class Training(FactorPlayers):
     def train_g(self, batch: Batch) -> Losses:
         """See ``FactorPlayers``."""
         losses = self._step.generator_step(batch)
+        self.ranks.add_up(p.grad for p in self.generator.parameters())
         losses.update(self.norms("g"))
         self.optimisers["g"].step()
         if self._average is not None:

@@ -26,15 +26,15 @@ import polars as pl
 from ganmf_fast.errors import ConflictError, difference, reason
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.result import check_metrics
+from ganmf_fast.executors import Executor, MakeExecutor, executor_maker
 from ganmf_fast.models.checks import check_choice, check_int
 from ganmf_fast.progress import Report, reporter
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning.backends import Backend, backend_class
-from ganmf_fast.tuning.executors import Executor, MakeExecutor, executor_maker
 from ganmf_fast.tuning.journal import FORMAT, Journal
 from ganmf_fast.tuning.objective import Metric, Objective, Target, measure
 from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
-from ganmf_fast.tuning.trackers import Ending, Study, Tracker, Trackers
+from ganmf_fast.tuning.trackers import Ending, Study, Tracker, Trackers, tracker_of
 from ganmf_fast.tuning.trial import Question, Trial
 
 __all__ = ["Final", "TuningResult", "best_of", "in_words", "tune"]
@@ -175,7 +175,7 @@ def tune(
     fixed: Mapping[str, Any] | None = None,
     journal: str | Path | None = None,
     mask: str = "fitted",
-    trackers: Iterable[Tracker] = (),
+    trackers: Iterable[Tracker | str] = (),
 ) -> TuningResult:
     """Search the hyper-parameters of a model, by the protocol of the GANMF paper.
 
@@ -204,8 +204,9 @@ def tune(
         Cutoff of a named metric.
     backend : {"skopt", "optuna", "random"} or class, default "skopt"
         Who asks; see `ganmf_fast.tuning.backends`.
-    executor : {"local"} or callable, default "local"
-        Where trials run; see `ganmf_fast.tuning.executors`.
+    executor : {"local", "ray"} or callable, default "local"
+        Where trials run: in processes on this machine, or on a Ray cluster; see
+        `ganmf_fast.executors` and `ganmf_fast.ray_executor`.
     n_workers : int, default 1
         Trials at a time. Each number has a sequence of questions of its own.
     space : dict or path, optional
@@ -220,8 +221,9 @@ def tune(
         where the first one stopped, with the same questions as if it had not stopped.
     mask : {"fitted", "known"}, default "fitted"
         What lists leave out: what was fitted, as in the paper, or ``early_stop`` as well.
-    trackers : iterable of Tracker
-        Told of every finished trial; see `ganmf_fast.tuning.trackers`.
+    trackers : iterable of Tracker, "mlflow" or "tensorboard"
+        Told of every finished trial; see `ganmf_fast.tuning.trackers`, and there for settings of
+        the two.
 
     Returns
     -------
@@ -275,6 +277,7 @@ def tune(
         raise ValueError(f"space leaves nothing to search for {target.name}")
     constants = _constants(target, resolved, {} if packaged else resolved.constants, seed) | fixed
     asks = backend_class(backend)
+    observers = Trackers(map(tracker_of, trackers))
     header = {
         "format": FORMAT,
         "model": target.identity,
@@ -301,7 +304,7 @@ def tune(
     opened = nullcontext() if journal is None else Journal(journal, header, stamp)
     study = Study(header, n_calls, None if journal is None else Path(journal))
     with opened as kept:
-        history = search.run(study, kept, Trackers(trackers))
+        history = search.run(study, kept, observers)
     return TuningResult(study, history, target, splits)
 
 

@@ -5,16 +5,17 @@ when the search ends. One that raises is warned about and the search goes on: no
 to a tracker. Trials of an interrupted search that goes on are given to `begin`, not told again.
 """
 
+import importlib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
-from ganmf_fast.errors import reason
+from ganmf_fast.errors import reason, suggestion
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["Ending", "Study", "Tracker", "Trackers"]
+__all__ = ["TRACKERS", "Ending", "Study", "Tracker", "Trackers", "tracker_of"]
 
 Ending: TypeAlias = Literal["done", "interrupted", "failed"]
 
@@ -49,6 +50,39 @@ class Tracker(Protocol):
 
     def end(self, ending: Ending) -> None:
         """The search has ended: with all trials, by Ctrl-C, or by an error."""
+
+
+TRACKERS: dict[str, str] = {
+    "mlflow": "ganmf_fast.tuning.mlflow_tracker:MLflow",
+    "tensorboard": "ganmf_fast.tuning.tensorboard_tracker:TensorBoard",
+}
+"""Trackers by name: module and class, made without arguments."""
+
+
+def tracker_of(tracker: object) -> Tracker:
+    """The tracker of a name, or one of the user's own as it is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such tracker, or it cannot be told of trials.
+    ImportError
+        If its package is not installed; the message names the extra.
+    """
+    if isinstance(tracker, str):
+        if tracker not in TRACKERS:
+            raise ValueError(
+                f"there is no tracker {tracker!r}{suggestion(tracker, TRACKERS)} "
+                f"(trackers are {', '.join(TRACKERS)})"
+            )
+        module, _, name = TRACKERS[tracker].partition(":")
+        return cast("Tracker", getattr(importlib.import_module(module), name)())
+    if not all(callable(getattr(tracker, method, None)) for method in ("begin", "trial", "end")):
+        raise TypeError(
+            "trackers must hold names or objects with the methods begin, trial and end, not "
+            f"{tracker!r}"
+        )
+    return cast("Tracker", tracker)
 
 
 class Trackers:

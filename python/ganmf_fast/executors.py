@@ -1,15 +1,14 @@
-"""Where trials run: in this process, or in several on this machine.
+"""Where work runs: in this process, in several on this machine, or on a cluster.
 
-An executor is made by a callable ``make(objective, n_workers)`` and is a context manager with one
-method, ``submit(question)``, that answers with a `concurrent.futures.Future` of the `Trial`.
-The search never has more than `n_workers` questions open, decides their order, and writes the
-journal; an executor only takes them to where they are answered. What makes another one:
+An executor is made by a callable ``make(task, n_workers)`` and is a context manager with one
+method, ``submit(question)``, that answers with a `concurrent.futures.Future` of ``task(question)``.
+A task is the trial of a search, or the evaluation of some users. Never more than `n_workers`
+questions are open; whoever submits them decides their order. What makes another executor:
 
-- The objective is plain data. Send it to each worker once (Ray: put it into the object store) and
-  call it there with each question; it keeps its prepared matrices between calls.
-- It catches every failure of a trial. A future that ends with an exception means that the worker
-  is gone: the search records a failed trial with the exception as its reason. An executor that can
-  run the question elsewhere should do so and answer with the trial.
+- The task is plain data. Send it to each worker once and call it there with each question; it may
+  keep what it has prepared between calls.
+- A future that ends with an exception means that the task raised it, which trials never do, or
+  that the worker is gone. An executor that can run the question elsewhere should do so.
 - On leaving the context nothing goes on running, also after Ctrl-C.
 
 Register the name in `EXECUTORS`, or pass the callable itself as `executor`.
@@ -30,14 +29,14 @@ from typing import Any, Protocol, Self, TypeAlias, cast
 from ganmf_fast import progress
 from ganmf_fast.errors import suggestion
 from ganmf_fast.threads import get_num_threads, set_num_threads
-from ganmf_fast.tuning.objective import Objective
-from ganmf_fast.tuning.trial import Question, Trial
 
-__all__ = ["EXECUTORS", "Executor", "MakeExecutor", "executor_maker"]
+__all__ = ["EXECUTORS", "Executor", "MakeExecutor", "Task", "executor_maker"]
+
+Task: TypeAlias = Callable[[Any], Any]
 
 
 class Executor(Protocol):
-    """What runs trials."""
+    """What runs a task."""
 
     def __enter__(self) -> Self:
         """Start."""
@@ -50,33 +49,33 @@ class Executor(Protocol):
     ) -> None:
         """End everything that is still running."""
 
-    def submit(self, question: Question) -> "Future[Trial]":
+    def submit(self, question: Any) -> "Future[Any]":
         """Answer a question, as soon as there is an answer."""
 
 
-MakeExecutor: TypeAlias = Callable[[Objective, int], Executor]
+MakeExecutor: TypeAlias = Callable[[Task, int], Executor]
 
 
 class Serial(contextlib.AbstractContextManager["Serial"]):
-    """Runs each trial here, before `submit` returns."""
+    """Answers each question here, before `submit` returns."""
 
-    def __init__(self, objective: Objective) -> None:
-        self._objective = objective
+    def __init__(self, task: Task) -> None:
+        self._task = task
 
     def __exit__(self, *_error: object) -> None:
         """Nothing is running."""
 
-    def submit(self, question: Question) -> "Future[Trial]":
+    def submit(self, question: Any) -> "Future[Any]":
         """See `Executor`."""
-        future: Future[Trial] = Future()
-        future.set_result(self._objective(question))
+        future: Future[Any] = Future()
+        future.set_result(self._task(question))
         return future
 
 
 class Processes(contextlib.AbstractContextManager["Processes"]):
     """Some processes on this machine, each with its share of the threads.
 
-    A process that dies, because memory ran out for example, takes its own trial with it and no
+    A process that dies, because memory ran out for example, takes its own question with it and no
     other; a new one takes its place.
 
     Raises
@@ -85,25 +84,25 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         If loky, which starts the processes, is not installed.
     """
 
-    def __init__(self, objective: Objective, n_workers: int) -> None:
+    def __init__(self, task: Task, n_workers: int) -> None:
         if importlib.util.find_spec("loky") is None:
             raise ImportError('n_workers above 1 needs loky: pip install "ganmf-fast[tune]"')
         self._pool = importlib.import_module("loky").ProcessPoolExecutor
-        self._objective = objective
+        self._task = task
         self._threads = max(1, get_num_threads() // n_workers)
-        self._slots: list[tuple[Any, Future[Trial]] | None] = [None] * n_workers
+        self._slots: list[tuple[Any, Future[Any]] | None] = [None] * n_workers
 
     def _start(self) -> Any:
         threads = str(self._threads)
         return self._pool(
             1,
             initializer=_begin_worker,
-            initargs=(self._objective, self._threads, os.getpid()),
+            initargs=(self._task, self._threads, os.getpid()),
             # For libraries that are loaded later, such as torch.
             env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
         )
 
-    def submit(self, question: Question) -> "Future[Trial]":
+    def submit(self, question: Any) -> "Future[Any]":
         """See `Executor`."""
         at = next(at for at, slot in enumerate(self._slots) if slot is None or slot[1].done())
         slot = self._slots[at]
@@ -111,7 +110,7 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
             self._end(slot[0])
             slot = None
         process = self._start() if slot is None else slot[0]
-        future: Future[Trial] = process.submit(_answer, question)
+        future: Future[Any] = process.submit(_answer, question)
         self._slots[at] = (process, future)
         return future
 
@@ -126,36 +125,39 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
         process.shutdown(wait=True, kill_workers=True)
 
 
-_worker: dict[str, Objective] = {}
+_worker: dict[str, Task] = {}
 
 
-def _begin_worker(objective: Objective, threads: int, search: int) -> None:
+def _begin_worker(task: Task, threads: int, parent: int) -> None:
     # Ctrl-C reaches every process of the terminal; the search answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(search,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     progress.set_quiet(True)
     set_num_threads(threads)
-    _worker["objective"] = objective
+    _worker["task"] = task
 
 
-def _end_with(search: int) -> None:
-    """End this process in the middle of a trial when the search is no more, killed for example."""
-    while os.getppid() == search:
+def _end_with(parent: int) -> None:
+    """End this process amid its work when the one that began it is no more, killed for example."""
+    while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
 
 
-def _answer(question: Question) -> Trial:
-    return _worker["objective"](question)
+def _answer(question: Any) -> Any:
+    return _worker["task"](question)
 
 
-def local(objective: Objective, n_workers: int) -> Executor:
-    """Run trials in this process with one worker, in processes of their own with more."""
-    return Serial(objective) if n_workers == 1 else Processes(objective, n_workers)
+def local(task: Task, n_workers: int) -> Executor:
+    """Work in this process with one worker, in processes of their own with more."""
+    return Serial(task) if n_workers == 1 else Processes(task, n_workers)
 
 
-EXECUTORS: dict[str, str] = {"local": "ganmf_fast.tuning.executors:local"}
-"""Executors by name: module and callable ``make(objective, n_workers)``."""
+EXECUTORS: dict[str, str] = {
+    "local": "ganmf_fast.executors:local",
+    "ray": "ganmf_fast.ray_executor:on_ray",
+}
+"""Executors by name: module and callable ``make(task, n_workers)``."""
 
 
 def executor_maker(executor: object) -> MakeExecutor:
