@@ -39,8 +39,10 @@ class SlowKNN:
         name = f"{self.notes}/{self.topk}-{self.shrink}"
         with Path(f"{name}-begun").open("a") as file:
             file.write(f"{node}\n")
+        # Long enough on the node that is to die for its death to come first.
+        doomed = Path(self.notes) / "doomed"
         if context is not None:
-            time.sleep(0.5)
+            time.sleep(5.0 if doomed.exists() and doomed.read_text() == node else 0.1)
         self.model = gf.ItemKNN(topk=self.topk, shrink=self.shrink).fit(X)
         with Path(f"{name}-ended").open("a") as file:
             file.write(f"{node}\n")
@@ -100,6 +102,8 @@ def test_a_node_that_dies_loses_only_its_trial_which_runs_again_elsewhere(
     gf.tune(
         SlowKNN, splits, n_calls=3, executor="ray", journal=journal, fixed=fixed("ray"), **settings
     )
+
+    (tmp_path / "ray" / "doomed").write_text(doomed.node_id)
 
     def lost():
         """Trials that began on the node and have not ended."""
