@@ -26,9 +26,9 @@ pytest.importorskip("jinja2", reason="the extra report is not installed")
 
 from ganmf_fast.experiments.rows import ROWS, plans, select
 from ganmf_fast.report.html import findings, open_run, page, render
-from ganmf_fast.report.html.charts import CURVES
 from ganmf_fast.report.html.families import is_gan
 from ganmf_fast.report.html.findings import COLLAPSE
+from ganmf_fast.report.html.gan_charts import CURVES
 from ganmf_fast.report.html.reading import Cell, Experiment, Folder, History
 
 MAP, NDCG = ("map", 5), ("ndcg", 5)
@@ -608,12 +608,16 @@ def test_searches_stand_beside_experiments(gans: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "text", "phrase"),
     [
-        (0, "{}", "it has format None"),
-        (0, "[1]", "its first line is no table"),
-        (0, '{"format": 1, "space": {"a": {"int": [5, 1]}}}', "no range for a"),
-        (2, "{}", "number holds None"),
-        (2, "[" * 100_000, "line 3 is damaged (it is not JSON)"),
-        (2, '{"number": 1, "params": {}, "status": "done", "value": "1"}', "value holds '1'"),
+        (0, "{}", "it is no journal of a search"),
+        (0, "[1]", "it is no journal of a search"),
+        (0, '{"format": 7}', "it is a journal of format 7"),
+        (0, '{"format": 1, "space": {"a": {"int": [5, 1]}}}', "a needs low < high"),
+        (0, '{"format": 1, "space": {"a": {"choice": [1, 1]}}}', "a holds a choice twice"),
+        (2, "{}", "number is None"),
+        (2, "[" * 100_000, "line 3 cannot be read (it is not JSON)"),
+        (2, '{"number": 1, "params": {}, "status": "done", "value": "1"}', "value is '1'"),
+        (2, '{"number": 1, "params": {}, "status": "done", "value": NaN}', "value is nan"),
+        (2, '{"number": 1, "params": {}, "status": "done"}', "value is None of a trial that"),
     ],
 )
 def test_a_damaged_journal_costs_no_more_than_it_must(

@@ -1,6 +1,7 @@
 """What the estimators of all adversarial families share; it knows no torch before fitting."""
 
 import re
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -44,17 +45,17 @@ class Adversarial(Recommender):
     best_epoch_: int
     history_: list[dict[str, float]]
 
+    @abstractmethod
     def _check_family(self) -> None:
         """Check the parameters that only this family has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _numbers(self, profiles: Csr) -> int:
         """Numbers that are learned."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _players(self, profiles: Csr) -> "Players":
         """Networks and optimisers; imports torch."""
-        raise NotImplementedError
 
     def _check_params(self) -> None:
         self._check_family()

@@ -5,6 +5,7 @@ A family derives from :class:`Players` and says what its passes are and what `tr
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class Footprint:
         return 0 if most < 1 else 1 << (most.bit_length() - 1)
 
 
-class Players:
+class Players(ABC):
     """Networks that play against each other; the base of every ``Adversary``.
 
     Parameters
@@ -118,29 +119,29 @@ class Players:
 
     # what a family says -----------------------------------------------------------------------
 
+    @abstractmethod
     def passes(self, epoch: int) -> Iterator[Pass]:
         """See ``Adversary``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weights(self) -> Sequence[Tensor]:
         """See ``Adversary``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def diagnose(self) -> Losses:
         """See ``Adversary``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scorer(self) -> Scorer:
         """The weights as they are, in the form that ranks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def footprint(self) -> Footprint:
         """Memory of the run on its device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def work(self) -> int:
         """Multiplications of a step."""
-        raise NotImplementedError
 
     # what all share ---------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ Beyond the paper, each an option that is off by default:
 - factors that start from a truncated decomposition, see :mod:`~ganmf_fast.gan.warm`.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -50,13 +51,13 @@ class FactorPlayers(Players):
     def start_pass(self) -> None:
         """A pass of one network over the batches begins."""
 
+    @abstractmethod
     def train_d(self, batch: Batch) -> Losses:
         """Move the discriminator."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train_g(self, batch: Batch) -> Losses:
         """Move the generator."""
-        raise NotImplementedError
 
     def passes(self, epoch: int) -> Iterator[Pass]:
         """See ``Adversary``: the users once shuffled, D over all batches, then G over the same."""

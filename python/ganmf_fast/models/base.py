@@ -1,6 +1,7 @@
 """What all models share: fitting, lists, scores, neighbours, saving; and the errors on the way."""
 
 import math
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -35,7 +36,7 @@ class Recommendations(NamedTuple):
     """Their scores, likewise, padded with -inf."""
 
 
-class Recommender(BaseEstimator):
+class Recommender(BaseEstimator, ABC):
     """Base of all models: a scikit-learn estimator that ranks items for users.
 
     A model implements `_check_params` and `_fit`; everything else works on the scorer that `_fit`
@@ -108,13 +109,13 @@ class Recommender(BaseEstimator):
         """
         return as_csr(X, "X")
 
+    @abstractmethod
     def _check_params(self) -> None:
         """Check every parameter; one sentence names the bad one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
         """Learn from `urm` and return what ranks."""
-        raise NotImplementedError
 
     @classmethod
     def from_parts(

@@ -95,7 +95,7 @@ def parallel_coordinates(header: Header, trials: Sequence[Trial]) -> Figure:
     colours = colormaps[_COLOURS]
     places = np.arange(len(space))
     for trial in done:
-        heights = [_height(dim, trial.params[name]) for name, dim in space.items()]
+        heights = [dim.height(trial.params[name]) or 0.0 for name, dim in space.items()]
         best = trial is done[-1]
         axes.plot(
             places, heights, color=_LINE if best else colours(scale(_value(trial))),
@@ -211,19 +211,9 @@ def _title(header: Header) -> str:
     return f"{header['model']} on {header['dataset']} ({header['backend']})"
 
 
-def _height(dim: Dimension, value: Any) -> float:
-    """Place of a value on its axis, from 0 to 1."""
-    if isinstance(dim, Choice):
-        return dim.choices.index(value) / (len(dim.choices) - 1)
-    low, high = float(dim.low), float(dim.high)
-    if dim.log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return float((value - low) / (high - low))
-
-
 def _ticks(dim: Dimension) -> list[tuple[float, str]]:
     if isinstance(dim, Choice):
-        return [(_height(dim, choice), str(choice)) for choice in dim.choices]
+        return [(dim.height(choice) or 0.0, str(choice)) for choice in dim.choices]
     return [(0.0, f"{dim.low:.4g}"), (1.0, f"{dim.high:.4g}")]
 
 

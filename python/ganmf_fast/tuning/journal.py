@@ -13,7 +13,7 @@ import errno
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +22,7 @@ from ganmf_fast.errors import ConflictError, DataError, difference
 from ganmf_fast.files import sync_folder, try_lock
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["FORMAT", "Journal", "in_use", "read_journal"]
+__all__ = ["FORMAT", "Journal", "in_use", "parse_journal", "read_journal"]
 
 FORMAT = 1
 _SPARE_BYTES = 2**17
@@ -77,7 +77,7 @@ class Journal:
         if not try_lock(self._handle):
             raise RuntimeError(f"another process is writing to the journal {self.path}")
         content = self.path.read_bytes()
-        stored, trials, whole = _parse(self.path, content)
+        stored, trials, whole = _parse(str(self.path), content)
         if whole < len(content):
             warnings.warn(
                 f"{self.path}: the last line is incomplete and is dropped; its trial is run again",
@@ -196,9 +196,34 @@ def read_journal(path: str | Path) -> tuple[dict[str, Any], list[Trial]]:
         If it cannot be read.
     """
     path = Path(path)
-    header, trials, _ = _parse(path, path.read_bytes())
+    return parse_journal(path.read_bytes(), str(path))
+
+
+def parse_journal(
+    content: bytes, name: str, damaged: Callable[[str], None] | None = None
+) -> tuple[dict[str, Any], list[Trial]]:
+    """What is in the bytes of a journal.
+
+    Parameters
+    ----------
+    content : bytes
+    name : str
+        What an error calls the journal.
+    damaged : callable, optional
+        Called with a phrase for each line that cannot be read, which then costs its trial alone.
+
+    Returns
+    -------
+    as `read_journal`
+
+    Raises
+    ------
+    DataError
+        If it is no journal, or is damaged and there is nobody to tell.
+    """
+    header, trials, _ = _parse(name, content, damaged)
     if header is None:
-        raise DataError(f"{path} is an empty journal")
+        raise DataError(f"{name} is an empty journal")
     return header, [trials[number] for number in sorted(trials)]
 
 
@@ -211,46 +236,55 @@ def in_use(path: Path) -> bool:
         return False
 
 
-def _parse(path: Path, content: bytes) -> tuple[dict[str, Any] | None, dict[int, Trial], int]:
+def _parse(
+    name: str, content: bytes, damaged: Callable[[str], None] | None = None
+) -> tuple[dict[str, Any] | None, dict[int, Trial], int]:
     """Header, trials, and how many bytes are whole lines."""
     *lines, tail = content.split(b"\n")
     if not lines:
         if tail and not _begins_header(tail):
-            raise DataError(f"{path} is no journal of a search")
+            raise DataError(f"{name} is no journal of a search")
         return None, {}, 0
-    header = _object(lines[0])
-    if header is None or "format" not in header:
-        raise DataError(f"{path} is no journal of a search")
+    try:
+        header = _object(lines[0])
+    except ValueError:
+        header = {}
+    if "format" not in header:
+        raise DataError(f"{name} is no journal of a search")
     if header["format"] != FORMAT:
         raise DataError(
-            f"{path} is a journal of format {header['format']!r}, but this version reads {FORMAT}"
+            f"{name} is a journal of format {header['format']!r:.20}, but this version reads "
+            f"{FORMAT}"
         )
-    found = [_trial(line) for line in lines[1:]]
-    if found and found[-1] is None:
-        # After a loss of power the last line can hold anything.
-        found.pop()
-        lines.pop()
     trials: dict[int, Trial] = {}
-    for number, trial in enumerate(found, start=2):
-        if trial is None:
-            raise DataError(f"{path} is damaged: line {number} cannot be read")
-        trials[trial.number] = trial
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            trial = Trial.from_dict(_object(line))
+        except ValueError as error:
+            if damaged is not None:
+                damaged(f"line {number} cannot be read ({error})")
+            elif number == len(lines):
+                # After a loss of power the last line can hold anything.
+                lines.pop()
+            else:
+                raise DataError(
+                    f"{name} is damaged: line {number} cannot be read ({error})"
+                ) from None
+        else:
+            trials[trial.number] = trial
     return header, trials, sum(len(line) + 1 for line in lines)
 
 
-def _object(line: bytes) -> dict[str, Any] | None:
+def _object(line: bytes) -> dict[str, Any]:
     try:
         content = json.loads(line)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _trial(line: bytes) -> Trial | None:
-    try:
-        return Trial.from_dict(_object(line) or {})
-    except (TypeError, ValueError):
-        return None
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    match content:
+        case dict():
+            return content
+        case _:
+            raise ValueError("it is no table of names and values")
 
 
 def _begins_header(piece: bytes) -> bool:

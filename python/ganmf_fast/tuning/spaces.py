@@ -40,6 +40,10 @@ class Int:
         """As in a table of ranges."""
         return {"int": [self.low, self.high]} | ({"log": True} if self.log else {})
 
+    def height(self, value: object) -> float | None:
+        """Place of a value on the axis, from 0 to 1; None if it is none of the range."""
+        return _between(self, value)
+
 
 @dataclass(frozen=True)
 class Real:
@@ -53,6 +57,10 @@ class Real:
         """As in a table of ranges."""
         return {"real": [self.low, self.high]} | ({"log": True} if self.log else {})
 
+    def height(self, value: object) -> float | None:
+        """Place of a value on the axis, from 0 to 1; None if it is none of the range."""
+        return _between(self, value)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -63,6 +71,19 @@ class Choice:
     def to_dict(self) -> dict[str, Any]:
         """As in a table of ranges."""
         return {"choice": list(self.choices)}
+
+    def height(self, value: object) -> float | None:
+        """Place of a value on the axis, from 0 to 1; None if it is none of the choices."""
+        at = [repr(choice) for choice in self.choices]
+        return at.index(repr(value)) / max(len(at) - 1, 1) if repr(value) in at else None
+
+
+def _between(range_: "Int | Real", value: object) -> float | None:
+    low, high = float(range_.low), float(range_.high)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        return None
+    scale: Callable[[float], float] = math.log if range_.log else float
+    return (scale(value) - scale(low)) / (scale(high) - scale(low))
 
 
 Dimension: TypeAlias = Int | Real | Choice
@@ -246,6 +267,8 @@ def _dimension(
             raise ValueError(
                 f"space: {name} must be a choice of at least one value, not {dict(entry)!r}"
             )
+        if len({repr(choice) for choice in choices}) < len(choices):
+            raise ValueError(f"space: {name} holds a choice twice: {list(choices)!r}")
         return Choice(choices)
     log = entry.get("log", False)
     if len(values) != 2 or not isinstance(log, bool):

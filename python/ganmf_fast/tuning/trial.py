@@ -1,14 +1,16 @@
 """A question that a search asks, and the answer that is kept of it."""
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 from ganmf_fast.tuning.spaces import Params
 
 __all__ = ["Curve", "Question", "Trial"]
 
+Status: TypeAlias = Literal["done", "failed", "pruned"]
 Curve: TypeAlias = list[tuple[int, float]]
 """Epochs and the values of early stopping there."""
 
@@ -67,7 +69,7 @@ class Trial:
 
     number: int
     params: Params
-    status: Literal["done", "failed", "pruned"]
+    status: Status
     value: float | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     epochs: int | None = None
@@ -90,14 +92,59 @@ class Trial:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Of what `to_dict` gave; more entries may be there.
+        """Of what `to_dict` gave, or anybody wrote; more entries may be there.
 
         Raises
         ------
-        TypeError
-            If an entry is missing.
+        ValueError
+            If an entry is missing or is nothing of its kind; the message is a phrase that names it.
         """
         known = {f.name for f in fields(cls)}
-        params = {name: value for name, value in content.items() if name in known}
-        params["curve"] = [(int(epoch), float(value)) for epoch, value in params.get("curve", [])]
-        return cls(**params)
+        found = {name: value for name, value in content.items() if name in known}
+        for name, is_right in _ENTRIES.items():
+            if not is_right(found.get(name, _DEFAULTS.get(name))):
+                raise ValueError(f"{name} is {found.get(name)!r:.40}")
+        value, status = found.get("value"), found["status"]
+        if (status == "done") != (value is not None):
+            raise ValueError(f"value is {value!r} of a trial that is {status}")
+        found["curve"] = [(epoch, float(value)) for epoch, value in found.get("curve", [])]
+        return cls(**found)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_number(value: object) -> bool:
+    # JSON has whole numbers too large for a float.
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max
+    )
+
+
+def _is_curve(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(point, list) and len(point) == 2 and _is_whole(point[0]) and _is_number(point[1])
+        for point in value
+    )
+
+
+_ENTRIES: dict[str, Callable[[object], bool]] = {
+    "number": _is_whole,
+    "params": lambda value: isinstance(value, dict),
+    "status": lambda value: isinstance(value, str) and value in get_args(Status),
+    "value": lambda value: value is None or _is_number(value),
+    "metrics": lambda value: isinstance(value, dict),
+    "epochs": lambda value: value is None or _is_whole(value),
+    "curve": _is_curve,
+    "seconds": _is_number,
+    "fit_seconds": _is_number,
+    "seed": lambda value: value is None or _is_whole(value),
+    "reason": lambda value: isinstance(value, str),
+    "finished": lambda value: isinstance(value, str),
+}
+_DEFAULTS: dict[str, Any] = {
+    "metrics": {}, "curve": [], "seconds": 0.0, "fit_seconds": 0.0, "reason": "", "finished": "",
+}  # fmt: skip

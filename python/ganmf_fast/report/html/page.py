@@ -19,7 +19,7 @@ import vl_convert
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from ganmf_fast.report.comparison import Comparison, Entry, Key, heading, shown, signed
-from ganmf_fast.report.html import charts, search_charts
+from ganmf_fast.report.html import charts, gan_charts, search_charts
 from ganmf_fast.report.html.charts import Spec
 from ganmf_fast.report.html.families import is_gan
 from ganmf_fast.report.html.findings import COLLAPSE, collapses, findings, main_tables
@@ -129,7 +129,7 @@ def _pages(experiments: Sequence[Experiment], taken: set[str]) -> list[Page]:
 
     def curves(model: str, cells: Iterable[Cell], *, of_points: bool) -> tuple[Any, ...]:
         chosen = [cell for cell in cells if (cell.point is not None) == of_points]
-        return tuple(charts.training(chosen, most)) if is_gan(model) else ()
+        return tuple(gan_charts.training(chosen, most)) if is_gan(model) else ()
 
     return [
         Page(
@@ -174,9 +174,9 @@ class _Figures:
     quality = staticmethod(charts.quality)
     differences = staticmethod(charts.differences)
     cost = staticmethod(charts.cost)
-    alarms = staticmethod(charts.alarms)
+    alarms = staticmethod(gan_charts.alarms)
     points = staticmethod(charts.points)
-    heatmaps = staticmethod(charts.heatmaps)
+    heatmaps = staticmethod(gan_charts.heatmaps)
     convergence = staticmethod(search_charts.convergence)
     parallel = staticmethod(search_charts.parallel)
     dependences = staticmethod(search_charts.dependences)

@@ -4,6 +4,7 @@ from typing import Any
 
 from ganmf_fast.report.html.charts import BASELINE, GAN, INK, SOFT, Spec, columns, spec, tooltip
 from ganmf_fast.report.html.searches import Search, best_so_far, dependence
+from ganmf_fast.tuning.spaces import Choice
 
 __all__ = ["convergence", "dependences", "parallel"]
 
@@ -101,7 +102,8 @@ def parallel(search: Search) -> Spec | None:
         return None
     ends = []
     for name, dim in search.space.items():
-        texts = [shown(value) for value in dim.values]
+        values = dim.choices if isinstance(dim, Choice) else (dim.low, dim.high)
+        texts = [shown(value) for value in values]
         last = len(texts) - 1
         ends += [(name, at / last, text) for at, text in enumerate(texts) if len(texts) <= 8]
     x = {
@@ -178,7 +180,7 @@ def dependences(search: Search) -> list[tuple[str, Spec]]:
     made = []
     for name, (points, means) in dependence(search).items():
         dim = search.space[name]
-        named = dim.kind == "choice"
+        named = isinstance(dim, Choice)
         rows = [
             (str(at) if named else at, mean, "mean of the model", "")
             for at, mean in zip(points, means, strict=True)
@@ -192,7 +194,7 @@ def dependences(search: Search) -> list[tuple[str, Spec]]:
             if dim.height(trial.params.get(name)) is not None
         ]  # fmt: skip
         x: Spec = {"field": "at", "type": "nominal" if named else "quantitative", "title": None}
-        if named:
+        if isinstance(dim, Choice):
             x["axis"] = {"labelAngle": 0}
         else:
             x["scale"] = {"zero": False, "nice": False, "type": "log" if dim.log else "linear"}
