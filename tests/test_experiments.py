@@ -51,6 +51,18 @@ def read(path: Path) -> list[dict[str, str]]:
 # cells ------------------------------------------------------------------------------------------
 
 
+def test_the_folder_of_another_experiment_is_refused_and_left_alone(
+    splits: Path, tmp_path: Path
+) -> None:
+    factors(splits, tmp_path).run()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    rows = select(["TopPopular"])
+    table = Table2(gf.Splits.load(splits), plans(rows, None), Store(tmp_path), seeds=[1])
+    with pytest.raises(ConflictError, match="holds figure6, not table2"):
+        table.run()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_points_and_seeds_are_cells_that_are_done_once(splits: Path, tmp_path: Path) -> None:
     said: list[str] = []
     found = factors(splits, tmp_path, say=said.append).run()

@@ -67,7 +67,7 @@ def write(
     """A run with these results."""
     store = Store(folder)
     about = {"experiment": made.experiment, "dataset": {"name": made.dataset}, "models": {}}
-    with store.locked():
+    with store.locked(made.experiment):
         write_tables(store, made)
         for row in made.entries:
             for run in row.runs:

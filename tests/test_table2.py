@@ -258,7 +258,10 @@ def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
 
 
 def test_a_folder_in_use_is_not_touched(splits: Path, tmp_path: Path) -> None:
-    with Store(tmp_path / "run").locked(), pytest.raises(RuntimeError, match="another process"):
+    with (
+        Store(tmp_path / "run").locked("table2"),
+        pytest.raises(RuntimeError, match="another process"),
+    ):
         cheap(splits, tmp_path / "run").run()
     assert models_in(tmp_path / "run") == set()
 

@@ -349,6 +349,11 @@ def test_a_header_cut_short_is_written_again(knn, tmp_path) -> None:
         assert len(knn().history) == 6
 
 
+def test_a_folder_is_no_journal(knn, tmp_path) -> None:
+    with pytest.raises(ValueError, match="journal must be a file"):
+        knn(journal=tmp_path)
+
+
 def test_what_is_no_journal_is_refused_and_left_alone(knn, tmp_path) -> None:
     path = tmp_path / "knn.jsonl"
     for content in (b"hello", b"hello\n", b'{"a": 1}\n', b"[1]\n[2]\n"):

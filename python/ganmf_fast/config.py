@@ -10,12 +10,12 @@ an error with a suggestion.
 import difflib
 import json
 import os
-import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 from cyclopts import App, ArgumentCollection
 from cyclopts.config import Dict, Env
 
@@ -33,16 +33,9 @@ class ConfigError(ValueError):
     """A key or a file of the configuration is wrong."""
 
 
-def user_config_path(environ: Mapping[str, str] = os.environ) -> Path:
+def user_config_path() -> Path:
     """Configuration file of the user, by the custom of the platform."""
-    home = Path.home()
-    if sys.platform == "win32":
-        folder = Path(environ.get("APPDATA") or home / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        folder = home / "Library" / "Application Support"
-    else:
-        folder = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    return folder / "ganmf" / FILE_NAME
+    return platformdirs.user_config_path("ganmf", appauthor=False, roaming=True) / FILE_NAME
 
 
 def install(app: App, environ: Mapping[str, str] = os.environ, cwd: Path | None = None) -> None:
@@ -54,7 +47,7 @@ def install(app: App, environ: Mapping[str, str] = os.environ, cwd: Path | None 
         If a file is not valid TOML or a key is unknown.
     """
     variables = [v for v in environ if v.startswith(_PREFIX) and v not in _OTHER_VARIABLES]
-    paths = ((cwd or Path.cwd()) / FILE_NAME, user_config_path(environ))
+    paths = ((cwd or Path.cwd()) / FILE_NAME, user_config_path())
     files = [path for path in paths if path.is_file()]
     if not variables and not files:
         # Knowing every option means importing every command.

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ConflictError", "DataError", "difference", "reason", "suggestion"]
+__all__ = ["ConflictError", "DataError", "difference", "reason", "suggestion", "unknown"]
 
 
 class DataError(ValueError):
@@ -42,6 +42,12 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """What to append to a message about an unknown name: the nearest known one, if any is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is none of the known ones."""
+    known = list(known)
+    return f"there is no {kind} {name!r}{suggestion(name, known)} ({kind}s are {', '.join(known)})"
 
 
 def reason(error: Exception) -> str:

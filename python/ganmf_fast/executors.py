@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, cast
 
 from ganmf_fast import progress
-from ganmf_fast.errors import suggestion
+from ganmf_fast.errors import unknown
 from ganmf_fast.threads import get_num_threads, set_num_threads
 
 __all__ = ["EXECUTORS", "Executor", "MakeExecutor", "Task", "executor_maker"]
@@ -170,10 +170,7 @@ def executor_maker(executor: object) -> MakeExecutor:
     """
     if isinstance(executor, str):
         if executor not in EXECUTORS:
-            raise ValueError(
-                f"there is no executor {executor!r}{suggestion(executor, EXECUTORS)} "
-                f"(executors are {', '.join(EXECUTORS)})"
-            )
+            raise ValueError(unknown("executor", executor, EXECUTORS))
         module, _, name = EXECUTORS[executor].partition(":")
         return cast("MakeExecutor", getattr(importlib.import_module(module), name))
     if not callable(executor):

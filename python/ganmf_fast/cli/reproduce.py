@@ -223,7 +223,7 @@ def all_(
     wanted = None if models is None else select(_names(models))
     run = Store(output)
     found = []
-    with run.locked():
+    with run.locked("all"):
         names = [Table1.name, *_KINDS]
         config = {
             "format": FORMAT,

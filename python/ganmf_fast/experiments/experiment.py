@@ -269,8 +269,15 @@ class Experiment:
         -------
         Comparison
             Also of models that earlier runs left in the folder.
+
+        Raises
+        ------
+        ConflictError
+            If the folder holds another experiment.
+        RuntimeError
+            If another process is writing to it.
         """
-        with self.store.locked():
+        with self.store.locked(self.name):
             self._write_config()
             for number, cell in enumerate(self._cells, start=1):
                 place = f"[{number}/{len(self._cells)}] {cell.name}"

@@ -54,21 +54,36 @@ class Store:
             raise ValueError(f"output must be a folder, but {str(folder)!r} is a file")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from writing to the same folder.
+    def locked(self, experiment: str) -> Iterator[None]:
+        """Keep the folder for one experiment, and other processes from writing to it.
 
         Raises
         ------
         RuntimeError
             If another process does at this moment.
+        ConflictError
+            If it holds another experiment, whose tables would be lost.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("a", encoding="ascii") as file:
             if not try_lock(file.fileno()):
                 raise RuntimeError(f"another process is writing to {self.folder}")
+            if self._experiment() not in (None, experiment):
+                raise ConflictError(
+                    f"{self.folder} holds {self._experiment()}, not {experiment}: choose another "
+                    "output folder"
+                )
             for left in self._models.glob(f"{_PART}*"):
                 shutil.rmtree(left, ignore_errors=True)
             yield
+
+    def _experiment(self) -> str | None:
+        """What the folder holds; None if it is nothing, or its configuration is damaged."""
+        try:
+            found = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            return str(found["experiment"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
 
     def read(self, name: str) -> Record | None:
         """The record of a finished model, or None if there is none that is whole."""

@@ -81,7 +81,7 @@ class Table1:
             subject="data",
             ranked="none",
         )
-        with self._store.locked():
+        with self._store.locked(self.name):
             config = {
                 "format": FORMAT,
                 "experiment": self.name,

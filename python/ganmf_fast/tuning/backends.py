@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ganmf_fast.errors import suggestion
+from ganmf_fast.errors import unknown
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Curve, Trial
 
@@ -326,10 +326,7 @@ def backend_class(backend: object) -> type[Backend]:
     """
     if isinstance(backend, str):
         if backend not in BACKENDS:
-            raise ValueError(
-                f"there is no backend {backend!r}{suggestion(backend, BACKENDS)} "
-                f"(backends are {', '.join(BACKENDS)})"
-            )
+            raise ValueError(unknown("backend", backend, BACKENDS))
         return BACKENDS[backend]
     if not (callable(backend) and hasattr(backend, "ask") and hasattr(backend, "tell")):
         raise TypeError(

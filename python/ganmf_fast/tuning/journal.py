@@ -53,6 +53,8 @@ class Journal:
         If the journal is one of another search; the message names the difference.
     DataError
         If it is damaged, or no journal.
+    ValueError
+        If it is a folder.
     RuntimeError
         If another process is writing to it.
     OSError
@@ -65,6 +67,8 @@ class Journal:
         self.path = Path(path)
         self.trials: dict[int, Trial] = {}
         self._stamp = dict(stamp or {})
+        if self.path.is_dir():
+            raise ValueError(f"journal must be a file, but {str(self.path)!r} is a folder")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:

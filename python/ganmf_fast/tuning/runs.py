@@ -6,14 +6,14 @@ wait. What counts is in the journals: an index that is lost costs nothing but th
 """
 
 import json
-import os
 import sqlite3
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from ganmf_fast.errors import DataError
 from ganmf_fast.tuning.journal import in_use
@@ -60,16 +60,9 @@ ON CONFLICT (journal) DO UPDATE SET
 _PATIENCE = 10.0
 
 
-def runs_path(environ: Mapping[str, str] = os.environ) -> Path:
+def runs_path() -> Path:
     """File of the index, by the custom of the platform."""
-    home = Path.home()
-    if sys.platform == "win32":
-        folder = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        folder = home / "Library" / "Application Support"
-    else:
-        folder = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return folder / "ganmf" / "runs.sqlite"
+    return platformdirs.user_data_path("ganmf", appauthor=False) / "runs.sqlite"
 
 
 class RunIndex:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
-from ganmf_fast.errors import reason, suggestion
+from ganmf_fast.errors import reason, unknown
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["TRACKERS", "Ending", "Study", "Tracker", "Trackers", "tracker_of"]
@@ -71,10 +71,7 @@ def tracker_of(tracker: object) -> Tracker:
     """
     if isinstance(tracker, str):
         if tracker not in TRACKERS:
-            raise ValueError(
-                f"there is no tracker {tracker!r}{suggestion(tracker, TRACKERS)} "
-                f"(trackers are {', '.join(TRACKERS)})"
-            )
+            raise ValueError(unknown("tracker", tracker, TRACKERS))
         module, _, name = TRACKERS[tracker].partition(":")
         return cast("Tracker", getattr(importlib.import_module(module), name)())
     if not all(callable(getattr(tracker, method, None)) for method in ("begin", "trial", "end")):
