@@ -17,7 +17,7 @@ from ganmf_fast.gan.caae_players import CaaePlayers, Triples
 from ganmf_fast.gan.cfgan import CFGAN
 from ganmf_fast.gan.cfgan_players import CfganPlayers
 from ganmf_fast.gan.networks import mean_cosine, mean_cosine_of_factors
-from ganmf_fast.gan.products import affine
+from ganmf_fast.gan.products import add_product, affine, product
 from ganmf_fast.gan.sparse import masked_squares, sampled, times, weighted
 from ganmf_fast.models.autoencoder import Autoencoder
 from ganmf_fast.urm import as_csr
@@ -165,6 +165,29 @@ def test_affine_layers_and_their_gradients_are_those_of_torch(rows, middle, cols
     error = 1e-12 if dtype == torch.float64 else 1e-4
     for one, other in zip(results(affine), results(torch.nn.functional.linear), strict=True):
         assert_allclose(one.detach(), other.detach(), rtol=error, atol=error)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_with_long_sums_are_the_same_bits_for_any_number_of_threads(turned):
+    # oneDNN alone splits sums of 60,000 terms between its threads.
+    source = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(*shape, generator=source) for shape in ((33, 60_000), (60_000, 17)))
+    if turned:
+        left = left.T.contiguous().T
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for n in (1, 2, 5):
+            torch.set_num_threads(n)
+            found.append(product(left, right))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0], other) for other in found)
+    exact = left.double() @ right.double()
+    assert_allclose(found[0], exact, rtol=1e-4, atol=2e-3)
+    out = torch.ones(33, 17)
+    add_product(out, left, right, -0.5)
+    assert_allclose(out, 1 - exact / 2, rtol=1e-4, atol=2e-3)
 
 
 def test_batches_without_any_interaction_are_products_with_zeros():

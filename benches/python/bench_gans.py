@@ -1,4 +1,4 @@
-"""An epoch of CFGAN and of CAAE, beside their straight ports with masks by numpy."""
+"""An epoch of CFGAN and of CAAE, beside their straight ports; the dense product of all GANs."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="GANs need torch, which is not insta
 import ganmf_fast as gf
 from ganmf_fast.gan.caae_players import CaaePlayers
 from ganmf_fast.gan.cfgan_players import CfganPlayers
+from ganmf_fast.gan.products import product
 from ganmf_fast.urm import as_csr
 from straight_gans import StraightCAAE, StraightCFGAN
 
@@ -71,3 +72,11 @@ def test_epoch_of_caae(measure: Measure, train: sp.csr_array) -> None:
 
 def test_epoch_of_caae_ported_straight(measure: Measure, train: sp.csr_array) -> None:
     measure(StraightCAAE(train, CAAE).epoch, train.nnz, "interactions")
+
+
+@pytest.mark.parametrize("way", [product, torch.mm], ids=["oneDNN", "torch.mm"])
+def test_dense_product(measure: Measure, way: Callable) -> None:
+    """Of the sizes that GANMF has on MovieLens 1M: the decoder's, of real and made profiles."""
+    rng = torch.Generator().manual_seed(0)
+    left, right = (torch.rand(shape, generator=rng) for shape in ((128, 3706), (3706, 993)))
+    measure(lambda: way(left, right), 2 * 128 * 3706 * 993, "flop")

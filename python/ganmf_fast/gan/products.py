@@ -1,11 +1,10 @@
 """Dense products, by the faster of the two libraries that torch brings for processors.
 
-``torch.mm`` in single precision is MKL's, which is at half the speed of oneDNN on processors of
-AMD (measured: 105 against 200 Gflop/s on one core of Zen 5) and level with it elsewhere. torch
-keeps oneDNN's to itself and its compiler; where it cannot be had, as on a GPU or in double
-precision, the products are torch's own. Either gives the same bits for any number of threads;
-oneDNN only while it does not split the sums between them, as it does where they are long, so these
-are taken in pieces here.
+``torch.mm`` in single precision is MKL's, which takes twice as long as oneDNN on processors of AMD
+(``pytest benches/python/bench_gans.py -k dense_product``). torch keeps oneDNN's to itself and its
+compiler; where it cannot be had, as on a GPU or in double precision, the products are torch's own.
+Either gives the same bits for any number of threads; oneDNN only while it does not split the sums
+between them, as it does where they are long, so these are taken in pieces here.
 """
 
 from typing import Any

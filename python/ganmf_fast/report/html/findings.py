@@ -316,6 +316,8 @@ def _percent(value: float, base: float) -> str:
 
 
 def _time(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.2g}\N{NO-BREAK SPACE}s"
     if seconds < 120:
         return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
     if seconds < 7200:
