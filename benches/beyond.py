@@ -1,20 +1,20 @@
 """What each option of GANMF beyond the paper does, with equal budgets, chosen on validation only.
 
-    python benches/beyond.py --data FOLDER --dataset lastfm [--mode user] [--seeds 3]
+    python benches/beyond.py --data FOLDER --dataset lastfm [--mode user] [--options A,B]
 
 FOLDER holds one folder of the five published splits for each data set. Everything starts from the
 published parameters. Each option has three settings: fitted on `train_small` with early stopping on
 `early_stop`, the one with the highest MAP@5 on `validation` is fitted on `train` for as many epochs
 as it took, once for each seed, and measured on `test`. "plain" spends the same three fits on the
-share of feature matching. A fit that was finished is kept in runs/beyond/, so that the command can
-be interrupted; at the end docs/results/beyond.md is written from all that is there.
+share of feature matching; "joined" brings together the best of three others. A fit that was
+finished is kept in runs/beyond/, so that the command can be interrupted; at the end
+docs/results/beyond.md is written from all that is there.
 """
 
 import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,15 @@ from ganmf_fast.files import written_whole
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "runs" / "beyond"
 PAGE = ROOT / "docs" / "results" / "beyond.md"
+OPTIONS = (
+    "plain",
+    "d_dropout",
+    "g_ema",
+    "init=svd",
+    "init=ease",
+    "g_reg_exponent=0.5",
+    "joined",
+)
 METRICS = [("map", 5), ("ndcg", 5), ("map", 20), ("ndcg", 20)]
 TEXT = """# GANMF with options that the paper does not have
 
@@ -40,24 +49,26 @@ Mean and standard deviation over seeds. EASE and the published figure are for co
 """
 
 
-def options(params: dict[str, Any], kept: "Kept") -> Iterable[tuple[str, list[dict[str, Any]]]]:
-    """Name and settings of each option; the last one joins the best of others."""
+def settings(option: str, params: dict[str, Any], kept: "Kept") -> list[dict[str, Any]]:
+    """What is tried of an option."""
     share, rate = params["recon_coefficient"], params["g_lr"]
-    yield "plain", [{"recon_coefficient": min(1.0, share * f)} for f in (1, 0.6, 1.6)]
-    yield "d_dropout", [{"d_dropout": d} for d in (0.3, 0.5, 0.7)]
-    yield "g_ema", [{"g_ema": d} for d in (0.9, 0.99, 0.999)]
-    for init in ("svd", "ease"):
-        yield f"init={init}", [{"init": init, "g_lr": rate * f} for f in (1, 0.3, 0.1)]
-    yield (
-        "g_reg_exponent=0.5",
-        [{"g_reg_exponent": 0.5, "g_reg": r} for r in (1e-7, 1e-6, 1e-5)],
-    )
-    best = {name: kept.best(name) for name in ("d_dropout", "g_ema", "init=ease")}
-    dropout, average, start = (found["setting"] for found in best.values())
-    yield (
-        "joined",
-        [dropout | average, dropout | start, dropout | average | start],
-    )
+    match option:
+        case "plain":
+            return [{"recon_coefficient": min(1.0, share * f)} for f in (1, 0.6, 1.6)]
+        case "d_dropout":
+            return [{"d_dropout": d} for d in (0.3, 0.5, 0.7)]
+        case "g_ema":
+            return [{"g_ema": d} for d in (0.9, 0.99, 0.999)]
+        case "init=svd" | "init=ease":
+            init = option.removeprefix("init=")
+            return [{"init": init, "g_lr": rate * f} for f in (1, 0.3, 0.1)]
+        case "g_reg_exponent=0.5":
+            return [{"g_reg_exponent": 0.5, "g_reg": r} for r in (1e-7, 1e-6, 1e-5)]
+        case "joined":
+            joined = ("d_dropout", "g_ema", "init=ease")
+            dropout, average, start = (kept.best(name)["setting"] for name in joined)
+            return [dropout | average, dropout | start, dropout | average | start]
+    raise SystemExit(f"options are {', '.join(OPTIONS)}, not {option!r}")
 
 
 class Kept:
@@ -137,9 +148,9 @@ def table(dataset: str, mode: str, rows: list[tuple[str, dict[str, Any], list[di
             + " |"
         )
     for row in (f"GANMF-{mode[0]}", "EASE-R"):
-        cells = [reference.published_value(dataset, row, metric, k) for metric, k in METRICS]
-        if any(cells):
-            shown = " | ".join("—" if c is None else f"{c:.4f}" for c in cells)
+        known = [reference.published_value(dataset, row, metric, k) for metric, k in METRICS]
+        if any(known):
+            shown = " | ".join("—" if c is None else f"{c:.4f}" for c in known)
             lines.append(f"| published {row} | | | | | {shown} |")
     return "\n".join(lines)
 
@@ -151,16 +162,17 @@ def main() -> None:
     parser.add_argument("--dataset", default="lastfm")
     parser.add_argument("--mode", default="user", choices=("user", "item"))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--options", default=",".join(OPTIONS))
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     gf.set_num_threads(arguments.threads)
     splits = gf.Splits.load(arguments.data / arguments.dataset)
     params = reference.best_params(arguments.dataset, f"GANMF-{arguments.mode[0]}")
-    params = {**params, "mode": arguments.mode}
+    params = {**(params or {}), "mode": arguments.mode}
     kept = Kept(KEPT / f"{arguments.dataset}-{arguments.mode}")
     rows = []
-    for name, settings in options(params, kept):
-        for nth, setting in enumerate(settings):
+    for name in arguments.options.split(","):
+        for nth, setting in enumerate(settings(name, params, kept)):
             key = f"{name}-{nth}"
             found = kept.get(key) or kept.put(key, tried(splits, params, setting, 1337))
             print(f"{key}: {setting} {found['value']:.4f}, {found['epochs']} epochs", flush=True)
