@@ -37,6 +37,15 @@ Spec = dict[str, Any]
 GAN, BASELINE, INK, SOFT = "var(--gan)", "var(--baseline)", "var(--ink)", "var(--soft)"
 _KINDS = ["baseline", "GAN"]
 _COLOUR = {"domain": _KINDS, "range": [BASELINE, GAN]}
+_SHAPES = (
+    "circle",
+    "square",
+    "triangle-up",
+    "cross",
+    "diamond",
+    "triangle-down",
+    "triangle-right",
+)
 _SHAPE = {"domain": _KINDS, "range": ["circle", "diamond"]}
 _AS_WIDE_AS_THE_PAGE: Spec = {
     "width": "container",
@@ -282,7 +291,7 @@ def cost(comparison: Comparison, measure: str, unit: str) -> Spec | None:
     labels = _labels(rows, domain)
     means = [row[2] for row in rows]
     room = 0.06 * (max(means) - min(means)) or 0.01
-    names = ("model", "kind", "mean", "cost", "shown", "ours", "label")
+    names = ("model", "kind", "mean", "cost", "shown", "ours", "label", "side")
     x = {
         "field": "cost",
         "type": "quantitative",
@@ -298,7 +307,7 @@ def cost(comparison: Comparison, measure: str, unit: str) -> Spec | None:
     }
     return spec(
         f"{heading(key)} against {measure} on {comparison.label}.",
-        columns(names, [(*row, label) for row, label in zip(rows, labels, strict=True)]),
+        columns(names, [(*row, *labels.get(row[0], ("", ""))) for row in rows]),
         height=_COST_HEIGHT,
         encoding={
             "tooltip": tooltip(("model", "Model"), ("ours", heading(key)), ("shown", "Cost"))
@@ -315,19 +324,14 @@ def cost(comparison: Comparison, measure: str, unit: str) -> Spec | None:
             },
             *(
                 {
-                    "transform": [{"filter": f"{left}(datum.cost > {_middle(domain)})"}],
+                    "transform": [{"filter": f"datum.side == '{side}'"}],
                     "mark": {"type": "text", "align": align, "dx": dx, "color": INK},
                     "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
                 }
-                for left, align, dx in (("!", "left", 8), ("", "right", -8))
+                for side, align, dx in (("right", "left", 8), ("left", "right", -8))
             ),
         ],
     )
-
-
-def _middle(domain: Sequence[float]) -> float:
-    """Names of what is to the right of it stand left of their marks, so that they stay inside."""
-    return math.sqrt(domain[0] * domain[1])
 
 
 def _log_axis(values: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -342,8 +346,12 @@ def _log_axis(values: Sequence[float]) -> tuple[list[float], list[float]]:
 
 def _labels(
     rows: Sequence[tuple[str, str, float, float, str, str]], domain: Sequence[float]
-) -> list[str]:
-    """Names of the models that none beats in both, and of the best GAN, where there is room."""
+) -> dict[str, tuple[str, str]]:
+    """Names of the best GAN and of the models that none beats in both, where there is room.
+
+    Each with the side of its mark that it stands on: rather one without other marks, and rather
+    the one that is nearer to the middle.
+    """
     gans = [row for row in rows if row[1] == "GAN"]
     first = max(gans, key=lambda row: row[2], default=None)
     front = [
@@ -351,20 +359,35 @@ def _labels(
         for row in rows
         if not any(o[2] >= row[2] and o[3] <= row[3] and o[2:4] != row[2:4] for o in rows)
     ]
-    wanted = [*([first] if first else []), *sorted(front, key=lambda row: -row[2])]
-    means = [row[2] for row in rows]
-    tall = max(means) - min(means) or 1.0
-    wide = np.log(domain[1] / domain[0])
-    placed: dict[str, tuple[float, float, float]] = {}
-    for row in wanted:
-        # In pixels of the narrowest figure, so that names are apart on a phone, too.
-        at = _COST_WIDTH * np.log(row[3] / domain[0]) / wide
-        long = 7 * len(row[0]) + 12
-        left = at if row[3] <= _middle(domain) else at - long
-        y = (_COST_HEIGHT - 40) * (row[2] - min(means)) / tall
-        if all(abs(y - v) > 14 or left > b or left + long < a for a, b, v in placed.values()):
-            placed[row[0]] = (left, left + long, y)
-    return [row[0] if row[0] in placed else "" for row in rows]
+    wanted = dict.fromkeys([*([first] if first else []), *sorted(front, key=lambda row: -row[2])])
+    low = min(row[2] for row in rows)
+    tall = max(row[2] for row in rows) - low or 1.0
+    wide = math.log(domain[1] / domain[0])
+    # In pixels of the narrowest figure, so that names are apart on a phone, too.
+    at = {
+        row[0]: (
+            _COST_WIDTH * math.log(row[3] / domain[0]) / wide,
+            (_COST_HEIGHT - 40) * (row[2] - low) / tall,
+        )
+        for row in rows
+    }
+    placed: list[tuple[float, float, float]] = []
+    found: dict[str, tuple[str, str]] = {}
+    for name in (row[0] for row in wanted):
+        x, y = at[name]
+        long = 7 * len(name) + 12
+        free = []
+        for side, a, b in (("right", x, x + long), ("left", x - long, x)):
+            apart = all(abs(y - v) > 14 or a > d or b < c for c, d, v in placed)
+            if apart and a >= 0 and b <= _COST_WIDTH:
+                hidden = sum(a < u < b and abs(y - v) < 10 for u, v in at.values())
+                outward = (side == "right") == (x > _COST_WIDTH / 2)
+                free.append((hidden, outward, side, a, b))
+        if free:
+            _, _, side, a, b = min(free)
+            placed.append((a, b, y))
+            found[name] = (name, side)
+    return found
 
 
 # figures of the paper ---------------------------------------------------------------------------
@@ -390,7 +413,9 @@ def points(comparison: Comparison) -> Spec:
                     )  # fmt: skip
     models = comparison.models
     series = [f"var(--series-{at % 8})" for at in range(len(models))]
-    shape = {"field": "model", "title": None, "scale": {"domain": models}}
+    # Seven shapes beside eight colours, so that more than eight models still differ.
+    shapes = [_SHAPES[at % len(_SHAPES)] for at in range(len(models))]
+    shape = {"field": "model", "title": None, "scale": {"domain": models, "range": shapes}}
     names = ("metric", "model", "at", "order", "value", "source", "ours", "theirs")
     sources = [s for s in ("here", "published") if any(row[5] == s for row in rows)]
     dash = {
