@@ -104,6 +104,21 @@ def test_an_iterative_model_stops_early_and_is_fitted_again_with_its_best_epoch(
     assert result.final.model.epochs == best.epochs
 
 
+def test_epochs_can_be_sought_again_on_more_data(knn, splits) -> None:
+    space = {"epochs": {"choice": [40]}, "alpha": {"real": [0.5, 20.0]}}
+    result = gf.tune(gf.WRMF(num_factors=5, freq=1), splits, space=space, **RANDOM | {"n_calls": 2})
+    alpha = result.best_trial.params["alpha"]
+    model = gf.WRMF(num_factors=5, freq=1, epochs=40, alpha=alpha)
+    model.fit(splits.train_small + splits.validation, validation=splits.early_stop)
+    assert model.best_epoch_ != result.best_trial.epochs
+    again = gf.WRMF(num_factors=5, freq=1, epochs=model.best_epoch_, alpha=alpha).fit(splits.train)
+    assert result.refitted.model.epochs == model.best_epoch_
+    expected = gf.evaluate(again, splits.train, splits.test).to_dict()
+    assert result.refitted.test.to_dict() == expected
+    without_epochs = knn()
+    assert without_epochs.refitted is without_epochs.final
+
+
 def test_all_known_items_can_be_masked(knn, splits) -> None:
     result = knn(mask="known", journal=None)
     model = gf.ItemKNN(**result.best_params).fit(splits.train_small)

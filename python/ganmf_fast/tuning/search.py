@@ -72,6 +72,8 @@ class TuningResult:
         The earliest of equals.
     history : list of Trial
         Every trial, in the order of asking.
+    final, refitted : Final
+        The model for use, and its evaluation on ``test``, see there.
     """
 
     def __init__(
@@ -139,7 +141,27 @@ class TuningResult:
 
         Computed when it is first asked for.
         """
-        model = self._target.make(**self.best_params)
+        return self._final(self.best_params)
+
+    @cached_property
+    def refitted(self) -> Final:
+        """As `final`, with a number of epochs that was sought again, on more data.
+
+        Those of the best trial were found on ``train_small``, and the more data there are, the more
+        epochs GANMF wants (docs/results/beyond.md). Here the model is fitted on ``train_small`` and
+        ``validation`` together, stopped early on ``early_stop``, and ``train`` is then trained on
+        for as many epochs. Of a model without epochs it is `final`.
+        """
+        best = self.best_trial
+        if best.epochs is None or "epochs" not in self.best_params:
+            return self.final
+        splits = self._splits
+        model = self._target.make(**{**self.study.header["params"], **best.params})
+        model.fit((splits.train_small + splits.validation).tocsr(), validation=splits.early_stop)
+        return self._final({**self.best_params, "epochs": max(1, int(model.best_epoch_))})
+
+    def _final(self, params: Params) -> Final:
+        model = self._target.make(**params)
         model.fit(self._splits.train)
         return Final(model, measure(model, self._splits.train, self._splits.test, (5, 20)))
 
