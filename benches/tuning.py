@@ -50,7 +50,8 @@ INTRODUCTION = """# Tuning by the paper's protocol
 
     python benches/tuning.py tune --data FOLDER --runs runs/tuning
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --datasets ml-1m --rows ItemKNN
-    python benches/tuning.py seeds --data FOLDER --runs runs/tuning --rows ItemKNN-cosine
+    python benches/tuning.py seeds --data FOLDER --runs runs/tuning --rows ItemKNN-cosine \\
+        --datasets lastfm,hetrec2011
     python benches/tuning.py kill --data FOLDER --runs runs/tuning
     python benches/tuning.py report --data FOLDER --runs runs/tuning
 
@@ -61,7 +62,7 @@ parameters were not published, of those in `chosen_params.json` (a grid of 16 va
 are those of the whole search, questions included; CPU seconds sum over threads.
 """
 WHY = """The random trials are the authors'; what the process asks after them is not, since its
-libraries have changed.
+libraries have changed. What other seeds find is below.
 """
 NO_GAN = """
 GANMF-u on Last.fm is still to be run (hours on one core; it can be interrupted):
