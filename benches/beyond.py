@@ -44,6 +44,7 @@ TEXT = """# GANMF with options that the paper does not have
 
 ```sh
 python benches/beyond.py --data path/to/data --dataset lastfm
+python benches/beyond.py --data path/to/data --dataset hetrec2011 --seeds 1 --options d_dropout
 ```
 
 Published parameters and one option each, three settings an option, chosen by MAP@5 on `validation`
