@@ -18,6 +18,8 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ OPTIONS = (
     "g_reg_exponent=0.5",
     "joined",
 )
+SEED = 1337
 METRICS = [("map", 5), ("ndcg", 5), ("map", 20), ("ndcg", 20)]
 TEXT = """# GANMF with options that the paper does not have
 
@@ -88,56 +91,47 @@ class Kept:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def get(self, name: str) -> dict[str, Any] | None:
-        """A finished fit, if there is one."""
-        path = self.folder / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-    def put(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Keep a fit."""
-        with written_whole(self.folder / f"{name}.json") as part:
-            part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        return content
+    def once(
+        self, name: str, setting: dict[str, Any], make: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What `make` gives for the setting, which is kept; made again if another was kept."""
+        found = self._read(name)
+        if found is None or found["setting"] != setting:
+            found = {"setting": setting, **make(setting)}
+            with written_whole(self.folder / f"{name}.json") as part:
+                part.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        return found
 
     def best(self, option: str) -> dict[str, Any]:
         """The setting of an option with the highest value on validation."""
-        found = [self.get(f"{option}-{nth}") for nth in range(3)]
+        found = [self._read(f"{option}-{nth}") for nth in range(3)]
         return max((f for f in found if f), key=lambda f: f["value"])
 
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = self.folder / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
-def tried(
-    splits: gf.Splits, params: dict[str, Any], setting: dict[str, Any], seed: int
-) -> dict[str, Any]:
+
+def tried(splits: gf.Splits, params: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
     """One fit with early stopping, judged on validation."""
-    started = time.process_time()
-    free = {k: v for k, v in params.items() if k != "epochs"}
-    model = gf.GANMF(**(free | setting), epochs=300, seed=seed, device="cpu")
+    model = gf.GANMF(**(params | setting | {"epochs": 300}), seed=SEED, device="cpu")
     model.fit(splits.train_small, validation=splits.early_stop)
-    value = gf.evaluate(model, splits.train_small, splits.validation, cutoffs=(5,))["map", 5]
-    return {
-        "setting": setting,
-        "value": value,
-        "epochs": model.best_epoch_,
-        "cpu_seconds": time.process_time() - started,
-    }
+    found = gf.evaluate(model, splits.train_small, splits.validation, cutoffs=(5,))
+    return {"value": found["map", 5], "epochs": model.best_epoch_}
 
 
-def again(
-    splits: gf.Splits, params: dict[str, Any], setting: dict[str, Any], seed: int
-) -> dict[str, Any]:
+def again(splits: gf.Splits, params: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
     """How many epochs the setting wants on as much of train as can be had."""
     most = (splits.train_small + splits.validation).tocsr()
-    free = {k: v for k, v in params.items() if k != "epochs"}
-    model = gf.GANMF(**(free | setting), epochs=400, seed=seed, device="cpu")
+    model = gf.GANMF(**(params | setting | {"epochs": 400}), seed=SEED, device="cpu")
     return {"epochs": model.fit(most, validation=splits.early_stop).best_epoch_}
 
 
 def final(
-    splits: gf.Splits, params: dict[str, Any], setting: dict[str, Any], seed: int
+    splits: gf.Splits, params: dict[str, Any], seed: int, setting: dict[str, Any]
 ) -> dict[str, Any]:
     """The setting on all of train, measured on test."""
-    chosen = params | setting
-    model = gf.GANMF(**chosen, seed=seed, device="cpu").fit(splits.train)
+    model = gf.GANMF(**(params | setting), seed=seed, device="cpu").fit(splits.train)
     result = gf.evaluate(model, splits.train, splits.test, cutoffs=(5, 20))
     return {f"{metric}@{k}": result[metric, k] for metric, k in METRICS}
 
@@ -195,25 +189,22 @@ def main() -> None:
     kept = Kept(KEPT / f"{arguments.dataset}-{arguments.mode}")
     rows = []
     for name in ("as published", *arguments.options.split(",")):
-        if name in OPTIONS:
+        chosen: dict[str, Any] = {"setting": {}}
+        epochs = params["epochs"]
+        if name != "as published":
             for nth, setting in enumerate(settings(name, params, kept)):
-                key = f"{name}-{nth}"
-                found = kept.get(key) or kept.put(key, tried(splits, params, setting, 1337))
-                print(f"{key}: {setting} {found['value']:.4f}, {found['epochs']}", flush=True)
+                found = kept.once(f"{name}-{nth}", setting, partial(tried, splits, params))
+                print(f"{name}-{nth}: {found}", flush=True)
             chosen = kept.best(name)
-            setting = chosen["setting"]
-            key = f"{name}-again"
-            setting |= kept.get(key) or kept.put(key, again(splits, params, setting, 1337))
-        else:
-            chosen = {"setting": {}}
-            setting = {"epochs": params["epochs"]}
+            make = partial(again, splits, params)
+            epochs = kept.once(f"{name}-again", chosen["setting"], make)["epochs"]
+        setting = chosen["setting"] | {"epochs": epochs}
         runs = []
-        for seed in range(1337, 1337 + arguments.seeds):
-            key = f"{name}-final-{seed}"
-            runs.append(kept.get(key) or kept.put(key, final(splits, params, setting, seed)))
-            print(f"{key}: {runs[-1]}", flush=True)
-        shown = {k: v for k, v in setting.items() if k != "epochs"}
-        rows.append((name, chosen | {"setting": shown, "final": setting["epochs"]}, runs))
+        for seed in range(SEED, SEED + arguments.seeds):
+            make = partial(final, splits, params, seed)
+            runs.append(kept.once(f"{name}-final-{seed}", setting, make))
+            print(f"{name}-final-{seed}: {runs[-1]}", flush=True)
+        rows.append((name, chosen | {"final": epochs}, runs))
         part = table(arguments.dataset, arguments.mode, rows)
         (kept.folder / "table.md").write_text(part + "\n", encoding="utf-8")
     parts = [path.read_text(encoding="utf-8") for path in sorted(KEPT.glob("*/table.md"))]

@@ -39,7 +39,7 @@ def main() -> None:
     for seed in range(1337, 1337 + arguments.seeds):
         model = model_class(row.model)(**params, seed=seed)
         model.fit(splits.train, validation=splits.test)
-        curve = [row["validation"] for row in model.history_ if row.get("validation") is not None]
+        curve = [epoch["validation"] for epoch in model.history_ if "validation" in epoch]
         half = curve[len(curve) // 2 :]
         print(
             f"{row.name}, seed {seed}: second half {statistics.fmean(half):.4f}"

@@ -25,7 +25,7 @@ vl_convert = pytest.importorskip("vl_convert", reason="the extra report is not i
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 
 from ganmf_fast.experiments.rows import ROWS, plans, select
-from ganmf_fast.report.html import findings, open_run, page, render
+from ganmf_fast.report.html import charts, findings, open_run, page, render
 from ganmf_fast.report.html.families import is_gan
 from ganmf_fast.report.html.findings import COLLAPSE
 from ganmf_fast.report.html.gan_charts import CURVES
@@ -235,6 +235,34 @@ def test_every_figure_is_a_specification_that_vega_lite_compiles(
     assert len(found) == 1 + 1 + 2 + 1 + 2 + 8
     for spec in found:
         compiled(spec)
+
+
+def test_more_models_than_colours_are_told_apart() -> None:
+    entries = [replace(entry(f"model {n}", 0.1), point=at) for n in range(20) for at in (0.0, 1.0)]
+    drawn = charts.points(comparison(*entries, chart="lines", axis="factors"))
+    encodings = {k: v for layer in (*drawn["layer"], drawn) for k, v in layer["encoding"].items()}
+    colours, shapes = (encodings[name]["scale"]["range"] for name in ("color", "shape"))
+    looks = list(zip(colours, shapes, strict=True))
+    assert len(set(looks)) == len(looks) == 20
+
+
+def test_the_best_is_named_beside_its_cost_even_where_the_best_gan_is_near() -> None:
+    made = comparison(
+        entry("Random", 0.0, seconds=0.01),
+        entry("EASE-R", 0.2, seconds=0.5),
+        entry("GANMF-u", 0.19, seconds=40.0),
+        entry("CAAE", 0.05, seconds=900.0),
+    )
+    columns = charts.cost(made, "fit_seconds", "s")["data"]["columns"]
+    named = dict(zip(columns["label"], columns["side"], strict=True))
+    assert named == {"Random": "right", "EASE-R": "left", "GANMF-u": "left", "": ""}
+
+
+def test_data_are_no_baselines(tmp_path: Path) -> None:
+    made = comparison(entry("lastfm", 0.1), subject="data", ranked="none", chart="none")
+    assert "● baseline" not in Elements(render(open_run(write(tmp_path / "one", made)))).text
+    models = comparison(entry("TopPopular", 0.1))
+    assert "● baseline" in Elements(render(open_run(write(tmp_path / "two", models)))).text
 
 
 def test_the_same_run_gives_the_same_bytes(gans: Path) -> None:
