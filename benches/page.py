@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--note", default="")
     arguments = parser.parse_args()
     run: Path = arguments.run
+    if not (run / "table.md").is_file():
+        parser.error(f"run must be the folder of a finished run, and {str(run)!r} is none")
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     title, _, body = (run / "table.md").read_text(encoding="utf-8").partition("\n")
     date = dt.datetime.fromtimestamp((run / "table.md").stat().st_mtime, dt.UTC).date()
