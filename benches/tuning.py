@@ -83,20 +83,36 @@ COLUMNS = (
 )
 
 
-def search(row: Row, splits: gf.Splits, folder: Path, calls: int, seed: int = SEED) -> Any:
+def search(
+    row: Row, splits: gf.Splits, folder: Path, calls: int, seed: int = SEED, ties: str = "index"
+) -> Any:
     """The search of a row, with its journal in `folder`."""
-    journal = folder / "journal.jsonl"
-    return gf.tune(row.model, splits, n_calls=calls, seed=seed, fixed=row.fixed, journal=journal)
+    return gf.tune(
+        row.model,
+        splits,
+        n_calls=calls,
+        seed=seed,
+        fixed=fixed_of(row, ties),
+        journal=folder / "journal.jsonl",
+        ties=ties,
+    )
 
 
-def yardstick(row: Row, dataset: str, splits: gf.Splits) -> dict[str, Any]:
+def fixed_of(row: Row, ties: str) -> dict[str, Any]:
+    """What is not searched; beside the published order of ties also the published quirks."""
+    quirks = {"published_quirks": True} if row.quirks and ties == "published" else {}
+    return {**row.fixed, **quirks}
+
+
+def yardstick(row: Row, dataset: str, splits: gf.Splits, ties: str = "index") -> dict[str, Any]:
     """Published parameters, or chosen ones, fitted and measured as a trial is."""
     published = reference.best_params(dataset, row.name)
     params = published or reference.chosen_params(dataset, row.name) or {}
     cls = model_class(row.model)
     seeded = {"seed": SEED} if "seed" in cls().get_params() else {}
-    model = cls(**{**row.fixed, **params, **seeded}).fit(splits.train_small)
-    value = gf.evaluate(model, splits.train_small, splits.validation, cutoffs=(5,))["map", 5]
+    model = cls(**{**fixed_of(row, ties), **params, **seeded}).fit(splits.train_small)
+    found = gf.evaluate(model, splits.train_small, splits.validation, cutoffs=(5,), ties=ties)
+    value = found["map", 5]
     return {"params": params, "value": value, "source": "published" if published else "chosen"}
 
 
@@ -107,10 +123,12 @@ def tune(args: argparse.Namespace) -> None:
         for row in select(args.rows.split(",")):
             # Longer searches stand beside those of the paper's length.
             name = row.name if args.calls == CALLS else f"{row.name}-{args.calls}"
+            name = name if args.ties == "index" else f"{name}-{args.ties}"
             folder = args.runs / dataset / name
-            beside = None if model_class(row.model).iterative else yardstick(row, dataset, splits)
+            once = not model_class(row.model).iterative
+            beside = yardstick(row, dataset, splits, args.ties) if once else None
             started, used = time.perf_counter(), time.process_time()
-            result = search(row, splits, folder, args.calls)
+            result = search(row, splits, folder, args.calls, ties=args.ties)
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
             summary = {
                 "dataset": dataset,
@@ -120,6 +138,7 @@ def tune(args: argparse.Namespace) -> None:
                 "best_trial": result.best_trial.number,
                 "failed": result.n_failed,
                 "calls": args.calls,
+                "ties": args.ties,
                 "trial_seconds": sum(trial.seconds for trial in result.history),
                 "test": {k: result.final.test["map", k] for k in (5, 20)},
                 "test_ndcg": {k: result.final.test["ndcg", k] for k in (5, 20)},
@@ -131,7 +150,7 @@ def tune(args: argparse.Namespace) -> None:
             summary["seconds"] = max(seconds, earlier.get("seconds", 0.0))
             summary["cpu_seconds"] = max(cpu, earlier.get("cpu_seconds", 0.0))
             path.write_text(json.dumps(summary, indent=1) + "\n")
-            print(f"{dataset} {row.name}: {result!r} in {seconds:.1f} s", flush=True)
+            print(f"{dataset} {name}: {result!r} in {seconds:.1f} s", flush=True)
             if beside is not None:
                 print(f"  {beside['source']}: {beside['value']:.4f}", flush=True)
 
@@ -350,6 +369,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--longest", type=float, default=12.0)
+    parser.add_argument("--ties", choices=("index", "published"), default="index")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()

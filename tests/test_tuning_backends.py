@@ -53,23 +53,6 @@ def test_a_new_backend_that_is_told_the_same_asks_the_same(name: str, n_open: in
     assert json.loads(json.dumps(first)) == first
 
 
-def test_skopt_asks_what_gp_minimize_asks() -> None:
-    skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")
-    from skopt.space import Categorical, Integer
-    from skopt.space import Real as SkoptReal
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        reference = skopt.gp_minimize(
-            lambda x: -value(dict(zip(SPACE, x, strict=True))),
-            [Integer(1, 50), SkoptReal(1e-4, 1.0, "log-uniform"), Categorical([True, False])],
-            n_calls=9,
-            n_initial_points=4,
-            random_state=5,
-        )
-    assert [list(params.values()) for params in sequence(made("skopt"), 9)] == reference.x_iters
-
-
 def test_points_given_as_x0_and_y0_are_no_resume() -> None:
     """Replaying ask and tell brings back the state; being told the points alone does not."""
     skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")

@@ -12,6 +12,7 @@ from ganmf_fast.cli.tune import JOURNAL, Index
 from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.runs import RunIndex
 from ganmf_fast.tuning.search import best_of, in_words
+from ganmf_fast.tuning.spaces import Space, searched
 
 _NO_COMMON = Common()
 
@@ -69,7 +70,8 @@ def show_(
     if common.json:
         print_json({"search": header, "trials": [trial.to_dict() for trial in trials]})
         return
-    names = [name for name, table in header["space"].items() if len(table.get("choice", "..")) > 1]
+    space = Space.resolve(header["space"], {}, (0, 0))
+    names = [name for name, dimension in space.effective.items() if searched(dimension)]
     print_table(
         f"{header['model']} on {header['dataset']}, {header['metric']}, {header['backend']}, "
         f"seed {header['seed']}",

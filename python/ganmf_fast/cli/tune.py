@@ -71,6 +71,10 @@ def tune(
         Literal["fitted", "known"],
         Parameter(help="Leave out of lists what was fitted, or early_stop as well."),
     ] = "fitted",
+    ties: Annotated[
+        Literal["index", "published"],
+        Parameter(help="Order of equal scores: by item number, or as in the paper's lists."),
+    ] = "index",
     device: Annotated[str | None, Parameter(help='"cpu", "cuda" or "auto", for GANs.')] = None,
     final: Annotated[
         bool, Parameter(help="Fit the best parameters on train and measure them on test.")
@@ -116,6 +120,7 @@ def tune(
             fixed=fixed,
             journal=output / JOURNAL,
             mask=mask,
+            ties=ties,
             trackers=trackers,
         )
     except KeyboardInterrupt:

@@ -203,7 +203,7 @@ def _value(trial: Trial) -> float:
 
 
 def _space(header: Header) -> dict[str, Dimension]:
-    dimensions = Space.resolve(header["space"], {}, (0, 0)).dimensions
+    dimensions = Space.resolve(header["space"], {}, (0, 0)).effective
     return {name: dimension for name, dimension in dimensions.items() if searched(dimension)}
 
 

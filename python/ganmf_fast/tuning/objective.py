@@ -143,6 +143,8 @@ class Objective:
         Cutoff of a named metric.
     mask : {"fitted", "known"}
         What is masked beside the fitted matrix: nothing, or ``early_stop``.
+    ties : {"index", "published"}
+        Order of equal scores, see `ganmf_fast.evaluate`.
     """
 
     def __init__(
@@ -153,11 +155,13 @@ class Objective:
         metric: Metric,
         k: int,
         mask: str = "fitted",
+        ties: str = "index",
     ) -> None:
         self.target = target
         self.constants = dict(constants)
         self.metric = metric
         self.k = k
+        self.ties = ties
         self._fitted = splits.train_small
         self._early_stop = splits.early_stop
         self._validation = splits.validation
@@ -211,7 +215,7 @@ class Objective:
         else:
             masked = self._once("masked", lambda: as_csr(self._masked, "train_small"))
             held_out = self._once("validation", lambda: as_csr(self._validation, "validation"))
-            evaluation = measure(model, masked, held_out, (self.k,))
+            evaluation = measure(model, masked, held_out, (self.k,), self.ties)
             found["metrics"] = evaluation.to_dict()[self.k]
             value = evaluation[self.metric, self.k]
         if not math.isfinite(value):
@@ -236,7 +240,9 @@ def _watcher(curve: Curve, question: Question) -> Callable[[int, float], None]:
     return watch
 
 
-def measure(model: Any, masked: Any, held_out: Any, cutoffs: tuple[int, ...]) -> "Evaluation":
+def measure(
+    model: Any, masked: Any, held_out: Any, cutoffs: tuple[int, ...], ties: str = "index"
+) -> "Evaluation":
     """Evaluate a model of this library, or any other with ``recommend(users, n=...)``.
 
     Parameters
@@ -246,9 +252,11 @@ def measure(model: Any, masked: Any, held_out: Any, cutoffs: tuple[int, ...]) ->
         It leaves out what it was fitted on.
     masked, held_out : matrix
     cutoffs : tuple of int
+    ties : {"index", "published"}
+        Of this library's models.
     """
     if isinstance(model, Recommender):
-        return evaluate(model, masked, held_out, cutoffs, per_user=False)
+        return evaluate(model, masked, held_out, cutoffs, per_user=False, ties=ties)
     users = users_with_items(as_csr(held_out, "held_out"))
     lists = model.recommend(users, n=max(cutoffs))
     items = lists[0] if isinstance(lists, tuple) else getattr(lists, "items", lists)

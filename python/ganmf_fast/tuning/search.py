@@ -163,7 +163,9 @@ class TuningResult:
     def _final(self, params: Params) -> Final:
         model = self._target.make(**params)
         model.fit(self._splits.train)
-        return Final(model, measure(model, self._splits.train, self._splits.test, (5, 20)))
+        ties = self.study.header.get("ties", "index")
+        test = measure(model, self._splits.train, self._splits.test, (5, 20), ties)
+        return Final(model, test)
 
     def __repr__(self) -> str:
         """The best trial."""
@@ -197,6 +199,7 @@ def tune(
     fixed: Mapping[str, Any] | None = None,
     journal: str | Path | None = None,
     mask: str = "fitted",
+    ties: str = "index",
     trackers: Iterable[Tracker | str] = (),
 ) -> TuningResult:
     """Search the hyper-parameters of a model, by the protocol of the GANMF paper.
@@ -243,6 +246,10 @@ def tune(
         where the first one stopped, with the same questions as if it had not stopped.
     mask : {"fitted", "known"}, default "fitted"
         What lists leave out: what was fitted, as in the paper, or ``early_stop`` as well.
+    ties : {"index", "published"}, default "index"
+        Order of equal scores in lists, as in `ganmf_fast.evaluate`. With "published", and
+        ``fixed={"published_quirks": True}`` where a model has it, models that are not random give
+        the values of the authors, and the whole search is theirs.
     trackers : iterable of Tracker, "mlflow" or "tensorboard"
         Told of every finished trial; see `ganmf_fast.tuning.trackers`, and there for settings of
         the two.
@@ -290,12 +297,13 @@ def tune(
     k = check_int("k", k, 1)
     n_workers = check_int("n_workers", n_workers, 1)
     check_choice("mask", mask, ("fitted", "known"))
+    check_choice("ties", ties, ("index", "published"))
     target = Target.of(model)
     fixed = dict(fixed or {})
     table, packaged = table_for(target.name, space)
     resolved = Space.resolve(without(table, fixed), {**target.params, **fixed}, splits.train.shape)
-    target.check(resolved.to_dict())
-    if not any(searched(dimension) for dimension in resolved.dimensions.values()):
+    target.check({**resolved.effective, **resolved.constants})
+    if not any(searched(dimension) for dimension in resolved.effective.values()):
         raise ValueError(f"space leaves nothing to search for {target.name}")
     constants = _constants(target, resolved, {} if packaged else resolved.constants, seed) | fixed
     asks = backend_class(backend)
@@ -304,7 +312,7 @@ def tune(
         "format": FORMAT,
         "model": target.identity,
         "params": constants,
-        "space": {name: dim.to_dict() for name, dim in resolved.dimensions.items()},
+        "space": {n: t for n, t in resolved.to_dict().items() if n in resolved.dimensions},
         "data": splits.data_hash,
         "dataset": splits.name,
         "metric": _metric_name(metric, k),
@@ -316,10 +324,13 @@ def tune(
         "versions": _versions([*_PACKAGES, *asks.packages, *_torch(target)]),
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
+    if ties != "index":
+        header["ties"] = ties
     search = _Search(
         asks(resolved.dimensions, n_initial, seed),
+        resolved,
         executor_maker(executor),
-        Objective(target, constants, splits, metric, k, mask),
+        Objective(target, constants, splits, metric, k, mask, ties),
         n_workers,
     )
     stamp = {"data": header["data"], "versions": header["versions"]}
@@ -334,9 +345,15 @@ class _Search:
     """One run of the loop."""
 
     def __init__(
-        self, backend: Backend, make: MakeExecutor, objective: Objective, n_workers: int
+        self,
+        backend: Backend,
+        space: Space,
+        make: MakeExecutor,
+        objective: Objective,
+        n_workers: int,
     ) -> None:
         self._backend = backend
+        self._space = space
         self._make = make
         self._objective = objective
         self._n_workers = n_workers
@@ -400,14 +417,15 @@ class _Search:
             collect()
 
     def _ask(self, number: int) -> Question:
-        params = self._backend.ask()
+        params = self._space.params(self._backend.ask())
         recorded = self._answers.get(number)
         if recorded is not None:
             found = difference(recorded.params, params)
             if found is not None:
                 raise ConflictError(
                     f"the journal cannot be continued: trial {number} has {found} as this "
-                    "machine would ask now; the processor or its libraries round differently"
+                    "machine would ask now; it is of another version of ganmf-fast, or the "
+                    "processor or its libraries round differently"
                 )
         rivals = None
         if self._backend.prunes:
@@ -446,9 +464,9 @@ def _answer(future: "Future[Trial]", question: Question) -> Trial:
 def _constants(target: Target, space: Space, given: Params, seed: int) -> Params:
     """Parameters of every trial: of an instance its own and those of a given space."""
     if target.given:
-        own = {name: v for name, v in target.params.items() if name not in space.dimensions}
+        own = {name: v for name, v in target.params.items() if name not in space.effective}
         return {**own, **given}
-    seeded = "seed" in target.params and "seed" not in space.dimensions
+    seeded = "seed" in target.params and "seed" not in space.effective
     return {**({"seed": seed} if seeded else {}), **space.constants}
 
 

@@ -7,7 +7,7 @@ may hold. A user's own is the same thing in another file, or as a dict.
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -99,10 +99,13 @@ class Space:
         In the order in which backends see them.
     constants : dict
         Parameters with a single value.
+    counts_as : dict of str to str
+        Dimensions that hold the value of another parameter, whose own is asked for and not used.
     """
 
     dimensions: dict[str, Dimension]
     constants: Params
+    counts_as: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def resolve(
@@ -126,6 +129,7 @@ class Space:
         """
         dimensions: dict[str, Dimension] = {}
         constants: Params = {}
+        counts_as: dict[str, str] = {}
         for name, given in table.items():
             if not isinstance(given, Mapping | list):
                 constants[name] = _plain(name, given)
@@ -136,16 +140,33 @@ class Space:
                 if not _applies(name, entry.get("when", {}), params):
                     continue
                 found = _dimension(name, entry, params, shape)
+                if "counts_as" in entry:
+                    counts_as[name] = _other(name, entry["counts_as"], table)
+                    found = Choice(found) if isinstance(found, tuple) else found
                 if isinstance(found, Int | Real | Choice):
                     dimensions[name] = found
                 else:
                     constants[name] = found[0]
                 break
-        return cls(dimensions, constants)
+        return cls(dimensions, constants, counts_as)
+
+    @property
+    def effective(self) -> dict[str, Dimension]:
+        """The dimensions that decide parameters, under the names of these."""
+        kept = {n: d for n, d in self.dimensions.items() if n not in self.counts_as.values()}
+        return {self.counts_as.get(name, name): dimension for name, dimension in kept.items()}
+
+    def params(self, asked: Mapping[str, Any]) -> Params:
+        """The parameters of a point, such as a backend asks for."""
+        kept = {n: value for n, value in asked.items() if n not in self.counts_as.values()}
+        return {self.counts_as.get(name, name): value for name, value in kept.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """As a table of ranges, clipped and without conditions."""
-        return {name: dim.to_dict() for name, dim in self.dimensions.items()} | self.constants
+        tables = {name: dim.to_dict() for name, dim in self.dimensions.items()}
+        for name, other in self.counts_as.items():
+            tables[name]["counts_as"] = other
+        return tables | self.constants
 
 
 @cache
@@ -235,7 +256,21 @@ def searched(dimension: Dimension) -> bool:
 def without(table: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
     """The table with some parameters as constants, but for choices of the given value alone."""
     kept = {name for name in fixed if table.get(name) == {"choice": _GIVEN}}
-    return {**table, **{name: value for name, value in fixed.items() if name not in kept}}
+    constants = {name: value for name, value in fixed.items() if name not in kept}
+    left = {name: given for name, given in table.items() if _named(given) not in constants}
+    return {**left, **constants}
+
+
+def _named(given: Any) -> Any:
+    """The parameter whose value a range of another name is."""
+    entry = given[0] if isinstance(given, list) and given else given
+    return entry.get("counts_as") if isinstance(entry, Mapping) else None
+
+
+def _other(name: str, other: object, table: Mapping[str, Any]) -> str:
+    if not isinstance(other, str) or other == name or not isinstance(table.get(other), Mapping):
+        raise ValueError(f"space: counts_as of {name} must be another range, not {other!r}")
+    return other
 
 
 def _applies(name: str, when: object, params: Mapping[str, Any]) -> bool:
@@ -254,7 +289,7 @@ def _dimension(
 ) -> Dimension | tuple[Any]:
     """One range, or the only number that is left of it as a tuple of one."""
     kinds = [kind for kind in _KINDS if kind in entry]
-    unknown = set(entry) - {*_KINDS, "log", "at_most", "when"}
+    unknown = set(entry) - {*_KINDS, "log", "at_most", "when", "counts_as"}
     if len(kinds) != 1 or unknown:
         raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r}")
     [kind] = kinds

@@ -90,7 +90,7 @@ def read_search(path: str, content: str, missing: Callable[[str], None]) -> Sear
         metric=document.text(header, "metric"),
         backend=document.text(header, "backend"),
         n_initial=document.whole(header.get("n_initial", 0), "n_initial"),
-        space={name: dim for name, dim in space.dimensions.items() if searched(dim)},
+        space={name: dim for name, dim in space.effective.items() if searched(dim)},
         trials=tuple(trials[:_MOST_TRIALS]),
     )
 

@@ -1,0 +1,40 @@
+"""The searches of the paper's authors, question for question.
+
+``published_searches.json`` holds what two of their searches asked and what they were told, from
+the log that they published: one in full, and one whose space gives a parameter twice.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganmf_fast.experiments.rows import select
+from ganmf_fast.models import model_class
+from ganmf_fast.tuning.spaces import Space, packaged_space, without
+from ganmf_fast.tuning.trial import Trial
+
+SEARCHES = json.loads((Path(__file__).parent / "published_searches.json").read_text())["searches"]
+SHAPES = {"lastfm": (1883, 17632), "ml-1m": (6040, 3706)}
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search["row"])
+def test_told_what_the_authors_measured_it_asks_what_they_asked(search: dict[str, Any]) -> None:
+    pytest.importorskip("skopt", reason="the Gaussian process is scikit-optimize's")
+    from ganmf_fast.tuning.backends import Skopt
+
+    [row] = select([search["row"]])
+    table = packaged_space(row.model)
+    assert table is not None
+    params = {**model_class(row.model)().get_params(), **row.fixed}
+    space = Space.resolve(without(table, dict(row.fixed)), params, SHAPES[search["dataset"]])
+    backend = Skopt(space.dimensions, n_initial=10, seed=1337)
+    *names, measured = search["columns"]
+    for number, trial in enumerate(search["trials"]):
+        point = dict(zip(search["columns"], trial, strict=True))
+        asked = space.params(backend.ask())
+        for name in names:
+            assert math.isclose(asked[name], point[name], rel_tol=1e-4, abs_tol=1e-9), number
+        backend.tell(Trial(number, asked, "done", point[measured]))
