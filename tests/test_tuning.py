@@ -277,6 +277,26 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     assert counting.fits == 4 + 3
 
 
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_point_asked_again_is_answered_without_a_fit(
+    knn, tmp_path, monkeypatch: pytest.MonkeyPatch, n_workers: int
+) -> None:
+    from ganmf_fast.tuning.objective import Objective
+
+    options = {"space": {"topk": {"choice": [3, 9]}}, "n_calls": 6, "n_workers": n_workers}
+    found = knn(**options)
+    asked = [trial.params["topk"] for trial in found.history]
+    assert 1 < len(set(asked)) < len(asked)
+    assert [trial.number for trial in read_journal(tmp_path / "knn.jsonl")[1]] == list(range(6))
+    if n_workers == 1:
+        again = [trial.seconds == 0 for trial in found.history]
+        assert again == [topk in asked[:i] for i, topk in enumerate(asked)]
+    monkeypatch.setattr(Objective, "repeats", False)
+    fitted = knn(**options, journal=None)
+    assert all(trial.seconds > 0 for trial in fitted.history)
+    assert answers(fitted) == answers(found)
+
+
 def test_a_finished_search_can_go_on_to_more_trials(knn, counting) -> None:
     few = knn(model=counting)
     more = knn(model=counting, n_calls=9)

@@ -168,6 +168,11 @@ class Objective:
         self._masked = self._fitted if mask == "fitted" else self._fitted + self._early_stop
         self._resident: dict[str, Any] = {}
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the same parameters are sure to give the same value again."""
+        return self.target.identity == self.target.name and not callable(self.metric)
+
     def __getstate__(self) -> dict[str, Any]:
         """Without what another process makes for itself."""
         return {**vars(self), "_resident": {}}

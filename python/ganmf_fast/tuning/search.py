@@ -15,7 +15,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -279,7 +279,9 @@ def tune(
     Notes
     -----
     A trial that fails (a parameter is refused, memory runs out, training diverges, the value is
-    not finite) is a trial with its reason, and the search goes on.
+    not finite) is a trial with its reason, and the search goes on. The Gaussian process asks for
+    some points again; a model of this library would give the same bits, so the earlier answer is
+    taken, and the trial has 0 seconds.
 
     Examples
     --------
@@ -389,16 +391,18 @@ class _Search:
     ) -> None:
         running: dict[Future[Trial], Question] = {}
 
+        def keep(trial: Trial) -> None:
+            self._answers[trial.number] = trial
+            if journal is not None:
+                journal.append(trial)
+            trackers.trial(trial)
+            self._show(report, n_calls)
+
         def collect() -> None:
             """Write down what has ended; wait for it a moment."""
             # Another thread may get the signal of Ctrl-C: this one has to look now and then.
             for future in wait(running, _PATIENCE, FIRST_COMPLETED).done:
-                trial = _answer(future, running.pop(future))
-                self._answers[trial.number] = trial
-                if journal is not None:
-                    journal.append(trial)
-                trackers.trial(trial)
-                self._show(report, n_calls)
+                keep(_answer(future, running.pop(future)))
 
         told = 0
         self._show(report, n_calls)
@@ -411,8 +415,13 @@ class _Search:
                 else:
                     collect()
             question = self._ask(number)
-            if number not in self._answers and executor is not None:
+            if number in self._answers or executor is None:
+                continue
+            twin = self._twin(question)
+            if twin is None:
                 running[executor.submit(question)] = question
+            else:
+                keep(_again(twin, number))
         while running:
             collect()
 
@@ -432,6 +441,13 @@ class _Search:
             told = (self._answers[n] for n in range(max(0, number - self._n_workers + 1)))
             rivals = tuple((t.curve, t.value) for t in told if t.curve and t.value is not None)
         return Question(number, params, rivals)
+
+    def _twin(self, question: Question) -> Trial | None:
+        """An earlier trial of the same parameters, which would come out the same again."""
+        if not self._objective.repeats:
+            return None
+        done = (trial for trial in self._answers.values() if trial.status == "done")
+        return next((trial for trial in done if trial.params == question.params), None)
 
     def _show(self, report: Report, n_calls: int) -> None:
         report(len(self._answers), n_calls, in_words(best_of(self._answers.values())))
@@ -459,6 +475,11 @@ def _answer(future: "Future[Trial]", question: Question) -> Trial:
     return Trial(
         question.number, question.params, "failed", reason=f"its worker died: {reason(error)}"
     )
+
+
+def _again(twin: Trial, number: int) -> Trial:
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return replace(twin, number=number, seconds=0.0, fit_seconds=0.0, finished=now)
 
 
 def _constants(target: Target, space: Space, given: Params, seed: int) -> Params:
