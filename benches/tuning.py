@@ -37,6 +37,7 @@ from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.search import best_of
 
 PAGE = Path(__file__).parents[1] / "docs/results/tuning.md"
+LOG = Path(__file__).parents[1] / "tests/published_searches.json"
 SETS = ("lastfm", "hetrec2011", "ml-1m")
 FAMILY = tuple(
     f"ItemKNN-{s}" for s in ("cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean")
@@ -298,8 +299,43 @@ def report(args: argparse.Namespace) -> None:
             "",
             f"The ItemKNN family on MovieLens 1M, 300 calls: {wall:.0f} s, {cpu:.0f} CPU seconds.",
         ]
-    lines += [*seeds_lines(args.runs), *killed_lines(args.runs), *unfinished_lines(args.runs)]
+    for part in (log_lines, seeds_lines, killed_lines, unfinished_lines):
+        lines += part(args.runs)
     PAGE.write_text("\n".join(lines) + "\n")
+
+
+def log_lines(runs: Path) -> list[str]:
+    """Trials of GANMF beside those of the authors, as far as the questions are the same."""
+    journal = runs / "lastfm" / "GANMF-u" / "journal.jsonl"
+    if not journal.is_file():
+        return []
+    text = """
+## GANMF-u on Last.fm beside the authors' log
+
+The same parameters, weights drawn anew. Their MAP@5 on `validation` and their best epoch (their log
+says one more, see findings.md) are the log's.
+
+| trial | factors | batch | emb_dim | MAP@5 | theirs | epochs | theirs |
+|---|---|---|---|---|---|---|---|"""
+    lines = text.split("\n")
+    searches = json.loads(LOG.read_text())["searches"]
+    [theirs] = [one for one in searches if (one["row"], one["dataset"]) == ("GANMF-u", "lastfm")]
+    _, trials = read_journal(journal)
+    for trial, given in zip(trials, theirs["trials"], strict=False):
+        point = dict(zip(theirs["columns"], given, strict=True))
+        names = ("num_factors", "batch_size", "emb_dim")
+        if any(trial.params[name] != point[name] for name in names):
+            break
+        cells = (
+            trial.number,
+            *(point[name] for name in names),
+            f"{trial.value:.4f}",
+            f"{point['map']:.4f}",
+            trial.epochs,
+            point["epochs"] - 1,
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
 
 
 def seeds_lines(runs: Path) -> list[str]:

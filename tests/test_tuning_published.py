@@ -1,7 +1,7 @@
 """The searches of the paper's authors, question for question.
 
-``published_searches.json`` holds what two of their searches asked and what they were told, from
-the log that they published: one in full, and one whose space gives a parameter twice.
+``published_searches.json`` holds what three of their searches asked and what they were told, from
+the log that they published: one in full, one whose space gives a parameter twice, and GANMF's.
 """
 
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from ganmf_fast.experiments.rows import select
 from ganmf_fast.models import model_class
-from ganmf_fast.tuning.spaces import Space, packaged_space, without
+from ganmf_fast.tuning.spaces import Int, Space, packaged_space, without
 from ganmf_fast.tuning.trial import Trial
 
 SEARCHES = json.loads((Path(__file__).parent / "published_searches.json").read_text())["searches"]
@@ -31,10 +31,18 @@ def test_told_what_the_authors_measured_it_asks_what_they_asked(search: dict[str
     params = {**model_class(row.model)().get_params(), **row.fixed}
     space = Space.resolve(without(table, dict(row.fixed)), params, SHAPES[search["dataset"]])
     backend = Skopt(space.dimensions, n_initial=10, seed=1337)
-    *names, measured = search["columns"]
+    exact = row.model == "ItemKNN"
     for number, trial in enumerate(search["trials"]):
         point = dict(zip(search["columns"], trial, strict=True))
-        asked = space.params(backend.ask())
-        for name in names:
-            assert math.isclose(asked[name], point[name], rel_tol=1e-4, abs_tol=1e-9), number
-        backend.tell(Trial(number, asked, "done", point[measured]))
+        asked = backend.ask()
+        for name, dimension in space.dimensions.items():
+            if name not in point or name == "epochs":
+                continue
+            if exact and isinstance(dimension, Int):
+                assert asked[name] == point[name], number
+            # Nine dimensions are searched by a method that stops early in flat regions.
+            ours, theirs = dimension.height(asked[name]), dimension.height(point[name])
+            assert math.isclose(ours, theirs, abs_tol=1e-5 if exact else 0.01), (number, name)
+        told = {**asked, **{name: point[name] for name in point if name not in ("epochs", "map")}}
+        backend._open[0] = [told[name] for name in space.dimensions]
+        backend.tell(Trial(number, asked, "done", point["map"]))
