@@ -10,7 +10,7 @@ from ganmf_fast.tuning.spaces import Choice, Int, Params, Real
 from ganmf_fast.tuning.trial import Trial
 
 SPACE = {"a": Int(1, 50), "b": Real(1e-4, 1.0, log=True), "c": Choice((True, False))}
-NEEDS = {"skopt": "skopt", "optuna": "optuna"}
+NEEDS = {"skopt": "skopt", "published": "skopt", "optuna": "optuna"}
 
 
 def value(params: Params) -> float:
@@ -51,6 +51,23 @@ def test_a_new_backend_that_is_told_the_same_asks_the_same(name: str, n_open: in
         assert 1 <= params["a"] <= 50
         assert 1e-4 <= params["b"] <= 1
     assert json.loads(json.dumps(first)) == first
+
+
+def test_skopt_asks_what_gp_minimize_asks() -> None:
+    skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")
+    from skopt.space import Categorical, Integer
+    from skopt.space import Real as SkoptReal
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        reference = skopt.gp_minimize(
+            lambda x: -value(dict(zip(SPACE, x, strict=True))),
+            [Integer(1, 50), SkoptReal(1e-4, 1.0, "log-uniform"), Categorical([True, False])],
+            n_calls=9,
+            n_initial_points=4,
+            random_state=5,
+        )
+    assert [list(params.values()) for params in sequence(made("skopt"), 9)] == reference.x_iters
 
 
 def test_points_given_as_x0_and_y0_are_no_resume() -> None:

@@ -23,14 +23,14 @@ SHAPES = {"lastfm": (1883, 17632), "ml-1m": (6040, 3706)}
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search["row"])
 def test_told_what_the_authors_measured_it_asks_what_they_asked(search: dict[str, Any]) -> None:
     pytest.importorskip("skopt", reason="the Gaussian process is scikit-optimize's")
-    from ganmf_fast.tuning.backends import Skopt
+    from ganmf_fast.tuning.backends import Published
 
     [row] = select([search["row"]])
     table = packaged_space(row.model)
     assert table is not None
     params = {**model_class(row.model)().get_params(), **row.fixed}
     space = Space.resolve(without(table, dict(row.fixed)), params, SHAPES[search["dataset"]])
-    backend = Skopt(space.dimensions, n_initial=10, seed=1337)
+    backend = Published(space.dimensions, n_initial=10, seed=1337)
     exact = row.model == "ItemKNN"
     for number, trial in enumerate(search["trials"]):
         point = dict(zip(search["columns"], trial, strict=True))

@@ -55,7 +55,9 @@ def tune(
     seed: Annotated[int, Parameter(help="Of the search, of the model, and of a split.")] = 1337,
     metric: Annotated[str, Parameter(help="What is maximised on validation.")] = "map",
     k: Annotated[int, Parameter(name="--k", help="Its cutoff.")] = 5,
-    backend: Annotated[str, Parameter(help='"skopt", "optuna" or "random".')] = "skopt",
+    backend: Annotated[
+        str, Parameter(help='"skopt", "published" (the authors\' search), "optuna" or "random".')
+    ] = "skopt",
     executor: Annotated[
         str, Parameter(help='Where trials run: "local", or "ray" for the cluster of RAY_ADDRESS.')
     ] = "local",

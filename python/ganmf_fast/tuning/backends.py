@@ -28,6 +28,7 @@ __all__ = [
     "BACKENDS",
     "Backend",
     "Optuna",
+    "Published",
     "RandomSearch",
     "Skopt",
     "backend_class",
@@ -103,15 +104,11 @@ def _draw(rng: np.random.Generator, dimension: Dimension) -> Any:
 
 
 class Skopt:
-    """The Gaussian process of scikit-optimize, as the authors of the GANMF paper drove it.
+    """The Gaussian process of scikit-optimize, as its `gp_minimize` drives it.
 
-    One question at a time gives the sequence of their ``gp_minimize(..., random_state=1337)``: told
-    the values of their log, it asks their questions (tests/test_tuning_published.py). What
-    scikit-optimize and scikit-learn have changed since is undone here: values are centred, not
-    scaled to unit variance, and a point may be asked again.
-
-    Questions asked while others are open take the best value so far for what these will bring (the
-    constant liar); that is another sequence, and a function of how many are open.
+    One question at a time gives the sequence of ``gp_minimize(..., random_state=seed)``. Questions
+    asked while others are open take the best value so far for what these will bring (the constant
+    liar); that is another sequence, and a function of how many are open.
 
     A trial that failed counts as the worst one so far.
     """
@@ -125,7 +122,18 @@ class Skopt:
         self._open: list[list[Any]] = []
         self._asked = 0
         with _one_quiet_thread():
-            self._optimizer = _optimizer(dimensions, n_initial, np.random.RandomState(seed))
+            self._optimizer = self._made(dimensions, n_initial, seed)
+
+    @staticmethod
+    def _made(dimensions: Mapping[str, Dimension], n_initial: int, seed: int) -> Any:
+        skopt = _needed("skopt", "scikit-optimize", "skopt")
+        return skopt.Optimizer(
+            [_skopt_dimension(skopt.space, dimension) for dimension in dimensions.values()],
+            "GP",
+            n_initial_points=n_initial,
+            acq_func="gp_hedge",
+            random_state=seed,
+        )
 
     def ask(self) -> Params:
         """See `Backend`."""
@@ -177,7 +185,7 @@ class Skopt:
         _needed("skopt", "scikit-optimize", "skopt")
         plots = importlib.import_module("skopt.plots")
         with _one_quiet_thread():
-            optimizer = _optimizer(dimensions, 1, np.random.RandomState(0))
+            optimizer = Skopt._made(dimensions, 1, 0)
             points = [[params[name] for name in dimensions] for params, _ in observed]
             optimizer.tell(points, [-value for _, value in observed])
             space = optimizer.space
@@ -191,26 +199,33 @@ class Skopt:
         return found
 
 
-def _optimizer(
-    dimensions: Mapping[str, Dimension], n_initial: int, rng: np.random.RandomState
-) -> Any:
-    """As gp_minimize of scikit-optimize 0.7 makes it, which draws the seed of the process first."""
-    skopt = _needed("skopt", "scikit-optimize", "skopt")
-    utils = importlib.import_module("skopt.utils")
-    space = utils.normalize_dimensions(
-        [_skopt_dimension(skopt.space, dimension) for dimension in dimensions.values()]
-    )
-    process = utils.cook_estimator(
-        "GP", space=space, noise="gaussian", random_state=rng.randint(0, np.iinfo(np.int32).max)
-    )
-    return skopt.Optimizer(
-        space,
-        _centring()(**{**process.get_params(deep=False), "normalize_y": False}),
-        n_initial_points=n_initial,
-        acq_func="gp_hedge",
-        random_state=rng,
-        avoid_duplicates=False,
-    )
+class Published(Skopt):
+    """The search of the GANMF paper's authors, question for question.
+
+    They used `gp_minimize` of scikit-optimize 0.7.2 with scikit-learn 0.20; what has changed since
+    is undone: values are centred and not scaled to unit variance, and a point may be asked again.
+    Told the values of their log, it asks their questions (tests/test_tuning_published.py).
+    """
+
+    @staticmethod
+    def _made(dimensions: Mapping[str, Dimension], n_initial: int, seed: int) -> Any:
+        skopt = _needed("skopt", "scikit-optimize", "skopt")
+        utils = importlib.import_module("skopt.utils")
+        space = utils.normalize_dimensions(
+            [_skopt_dimension(skopt.space, dimension) for dimension in dimensions.values()]
+        )
+        # The process draws its seed before the first question.
+        rng = np.random.RandomState(seed)
+        own = rng.randint(0, np.iinfo(np.int32).max)
+        process = utils.cook_estimator("GP", space=space, noise="gaussian", random_state=own)
+        return skopt.Optimizer(
+            space,
+            _centring()(**{**process.get_params(deep=False), "normalize_y": False}),
+            n_initial_points=n_initial,
+            acq_func="gp_hedge",
+            random_state=rng,
+            avoid_duplicates=False,
+        )
 
 
 @cache
@@ -346,6 +361,7 @@ def median_pruner(
 
 BACKENDS: dict[str, type[Backend]] = {
     "skopt": cast("type[Backend]", Skopt),
+    "published": cast("type[Backend]", Published),
     "optuna": cast("type[Backend]", Optuna),
     "random": cast("type[Backend]", RandomSearch),
 }

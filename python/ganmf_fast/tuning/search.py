@@ -227,8 +227,9 @@ def tune(
         a fitted model and two csr_arrays, which gives a number. It is maximised.
     k : int, default 5
         Cutoff of a named metric.
-    backend : {"skopt", "optuna", "random"} or class, default "skopt"
-        Who asks; see `ganmf_fast.tuning.backends`.
+    backend : {"skopt", "published", "optuna", "random"} or class, default "skopt"
+        Who asks; "published" is the Gaussian process of the paper's authors, which finds less than
+        that of today; see `ganmf_fast.tuning.backends`.
     executor : {"local", "ray"} or callable, default "local"
         Where trials run: in processes on this machine, or on a Ray cluster; see
         `ganmf_fast.executors` and `ganmf_fast.ray_executor`.
@@ -247,9 +248,7 @@ def tune(
     mask : {"fitted", "known"}, default "fitted"
         What lists leave out: what was fitted, as in the paper, or ``early_stop`` as well.
     ties : {"index", "published"}, default "index"
-        Order of equal scores in lists, as in `ganmf_fast.evaluate`. With "published", and
-        ``fixed={"published_quirks": True}`` where a model has it, models that are not random give
-        the values of the authors, and the whole search is theirs.
+        Order of equal scores in lists, as in `ganmf_fast.evaluate`.
     trackers : iterable of Tracker, "mlflow" or "tensorboard"
         Told of every finished trial; see `ganmf_fast.tuning.trackers`, and there for settings of
         the two.
@@ -279,8 +278,8 @@ def tune(
     Notes
     -----
     A trial that fails (a parameter is refused, memory runs out, training diverges, the value is
-    not finite) is a trial with its reason, and the search goes on. The Gaussian process asks for
-    some points again; a model of this library would give the same bits, so the earlier answer is
+    not finite) is a trial with its reason, and the search goes on. A backend may ask for a
+    point again; a model of this library would give the same bits, so the earlier answer is
     taken, and the trial has 0 seconds.
 
     Examples
