@@ -114,6 +114,15 @@ def test_runs_are_listed_and_shown(ganmf, command, tmp_path) -> None:
     assert "not '7'" in done.stderr
 
 
+def test_the_order_of_ties_is_part_of_a_search(ganmf, command, tmp_path) -> None:
+    assert ganmf(*command, "--ties", "published").returncode == 0
+    header = json.loads((tmp_path / "run" / "journal.jsonl").read_text().splitlines()[0])
+    assert header["ties"] == "published"
+    again = ganmf(*command)
+    assert again.returncode == 2
+    assert "ties" in again.stderr
+
+
 def test_charts_of_a_search_are_png_files(ganmf, command, tmp_path) -> None:
     pytest.importorskip("matplotlib", reason="charts need matplotlib")
     pytest.importorskip("skopt", reason="partial dependence needs scikit-optimize")

@@ -127,6 +127,20 @@ def test_all_known_items_can_be_masked(knn, splits) -> None:
     assert result.best_value == expected["map", 5] > knn(journal=None).best_value
 
 
+def test_equal_scores_can_be_ordered_as_published(knn, splits) -> None:
+    # Scores that are sums of counts are often equal.
+    fixed = {"published_quirks": True, "normalize": False, "shrink": 0.0}
+    found = knn(ties="published", fixed=fixed, space={"topk": {"int": [2, 9]}}, journal=None)
+    assert found.study.header["ties"] == "published"
+    model = gf.ItemKNN(**found.best_params).fit(splits.train_small)
+    for ties, same_value in (("published", True), ("index", False)):
+        ev = gf.evaluate(model, splits.train_small, splits.validation, cutoffs=(5,), ties=ties)
+        assert (ev["map", 5] == found.best_value) is same_value
+    final = gf.ItemKNN(**found.best_params).fit(splits.train)
+    test = gf.evaluate(final, splits.train, splits.test, ties="published")
+    assert found.final.test["map", 5] == test["map", 5]
+
+
 def test_a_model_is_given_by_name_class_or_instance(knn) -> None:
     by_name = knn(journal=None, fixed={"similarity": "jaccard"})
     by_class = knn(journal=None, model=gf.ItemKNN, fixed={"similarity": "jaccard"})
@@ -326,6 +340,7 @@ def test_each_line_says_what_it_is_of(knn, splits, tmp_path) -> None:
         ({"k": 3}, "metric 'map@5', not 'map@3'"),
         ({"n_workers": 2}, "n_workers 1, not 2"),
         ({"model": "UserKNN"}, "model 'ItemKNN', not 'UserKNN'"),
+        ({"ties": "published"}, "ties"),
     ],
 )
 def test_the_journal_of_another_search_is_refused_with_the_difference(
