@@ -1,6 +1,7 @@
 """`ganmf tune` and `ganmf runs`: goes on where it stopped, exit codes, charts."""
 
 import json
+import re
 import signal
 import time
 from dataclasses import replace
@@ -112,6 +113,25 @@ def test_runs_are_listed_and_shown(ganmf, command, tmp_path) -> None:
     done = ganmf("runs", "show", 7, *index)
     assert done.returncode == 2
     assert "not '7'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"space": 3}, "space must be a table of ranges, not 3"),
+        ({"space": {"topk": {"int": [2, 9], "counts_as": 7}}}, "counts_as of topk .*, not 7"),
+        ({"metric": None}, "its header has no metric"),
+    ],
+)
+def test_a_damaged_header_is_one_sentence(ganmf, command, tmp_path, change, said) -> None:
+    assert ganmf(*command, "--no-final").returncode == 0
+    path = tmp_path / "run" / "journal.jsonl"
+    head, rest = path.read_text().split("\n", 1)
+    header = {k: v for k, v in {**json.loads(head), **change}.items() if v is not None}
+    path.write_text(json.dumps(header) + "\n" + rest)
+    done = ganmf("runs", "show", tmp_path / "run")
+    assert done.returncode == 3
+    assert re.search(f"journal.jsonl is damaged: .*{said}$", done.stderr.strip())
 
 
 def test_the_order_of_ties_is_part_of_a_search(ganmf, command, tmp_path) -> None:

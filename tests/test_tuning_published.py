@@ -46,3 +46,11 @@ def test_told_what_the_authors_measured_it_asks_what_they_asked(search: dict[str
         told = {**asked, **{name: point[name] for name in point if name not in ("epochs", "map")}}
         backend._open[0] = [told[name] for name in space.dimensions]
         backend.tell(Trial(number, asked, "done", point["map"]))
+
+
+def test_the_authors_searches_went_to_corners() -> None:
+    asked = {search["row"]: search["trials"] for search in SEARCHES}
+    cosine = [tuple(trial[:3]) for trial in asked["ItemKNN-cosine"]]
+    assert cosine.count((1000, 0, True)) == 9
+    factors = [trial[0] for trial in asked["GANMF-u"][10:]]
+    assert (sum(n in (1, 250) for n in factors), len(factors)) == (9, 14)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, show
 from ganmf_fast.cli.tune import JOURNAL, Index
+from ganmf_fast.errors import DataError
 from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.runs import RunIndex
 from ganmf_fast.tuning.search import best_of, in_words
@@ -60,6 +61,10 @@ def show_(
     begin(common)
     path = _journal(run, index)
     header, trials = read_journal(path)
+    try:
+        space = Space.resolve(header["space"], {}, (0, 0)).effective
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged: {error}") from None
     if plots is not None:
         # matplotlib is an extra, and slow to load.
         try:
@@ -70,8 +75,7 @@ def show_(
     if common.json:
         print_json({"search": header, "trials": [trial.to_dict() for trial in trials]})
         return
-    space = Space.resolve(header["space"], {}, (0, 0))
-    names = [name for name, dimension in space.effective.items() if searched(dimension)]
+    names = [name for name, dimension in space.items() if searched(dimension)]
     print_table(
         f"{header['model']} on {header['dataset']}, {header['metric']}, {header['backend']}, "
         f"seed {header['seed']}",
@@ -80,7 +84,7 @@ def show_(
             (
                 trial.number,
                 trial.value,
-                *(_text(trial.params[name]) for name in names),
+                *(_text(trial.params.get(name)) for name in names),
                 trial.epochs,
                 round(trial.seconds, 2),
                 trial.reason or trial.status,

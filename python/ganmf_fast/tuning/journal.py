@@ -25,6 +25,8 @@ from ganmf_fast.tuning.trial import Trial
 __all__ = ["FORMAT", "Journal", "in_use", "parse_journal", "read_journal"]
 
 FORMAT = 1
+# What readers of a header count on.
+_SHOWN = ("model", "space", "dataset", "metric", "backend", "seed")
 _SPARE_BYTES = 2**17
 # What a header may differ in: it does not decide any number.
 _BESIDE = ("created", "dataset")
@@ -200,7 +202,11 @@ def read_journal(path: str | Path) -> tuple[dict[str, Any], list[Trial]]:
         If it cannot be read.
     """
     path = Path(path)
-    return parse_journal(path.read_bytes(), str(path))
+    header, trials = parse_journal(path.read_bytes(), str(path))
+    missing = [name for name in _SHOWN if name not in header]
+    if missing:
+        raise DataError(f"{path} is damaged: its header has no {missing[0]}")
+    return header, trials
 
 
 def parse_journal(

@@ -108,9 +108,7 @@ class Space:
     counts_as: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def resolve(
-        cls, table: Mapping[str, Any], params: Mapping[str, Any], shape: tuple[int, int]
-    ) -> "Space":
+    def resolve(cls, table: Any, params: Mapping[str, Any], shape: tuple[int, int]) -> "Space":
         """The space of a table of ranges, for one model on one matrix.
 
         Parameters
@@ -127,6 +125,8 @@ class Space:
         TypeError, ValueError
             If the table has another form; the message names the parameter.
         """
+        if not isinstance(table, Mapping):
+            raise TypeError(f"space must be a table of ranges, not {table!r}")
         dimensions: dict[str, Dimension] = {}
         constants: Params = {}
         counts_as: dict[str, str] = {}
@@ -153,8 +153,7 @@ class Space:
     @property
     def effective(self) -> dict[str, Dimension]:
         """The dimensions that decide parameters, under the names of these."""
-        kept = {n: d for n, d in self.dimensions.items() if n not in self.counts_as.values()}
-        return {self.counts_as.get(name, name): dimension for name, dimension in kept.items()}
+        return self.params(self.dimensions)
 
     def params(self, asked: Mapping[str, Any]) -> Params:
         """The parameters of a point, such as a backend asks for."""
@@ -268,7 +267,11 @@ def _named(given: Any) -> Any:
 
 
 def _other(name: str, other: object, table: Mapping[str, Any]) -> str:
-    if not isinstance(other, str) or other == name or not isinstance(table.get(other), Mapping):
+    if (
+        not isinstance(other, str)
+        or other == name
+        or not isinstance(table.get(other), Mapping | list)
+    ):
         raise ValueError(f"space: counts_as of {name} must be another range, not {other!r}")
     return other
 
