@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 torch = pytest.importorskip("torch", reason="these models need torch, which is not installed")
 
 from ganmf_fast import persistence, threads
+from ganmf_fast.gan import products
 from ganmf_fast.gan.batches import Batches
 from ganmf_fast.gan.bin_players import BinPlayers
 from ganmf_fast.gan.binganmf import BinGANMF
@@ -149,6 +150,13 @@ def test_sparse_products_and_their_gradients_are_those_of_dense_ones(X):
     assert_allclose(masked_squares(made, mask).detach(), ((made * mask) ** 2).sum().detach())
 
 
+@pytest.fixture(params=["oneDNN", "torch"])
+def library(request, monkeypatch):
+    """Either library of dense products, whatever the processor would choose."""
+    monkeypatch.setattr(products, "_OWN", request.param == "torch" or products._ONEDNN is None)
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
 @pytest.mark.parametrize("turned", [False, True], ids=["as it lies", "transposed"])
 @pytest.mark.parametrize(("rows", "middle", "cols"), [(1, 1, 1), (5, 0, 3), (200, 70, 90)])
@@ -167,6 +175,7 @@ def test_affine_layers_and_their_gradients_are_those_of_torch(rows, middle, cols
         assert_allclose(one.detach(), other.detach(), rtol=error, atol=error)
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("turned", [False, True])
 def test_products_with_long_sums_are_the_same_bits_for_any_number_of_threads(turned):
     # oneDNN alone splits sums of 60,000 terms between its threads.

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="GANs need torch, which is not insta
 import ganmf_fast as gf
 from ganmf_fast.gan.caae_players import CaaePlayers
 from ganmf_fast.gan.cfgan_players import CfganPlayers
-from ganmf_fast.gan.products import product
+from ganmf_fast.gan.products import by_onednn
 from ganmf_fast.urm import as_csr
 from straight_gans import StraightCAAE, StraightCFGAN
 
@@ -74,7 +74,7 @@ def test_epoch_of_caae_ported_straight(measure: Measure, train: sp.csr_array) ->
     measure(StraightCAAE(train, CAAE).epoch, train.nnz, "interactions")
 
 
-@pytest.mark.parametrize("way", [product, torch.mm], ids=["oneDNN", "torch.mm"])
+@pytest.mark.parametrize("way", [by_onednn, torch.mm], ids=["oneDNN", "torch.mm"])
 def test_dense_product(measure: Measure, way: Callable) -> None:
     """Of the sizes that GANMF has on MovieLens 1M: the decoder's, of real and made profiles."""
     rng = torch.Generator().manual_seed(0)

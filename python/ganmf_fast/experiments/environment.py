@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ganmf_fast.hardware import processor
 from ganmf_fast.threads import get_num_threads
 
 if sys.platform != "win32":
@@ -39,7 +40,7 @@ def describe() -> dict[str, Any]:
         "versions": versions(),
         "hardware": {
             "platform": platform.platform(),
-            "processor": _processor(),
+            "processor": processor(),
             "cpus": os.cpu_count(),
             "threads": get_num_threads(),
             "memory_mib": _memory_mib(),
@@ -55,14 +56,6 @@ def gpu() -> str | None:
     if torch is None or not torch.cuda.is_available():
         return None
     return str(torch.cuda.get_device_name(0))
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _memory_mib() -> int | None:
