@@ -11,10 +11,12 @@ and measures the published parameters, or for EASE-R those chosen earlier, on th
 set. `seeds` makes the same search with nine further seeds, to show what one search of 50 calls
 says. `kill` runs one search of ItemKNN-cosine on Last.fm again and again, each time killed by
 SIGKILL after a random time, until it is through, and compares its journal with that of a search
-left alone. `report` writes docs/results/tuning.md from what the others left in RUNS.
+left alone. `report` writes docs/results/tuning.md from what the others left in RUNS and, where
+there is a search of GANMF-u on Last.fm, docs/results/tuning-ganmf.md with a picture and all trials.
 """
 
 import argparse
+import csv
 import datetime as dt
 import json
 import os
@@ -33,10 +35,11 @@ from ganmf_fast import reference
 from ganmf_fast.experiments.environment import describe
 from ganmf_fast.experiments.rows import Row, select
 from ganmf_fast.models import model_class
+from ganmf_fast.report.study import convergence
 from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.search import best_of
 
-PAGE = Path(__file__).parents[1] / "docs/results/tuning.md"
+RESULTS = Path(__file__).parents[1] / "docs/results"
 LOG = Path(__file__).parents[1] / "tests/published_searches.json"
 SETS = ("lastfm", "hetrec2011", "ml-1m")
 FAMILY = tuple(
@@ -56,8 +59,6 @@ INTRODUCTION = """# Tuning by the paper's protocol
         --datasets ml-1m --rows ItemKNN
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published \\
         --ties published --rows ItemKNN-cosine
-    python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published \\
-        --datasets lastfm --rows GANMF-u
     python benches/tuning.py seeds --data FOLDER --runs runs/tuning --rows ItemKNN-cosine \\
         --datasets lastfm,hetrec2011
     python benches/tuning.py kill --data FOLDER --runs runs/tuning
@@ -72,8 +73,21 @@ the same run; for EASE-R, whose parameters were not published, of those in `chos
 grid of 16 values). Wall seconds are those of the whole search, questions included; CPU seconds sum
 over threads.
 """
-NO_GAN = """
-GANMF-u on Last.fm is still under way (hours on one core; it can be interrupted).
+GANMF_ROW = ("lastfm", "GANMF-u")
+GANMF = ("lastfm", "GANMF-u-published")
+GANMF_INTRODUCTION = """# GANMF-u on Last.fm, tuned by the paper's protocol
+
+{machine}, {cores} cores; Python {python}, torch {torch}; {date}. Made by
+
+    python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published \\
+        --datasets lastfm --rows GANMF-u
+    python benches/tuning.py report --data FOLDER --runs runs/tuning
+
+{calls} calls of the authors' search (see [tuning.md](tuning.md)) in nine dimensions, the first 10
+at random, seed 1337; each trial trained on `train_small` for at most 300 epochs, stopped early on
+`early_stop`, measured by MAP@5 on `validation`. All trials: [tuning-ganmf.csv](tuning-ganmf.csv).
+
+![Value of each trial, and the best so far](tuning-ganmf.png)
 """
 COLUMNS = (
     "data",
@@ -161,6 +175,13 @@ def tune(args: argparse.Namespace) -> None:
                 "test_ndcg": {k: result.final.test["ndcg", k] for k in (5, 20)},
                 "yardstick": beside,
             }
+            if not once:
+                again = result.refitted
+                summary["refitted"] = {
+                    "epochs": int(again.model.epochs),
+                    "map": {k: again.test["map", k] for k in (5, 20)},
+                    "ndcg": {k: again.test["ndcg", k] for k in (5, 20)},
+                }
             path = folder / "summary.json"
             # The time of a run that had nothing left to do is no time of a search.
             earlier = json.loads(path.read_text()) if path.is_file() else {}
@@ -253,7 +274,7 @@ def plain(trial: Any) -> dict[str, Any]:
 
 def shown(params: dict[str, Any]) -> str:
     """Parameters in a table."""
-    hidden = ("similarity", "seed", "mode", "device", "published_quirks")
+    hidden = ("similarity", "seed", "mode", "device", "published_quirks", "epochs")
     parts = (
         f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}"
         for k, v in params.items()
@@ -263,18 +284,36 @@ def shown(params: dict[str, Any]) -> str:
 
 
 def report(args: argparse.Namespace) -> None:
-    """Write the page."""
+    """Write the pages."""
+    if args.runs.joinpath(*GANMF, "journal.jsonl").is_file():
+        ganmf_page(args.runs)
+    if any(
+        (args.runs / dataset / row / "summary.json").is_file() for dataset in SETS for row in ROWS
+    ):
+        page(args.runs)
+
+
+def machine() -> dict[str, Any]:
+    """What the introduction of a page says of where its figures come from."""
     about = describe()
-    page = INTRODUCTION.format(
-        machine=about["hardware"]["processor"],
-        cores=os.cpu_count(),
-        python=platform.python_version(),
-        date=dt.datetime.now(dt.UTC).strftime("%d %b %Y"),
-    )
+    return {
+        "machine": about["hardware"]["processor"],
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": about["versions"]["torch"],
+        "date": dt.datetime.now(dt.UTC).strftime("%d %b %Y"),
+    }
+
+
+def page(runs: Path) -> None:
+    """Models that are fitted in seconds, on all data sets."""
+    page = INTRODUCTION.format(**machine())
     lines = [*page.splitlines(), "", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     found = {}
     for dataset in SETS:
-        for path in sorted((args.runs / dataset).glob("*/summary.json")):
+        for path in sorted((runs / dataset).glob("*/summary.json")):
+            if (dataset, path.parent.name) == GANMF:
+                continue
             one = json.loads(path.read_text())
             found[dataset, path.parent.name] = one
             beside = "" if one["yardstick"] is None else f"{one['yardstick']['value']:.4f}"
@@ -295,8 +334,6 @@ def report(args: argparse.Namespace) -> None:
             lines.append(f"| {' | '.join(map(str, cells))} |")
     for backend, ties in (("skopt", "index"), ("published", "index"), ("published", "published")):
         lines += verdict(found, backend, ties)
-    if ("lastfm", "GANMF-u-published") not in found:
-        lines += NO_GAN.splitlines()
     family = [found[key] for key in found if key[0] == "ml-1m" and key[1] in FAMILY]
     if len(family) == len(FAMILY):
         wall, cpu = (sum(one[name] for one in family) for name in ("seconds", "cpu_seconds"))
@@ -304,9 +341,69 @@ def report(args: argparse.Namespace) -> None:
             "",
             f"The ItemKNN family on MovieLens 1M, 300 calls: {wall:.0f} s, {cpu:.0f} CPU seconds.",
         ]
-    for part in (log_lines, seeds_lines, killed_lines, unfinished_lines):
-        lines += part(args.runs)
-    PAGE.write_text("\n".join(lines) + "\n")
+    for part in (whole_lines, seeds_lines, killed_lines):
+        lines += part(runs)
+    (RESULTS / "tuning.md").write_text("\n".join(lines) + "\n")
+
+
+def ganmf_page(runs: Path) -> None:
+    """GANMF-u on Last.fm, as far as its search has gone."""
+    folder = runs.joinpath(*GANMF)
+    header, trials = read_journal(folder / "journal.jsonl")
+    page = GANMF_INTRODUCTION.format(**machine(), calls=len(trials))
+    best = best_of(trials)
+    hours = sum(trial.seconds for trial in trials) / 3600
+    lines = page.splitlines()
+    if best is not None:
+        text = f"""
+Best MAP@5 on `validation`: **{best.value:.4f}**, trial {best.number}, epoch {best.epochs}:
+{shown(best.params)}. All trials together took {hours:.1f} hours."""
+        lines += text.split("\n")
+    if (folder / "summary.json").is_file():
+        lines += test_lines(json.loads((folder / "summary.json").read_text()))
+    else:
+        lines += ["", f"Not finished: {len(trials)} of {CALLS} trials."]
+    lines += ganmf_lines(runs)
+    (RESULTS / "tuning-ganmf.md").write_text("\n".join(lines) + "\n")
+    convergence(header, trials).savefig(
+        RESULTS / "tuning-ganmf.png", dpi=150, metadata={"Software": None}
+    )
+    names = list(header["space"])
+    with (RESULTS / "tuning-ganmf.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["trial", *names, "best_epoch", "map_5", "seconds"])
+        for trial in trials:
+            # The epochs that are asked for are the same in all; the best one has its own column.
+            cells = (trial.params[name] for name in names)
+            value = trial.value if trial.value is None else round(trial.value, 6)
+            writer.writerow([trial.number, *cells, trial.epochs, value, round(trial.seconds, 1)])
+
+
+def test_lines(one: dict[str, Any]) -> list[str]:
+    """The best parameters on `test`, beside the published figures."""
+    rows = {
+        f"found here, its {one['best_params']['epochs']} epochs": (one["test"], one["test_ndcg"])
+    }
+    if "refitted" in one:
+        again = one["refitted"]
+        rows[f"found here, {again['epochs']} epochs, sought again (`refitted`)"] = (
+            again["map"],
+            again["ndcg"],
+        )
+    values = [
+        {str(k): reference.published_value(*GANMF_ROW, metric, k) for k in (5, 20)}
+        for metric in ("map", "ndcg")
+    ]
+    rows["published, as published"] = (values[0], values[1])
+    lines = [
+        "",
+        "| parameters, fitted on `train` | MAP@5 | NDCG@5 | MAP@20 | NDCG@20 |",
+        "|---" * 5 + "|",
+    ]
+    for name, metrics in rows.items():
+        cells = (f"{one_of[k]:.4f}" for k in ("5", "20") for one_of in metrics)
+        lines.append(f"| {' | '.join((name, *cells))} |")
+    return lines
 
 
 def verdict(found: dict[Any, dict[str, Any]], backend: str, ties: str) -> list[str]:
@@ -326,11 +423,6 @@ def verdict(found: dict[Any, dict[str, Any]], backend: str, ties: str) -> list[s
     order = {"index": "our order of ties", "published": "the published order of ties"}[ties]
     text = f"{name}, {order}: {len(kind) - len(below)} of {len(kind)} reach what was wanted"
     return ["", f"{text}; below it: {'; '.join(below)}." if below else f"{text}."]
-
-
-def log_lines(runs: Path) -> list[str]:
-    """Searches beside those in the authors' log."""
-    return [*whole_lines(runs), *ganmf_lines(runs)]
 
 
 def logged(runs: Path, row: str, name: str) -> list[tuple[Any, dict[str, Any]]]:
@@ -370,8 +462,8 @@ def ganmf_lines(runs: Path) -> list[str]:
     text = """
 ## GANMF-u on Last.fm beside the authors' log
 
-The same parameters, weights drawn anew. Their MAP@5 on `validation` and their best epoch (their log
-says one more, see findings.md) are the log's.
+The same parameters, weights drawn anew. Their MAP@5 on `validation` is the log's; their best epoch
+is six before the number in the log (findings.md), and not known where training was never stopped.
 
 | trial | factors | batch | emb_dim | MAP@5 | theirs | epochs | theirs |
 |---|---|---|---|---|---|---|---|"""
@@ -386,7 +478,7 @@ says one more, see findings.md) are the log's.
             f"{trial.value:.4f}",
             f"{point['map']:.4f}",
             trial.epochs,
-            point["epochs"] - 1,
+            "-" if point["epochs"] == 276 else point["epochs"] - 6,
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
@@ -433,26 +525,6 @@ ItemKNN-cosine on Last.fm, 50 calls, {one["kills"]} times SIGKILL. Trials in the
 Equal to the search left alone, trial for trial: {verdict[one["equal"]]}; each trial in the journal
 once: {verdict[one["each_once"]]}."""
     return text.split("\n")
-
-
-def unfinished_lines(runs: Path) -> list[str]:
-    """Searches that have a journal and no summary yet."""
-    lines = []
-    for path in sorted(runs.glob("*/*/journal.jsonl")):
-        if (path.parent / "summary.json").is_file():
-            continue
-        header, trials = read_journal(path)
-        best = best_of(trials)
-        if best is None:
-            continue
-        hours = sum(trial.seconds for trial in trials) / 3600
-        text = f"""
-## {path.parent.name} on {header["dataset"]}: not finished
-
-{len(trials)} trials in {hours:.1f} hours of fitting; best MAP@5 on validation {best.value:.4f},
-trial {best.number}, epoch {best.epochs}: {shown(best.params)}."""
-        lines += text.split("\n")
-    return lines
 
 
 def main() -> None:
