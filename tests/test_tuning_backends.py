@@ -53,7 +53,7 @@ def test_a_new_backend_that_is_told_the_same_asks_the_same(name: str, n_open: in
     assert json.loads(json.dumps(first)) == first
 
 
-def test_skopt_asks_what_gp_minimize_asks_about_percent() -> None:
+def test_skopt_asks_what_gp_minimize_asks() -> None:
     skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")
     from skopt.space import Categorical, Integer
     from skopt.space import Real as SkoptReal
@@ -61,7 +61,7 @@ def test_skopt_asks_what_gp_minimize_asks_about_percent() -> None:
 
     with threadpool_limits(1):
         reference = skopt.gp_minimize(
-            lambda x: -100 * value(dict(zip(SPACE, x, strict=True))),
+            lambda x: -value(dict(zip(SPACE, x, strict=True))),
             [Integer(1, 50), SkoptReal(1e-4, 1.0, "log-uniform"), Categorical([True, False])],
             n_calls=9,
             n_initial_points=4,
@@ -83,12 +83,12 @@ def test_points_given_as_x0_and_y0_are_no_resume() -> None:
     points = [list(params.values()) for params in whole[:6]]
     with threadpool_limits(1):
         restarted = skopt.gp_minimize(
-            lambda x: -100 * value(dict(zip(SPACE, x, strict=True))),
+            lambda x: -value(dict(zip(SPACE, x, strict=True))),
             made("skopt")._optimizer.space,
             n_calls=3,
             n_initial_points=1,
             x0=points,
-            y0=[-100 * value(params) for params in whole[:6]],
+            y0=[-value(params) for params in whole[:6]],
             random_state=5,
         )
     assert restarted.x_iters[6:9] != [list(params.values()) for params in whole[6:9]]
