@@ -16,11 +16,11 @@ there is a search of GANMF-u on Last.fm, docs/results/tuning-ganmf.md with a pic
 """
 
 import argparse
-import csv
 import datetime as dt
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,20 +74,24 @@ grid of 16 values). Wall seconds are those of the whole search, questions includ
 over threads.
 """
 GANMF_ROW = ("lastfm", "GANMF-u")
-GANMF = ("lastfm", "GANMF-u-published")
-GANMF_INTRODUCTION = """# GANMF-u on Last.fm, tuned by the paper's protocol
+GANMF_SEARCHES = {
+    "GANMF-u-optuna": "Optuna's estimator, and its pruner of trials that do worse than the median",
+    "GANMF-u-published": "The search of the paper's authors",
+}
+GANMF_INTRODUCTION = """# GANMF-u on Last.fm, tuned
 
 {machine}, {cores} cores; Python {python}, torch {torch}; {date}. Made by
 
+    python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend optuna --workers 2 \\
+        --datasets lastfm --rows GANMF-u
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published \\
         --datasets lastfm --rows GANMF-u
     python benches/tuning.py report --data FOLDER --runs runs/tuning
 
-{calls} calls of the authors' search (see [tuning.md](tuning.md)) in nine dimensions, the first 10
-at random, seed 1337; each trial trained on `train_small` for at most 300 epochs, stopped early on
-`early_stop`, measured by MAP@5 on `validation`. All trials: [tuning-ganmf.csv](tuning-ganmf.csv).
-
-![Value of each trial, and the best so far](tuning-ganmf.png)
+{calls} calls in the paper's nine dimensions, the first 10 at random, seed 1337; each trial trained
+on `train_small` for at most 300 epochs, stopped early on `early_stop`, measured by MAP@5 on
+`validation`. The journals lie beside this page (`ganmf runs show JOURNAL` reads them); copied to
+runs/tuning/lastfm/SEARCH/journal.jsonl, a search goes on from there on the same kind of processor.
 """
 COLUMNS = (
     "data",
@@ -113,6 +117,7 @@ def search(
     seed: int = SEED,
     backend: str = "skopt",
     ties: str = "index",
+    workers: int = 1,
 ) -> Any:
     """The search of a row, with its journal in `folder`."""
     return gf.tune(
@@ -124,6 +129,7 @@ def search(
         backend=backend,
         journal=folder / "journal.jsonl",
         ties=ties,
+        n_workers=workers,
     )
 
 
@@ -158,7 +164,15 @@ def tune(args: argparse.Namespace) -> None:
             once = not model_class(row.model).iterative
             beside = yardstick(row, dataset, splits, args.ties) if once else None
             started, used = time.perf_counter(), time.process_time()
-            result = search(row, splits, folder, args.calls, backend=args.backend, ties=args.ties)
+            result = search(
+                row,
+                splits,
+                folder,
+                args.calls,
+                backend=args.backend,
+                ties=args.ties,
+                workers=args.workers,
+            )
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
             summary = {
                 "dataset": dataset,
@@ -285,8 +299,8 @@ def shown(params: dict[str, Any]) -> str:
 
 def report(args: argparse.Namespace) -> None:
     """Write the pages."""
-    if args.runs.joinpath(*GANMF, "journal.jsonl").is_file():
-        ganmf_page(args.runs)
+    if any((args.runs / "lastfm" / name / "journal.jsonl").is_file() for name in GANMF_SEARCHES):
+        ganmf_page(args.runs / "lastfm")
     if any(
         (args.runs / dataset / row / "summary.json").is_file() for dataset in SETS for row in ROWS
     ):
@@ -312,7 +326,7 @@ def page(runs: Path) -> None:
     found = {}
     for dataset in SETS:
         for path in sorted((runs / dataset).glob("*/summary.json")):
-            if (dataset, path.parent.name) == GANMF:
+            if path.parent.name in GANMF_SEARCHES:
                 continue
             one = json.loads(path.read_text())
             found[dataset, path.parent.name] = one
@@ -347,36 +361,38 @@ def page(runs: Path) -> None:
 
 
 def ganmf_page(runs: Path) -> None:
-    """GANMF-u on Last.fm, as far as its search has gone."""
-    folder = runs.joinpath(*GANMF)
-    header, trials = read_journal(folder / "journal.jsonl")
-    page = GANMF_INTRODUCTION.format(**machine(), calls=len(trials))
-    best = best_of(trials)
-    hours = sum(trial.seconds for trial in trials) / 3600
-    lines = page.splitlines()
-    if best is not None:
+    """GANMF-u on Last.fm, as far as its searches have gone."""
+    lines = GANMF_INTRODUCTION.format(**machine(), calls=CALLS).splitlines()
+    for name, title in GANMF_SEARCHES.items():
+        journal = runs / name / "journal.jsonl"
+        if not journal.is_file():
+            continue
+        header, trials = read_journal(journal)
+        kept = f"tuning-{name.lower()}"
+        shutil.copyfile(journal, RESULTS / f"{kept}.jsonl")
+        picture = RESULTS / f"{kept}.png"
+        convergence(header, trials).savefig(picture, dpi=150, metadata={"Software": None})
+        best = best_of(trials)
+        pruned = sum(trial.status == "pruned" for trial in trials)
+        hours = sum(trial.seconds for trial in trials) / 3600
         text = f"""
-Best MAP@5 on `validation`: **{best.value:.4f}**, trial {best.number}, epoch {best.epochs}:
-{shown(best.params)}. All trials together took {hours:.1f} hours."""
+## {title}
+
+![Value of each trial, and the best so far]({picture.name})
+
+{len(trials)} of {CALLS} trials{f", {pruned} of them pruned" * bool(pruned)}; {hours:.1f} hours of
+trials, {header["n_workers"]} at a time. Journal: [{kept}.jsonl]({kept}.jsonl)."""
         lines += text.split("\n")
-    if (folder / "summary.json").is_file():
-        lines += test_lines(json.loads((folder / "summary.json").read_text()))
-    else:
-        lines += ["", f"Not finished: {len(trials)} of {CALLS} trials."]
-    lines += ganmf_lines(runs)
+        if best is not None:
+            lines += [
+                f"Best MAP@5 on `validation`: **{best.value:.4f}**, trial {best.number}, epoch",
+                f"{best.epochs}: {shown(best.params)}.",
+            ]
+        if (runs / name / "summary.json").is_file():
+            lines += test_lines(json.loads((runs / name / "summary.json").read_text()))
+        if name.endswith("published"):
+            lines += ganmf_lines(runs.parent)
     (RESULTS / "tuning-ganmf.md").write_text("\n".join(lines) + "\n")
-    convergence(header, trials).savefig(
-        RESULTS / "tuning-ganmf.png", dpi=150, metadata={"Software": None}
-    )
-    names = list(header["space"])
-    with (RESULTS / "tuning-ganmf.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["trial", *names, "best_epoch", "map_5", "seconds"])
-        for trial in trials:
-            # The epochs that are asked for are the same in all; the best one has its own column.
-            cells = (trial.params[name] for name in names)
-            value = trial.value if trial.value is None else round(trial.value, 6)
-            writer.writerow([trial.number, *cells, trial.epochs, value, round(trial.seconds, 1)])
 
 
 def test_lines(one: dict[str, Any]) -> list[str]:
@@ -460,10 +476,9 @@ def ganmf_lines(runs: Path) -> list[str]:
     if not pairs:
         return []
     text = """
-## GANMF-u on Last.fm beside the authors' log
-
-The same parameters, weights drawn anew. Their MAP@5 on `validation` is the log's; their best epoch
-is six before the number in the log (findings.md), and not known where training was never stopped.
+Beside the authors' log, as far as the questions are the same: the same parameters, weights drawn
+anew. Their MAP@5 on `validation` is the log's; their best epoch is six before the number in the log
+(see [findings](../findings.md)), and not known where training was never stopped.
 
 | trial | factors | batch | emb_dim | MAP@5 | theirs | epochs | theirs |
 |---|---|---|---|---|---|---|---|"""
@@ -538,8 +553,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--longest", type=float, default=12.0)
-    parser.add_argument("--backend", choices=("skopt", "published"), default="skopt")
+    parser.add_argument("--backend", choices=("skopt", "published", "optuna"), default="skopt")
     parser.add_argument("--ties", choices=("index", "published"), default="index")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()
