@@ -91,7 +91,8 @@ GANMF_INTRODUCTION = """# GANMF-u on Last.fm, tuned
 {calls} calls in the paper's nine dimensions, the first 10 at random, seed 1337; each trial trained
 on `train_small` for at most 300 epochs, stopped early on `early_stop`, measured by MAP@5 on
 `validation`. The journals lie beside this page (`ganmf runs show JOURNAL` reads them); copied to
-runs/tuning/lastfm/SEARCH/journal.jsonl, a search goes on from there on the same kind of processor.
+runs/tuning/lastfm/SEARCH/journal.jsonl, a search goes on from there, on another machine with
+`--moved`.
 """
 COLUMNS = (
     "data",
@@ -118,6 +119,7 @@ def search(
     backend: str = "skopt",
     ties: str = "index",
     workers: int = 1,
+    moved: bool = False,
 ) -> Any:
     """The search of a row, with its journal in `folder`."""
     return gf.tune(
@@ -130,6 +132,7 @@ def search(
         journal=folder / "journal.jsonl",
         ties=ties,
         n_workers=workers,
+        moved=moved,
     )
 
 
@@ -172,6 +175,7 @@ def tune(args: argparse.Namespace) -> None:
                 backend=args.backend,
                 ties=args.ties,
                 workers=args.workers,
+                moved=args.moved,
             )
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
             summary = {
@@ -556,6 +560,7 @@ def main() -> None:
     parser.add_argument("--backend", choices=("skopt", "published", "optuna"), default="skopt")
     parser.add_argument("--ties", choices=("index", "published"), default="index")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--moved", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args()

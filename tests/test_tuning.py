@@ -378,6 +378,58 @@ def test_a_recorded_question_that_would_not_be_asked_is_refused(knn, tmp_path) -
         knn()
 
 
+def elsewhere(path: Path, trial: int, topk: int) -> None:
+    """Make a journal one of other versions that asked another question."""
+    lines = path.read_text().splitlines()
+    lines = [line.replace(f'"ganmf-fast": "{gf.__version__}"', '"ganmf-fast": "0.0.9"')
+             for line in lines]  # fmt: skip
+    # Several workers write in the order of finishing.
+    (at,) = (n for n, line in enumerate(lines) if f'{{"number": {trial},' in line)
+    content = json.loads(lines[at])
+    content["params"]["topk"] = topk
+    lines[at] = json.dumps(content)
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("backend", ["random", "skopt", "optuna"])
+def test_a_journal_of_another_machine_goes_on_with_what_it_asked(
+    knn, tmp_path, backend, n_workers
+) -> None:
+    if backend != "random":
+        pytest.importorskip(backend, reason=f"the backend {backend} is an extra")
+    options = {"backend": backend, "n_initial": 3, "n_workers": n_workers}
+    whole = knn(**options)
+    path = tmp_path / "knn.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]))
+    there = 5 if whole.history[2].params["topk"] != 5 else 6
+    elsewhere(path, 2, there)
+    before = path.read_bytes()
+    with pytest.raises(ConflictError, match=r"ganmf-fast '0\.0\.9'"):
+        knn(**options)
+    result = knn(**options, moved=True)
+    assert path.read_bytes().startswith(before)
+    assert [trial.number for trial in result.history] == list(range(6))
+    assert result.history[2].params["topk"] == there
+    assert answers(result)[:2] == answers(whole)[:2]
+    after = [json.loads(line) for line in path.read_text().splitlines()[5:]]
+    assert [line["versions"]["ganmf-fast"] for line in after] == [gf.__version__] * 2
+    if backend == "random":
+        assert answers(result)[3:] == answers(whole)[3:]
+    assert answers(knn(**options, moved=True)) == answers(result)
+
+
+def test_a_question_that_nobody_could_have_asked_is_refused(knn, tmp_path) -> None:
+    knn()
+    path = tmp_path / "knn.jsonl"
+    for topk in (31, 0, 2.5, "9", None):
+        elsewhere(path, 2, topk)
+        with pytest.raises(DataError, match="a trial has topk"):
+            knn(moved=True)
+    with pytest.raises(TypeError, match="moved"):
+        knn(moved="yes")
+
+
 @pytest.mark.parametrize("cut", [1, 60, -1])
 def test_a_half_written_last_line_is_dropped_with_a_warning(knn, counting, tmp_path, cut) -> None:
     whole = knn(model=counting)

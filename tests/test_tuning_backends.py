@@ -53,6 +53,33 @@ def test_a_new_backend_that_is_told_the_same_asks_the_same(name: str, n_open: in
     assert json.loads(json.dumps(first)) == first
 
 
+@pytest.mark.parametrize("n_open", [1, 3])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_an_amended_question_is_what_is_learnt_from(name: str, n_open: int) -> None:
+    """A backend whose question is amended goes on as one that has asked the other one."""
+    plain, amended = made(name), made(name)
+    for backend in (plain, amended):
+        sequence(backend, 3)
+        for _ in range(n_open - 1):
+            backend.ask()
+    other = {"a": 20, "b": 0.02, "c": False}
+    plain.ask()
+    amended.ask()
+    amended.amend(other)
+    for number in range(n_open):
+        params = other if number == n_open - 1 else {"a": 1, "b": 1.0, "c": True}
+        for backend in (plain, amended):
+            backend.tell(Trial(3 + number, params, "done", value(params)))
+    if name in ("skopt", "published"):
+        assert list(other.values()) in amended._optimizer.Xi
+        assert list(other.values()) not in plain._optimizer.Xi
+    if name == "optuna":
+        found = [trial.params for trial in amended._study.trials if trial.value is not None]
+        assert found[-1] == other
+        assert len(found) == len(plain._study.trials)
+    assert amended._open == [] if hasattr(amended, "_open") else True
+
+
 def test_skopt_asks_what_gp_minimize_asks() -> None:
     skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")
     from skopt.space import Categorical, Integer

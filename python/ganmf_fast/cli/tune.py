@@ -77,6 +77,10 @@ def tune(
         Literal["index", "published"],
         Parameter(help="Order of equal scores: by item number, or as in the paper's lists."),
     ] = "index",
+    moved: Annotated[
+        bool,
+        Parameter(help="Go on from a journal of another machine or of other versions."),
+    ] = False,
     device: Annotated[str | None, Parameter(help='"cpu", "cuda" or "auto", for GANs.')] = None,
     final: Annotated[
         bool, Parameter(help="Fit the best parameters on train and measure them on test.")
@@ -124,6 +128,7 @@ def tune(
             mask=mask,
             ties=ties,
             trackers=trackers,
+            moved=moved,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

@@ -39,7 +39,9 @@ __all__ = [
 class Backend(Protocol):
     """What a search asks.
 
-    A class of one's own is passed to `ganmf_fast.tune` as `backend`.
+    A class of one's own is passed to `ganmf_fast.tune` as `backend`. If it has a method
+    ``amend(params)``, which says that the question asked last was another one, its searches can go
+    on from a journal of another machine (``moved=True``).
 
     Parameters
     ----------
@@ -85,6 +87,9 @@ class RandomSearch:
         rng = np.random.default_rng([self._seed, self._asked])
         self._asked += 1
         return {name: _draw(rng, dimension) for name, dimension in self._dimensions.items()}
+
+    def amend(self, params: Params) -> None:
+        """The question asked last was another one; no later question depends on it."""
 
     def tell(self, trial: Trial) -> None:
         """Nothing is learnt."""
@@ -149,6 +154,10 @@ class Skopt:
         self._open.append(point)
         self._asked += 1
         return {name: _plain(value) for name, value in zip(self._names, point, strict=True)}
+
+    def amend(self, params: Params) -> None:
+        """The question asked last was another one, `params`."""
+        self._open[-1] = [params[name] for name in self._names]
 
     def tell(self, trial: Trial) -> None:
         """See `Backend`."""
@@ -295,6 +304,13 @@ class Optuna:
             trial = self._study.ask(self._distributions)
         self._open.append(trial)
         return {name: _plain(value) for name, value in trial.params.items()}
+
+    def amend(self, params: Params) -> None:
+        """The question asked last was another one, `params`."""
+        with _quiet_optuna(self._optuna):
+            self._study.tell(self._open.pop(), state=self._optuna.trial.TrialState.FAIL)
+            self._study.enqueue_trial(params)
+        self.ask()
 
     def tell(self, trial: Trial) -> None:
         """See `Backend`."""

@@ -43,6 +43,8 @@ class Journal:
         What decides the sequence of trials, as plain values.
     stamp : mapping, optional
         What is written into every line, such as versions.
+    moved : bool, default False
+        Whether the journal may have been begun with other versions.
 
     Attributes
     ----------
@@ -64,7 +66,11 @@ class Journal:
     """
 
     def __init__(
-        self, path: str | Path, header: Mapping[str, Any], stamp: Mapping[str, Any] | None = None
+        self,
+        path: str | Path,
+        header: Mapping[str, Any],
+        stamp: Mapping[str, Any] | None = None,
+        moved: bool = False,
     ) -> None:
         self.path = Path(path)
         self.trials: dict[int, Trial] = {}
@@ -74,12 +80,12 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
-            self._open(json.loads(json.dumps(dict(header))))
+            self._open(json.loads(json.dumps(dict(header))), moved)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, header: dict[str, Any]) -> None:
+    def _open(self, header: dict[str, Any], moved: bool) -> None:
         if not try_lock(self._handle):
             raise RuntimeError(f"another process is writing to the journal {self.path}")
         content = self.path.read_bytes()
@@ -91,8 +97,9 @@ class Journal:
             )
             os.ftruncate(self._handle, whole)
         if stored is not None:
-            kept = {key: value for key, value in stored.items() if key not in _BESIDE}
-            wanted = {key: value for key, value in header.items() if key not in _BESIDE}
+            beside = (*_BESIDE, "versions") if moved else _BESIDE
+            kept = {key: value for key, value in stored.items() if key not in beside}
+            wanted = {key: value for key, value in header.items() if key not in beside}
             found = difference(kept, wanted)
             if found is not None:
                 raise ConflictError(

@@ -27,7 +27,7 @@ from ganmf_fast.errors import ConflictError, difference, reason
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.result import check_metrics
 from ganmf_fast.executors import Executor, MakeExecutor, executor_maker
-from ganmf_fast.models.checks import check_choice, check_int
+from ganmf_fast.models.checks import check_bool, check_choice, check_int
 from ganmf_fast.progress import Report, reporter
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning.backends import Backend, backend_class
@@ -201,6 +201,7 @@ def tune(
     mask: str = "fitted",
     ties: str = "index",
     trackers: Iterable[Tracker | str] = (),
+    moved: bool = False,
 ) -> TuningResult:
     """Search the hyper-parameters of a model, by the protocol of the GANMF paper.
 
@@ -252,6 +253,11 @@ def tune(
     trackers : iterable of Tracker, "mlflow" or "tensorboard"
         Told of every finished trial; see `ganmf_fast.tuning.trackers`, and there for settings of
         the two.
+    moved : bool, default False
+        The journal comes from another machine or from other versions. Where questions would be
+        others here, the recorded ones stand and are what the backend learns from; the trials that
+        follow are not those of an uninterrupted search. Each line of the journal says the
+        versions it was made with.
 
     Returns
     -------
@@ -333,9 +339,10 @@ def tune(
         executor_maker(executor),
         Objective(target, constants, splits, metric, k, mask, ties),
         n_workers,
+        check_bool("moved", moved),
     )
     stamp = {"data": header["data"], "versions": header["versions"]}
-    opened = nullcontext() if journal is None else Journal(journal, header, stamp)
+    opened = nullcontext() if journal is None else Journal(journal, header, stamp, moved)
     study = Study(header, n_calls, None if journal is None else Path(journal))
     with opened as kept:
         history = search.run(study, kept, observers)
@@ -352,12 +359,14 @@ class _Search:
         make: MakeExecutor,
         objective: Objective,
         n_workers: int,
+        moved: bool,
     ) -> None:
         self._backend = backend
         self._space = space
         self._make = make
         self._objective = objective
         self._n_workers = n_workers
+        self._moved = moved
         self._answers: dict[int, Trial] = {}
 
     def run(self, study: Study, journal: Journal | None, trackers: Trackers) -> list[Trial]:
@@ -425,15 +434,20 @@ class _Search:
             collect()
 
     def _ask(self, number: int) -> Question:
-        params = self._space.params(self._backend.ask())
+        asked = self._backend.ask()
+        params = self._space.params(asked)
         recorded = self._answers.get(number)
         if recorded is not None:
             found = difference(recorded.params, params)
-            if found is not None:
+            amend = getattr(self._backend, "amend", None) if self._moved else None
+            if found is not None and amend is not None:
+                params = recorded.params
+                amend({**asked, **self._space.asked(params)})
+            elif found is not None:
                 raise ConflictError(
                     f"the journal cannot be continued: trial {number} has {found} as this "
                     "machine would ask now; it is of another version of ganmf-fast, or the "
-                    "processor or its libraries round differently"
+                    "processor or its libraries round differently (moved=True goes on nevertheless)"
                 )
         rivals = None
         if self._backend.prunes:

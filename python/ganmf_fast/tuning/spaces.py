@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ganmf_fast.errors import suggestion
+from ganmf_fast.errors import DataError, suggestion
 from ganmf_fast.models import NAMES
 
 __all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]
@@ -159,6 +159,24 @@ class Space:
         """The parameters of a point, such as a backend asks for."""
         kept = {n: value for n, value in asked.items() if n not in self.counts_as.values()}
         return {self.counts_as.get(name, name): value for name, value in kept.items()}
+
+    def asked(self, params: Params) -> dict[str, Any]:
+        """A point that gives `params`, but for dimensions whose values are not used.
+
+        Raises
+        ------
+        DataError
+            If a value is missing, or outside its range.
+        """
+        wanted = self.effective
+        for name, dimension in wanted.items():
+            value = params.get(name)
+            whole = isinstance(value, int) or not isinstance(dimension, Int)
+            if dimension.height(value) is None or not whole:
+                raise DataError(f"the journal is damaged: a trial has {name} {value!r:.40}")
+        unused = self.counts_as.values()
+        names = [name for name in self.dimensions if name not in unused]
+        return {name: params[self.counts_as.get(name, name)] for name in names}
 
     def to_dict(self) -> dict[str, Any]:
         """As a table of ranges, clipped and without conditions."""
