@@ -74,25 +74,22 @@ grid of 16 values). Wall seconds are those of the whole search, questions includ
 over threads.
 """
 GANMF_ROW = ("lastfm", "GANMF-u")
-GANMF_SEARCHES = {
-    "GANMF-u-optuna": "Optuna's estimator, and its pruner of trials that do worse than the median",
-    "GANMF-u-published": "The search of the paper's authors",
-}
-GANMF_INTRODUCTION = """# GANMF-u on Last.fm, tuned
+GANMF = "GANMF-u-published"
+GANMF_INTRODUCTION = """# GANMF-u on Last.fm, tuned by the paper's protocol
 
 {machine}, {cores} cores; Python {python}, torch {torch}; {date}. Made by
 
-    python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend optuna --workers 2 \\
-        --datasets lastfm --rows GANMF-u
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published \\
         --datasets lastfm --rows GANMF-u
     python benches/tuning.py report --data FOLDER --runs runs/tuning
 
-{calls} calls in the paper's nine dimensions, the first 10 at random, seed 1337; each trial trained
-on `train_small` for at most 300 epochs, stopped early on `early_stop`, measured by MAP@5 on
-`validation`. The journals lie beside this page (`ganmf runs show JOURNAL` reads them); copied to
-runs/tuning/lastfm/SEARCH/journal.jsonl, a search goes on from there, on another machine with
-`--moved`.
+{calls} calls of the authors' search (see [tuning.md](tuning.md)) in nine dimensions, the first 10
+at random, seed 1337; each trial trained on `train_small` for at most 300 epochs, stopped early on
+`early_stop`, measured by MAP@5 on `validation`. The journal lies beside this page; copied to
+runs/tuning/lastfm/GANMF-u-published/journal.jsonl, the search goes on from there, on another
+machine with `--moved`.
+
+![Value of each trial, and the best so far](tuning-ganmf.png)
 """
 COLUMNS = (
     "data",
@@ -118,7 +115,6 @@ def search(
     seed: int = SEED,
     backend: str = "skopt",
     ties: str = "index",
-    workers: int = 1,
     moved: bool = False,
 ) -> Any:
     """The search of a row, with its journal in `folder`."""
@@ -131,7 +127,6 @@ def search(
         backend=backend,
         journal=folder / "journal.jsonl",
         ties=ties,
-        n_workers=workers,
         moved=moved,
     )
 
@@ -174,7 +169,6 @@ def tune(args: argparse.Namespace) -> None:
                 args.calls,
                 backend=args.backend,
                 ties=args.ties,
-                workers=args.workers,
                 moved=args.moved,
             )
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
@@ -303,8 +297,8 @@ def shown(params: dict[str, Any]) -> str:
 
 def report(args: argparse.Namespace) -> None:
     """Write the pages."""
-    if any((args.runs / "lastfm" / name / "journal.jsonl").is_file() for name in GANMF_SEARCHES):
-        ganmf_page(args.runs / "lastfm")
+    if (args.runs / "lastfm" / GANMF / "journal.jsonl").is_file():
+        ganmf_page(args.runs)
     if any(
         (args.runs / dataset / row / "summary.json").is_file() for dataset in SETS for row in ROWS
     ):
@@ -330,7 +324,7 @@ def page(runs: Path) -> None:
     found = {}
     for dataset in SETS:
         for path in sorted((runs / dataset).glob("*/summary.json")):
-            if path.parent.name in GANMF_SEARCHES:
+            if path.parent.name == GANMF:
                 continue
             one = json.loads(path.read_text())
             found[dataset, path.parent.name] = one
@@ -365,37 +359,27 @@ def page(runs: Path) -> None:
 
 
 def ganmf_page(runs: Path) -> None:
-    """GANMF-u on Last.fm, as far as its searches have gone."""
+    """GANMF-u on Last.fm, as far as its search has gone."""
+    folder = runs / "lastfm" / GANMF
+    header, trials = read_journal(folder / "journal.jsonl")
+    shutil.copyfile(folder / "journal.jsonl", RESULTS / "tuning-ganmf.jsonl")
+    picture = convergence(header, trials)
+    picture.savefig(RESULTS / "tuning-ganmf.png", dpi=150, metadata={"Software": None})
     lines = GANMF_INTRODUCTION.format(**machine(), calls=CALLS).splitlines()
-    for name, title in GANMF_SEARCHES.items():
-        journal = runs / name / "journal.jsonl"
-        if not journal.is_file():
-            continue
-        header, trials = read_journal(journal)
-        kept = f"tuning-{name.lower()}"
-        shutil.copyfile(journal, RESULTS / f"{kept}.jsonl")
-        picture = RESULTS / f"{kept}.png"
-        convergence(header, trials).savefig(picture, dpi=150, metadata={"Software": None})
-        best = best_of(trials)
-        pruned = sum(trial.status == "pruned" for trial in trials)
-        hours = sum(trial.seconds for trial in trials) / 3600
-        text = f"""
-## {title}
-
-![Value of each trial, and the best so far]({picture.name})
-
-{len(trials)} of {CALLS} trials{f", {pruned} of them pruned" * bool(pruned)}; {hours:.1f} hours of
-trials, {header["n_workers"]} at a time. Journal: [{kept}.jsonl]({kept}.jsonl)."""
-        lines += text.split("\n")
-        if best is not None:
-            lines += [
-                f"Best MAP@5 on `validation`: **{best.value:.4f}**, trial {best.number}, epoch",
-                f"{best.epochs}: {shown(best.params)}.",
-            ]
-        if (runs / name / "summary.json").is_file():
-            lines += test_lines(json.loads((runs / name / "summary.json").read_text()))
-        if name.endswith("published"):
-            lines += ganmf_lines(runs.parent)
+    hours = sum(trial.seconds for trial in trials) / 3600
+    text = f"""
+**{len(trials)} of {CALLS} trials{" so far" * (len(trials) < CALLS)}**, {hours:.1f} hours, in
+[tuning-ganmf.jsonl](tuning-ganmf.jsonl)."""
+    lines += text.split("\n")
+    best = best_of(trials)
+    if best is not None:
+        lines += [
+            f"Best MAP@5 on `validation`: **{best.value:.4f}**, trial {best.number}, epoch",
+            f"{best.epochs}: {shown(best.params)}.",
+        ]
+    if (folder / "summary.json").is_file():
+        lines += test_lines(json.loads((folder / "summary.json").read_text()))
+    lines += ganmf_lines(runs)
     (RESULTS / "tuning-ganmf.md").write_text("\n".join(lines) + "\n")
 
 
@@ -476,7 +460,7 @@ are theirs, the values of these differ by at most {largest:.1e}, and topk of the
 
 def ganmf_lines(runs: Path) -> list[str]:
     """Trials of GANMF beside those of the authors, as far as the questions are the same."""
-    pairs = logged(runs, "GANMF-u", "GANMF-u-published")
+    pairs = logged(runs, "GANMF-u", GANMF)
     if not pairs:
         return []
     text = """
@@ -557,9 +541,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--longest", type=float, default=12.0)
-    parser.add_argument("--backend", choices=("skopt", "published", "optuna"), default="skopt")
+    parser.add_argument("--backend", choices=("skopt", "published"), default="skopt")
     parser.add_argument("--ties", choices=("index", "published"), default="index")
-    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--moved", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
