@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ganmf_fast.files import written_whole
 from ganmf_fast.tuning.backends import Skopt
@@ -53,6 +54,7 @@ def convergence(header: Header, trials: Sequence[Trial]) -> Figure:
     axes = figure.add_subplot()
     numbers = [trial.number for trial in done]
     values = [_value(trial) for trial in done]
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.plot(numbers, values, "o", color=_POINT, markersize=4.5, label="trial")
     axes.step(
         numbers, np.maximum.accumulate(values), where="post", color=_LINE, label="best so far"
