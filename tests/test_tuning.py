@@ -378,7 +378,7 @@ def test_a_recorded_question_that_would_not_be_asked_is_refused(knn, tmp_path) -
         knn()
 
 
-def elsewhere(path: Path, trial: int, topk: int) -> None:
+def elsewhere(path: Path, trial: int, topk: int, **others) -> None:
     """Make a journal one of other versions that asked another question."""
     lines = path.read_text().splitlines()
     lines = [line.replace(f'"ganmf-fast": "{gf.__version__}"', '"ganmf-fast": "0.0.9"')
@@ -386,7 +386,7 @@ def elsewhere(path: Path, trial: int, topk: int) -> None:
     # Several workers write in the order of finishing.
     (at,) = (n for n, line in enumerate(lines) if f'{{"number": {trial},' in line)
     content = json.loads(lines[at])
-    content["params"]["topk"] = topk
+    content["params"] |= {"topk": topk, **others}
     lines[at] = json.dumps(content)
     path.write_text("\n".join(lines) + "\n")
 
@@ -405,7 +405,7 @@ def test_a_journal_of_another_machine_goes_on_with_what_it_asked(
     there = 5 if whole.history[2].params["topk"] != 5 else 6
     elsewhere(path, 2, there)
     before = path.read_bytes()
-    with pytest.raises(ConflictError, match=r"ganmf-fast '0\.0\.9'"):
+    with pytest.raises(ConflictError, match=r"ganmf-fast '0\.0\.9'.* or moved=True"):
         knn(**options)
     result = knn(**options, moved=True)
     assert path.read_bytes().startswith(before)
@@ -424,10 +424,34 @@ def test_a_question_that_nobody_could_have_asked_is_refused(knn, tmp_path) -> No
     path = tmp_path / "knn.jsonl"
     for topk in (31, 0, 2.5, "9", None):
         elsewhere(path, 2, topk)
-        with pytest.raises(DataError, match="a trial has topk"):
+        with pytest.raises(DataError, match="trial 2 has topk"):
             knn(moved=True)
+    # A parameter that is not searched would be one of the best model.
+    elsewhere(path, 2, 9, feature_weighting="BM25")
+    with pytest.raises(DataError, match="trial 2 has feature_weighting, which is not searched"):
+        knn(moved=True)
     with pytest.raises(TypeError, match="moved"):
         knn(moved="yes")
+
+
+def test_a_backend_that_cannot_amend_says_so(knn, tmp_path) -> None:
+    class Blunt:
+        packages, prunes = (), False
+
+        def __init__(self, dimensions, n_initial, seed):
+            self._asked = 0
+
+        def ask(self):
+            self._asked += 1
+            return {"topk": 2 + self._asked, "shrink": 0.0}
+
+        def tell(self, trial):
+            pass
+
+    knn(backend=Blunt)
+    elsewhere(tmp_path / "knn.jsonl", 2, 9)
+    with pytest.raises(ConflictError, match=r"Blunt has no method amend.* trial 2"):
+        knn(backend=Blunt, moved=True)
 
 
 @pytest.mark.parametrize("cut", [1, 60, -1])

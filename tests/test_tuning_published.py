@@ -20,6 +20,7 @@ SEARCHES = json.loads((Path(__file__).parent / "published_searches.json").read_t
 SHAPES = {"lastfm": (1883, 17632), "ml-1m": (6040, 3706)}
 
 
+@pytest.mark.avx2_blas
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search["row"])
 def test_told_what_the_authors_measured_it_asks_what_they_asked(search: dict[str, Any]) -> None:
     pytest.importorskip("skopt", reason="the Gaussian process is scikit-optimize's")
@@ -32,7 +33,6 @@ def test_told_what_the_authors_measured_it_asks_what_they_asked(search: dict[str
     space = Space.resolve(without(table, dict(row.fixed)), params, SHAPES[search["dataset"]])
     backend = Published(space.dimensions, n_initial=10, seed=1337)
     exact = row.model == "ItemKNN"
-    off = []
     for number, trial in enumerate(search["trials"]):
         point = dict(zip(search["columns"], trial, strict=True))
         asked = backend.ask()
@@ -41,18 +41,13 @@ def test_told_what_the_authors_measured_it_asks_what_they_asked(search: dict[str
                 continue
             if exact and isinstance(dimension, Int):
                 assert asked[name] == point[name], number
+            # Nine dimensions are searched by a method that stops early in flat regions; with the
+            # AVX-512 kernels of OpenBLAS it stops elsewhere for two of the 24 questions.
             ours, theirs = dimension.height(asked[name]), dimension.height(point[name])
-            if not math.isclose(ours, theirs, abs_tol=1e-5 if exact else 0.01):
-                off.append((number, name))
+            assert math.isclose(ours, theirs, abs_tol=1e-5 if exact else 0.01), (number, name)
         told = {**asked, **{name: point[name] for name in point if name not in ("epochs", "map")}}
         backend._open[0] = [told[name] for name in space.dimensions]
         backend.tell(Trial(number, asked, "done", point["map"]))
-    if exact:
-        assert not off
-    # Nine dimensions are searched by a method that stops early in flat regions, where the last bits
-    # of a processor's products decide: none is off on an AMD EPYC, two on an Intel Xeon.
-    assert all(number >= 10 for number, _ in off), off
-    assert len({number for number, _ in off}) <= 3, off
 
 
 def test_the_authors_searches_went_to_corners() -> None:

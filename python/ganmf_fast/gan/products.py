@@ -1,7 +1,7 @@
 """Dense products, by the faster of the two libraries that torch brings for processors.
 
 ``torch.mm`` in single precision is MKL's, which takes twice as long as oneDNN on processors of AMD
-and up to a third less on those of Intel, its maker (``pytest benches/python/bench_gans.py -k
+and a fifth less on those of Intel, its maker (``pytest benches/python/bench_gans.py -k
 dense_product``). torch keeps oneDNN's to itself and its compiler; where it is not faster or cannot
 be had, as on a GPU or in double precision, the products are torch's own.
 Either gives the same bits for any number of threads; oneDNN only while it does not split the sums

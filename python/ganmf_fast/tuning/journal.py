@@ -102,9 +102,10 @@ class Journal:
             wanted = {key: value for key, value in header.items() if key not in beside}
             found = difference(kept, wanted)
             if found is not None:
+                moving = {**kept, "versions": None} == {**wanted, "versions": None}
                 raise ConflictError(
                     f"the journal {self.path} is of a search with {found}: give another journal, "
-                    "or the earlier settings"
+                    + ("or moved=True (--moved)" if moving else "or the earlier settings")
                 )
         self._spare = self.path.with_name(f".{self.path.name}.spare")
         self._reserve()

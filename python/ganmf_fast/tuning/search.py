@@ -23,7 +23,7 @@ from typing import Any
 
 import polars as pl
 
-from ganmf_fast.errors import ConflictError, difference, reason
+from ganmf_fast.errors import ConflictError, DataError, difference, reason
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.result import check_metrics
 from ganmf_fast.executors import Executor, MakeExecutor, executor_maker
@@ -439,21 +439,36 @@ class _Search:
         recorded = self._answers.get(number)
         if recorded is not None:
             found = difference(recorded.params, params)
-            amend = getattr(self._backend, "amend", None) if self._moved else None
-            if found is not None and amend is not None:
+            if found is not None and self._moved:
+                self._amend(recorded, asked)
                 params = recorded.params
-                amend({**asked, **self._space.asked(params)})
             elif found is not None:
                 raise ConflictError(
                     f"the journal cannot be continued: trial {number} has {found} as this "
                     "machine would ask now; it is of another version of ganmf-fast, or the "
-                    "processor or its libraries round differently (moved=True goes on nevertheless)"
+                    "processor or its libraries round differently; moved=True (--moved) goes on "
+                    "nevertheless"
                 )
         rivals = None
         if self._backend.prunes:
             told = (self._answers[n] for n in range(max(0, number - self._n_workers + 1)))
             rivals = tuple((t.curve, t.value) for t in told if t.curve and t.value is not None)
         return Question(number, params, rivals)
+
+    def _amend(self, recorded: Trial, asked: Params) -> None:
+        """Tell the backend that it has asked what the journal has."""
+        amend = getattr(self._backend, "amend", None)
+        if amend is None:
+            raise ConflictError(
+                f"the journal cannot be continued: the backend {type(self._backend).__name__} has "
+                f"no method amend, and would ask another question than trial {recorded.number}"
+            )
+        try:
+            point = self._space.asked(recorded.params)
+        except ValueError as error:
+            number = recorded.number
+            raise DataError(f"the journal is damaged: trial {number} has {error}") from None
+        amend({**asked, **point})
 
     def _twin(self, question: Question) -> Trial | None:
         """An earlier trial of the same parameters, which would come out the same again."""

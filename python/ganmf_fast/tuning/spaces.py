@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ganmf_fast.errors import DataError, suggestion
+from ganmf_fast.errors import suggestion
 from ganmf_fast.models import NAMES
 
 __all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]
@@ -165,15 +165,20 @@ class Space:
 
         Raises
         ------
-        DataError
-            If a value is missing, or outside its range.
+        ValueError
+            If a value is missing, outside its range, or of nothing that is searched; the message
+            is a phrase that names it.
         """
-        wanted = self.effective
-        for name, dimension in wanted.items():
-            value = params.get(name)
+        for name in params:
+            if name not in self.effective:
+                raise ValueError(f"{name}, which is not searched")
+        for name, dimension in self.effective.items():
+            if name not in params:
+                raise ValueError(f"no {name}")
+            value = params[name]
             whole = isinstance(value, int) or not isinstance(dimension, Int)
             if dimension.height(value) is None or not whole:
-                raise DataError(f"the journal is damaged: a trial has {name} {value!r:.40}")
+                raise ValueError(f"{name} {value!r:.40}")
         unused = self.counts_as.values()
         names = [name for name in self.dimensions if name not in unused]
         return {name: params[self.counts_as.get(name, name)] for name in names}
