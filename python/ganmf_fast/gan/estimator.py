@@ -42,6 +42,7 @@ class Adversarial(Recommender):
     checkpoint_every: int
     checkpoint_path: str | None
     data_parallel: bool = False
+    tf32: bool = False
     best_epoch_: int
     history_: list[dict[str, float]]
 
@@ -64,7 +65,7 @@ class Adversarial(Recommender):
         for name in ("allow_worse", "checkpoint_every"):
             check_int(name, getattr(self, name), 0)
         check_int("seed", self.seed, 0, 2**63 - 1)
-        for name in ("published_quirks", "gradient_norms", "data_parallel"):
+        for name in ("published_quirks", "gradient_norms", "data_parallel", "tf32"):
             check_bool(name, getattr(self, name))
         if not isinstance(self.device, str) or not _DEVICE.fullmatch(self.device):
             raise ValueError(

@@ -93,6 +93,8 @@ class GANMF(Adversarial):
         has whole batches, to rounding. All of them, started by torchrun or members of a process
         group of torch.distributed, fit the same model on the same data, and all end with it; the
         first one validates and writes the checkpoint. "cuda" is the GPU of the process's number.
+    tf32 : bool, default False
+        On a GPU, let products of matrices round their factors to 10 bits, which is faster.
 
     Attributes
     ----------
@@ -168,6 +170,7 @@ class GANMF(Adversarial):
         checkpoint_every: int = 0,
         checkpoint_path: str | None = None,
         data_parallel: bool = False,
+        tf32: bool = False,
     ) -> None:
         self.mode = mode
         self.num_factors = num_factors
@@ -196,6 +199,7 @@ class GANMF(Adversarial):
         self.checkpoint_every = checkpoint_every
         self.checkpoint_path = checkpoint_path
         self.data_parallel = data_parallel
+        self.tf32 = tf32
 
     def _check_family(self) -> None:
         check_choice("mode", self.mode, ("user", "item"))

@@ -113,6 +113,7 @@ class Players(ABC):
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, TensorFlowAdam] = {}
         self.gradient_norms = model.gradient_norms
+        self._tf32 = model.tf32
         # The same rows in every epoch, spread over all.
         spread = np.linspace(0, profiles.n_rows - 1, min(_SAMPLE, profiles.n_rows))
         self.sample = spread.astype(np.int64)
@@ -171,7 +172,7 @@ class Players(ABC):
                 report = _silent
         threads = 1 if self.work() < _WORTH_THREADS else get_num_threads()
         try:
-            with _threads(threads):
+            with _threads(threads), _precision(self._tf32):
                 return Trainer(self, schedule, check, checkpoint).run(report)
         except torch.cuda.OutOfMemoryError:
             raise MemoryError(self._too_large()) from None
@@ -269,6 +270,17 @@ def _threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _precision(tf32: bool) -> Iterator[None]:
+    """Let products of matrices on a GPU round their factors to 10 bits within the block, or not."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def autoencoder(network: Perceptron, activation: str, block: int = 0) -> Autoencoder:

@@ -13,6 +13,7 @@ Beyond the paper, each an option that is off by default:
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,7 @@ from ganmf_fast.models.scorers import Factors
 if TYPE_CHECKING:
     from ganmf_fast.gan.binganmf import BinGANMF
     from ganmf_fast.gan.ganmf import GANMF
+    from ganmf_fast.gan.queued import QueuedSteps
 
 
 class FactorPlayers(Players):
@@ -91,6 +93,8 @@ class FactorPlayers(Players):
 class Training(FactorPlayers):
     """GANMF on the rows of `profiles`, with the settings of `model`."""
 
+    _step: DenseStep | ExactStep
+
     def __init__(self, model: "GANMF", profiles: Csr) -> None:
         super().__init__(model, profiles)
         # Drawn on the CPU, so that every device starts from the same weights.
@@ -108,8 +112,10 @@ class Training(FactorPlayers):
         self.optimisers["g"] = TensorFlowAdam(self.generator.parameters(), model.g_lr)
         self._dropout = model.d_dropout
         weights = LossWeights(model.m, model.recon_coefficient, model.d_reg, model.g_reg)
-        self._step: DenseStep | ExactStep
-        if model.step == "dense":
+        self._queued = self._queue(model, weights)
+        if self._queued is not None:
+            self.optimisers.update(self._queued.optimisers)
+        elif model.step == "dense":
             self._step = DenseStep(self.generator, self.discriminator, weights, self.ranks)
         else:
             self._step = ExactStep(
@@ -127,6 +133,47 @@ class Training(FactorPlayers):
             model.emb_dim,
             model.num_factors,
         )
+
+    def _queue(self, model: "GANMF", weights: LossWeights) -> "QueuedSteps | None":
+        """Steps that are queued on the GPU, where they can be."""
+        alone = self.ranks.size == 1 and model.step != "dense"
+        # torch comes without Triton on some systems.
+        if self.device.type != "cuda" or not alone or find_spec("triton") is None:
+            return None
+        from ganmf_fast.gan.queued import QueuedSteps, can_be_numbered
+
+        if not can_be_numbered(self.profiles, model.batch_size):
+            return None
+        return QueuedSteps(
+            self.generator,
+            self.discriminator,
+            weights,
+            self.profiles,
+            model.batch_size,
+            (model.d_lr, model.g_lr),
+            self._average,
+            model.gradient_norms,
+            "narrow" if model.step == "exact" else "auto",
+        )
+
+    def passes(self, epoch: int) -> Iterator[Pass]:
+        """See ``FactorPlayers``; on a GPU a pass is queued as a whole."""
+        queued = self._queued
+        if queued is None:
+            yield from super().passes(epoch)
+            return
+        queued.cells.arrange(torch.randperm(self.profiles.n_rows, generator=self.rng).numpy())
+        for phase, train, steps in zip(
+            "dg", (self._queued_d, queued.g_pass), self._steps, strict=True
+        ):
+            for _ in range(steps):
+                yield Pass(phase, lambda _, train=train: train(), [None])
+
+    def _queued_d(self) -> Losses:
+        assert self._queued is not None
+        if self._dropout:
+            self._queued.cells.drop(self._dropout, self.rng)
+        return self._queued.d_pass()
 
     def _shrink_by_frequency(self, exponent: float) -> None:
         lengths = np.diff(self.profiles.indptr)
@@ -197,6 +244,7 @@ class Average(nn.Module):
     def add(self, generator: Generator) -> None:
         """Take in the weights after one more step."""
         self.steps += 1
-        share = max(1 - self._decay, 1 / int(self.steps))
+        # On the device, where looking at the number of steps would hold up the queue.
+        share = (1 / self.steps).clamp(min=1 - self._decay)
         self.user_factors.lerp_(generator.user_factors, share)
         self.item_factors.lerp_(generator.item_factors, share)
