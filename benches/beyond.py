@@ -114,7 +114,7 @@ class Kept:
 
 def tried(splits: gf.Splits, params: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
     """One fit with early stopping, judged on validation."""
-    model = gf.GANMF(**(params | setting | {"epochs": 300}), seed=SEED, device="cpu")
+    model = gf.GANMF(**(params | setting | {"epochs": 300}), seed=SEED)
     model.fit(splits.train_small, validation=splits.early_stop)
     found = gf.evaluate(model, splits.train_small, splits.validation, cutoffs=(5,))
     return {"value": found["map", 5], "epochs": model.best_epoch_}
@@ -123,7 +123,7 @@ def tried(splits: gf.Splits, params: dict[str, Any], setting: dict[str, Any]) ->
 def again(splits: gf.Splits, params: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
     """How many epochs the setting wants on as much of train as can be had."""
     most = (splits.train_small + splits.validation).tocsr()
-    model = gf.GANMF(**(params | setting | {"epochs": 400}), seed=SEED, device="cpu")
+    model = gf.GANMF(**(params | setting | {"epochs": 400}), seed=SEED)
     return {"epochs": model.fit(most, validation=splits.early_stop).best_epoch_}
 
 
@@ -131,7 +131,7 @@ def final(
     splits: gf.Splits, params: dict[str, Any], seed: int, setting: dict[str, Any]
 ) -> dict[str, Any]:
     """The setting on all of train, measured on test."""
-    model = gf.GANMF(**(params | setting), seed=seed, device="cpu").fit(splits.train)
+    model = gf.GANMF(**(params | setting), seed=seed).fit(splits.train)
     result = gf.evaluate(model, splits.train, splits.test, cutoffs=(5, 20))
     return {f"{metric}@{k}": result[metric, k] for metric, k in METRICS}
 
@@ -181,11 +181,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--options", default=",".join(OPTIONS))
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     gf.set_num_threads(arguments.threads)
     splits = gf.Splits.load(arguments.data / arguments.dataset)
     params = reference.best_params(arguments.dataset, f"GANMF-{arguments.mode[0]}")
     params = {**(params or {}), "mode": arguments.mode}
+    params["device"] = arguments.device
     kept = Kept(KEPT / f"{arguments.dataset}-{arguments.mode}")
     rows = []
     for name in ("as published", *arguments.options.split(",")):

@@ -1,7 +1,7 @@
 """What a GAN of the paper's comparison reaches on test, epoch by epoch.
 
     python benches/gan_curve.py --data path/to/lastfm --row CFGAN-i [--seeds 2] [--epochs 191]
-                                [--sought]
+                                [--sought] [--device cuda]
 
 Published parameters, fitted on `train`, MAP@5 on `test` every fifth epoch and after the last. It
 shows how much of one published figure is the epoch and the seed it was taken at; nothing is chosen
@@ -38,12 +38,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--sought", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     gf.set_num_threads(arguments.threads)
     splits = gf.Splits.load(arguments.data)
     (row,) = select([arguments.row])
     published = reference.best_params(arguments.data.name, row.params_of or row.name)
-    params = {**(published or {}), **row.fixed, "freq": FREQ, "device": "cpu"}
+    params = {**(published or {}), **row.fixed, "freq": FREQ, "device": arguments.device}
     if row.quirks:
         params["published_quirks"] = True
     if arguments.epochs is not None:

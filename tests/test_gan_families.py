@@ -673,3 +673,11 @@ def test_a_bad_parameter_is_named(cls, name, value, error, toy_urm):
 def test_cuda_without_a_gpu_says_so(cls, settings, toy_urm):
     with pytest.raises(ValueError, match="torch finds no CUDA GPU"):
         cls(**{**settings, "device": "cuda"}).fit(toy_urm)
+
+
+@each_family
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
+def test_cuda_trains_the_model_of_the_cpu(cls, settings, toy_urm):
+    on_cpu, on_gpu = (cls(**{**settings, "device": name}).fit(toy_urm) for name in ("cpu", "cuda"))
+    users = range(toy_urm.shape[0])
+    assert_allclose(on_gpu.score_users(users), on_cpu.score_users(users), atol=1e-3)

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 torch = pytest.importorskip("torch", reason="GANMF needs torch, which is not installed")
 
 from ganmf_fast import persistence, threads
+from ganmf_fast.gan import training
 from ganmf_fast.gan.ganmf import GANMF
 from ganmf_fast.gan.players import Footprint
 from ganmf_fast.gan.trainer import DivergedError, Pass, Schedule, Trainer
@@ -436,12 +437,97 @@ def test_a_batch_that_fits_is_smaller_than_the_one_that_did_not():
     assert need.per_row > 4 * 5
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
+
+
+@needs_gpu
+@pytest.mark.parametrize("triton", [True, False], ids=["queued", "without_triton"])
 @pytest.mark.parametrize("step", ["auto", "exact", "dense"])
-def test_cuda_trains_the_model_of_the_cpu(toy_urm, step):
+def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
+    if not triton:
+        monkeypatch.setattr(training, "find_spec", lambda _: None)
     on_cpu = GANMF(**SMALL, step=step).fit(toy_urm)
     on_gpu = GANMF(**{**SMALL, "device": "cuda"}, step=step).fit(toy_urm)
     assert_allclose(on_gpu.score_users(range(60)), on_cpu.score_users(range(60)), atol=1e-3)
+    for ours, theirs in zip(on_gpu.history_, on_cpu.history_, strict=True):
+        for name in ("d_loss", "g_loss", "real_energy", "feature_loss", "hinge_active"):
+            assert_allclose(ours[name], theirs[name], rtol=1e-3, err_msg=name)
+
+
+@needs_gpu
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"d_dropout": 0.3},
+        {"g_ema": 0.9, "gradient_norms": True},
+        {"g_reg": 1e-3, "g_reg_exponent": 0.5},
+        {"d_steps": 2, "g_steps": 3, "mode": "item"},
+        {"init": "svd"},
+        {"tf32": True},
+    ],
+    ids=lambda options: ", ".join(options),
+)
+def test_options_are_the_same_on_a_gpu(toy_urm, options):
+    on_cpu = GANMF(**SMALL, **options).fit(toy_urm)
+    on_gpu = GANMF(**{**SMALL, "device": "cuda"}, **options).fit(toy_urm)
+    tolerance = 2e-2 if options.get("tf32") else 1e-3
+    assert_allclose(on_gpu.score_users(range(60)), on_cpu.score_users(range(60)), atol=tolerance)
+
+
+@needs_gpu
+def test_a_gpu_gives_the_same_bits_again_and_from_a_checkpoint(toy_urm, tmp_path):
+    settings = {**SMALL, "device": "cuda", "epochs": 6}
+    whole, again = (GANMF(**settings).fit(toy_urm) for _ in range(2))
+    assert_array_equal(again.user_factors_, whole.user_factors_)
+    assert_array_equal(again.item_factors_, whole.item_factors_)
+
+    kept = {"checkpoint_every": 2, "checkpoint_path": str(tmp_path / "state")}
+    with pytest.MonkeyPatch.context() as patch:
+        passes = Training.passes
+
+        def interrupted(self, epoch):
+            if epoch == 5:
+                raise KeyboardInterrupt
+            return passes(self, epoch)
+
+        patch.setattr(Training, "passes", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            GANMF(**settings, **kept).fit(toy_urm)
+    resumed = GANMF(**settings, **kept).fit(toy_urm)
+    assert_array_equal(resumed.user_factors_, whole.user_factors_)
+    assert_array_equal(resumed.item_factors_, whole.item_factors_)
+
+
+@needs_gpu
+def test_nothing_in_a_pass_waits_for_the_gpu(toy_urm):
+    model = GANMF(**{**SMALL, "device": "cuda"})
+    players = Training(model, as_csr(toy_urm))
+    queued = players._queued
+    sums = queued._sums
+    for _ in range(3):  # as they are, recorded, repeated
+        queued.cells.arrange(np.arange(toy_urm.shape[0]))
+        for name, step in (("d", queued._d_step), ("g", queued._g_step)):
+            sums.zero_()
+            queued.cells.at.zero_()
+            queued.optimisers[name].start_pass()
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                with torch.no_grad():
+                    for rows in queued._rows:
+                        queued._queue(name, rows, step)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+
+
+@needs_gpu
+def test_networks_that_a_gpu_cannot_hold_are_refused_in_a_sentence(toy_urm):
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1e-6)
+    try:
+        with pytest.raises(MemoryError, match="GANMF needs .* more than the GPU has left"):
+            GANMF(**{**SMALL, "device": "cuda", "num_factors": 20_000}).fit(toy_urm)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def test_ganmf_learns_tastes_that_popularity_does_not_know():

@@ -175,7 +175,7 @@ class StraightGANMF:
     """GANMF as its authors' code reads in PyTorch: dense profiles, automatic differentiation.
 
     Starts from the weights of `generator` and `discriminator`, two state dicts of ours, so that
-    the losses can be compared; takes the users of each batch from its caller for the same reason.
+    the losses can be compared, on their device; takes the users of each batch from its caller for the same reason.
     """
 
     def __init__(self, X, p, generator, discriminator):
@@ -214,7 +214,7 @@ class StraightGANMF:
         p = self.p
         losses = []
         for users in batches:
-            x = torch.from_numpy(self.X[users].toarray())
+            x = torch.from_numpy(self.X[users].toarray()).to(self.P.device)
             with torch.no_grad():
                 made = self.P[users] @ self.Q.T
             real_energy, made_energy = self.energy(x)[0], self.energy(made)[0]
@@ -222,7 +222,7 @@ class StraightGANMF:
             loss = loss + p["d_reg"] * sum((w**2).sum() for w in self.d) / 2
             losses.append(self.step(self.d_adam, loss))
         for users in batches:
-            x = torch.from_numpy(self.X[users].toarray())
+            x = torch.from_numpy(self.X[users].toarray()).to(self.P.device)
             with torch.no_grad():
                 features = x @ self.We + self.be
             energy, made_features = self.energy(self.P[users] @ self.Q.T)

@@ -80,15 +80,22 @@ class Adversarial(Recommender):
 
     def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
         # Only here, so that saved models work without torch.
+        import torch
+
         from ganmf_fast.gan.checkpoint import Checkpoint
         from ganmf_fast.gan.trainer import Schedule
 
         profiles = urm.transpose() if self.mode == "item" else urm
         # A weight, its gradient and two moments, four bytes each.
-        check_memory(
-            16 * self._numbers(profiles), type(self).__name__, "lower the sizes of its networks"
-        )
-        players = self._players(profiles)
+        need, name = 16 * self._numbers(profiles), type(self).__name__
+        check_memory(need, name, "lower the sizes of its networks")
+        try:
+            players = self._players(profiles)
+        except torch.cuda.OutOfMemoryError:
+            raise MemoryError(
+                f"{name} needs {need / 2**30:.1f} GiB for parameters, gradients and moments, more "
+                "than the GPU has left; lower the sizes of its networks, or train on the CPU"
+            ) from None
         if self.data_parallel:
             players.ranks.check_alike(self._config(urm, validation))
         checkpoint = None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganmf_fast.gan.adam import BETAS, EPSILON
 
-__all__ = ["adam", "judge", "spread", "sums_of_rows"]
+__all__ = ["adam", "judge", "n_shares", "spread", "sums_of_rows"]
 
 _BLOCK = 1024
 
@@ -92,7 +92,7 @@ def _spread(
 
 
 @triton.jit
-def _judge(squares, penalty, coefficients, sums, cells, m, PENALTY: tl.constexpr):
+def _judge(squares, coefficients, sums, cells, m):
     real = tl.load(squares) / cells
     made = tl.load(squares + 1) / cells
     hinge = m * real - made
@@ -102,8 +102,6 @@ def _judge(squares, penalty, coefficients, sums, cells, m, PENALTY: tl.constexpr
     loss = real + hinge * is_open
     # NaN is not greater than zero, but it must be seen.
     loss += hinge - hinge
-    if PENALTY:
-        loss += tl.load(penalty)
     tl.store(sums, tl.load(sums) + loss)
     tl.store(sums + 1, tl.load(sums + 1) + real)
     tl.store(sums + 2, tl.load(sums + 2) + made)
@@ -120,6 +118,8 @@ def _adam(
     at,
     n,
     reg,
+    shares,
+    COUNTED: tl.constexpr,
     BETA_1: tl.constexpr,
     BETA_2: tl.constexpr,
     EPS: tl.constexpr,
@@ -128,7 +128,10 @@ def _adam(
     cells = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     there = cells < n
     rate = tl.load(rates + tl.load(at))
-    value = tl.load(values + cells, mask=there)
+    value = tl.load(values + cells, mask=there, other=0.0)
+    if COUNTED:
+        share = shares + tl.program_id(0)
+        tl.store(share, tl.load(share) + tl.sum(value * value, axis=0))
     gradient = tl.load(gradients + cells, mask=there) + reg * value
     mean = tl.load(means + cells, mask=there) * BETA_1 + gradient * (1 - BETA_1)
     square = tl.load(squares + cells, mask=there) * BETA_2 + gradient * gradient * (1 - BETA_2)
@@ -208,12 +211,10 @@ def spread(
     )
 
 
-def judge(
-    squares: Tensor, penalty: Tensor | None, sums: Tensor, cells: int, m: float
-) -> Tensor:
+def judge(squares: Tensor, sums: Tensor, cells: int, m: float) -> Tensor:
     """The factors of the gradients of L_D, from squared errors of real and of made profiles.
 
-    Adds the loss, both energies and whether the hinge is open to `sums`.
+    Adds the loss without penalty, both energies and whether the hinge is open to `sums`.
 
     Returns
     -------
@@ -221,10 +222,13 @@ def judge(
         c and c_f of :mod:`~ganmf_fast.gan.exact`.
     """
     coefficients = torch.empty_like(squares)
-    _judge[(1,)](
-        squares, penalty, coefficients, sums, float(cells), float(m), PENALTY=penalty is not None
-    )
+    _judge[(1,)](squares, coefficients, sums, float(cells), float(m))
     return coefficients
+
+
+def n_shares(values: Tensor) -> int:
+    """Into how many shares :func:`adam` sums the squares of `values`."""
+    return int(triton.cdiv(values.numel(), _BLOCK))
 
 
 def adam(
@@ -235,13 +239,15 @@ def adam(
     rates: Tensor,
     at: Tensor,
     reg: float,
+    shares: Tensor | None = None,
 ) -> None:
     """Move `values` by the formula of :mod:`~ganmf_fast.gan.adam`, ``reg values`` in the gradient.
 
-    All contiguous. `rates` has ``lr sqrt(1 - b2^t) / (1 - b1^t)`` for each batch.
+    All contiguous. `rates` has ``lr sqrt(1 - b2^t) / (1 - b1^t)`` for each batch. The sum of the
+    squares that the values had before is added to `shares`, of which there are `n_shares`.
     """
     n = values.numel()
-    _adam[(triton.cdiv(n, _BLOCK),)](
+    _adam[(n_shares(values),)](
         values,
         gradients,
         means,
@@ -250,6 +256,8 @@ def adam(
         at,
         n,
         float(reg),
+        shares,
+        COUNTED=shares is not None,
         BETA_1=BETAS[0],
         BETA_2=BETAS[1],
         EPS=EPSILON,

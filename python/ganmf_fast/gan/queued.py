@@ -34,7 +34,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.gan.adam import BETAS, TensorFlowAdam
 from ganmf_fast.gan.dense import LossWeights
 from ganmf_fast.gan.exact import d_costs, g_costs
-from ganmf_fast.gan.kernels import adam, judge, spread, sums_of_rows
+from ganmf_fast.gan.kernels import adam, judge, n_shares, spread, sums_of_rows
 from ganmf_fast.gan.networks import Discriminator, Generator
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ class QueuedAdam(TensorFlowAdam):
         self._steps = 0
         self._moments = [(torch.zeros_like(p.data), torch.zeros_like(p.data)) for p in parameters]
         self._rates = parameters[0].data.new_zeros(steps)
+        self._shares = [p.data.new_zeros(n_shares(p.data)) for p in parameters]
 
     def start_pass(self) -> None:
         """Take the steps of a pass, each of which is to be followed by its :meth:`move`."""
@@ -217,6 +218,12 @@ class QueuedAdam(TensorFlowAdam):
         rates = self._lr * np.sqrt(1 - b2**taken) / (1 - b1**taken)
         self._rates.copy_(torch.from_numpy(rates))
         self._steps += len(self._rates)
+        for shares in self._shares:
+            shares.zero_()
+
+    def squares(self) -> Tensor:
+        """Squares of all parameters before each step of the pass, summed."""
+        return torch.stack([shares.sum() for shares in self._shares]).sum()
 
     def step(self) -> None:
         """Not one by one."""
@@ -226,7 +233,7 @@ class QueuedAdam(TensorFlowAdam):
         """Move one parameter by the step of batch `at`, ``reg`` times itself in its gradient."""
         means, squares = self._moments[place]
         values = self._parameters[place].data
-        adam(values, gradient, means, squares, self._rates, at, reg)
+        adam(values, gradient, means, squares, self._rates, at, reg, self._shares[place])
 
     def state_dict(self) -> dict[str, Tensor]:
         """See ``TensorFlowAdam``; between passes."""
@@ -314,23 +321,26 @@ class QueuedSteps:
         """Move the discriminator by every batch of the epoch; the means of its losses."""
         if self._narrow[0]:
             torch.mm(self._Q.T, self._Q, out=self._QQ)
-        return self._pass("d", self._d_step, _D_LOSSES)
+        return self._pass("d", self._d_step, _D_LOSSES, self._weights.d_reg)
 
     @torch.no_grad()
     def g_pass(self) -> dict[str, float]:
         """Likewise the generator."""
         if self._narrow[1]:
             torch.mm(self._W.T, self._W, out=self._WW)
-        return self._pass("g", self._g_step, _G_LOSSES)
+        weighted = self._G.user_shrinkage is not None
+        return self._pass("g", self._g_step, _G_LOSSES, 0.0 if weighted else self._weights.g_reg)
 
     def _pass(
-        self, name: str, step: Callable[[int], None], losses: tuple[str, ...]
+        self, name: str, step: Callable[[int], None], losses: tuple[str, ...], reg: float
     ) -> dict[str, float]:
         self._sums.zero_()
         self.cells.at.zero_()
         self.optimisers[name].start_pass()
         for rows in self._rows:
             self._queue(name, rows, step)
+        if reg:
+            self._sums[0].add_(self.optimisers[name].squares(), alpha=reg / 2)
         # The one time that the host waits.
         *found, norm = (self._sums / len(self._rows)).tolist()
         named = dict(zip(losses, found, strict=False))
@@ -442,9 +452,7 @@ class QueuedSteps:
 
     def _judged(self, squares: Tensor, rows: int) -> Tensor:
         """The factor c of each real row's gradient and c_f of each made one's, a column."""
-        reg = self._weights.d_reg
-        penalty = reg / 2 * _squares(self._D) if reg else None
-        factors = judge(squares, penalty, self._sums, rows * self.cells.n_items, self._weights.m)
+        factors = judge(squares, self._sums, rows * self.cells.n_items, self._weights.m)
         return factors[:, None].expand(2, rows).reshape(-1, 1)
 
     def _g_step(self, rows: int) -> None:
@@ -458,7 +466,7 @@ class QueuedSteps:
         n_cells, n_features = rows * self.cells.n_items, rows * self._We.shape[1]
         loss = squares * ((1 - share) / n_cells) + features * (share / n_features)
         reg = weights.g_reg
-        if reg:
+        if reg and G.user_shrinkage is not None:
             loss += reg * G.squares()
         if reg and (G.user_shrinkage is not None or self._gradient_norms):
             for gradient, decay in zip((to_users, to_items), G.decay(reg), strict=True):
@@ -528,8 +536,3 @@ def _recorder(device: torch.device) -> torch.cuda.Stream:
 def _with_ones(hidden: Tensor) -> Tensor:
     """``[hidden, 1]``: the column that meets the bias in the decoder."""
     return torch.nn.functional.pad(hidden, (0, 1), value=1.0)
-
-
-def _squares(network: Discriminator) -> Tensor:
-    norms = [torch.linalg.vector_norm(p.data).square_() for p in network.parameters()]
-    return torch.stack(norms).sum()
