@@ -9,13 +9,15 @@ of `train`, and more data want more epochs, so these are sought again on `train_
 `validation` together, stopped on `early_stop`; then follows `train`, once for each seed, measured
 on `test`. "plain" spends the same three fits on the
 share of feature matching, "num_factors" on more factors than the paper's search allowed or found;
-"joined" brings together the best of some of them. A fit that was finished is kept in runs/beyond/,
-so that the command can be interrupted; at the end docs/results/beyond.md is written from all that
-is there.
+"joined" brings together the best of some of them, "joined+factors" also with the best number of
+factors. A fit that was finished is kept in runs/beyond/, so that the command can be interrupted,
+and several with other options can run beside each other; at the end the part of
+docs/results/beyond.md about this data set is written anew.
 """
 
 import argparse
 import json
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -23,10 +25,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import ganmf_fast as gf
 from ganmf_fast import reference
-from ganmf_fast.experiments import environment
 from ganmf_fast.files import written_whole
+from ganmf_fast.hardware import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "runs" / "beyond"
@@ -40,6 +44,7 @@ OPTIONS = (
     "init=ease",
     "g_reg_exponent=0.5",
     "joined",
+    "joined+factors",
 )
 SEED = 1337
 METRICS = [("map", 5), ("ndcg", 5), ("map", 20), ("ndcg", 20)]
@@ -47,7 +52,8 @@ TEXT = """# GANMF with options that the paper does not have
 
 ```sh
 python benches/beyond.py --data path/to/data --dataset lastfm
-python benches/beyond.py --data path/to/data --dataset hetrec2011 --seeds 1 --options d_dropout
+python benches/beyond.py --data path/to/data --dataset hetrec2011 --device cuda
+python benches/beyond.py --data path/to/data --dataset ml-1m --device cuda
 ```
 
 Published parameters and one option each, three settings an option, chosen by MAP@5 on `validation`
@@ -55,7 +61,8 @@ Published parameters and one option each, three settings an option, chosen by MA
 then sought again on `train_small` and `validation` together, stopped on `early_stop`; so many are
 trained on `train` (*epochs*) and measured on `test`. "as published" has the published parameters
 and epochs, which were found on `train_small`; "plain" is GANMF as it is, with three shares of
-feature matching; "joined" brings the best of the first, of `d_dropout` and of `g_reg` together.
+feature matching; "joined" brings the best of the first, of `d_dropout` and of `g_reg` together,
+"joined+factors" also the best of `num_factors`.
 Mean and standard deviation over seeds. EASE and the published figure are for comparison.
 """
 
@@ -81,14 +88,20 @@ def settings(option: str, params: dict[str, Any], kept: "Kept") -> list[dict[str
             parts = ("plain", "d_dropout", "g_reg_exponent=0.5")
             share, dropout, decay = (kept.best(name)["setting"] for name in parts)
             return [dropout | decay, dropout | share, dropout | decay | share]
+        case "joined+factors":
+            parts = ("plain", "d_dropout", "g_reg_exponent=0.5", "num_factors")
+            share, dropout, decay, factors = (kept.best(name)["setting"] for name in parts)
+            wider = dropout | factors
+            return [wider, wider | decay, wider | decay | share]
     raise SystemExit(f"options are {', '.join(OPTIONS)}, not {option!r}")
 
 
 class Kept:
     """Finished fits of one data set, one file each."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, machine: str) -> None:
         self.folder = folder
+        self.machine = machine
         folder.mkdir(parents=True, exist_ok=True)
 
     def once(
@@ -96,8 +109,8 @@ class Kept:
     ) -> dict[str, Any]:
         """What `make` gives for the setting, which is kept; made again if another was kept."""
         found = self._read(name)
-        if found is None or found["setting"] != setting:
-            found = {"setting": setting, **make(setting)}
+        if found is None or found["setting"] != setting or "machine" not in found:
+            found = {"setting": setting, **make(setting), "machine": self.machine}
             with written_whole(self.folder / f"{name}.json") as part:
                 part.write_text(json.dumps(found, indent=1), encoding="utf-8")
         return found
@@ -137,11 +150,14 @@ def final(
 
 
 def table(
-    dataset: str, mode: str, rows: list[tuple[str, dict[str, Any], list[dict[str, Any]]]]
+    title: str, about: str, rows: list[tuple[str, dict[str, Any], list[dict[str, Any]]]]
 ) -> str:
     """The page's part on one data set."""
+    dataset, mode = title.removesuffix(" profiles").split(", ")
     lines = [
-        f"## {dataset}, {mode} profiles",
+        f"## {title}",
+        "",
+        about,
         "",
         "| option | chosen | validation MAP@5 | first epochs | epochs | seeds | "
         + " | ".join(f"{m.upper()}@{k}" for m, k in METRICS)
@@ -188,7 +204,10 @@ def main() -> None:
     params = reference.best_params(arguments.dataset, f"GANMF-{arguments.mode[0]}")
     params = {**(params or {}), "mode": arguments.mode}
     params["device"] = arguments.device
-    kept = Kept(KEPT / f"{arguments.dataset}-{arguments.mode}")
+    on_gpu = arguments.device.startswith("cuda")
+    machine = f"one {torch.cuda.get_device_name()}" if on_gpu else processor()
+    kept = Kept(KEPT / f"{arguments.dataset}-{arguments.mode}", machine)
+    title = f"{arguments.dataset}, {arguments.mode} profiles"
     rows = []
     for name in ("as published", *arguments.options.split(",")):
         chosen: dict[str, Any] = {"setting": {}}
@@ -207,12 +226,19 @@ def main() -> None:
             runs.append(kept.once(f"{name}-final-{seed}", setting, make))
             print(f"{name}-final-{seed}: {runs[-1]}", flush=True)
         rows.append((name, chosen | {"final": epochs}, runs))
-        part = table(arguments.dataset, arguments.mode, rows)
-        (kept.folder / "table.md").write_text(part + "\n", encoding="utf-8")
-    parts = [path.read_text(encoding="utf-8") for path in sorted(KEPT.glob("*/table.md"))]
-    hardware = environment.describe()["hardware"]
-    about = f"{time.strftime('%Y-%m-%d')}, {hardware['processor']}, one thread."
-    PAGE.write_text("\n".join([TEXT, about, "", *parts]), encoding="utf-8")
+    machines = sorted({run["machine"] for _, _, runs in rows for run in runs})
+    about = f"{time.strftime('%Y-%m-%d')}, {', '.join(machines)}."
+    write(title, table(title, about, rows))
+
+
+def write(title: str, part: str) -> None:
+    """Put the part of a data set in the place of an earlier one on the page, or behind all."""
+    page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+    parts = {p.partition("\n")[0]: p.strip() for p in re.split(r"(?m)^## ", page)[1:]}
+    parts[title] = part.removeprefix("## ")
+    whole = "\n\n## ".join([TEXT.strip(), *(parts[name] for name in sorted(parts))])
+    with written_whole(PAGE) as place:
+        place.write_text(whole + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ GANMF_ROW = ("lastfm", "GANMF-u")
 GANMF = "GANMF-u-published"
 GANMF_INTRODUCTION = """# GANMF-u on Last.fm, tuned by the paper's protocol
 
-{machine}, {cores} cores; Python {python}, torch {torch}; {date}. Made by
+{date}. Made by
 
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published \\
         --datasets lastfm --rows GANMF-u
@@ -161,6 +161,7 @@ def tune(args: argparse.Namespace) -> None:
             folder = args.runs / dataset / name
             once = not model_class(row.model).iterative
             beside = yardstick(row, dataset, splits, args.ties) if once else None
+            begin_session(folder)
             started, used = time.perf_counter(), time.process_time()
             result = search(
                 row,
@@ -203,6 +204,22 @@ def tune(args: argparse.Namespace) -> None:
             print(f"{dataset} {name}: {result!r} in {seconds:.1f} s", flush=True)
             if beside is not None:
                 print(f"  {beside['source']}: {beside['value']:.4f}", flush=True)
+
+
+def begin_session(folder: Path) -> None:
+    """Note where the trials from here on are run."""
+    journal, path = folder / "journal.jsonl", folder / "sessions.json"
+    done = len(read_journal(journal)[1]) if journal.is_file() else 0
+    about = describe()
+    hardware = about["hardware"]
+    where = f"{hardware['processor']}, {os.cpu_count()} cores"
+    if hardware["gpu"]:
+        where = f"one {hardware['gpu']}"
+    sessions = json.loads(path.read_text()) if path.is_file() else []
+    sessions = [s for s in sessions if s["first"] < done]
+    sessions.append({"first": done, "where": f"{where}, torch {about['versions']['torch']}"})
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(sessions, indent=1) + "\n")
 
 
 def seeds(args: argparse.Namespace) -> None:
@@ -367,9 +384,16 @@ def ganmf_page(runs: Path) -> None:
     picture.savefig(RESULTS / "tuning-ganmf.png", dpi=150, metadata={"Software": None})
     lines = GANMF_INTRODUCTION.format(**machine(), calls=CALLS).splitlines()
     hours = sum(trial.seconds for trial in trials) / 3600
+    sessions = json.loads((folder / "sessions.json").read_text())
+    firsts = [one["first"] for one in sessions] + [len(trials)]
+    where = "; ".join(
+        f"{first} to {nxt - 1} on {one['where']}"
+        for one, first, nxt in zip(sessions, firsts, firsts[1:], strict=False)
+        if nxt > first
+    )
     text = f"""
 **{len(trials)} of {CALLS} trials{" so far" * (len(trials) < CALLS)}**, {hours:.1f} hours, in
-[tuning-ganmf.jsonl](tuning-ganmf.jsonl)."""
+[tuning-ganmf.jsonl](tuning-ganmf.jsonl): {where}."""
     lines += text.split("\n")
     best = best_of(trials)
     if best is not None:

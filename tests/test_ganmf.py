@@ -465,7 +465,7 @@ def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
         {"init": "svd"},
         {"tf32": True},
     ],
-    ids=lambda options: ", ".join(options),
+    ids=", ".join,
 )
 def test_options_are_the_same_on_a_gpu(toy_urm, options):
     on_cpu = GANMF(**SMALL, **options).fit(toy_urm)
@@ -505,10 +505,10 @@ def test_nothing_in_a_pass_waits_for_the_gpu(toy_urm):
     queued = players._queued
     sums = queued._sums
     for _ in range(3):  # as they are, recorded, repeated
-        queued.cells.arrange(np.arange(toy_urm.shape[0]))
+        cells = queued.arranged(np.arange(toy_urm.shape[0]))
         for name, step in (("d", queued._d_step), ("g", queued._g_step)):
             sums.zero_()
-            queued.cells.at.zero_()
+            cells.at.zero_()
             queued.optimisers[name].start_pass()
             torch.cuda.set_sync_debug_mode("error")
             try:
@@ -524,7 +524,7 @@ def test_networks_that_a_gpu_cannot_hold_are_refused_in_a_sentence(toy_urm):
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-6)
     try:
-        with pytest.raises(MemoryError, match="GANMF needs .* more than the GPU has left"):
+        with pytest.raises(MemoryError, match=r"GANMF needs .* more than the GPU has left"):
             GANMF(**{**SMALL, "device": "cuda", "num_factors": 20_000}).fit(toy_urm)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

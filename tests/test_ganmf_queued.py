@@ -118,14 +118,23 @@ def test_queued_steps_are_those_of_the_definition(case, products):
     wanted = by_definition(profiles, (G, D), weights, batch_size, dropout, average, orders)
 
     queued_G, queued_D, queued_average = sides[1]
-    queued = queue(profiles, queued_G, queued_D, weights, batch_size, queued_average, given, products)
-    rng = torch.Generator().manual_seed(9)
+    queued = QueuedSteps(
+        queued_G,
+        queued_D,
+        weights,
+        profiles,
+        batch_size,
+        RATES,
+        dropout=(dropout, torch.Generator().manual_seed(9)),
+        average=queued_average,
+        gradient_norms=given.get("norms", False),
+        products=products,
+        record=GPU,
+    )
     found = []
     for order in orders:
-        queued.cells.arrange(order)
-        if dropout:
-            queued.cells.drop(dropout, rng)
-        found += [queued.d_pass(), queued.g_pass()]
+        cells = queued.arranged(order)
+        found += [queued.train_d(cells), queued.train_g(cells)]
 
     for ours, theirs in zip(found, wanted, strict=True):
         for name in ours:
@@ -135,21 +144,6 @@ def test_queued_steps_are_those_of_the_definition(case, products):
         if ours is not None:
             for name, tensor in ours.state_dict().items():
                 assert_allclose(tensor.cpu(), theirs.state_dict()[name], rtol=1e-5, atol=1e-8)
-
-
-def queue(profiles, G, D, weights, batch_size, average, given, products):
-    return QueuedSteps(
-        G,
-        D,
-        weights,
-        profiles,
-        batch_size,
-        RATES,
-        average,
-        gradient_norms=given.get("norms", False),
-        products=products,
-        record=GPU,
-    )
 
 
 def moved(adam, parameter, gradients):

@@ -175,7 +175,8 @@ class StraightGANMF:
     """GANMF as its authors' code reads in PyTorch: dense profiles, automatic differentiation.
 
     Starts from the weights of `generator` and `discriminator`, two state dicts of ours, so that
-    the losses can be compared, on their device; takes the users of each batch from its caller for the same reason.
+    the losses can be compared, and takes the users of each batch from its caller for the same
+    reason. Works where these weights are.
     """
 
     def __init__(self, X, p, generator, discriminator):

@@ -150,6 +150,7 @@ def sums_of_rows(
     bags: int,
     alpha: float = 1.0,
     add: bool = False,
+    at_once: int = 16,
 ) -> None:
     """``out[k] = alpha sum of values[c] matrix[members[c]]`` over the cells c of row k of a batch.
 
@@ -167,9 +168,11 @@ def sums_of_rows(
         Rows of `starts` that belong to a whole batch; `out` may have fewer.
     add : bool
         Add to what `out` has; rows without cells are then not touched.
+    at_once : int
+        Cells that are read together, a power of two: many where rows have many.
     """
     width = matrix.shape[1]
-    columns = min(128, triton.next_power_of_2(width))
+    columns = min(4096 // at_once, 128, triton.next_power_of_2(width))
     _sums_of_rows[(len(out), triton.cdiv(width, columns))](
         out,
         out.stride(0),
@@ -184,7 +187,7 @@ def sums_of_rows(
         alpha,
         WEIGHTED=values is not None,
         ADD=add,
-        CELLS=16,
+        CELLS=at_once,
         COLUMNS=columns,
     )
 

@@ -175,12 +175,12 @@ class Cells:
         """``X_b matrix``; of what the discriminator sees of it, if `seen`."""
         values = self.seen_values if seen and self.seen_values is not None else self.values
         out = matrix.new_empty(rows, matrix.shape[1])
-        sums_of_rows(out, matrix, self.starts, self.items, values, self.at, self.batch_size)
+        sums_of_rows(
+            out, matrix, self.starts, self.items, values, self.at, self.batch_size, at_once=64
+        )
         return out
 
-    def add_transposed(
-        self, out: Tensor, matrix: Tensor, alpha: float, seen: bool = False
-    ) -> None:
+    def add_transposed(self, out: Tensor, matrix: Tensor, alpha: float, seen: bool = False) -> None:
         """``out += alpha X_b^T matrix`` in place."""
         values = self._values_by_item
         if seen and self._seen_by_item is not None:
@@ -264,6 +264,8 @@ class QueuedSteps:
     batch_size : int
     rates : tuple of float
         Learning rates of discriminator and generator.
+    dropout : (float, Generator), optional
+        Share of the real cells that the discriminator does not see, and what draws them.
     average : Average, optional
         Takes in the generator after each of its steps.
     gradient_norms : bool
@@ -281,6 +283,8 @@ class QueuedSteps:
         profiles: Csr,
         batch_size: int,
         rates: tuple[float, float],
+        *,
+        dropout: tuple[float, torch.Generator] | None = None,
         average: "Average | None" = None,
         gradient_norms: bool = False,
         products: Literal["auto", "narrow", "wide"] = "auto",
@@ -288,6 +292,7 @@ class QueuedSteps:
     ) -> None:
         self._G, self._D = generator, discriminator
         self._weights = weights
+        self._dropout = dropout if dropout and dropout[0] else None
         self._average = average
         self._gradient_norms = gradient_norms
         self._record = record
@@ -300,7 +305,7 @@ class QueuedSteps:
         self._narrow = (d_narrow <= d_wide, g_narrow <= g_wide)
         if products != "auto":
             self._narrow = (products == "narrow",) * 2
-        self.cells = Cells(profiles, batch_size, P.device, P.dtype, self._narrow[0])
+        self._cells = Cells(profiles, batch_size, P.device, P.dtype, self._narrow[0])
         last = profiles.n_rows - (n_batches - 1) * batch_size
         self._rows = [batch_size] * (n_batches - 1) + [last]
         self.optimisers = {
@@ -316,16 +321,24 @@ class QueuedSteps:
         self._graphs: dict[tuple[str, int], torch.cuda.CUDAGraph | None] = {}
         self._pool = torch.cuda.graph_pool_handle() if record else None
 
+    def arranged(self, order: NDArray[np.int64]) -> Cells:
+        """The cells of an epoch that takes the rows in `order`."""
+        self._cells.arrange(order)
+        return self._cells
+
     @torch.no_grad()
-    def d_pass(self) -> dict[str, float]:
-        """Move the discriminator by every batch of the epoch; the means of its losses."""
+    def train_d(self, cells: Cells) -> dict[str, float]:
+        """Move the discriminator by every batch of an epoch; the means of its losses."""
+        if self._dropout is not None:
+            cells.drop(*self._dropout)
         if self._narrow[0]:
             torch.mm(self._Q.T, self._Q, out=self._QQ)
         return self._pass("d", self._d_step, _D_LOSSES, self._weights.d_reg)
 
     @torch.no_grad()
-    def g_pass(self) -> dict[str, float]:
+    def train_g(self, cells: Cells) -> dict[str, float]:
         """Likewise the generator."""
+        del cells
         if self._narrow[1]:
             torch.mm(self._W.T, self._W, out=self._WW)
         weighted = self._G.user_shrinkage is not None
@@ -335,7 +348,7 @@ class QueuedSteps:
         self, name: str, step: Callable[[int], None], losses: tuple[str, ...], reg: float
     ) -> dict[str, float]:
         self._sums.zero_()
-        self.cells.at.zero_()
+        self._cells.at.zero_()
         self.optimisers[name].start_pass()
         for rows in self._rows:
             self._queue(name, rows, step)
@@ -362,7 +375,7 @@ class QueuedSteps:
 
     def _recorded(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph:
         # torch.cuda.graph would empty torch's store of memory first.
-        graph, stream = torch.cuda.CUDAGraph(), _recorder(self.cells.at.device)
+        graph, stream = torch.cuda.CUDAGraph(), _recorder(self._cells.at.device)
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
@@ -392,7 +405,7 @@ class QueuedSteps:
     # one step ---------------------------------------------------------------------------------
 
     def _d_step(self, rows: int) -> None:
-        P_b = self._P[self.cells.users_of(rows)]
+        P_b = self._P[self._cells.users_of(rows)]
         form = self._d_narrow if self._narrow[0] else self._d_wide
         to_encoder, to_bias, to_decoder = form(P_b, rows)
         D, reg = self._D, self._weights.d_reg
@@ -404,12 +417,12 @@ class QueuedSteps:
             self._add_norm([gradient for _, gradient in gradients])
             reg = 0.0
         for parameter, gradient in gradients:
-            self.optimisers["d"].move(places[id(parameter)], gradient, self.cells.at, reg)
-        self.cells.at.add_(1)
+            self.optimisers["d"].move(places[id(parameter)], gradient, self._cells.at, reg)
+        self._cells.at.add_(1)
 
     def _d_wide(self, P_b: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:
         target = self._stacked(P_b, rows)
-        shown = self._stacked(P_b, rows, target) if self.cells.seen_values is not None else target
+        shown = self._stacked(P_b, rows, target) if self._cells.seen_values is not None else target
         Z = _with_ones(torch.addmm(self._D.encoder_bias.data, shown, self._We))
         R = torch.addmm(target, Z, self._W.T, beta=-1)
         squares = torch.linalg.vector_norm(R.view(2, -1), dim=1).square_()
@@ -419,7 +432,7 @@ class QueuedSteps:
         return torch.mm(shown.T, dEnc), dEnc.sum(dim=0), to_decoder
 
     def _d_narrow(self, P_b: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        cells, bias = self.cells, self._D.encoder_bias.data
+        cells, bias = self._cells, self._D.encoder_bias.data
         QWe, QW = torch.mm(self._Q.T, self._We), torch.mm(self._Q.T, self._W)
         WW = torch.mm(self._W.T, self._W)
         encoded = torch.cat([cells.times(self._We, rows, seen=True), torch.mm(P_b, QWe)])
@@ -441,9 +454,9 @@ class QueuedSteps:
 
     def _stacked(self, P_b: Tensor, rows: int, beside: Tensor | None = None) -> Tensor:
         """``[X_b; F]``; what is seen of it, if the whole is `beside`."""
-        out = P_b.new_empty(2 * rows, self.cells.n_items)
+        out = P_b.new_empty(2 * rows, self._cells.n_items)
         out[:rows].zero_()
-        self.cells.spread(out[:rows], seen=beside is not None)
+        self._cells.spread(out[:rows], seen=beside is not None)
         if beside is None:
             torch.mm(P_b, self._Q.T, out=out[rows:])
         else:
@@ -452,18 +465,18 @@ class QueuedSteps:
 
     def _judged(self, squares: Tensor, rows: int) -> Tensor:
         """The factor c of each real row's gradient and c_f of each made one's, a column."""
-        factors = judge(squares, self._sums, rows * self.cells.n_items, self._weights.m)
+        factors = judge(squares, self._sums, rows * self._cells.n_items, self._weights.m)
         return factors[:, None].expand(2, rows).reshape(-1, 1)
 
     def _g_step(self, rows: int) -> None:
-        users = self.cells.users_of(rows)
+        users = self._cells.users_of(rows)
         P_b = self._P[users]
         form = self._g_narrow if self._narrow[1] else self._g_wide
         to_rows, to_items, squares, features = form(P_b, rows)
         to_users = torch.zeros_like(self._P)
         to_users.index_copy_(0, users, to_rows)
         G, weights, share = self._G, self._weights, self._weights.recon_coefficient
-        n_cells, n_features = rows * self.cells.n_items, rows * self._We.shape[1]
+        n_cells, n_features = rows * self._cells.n_items, rows * self._We.shape[1]
         loss = squares * ((1 - share) / n_cells) + features * (share / n_features)
         reg = weights.g_reg
         if reg and G.user_shrinkage is not None:
@@ -477,16 +490,16 @@ class QueuedSteps:
             self._add_norm([to_users, to_items])
         places = {id(p): k for k, p in enumerate(G.parameters())}
         for parameter, gradient in ((G.user_factors, to_users), (G.item_factors, to_items)):
-            self.optimisers["g"].move(places[id(parameter)], gradient, self.cells.at, reg)
+            self.optimisers["g"].move(places[id(parameter)], gradient, self._cells.at, reg)
         if self._average is not None:
             self._average.add(G)
-        self.cells.at.add_(1)
+        self._cells.at.add_(1)
 
     def _g_factors(self, rows: int) -> tuple[float, float]:
         """c_g, and the factor of the difference between the hidden layers."""
         share = self._weights.recon_coefficient
         return (
-            2 * (1 - share) / (rows * self.cells.n_items),
+            2 * (1 - share) / (rows * self._cells.n_items),
             2 * share / (rows * self._We.shape[1]),
         )
 
@@ -508,7 +521,7 @@ class QueuedSteps:
         Q, We, W = self._Q, self._We, self._W
         QWe, QW, QQ = torch.mm(Q.T, We), torch.mm(Q.T, W), torch.mm(Q.T, Q)
         made = torch.mm(P_b, QWe)
-        difference = made - self.cells.times(We, rows)
+        difference = made - self._cells.times(We, rows)
         Z_f = _with_ones(made + self._D.encoder_bias.data)
         FW, PQQ = torch.mm(P_b, QW), torch.mm(P_b, QQ)
         RW = torch.addmm(FW, Z_f, self._WW, beta=-1)

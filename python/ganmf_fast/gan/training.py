@@ -151,29 +151,24 @@ class Training(FactorPlayers):
             self.profiles,
             model.batch_size,
             (model.d_lr, model.g_lr),
-            self._average,
-            model.gradient_norms,
-            "narrow" if model.step == "exact" else "auto",
+            dropout=(model.d_dropout, self.rng),
+            average=self._average,
+            gradient_norms=model.gradient_norms,
+            products="narrow" if model.step == "exact" else "auto",
         )
 
     def passes(self, epoch: int) -> Iterator[Pass]:
-        """See ``FactorPlayers``; on a GPU a pass is queued as a whole."""
+        """See ``FactorPlayers``; what is queued takes all batches of a pass at once."""
         queued = self._queued
         if queued is None:
             yield from super().passes(epoch)
             return
-        queued.cells.arrange(torch.randperm(self.profiles.n_rows, generator=self.rng).numpy())
+        cells = queued.arranged(torch.randperm(self.profiles.n_rows, generator=self.rng).numpy())
         for phase, train, steps in zip(
-            "dg", (self._queued_d, queued.g_pass), self._steps, strict=True
+            "dg", (queued.train_d, queued.train_g), self._steps, strict=True
         ):
             for _ in range(steps):
-                yield Pass(phase, lambda _, train=train: train(), [None])
-
-    def _queued_d(self) -> Losses:
-        assert self._queued is not None
-        if self._dropout:
-            self._queued.cells.drop(self._dropout, self.rng)
-        return self._queued.d_pass()
+                yield Pass(phase, train, [cells])
 
     def _shrink_by_frequency(self, exponent: float) -> None:
         lengths = np.diff(self.profiles.indptr)
