@@ -128,8 +128,8 @@ class GANMF(Adversarial):
 
     Notes
     -----
-    The same seed gives the same weights for any number of threads on one machine. Users are those
-    that were fitted: there is no fold-in.
+    The same seed gives the same weights for any number of threads on one machine, and again on
+    the same kind of GPU. Users are those that were fitted: there is no fold-in.
 
     References
     ----------

@@ -172,7 +172,7 @@ class Players(ABC):
                 report = _silent
         threads = 1 if self.work() < _WORTH_THREADS else get_num_threads()
         try:
-            with _threads(threads), _precision(self._tf32):
+            with _threads(threads), _on(self.device, self._tf32):
                 return Trainer(self, schedule, check, checkpoint).run(report)
         except torch.cuda.OutOfMemoryError:
             raise MemoryError(self._too_large()) from None
@@ -273,12 +273,17 @@ def _threads(n: int) -> Iterator[None]:
 
 
 @contextmanager
-def _precision(tf32: bool) -> Iterator[None]:
-    """Let products of matrices on a GPU round their factors to 10 bits within the block, or not."""
+def _on(device: torch.device, tf32: bool) -> Iterator[None]:
+    """Queue on a GPU within the block, where products of matrices may round their factors."""
+    if device.type != "cuda":
+        yield
+        return
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = tf32
     try:
-        yield
+        # Kernels that are not torch's go to the current device, whatever they are given.
+        with torch.cuda.device(device):
+            yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
 
