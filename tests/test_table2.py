@@ -106,6 +106,14 @@ def test_finished_models_are_not_run_again(splits: Path, tmp_path: Path) -> None
     }
 
 
+def test_of_many_seeds_to_come_few_are_named(splits: Path, tmp_path: Path) -> None:
+    (entry,) = cheap(splits, tmp_path, "PureSVD", seeds=list(range(2000))).comparison().entries
+    first = ("PureSVD-0", "PureSVD-1", "PureSVD-2")
+    assert entry.problem == "; ".join(
+        [*(f"{name} has not been run" for name in first), "nor have 1,997 more"]
+    )
+
+
 def test_models_and_seeds_can_join_later(splits: Path, tmp_path: Path) -> None:
     cheap(splits, tmp_path / "run", "PureSVD").run()
     joined = cheap(splits, tmp_path / "run", "TopPopular", seeds=[2]).run()

@@ -45,6 +45,9 @@ Say = Callable[[str], None]
 Values = dict[str, float]
 Files = dict[str, bytes]
 
+# Of the runs that are still to come, those that are named; there may be a thousand.
+_NAMED = 3
+
 
 def published_dataset(splits: Splits) -> str | None:
     """Published data set that these splits belong to: by their content, else by their name."""
@@ -411,7 +414,9 @@ class Experiment:
     def _entry(
         self, place: Place, plan: Plan | None, records: list[Record], missing: list[str]
     ) -> Entry:
-        runs, problems = [], [f"{name} has not been run" for name in missing]
+        runs, problems = [], [f"{name} has not been run" for name in missing[:_NAMED]]
+        if len(missing) > _NAMED:
+            problems.append(f"nor have {len(missing) - _NAMED:,} more")
         for record in sorted(records, key=lambda r: (r["seed"] is not None, r["seed"])):
             if record["status"] != "done":
                 problems.append(record["reason"])
