@@ -52,8 +52,10 @@ TEXT = """# GANMF with options that the paper does not have
 
 ```sh
 python benches/beyond.py --data path/to/data --dataset lastfm
-python benches/beyond.py --data path/to/data --dataset hetrec2011 --device cuda
-python benches/beyond.py --data path/to/data --dataset ml-1m --device cuda
+python benches/beyond.py --data path/to/data --dataset hetrec2011 --device cuda \\
+    --options plain,num_factors,d_dropout,g_ema,g_reg_exponent=0.5,joined,joined+factors
+python benches/beyond.py --data path/to/data --dataset ml-1m --device cuda \\
+    --options plain,num_factors,d_dropout,g_ema,g_reg_exponent=0.5
 ```
 
 Published parameters and one option each, three settings an option, chosen by MAP@5 on `validation`
