@@ -212,9 +212,10 @@ class Training(FactorPlayers):
         batch, items, emb, factors = self._shape
         users = self.profiles.n_rows
         numbers = users * factors + items * (factors + 2 * emb + 1)
-        # Dense: both profiles, both reconstructions and what differentiation keeps of them.
-        per_row = 4 * (8 * items if self._dense else 3 * items)
-        return Footprint(16 * numbers, per_row, "batch_size", batch)
+        # Dense: both profiles, both reconstructions and what differentiation keeps of them. Queued:
+        # both profiles twice, since the discriminator may not see all, and their residuals.
+        matrices = 8 if self._dense else 6 if self._queued is not None else 3
+        return Footprint(16 * numbers, 4 * matrices * items, "batch_size", batch)
 
     def work(self) -> int:
         """See ``Players``."""
