@@ -49,6 +49,8 @@ def as_doubles(players):
     """The players with parameters of double precision, and batches of it."""
     for network in players.networks.values():
         network.double()
+    for name in players.optimisers:  # they have moments of single precision
+        players.optimisers[name] = Still()
     batches = Batches(players.profiles, 4, torch.device("cpu"), torch.float64)
     return next(iter(batches.ordered(np.array([4, 0, 2, 7]))))
 
@@ -252,7 +254,6 @@ def test_bin_losses_and_gradients_are_those_of_the_formula(X, quirks, layers, ac
         features = np.mean((h_real - h_made) ** 2)
         return bce(made, 0 if quirks else 1) + 0.4 * features + 0.02 * l2([P, Q])
 
-    players.optimisers["d"] = Still()
     check_step(lambda: players.train_d(batch)["d_loss"], d_loss, D, tensors)
     factors = [G.user_factors, G.item_factors]
     check_step(lambda: players.train_g(batch)["g_loss"], g_loss, [P, Q], factors)
@@ -321,7 +322,6 @@ def test_cfgan_losses_and_gradients_are_those_of_the_formula(X, scheme, adversar
         return opinion + zeros + 0.02 * l2(G)
 
     if adversarial:
-        players.optimisers["d"] = Still()
         train = lambda: players.train_d(batch)["d_loss"]
         check_step(train, d_loss, D, d_tensors)
     train = lambda: players.train_g(batch)["g_loss"]

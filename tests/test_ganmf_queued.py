@@ -152,7 +152,7 @@ def moved(adam, parameter, gradients):
         at = torch.zeros(1, dtype=torch.int32, device=DEVICE)
         adam.start_pass()
         for gradient in gradients:
-            adam.move(0, gradient.to(DEVICE), at, 0.0)
+            adam.move([gradient.to(DEVICE)], at, 0.0)
             at += 1
     else:
         for gradient in gradients:

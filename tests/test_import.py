@@ -36,6 +36,20 @@ def test_import_is_quick_and_loads_nothing_heavy() -> None:
     assert min(seconds for seconds, _ in runs) < 0.5
 
 
+def test_a_gan_is_fitted_without_the_compiler_of_torch() -> None:
+    pytest.importorskip("torch", reason="GANs need torch")
+    code = """
+        import sys
+        import numpy as np
+        import ganmf_fast as gf
+        urm = np.eye(12) + np.eye(12)[::-1]
+        for model in (gf.GANMF(), gf.BinGANMF(), gf.CFGAN(), gf.CAAE()):
+            model.set_params(epochs=1, device="cpu").fit(urm)
+        print("torch._dynamo" in sys.modules)
+    """
+    assert run_python(code).strip() == "False"
+
+
 def test_every_public_name_can_be_reached() -> None:
     pytest.importorskip("torch", reason="gf.GANMF needs torch")
     run_python("""

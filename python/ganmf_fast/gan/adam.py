@@ -14,42 +14,77 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
-class TensorFlowAdam:
-    """Adam over `parameters`, whose ``grad`` must be set before each :meth:`step`."""
+class Moments:
+    """Means of the gradients and of their squares for some parameters, and the steps taken."""
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float) -> None:
         self._parameters = list(parameters)
-        self._torch = torch.optim.Adam(
-            self._parameters, lr=lr, betas=BETAS, eps=EPSILON, fused=True
-        )
+        self._lr = lr
         self._steps = 0
-
-    def step(self) -> None:
-        """Move every parameter once."""
-        self._steps += 1
-        for group in self._torch.param_groups:
-            group["eps"] = EPSILON / math.sqrt(1 - BETAS[1] ** self._steps)
-        self._torch.step()
+        self._means, self._squares = (
+            [torch.zeros_like(p.detach()) for p in self._parameters] for _ in range(2)
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Steps taken, and the moments of each parameter by its place; nothing before a step."""
-        return {
-            f"{place}.{name}": value
-            for place, parameter in enumerate(self._parameters)
-            for name, value in self._torch.state.get(parameter, {}).items()
-        }
+        """Steps taken, and the moments of each parameter by its place."""
+        found = {}
+        for place, moments in enumerate(zip(self._means, self._squares, strict=True)):
+            found[f"{place}.step"] = torch.tensor(float(self._steps))
+            found[f"{place}.exp_avg"], found[f"{place}.exp_avg_sq"] = moments
+        return found
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state_dict` gave."""
-        self._torch.state.clear()
-        for key, value in state.items():
-            place, _, name = key.partition(".")
-            parameter = self._parameters[int(place)]
-            self._torch.state[parameter][name] = value.clone().to(parameter.device)
-            if name == "step":
-                self._steps = int(value)
+        """Go on from what :meth:`state_dict` gave, here or for other steps."""
+        for place, moments in enumerate(zip(self._means, self._squares, strict=True)):
+            # In place: what is recorded for a GPU knows them by their memory.
+            for name, moment in zip(("exp_avg", "exp_avg_sq"), moments, strict=True):
+                moment.copy_(state[f"{place}.{name}"])
+        self._steps = int(state["0.step"])
+
+
+class TensorFlowAdam(Moments):
+    """Adam over `parameters`, whose ``grad`` must be set before each :meth:`step`.
+
+    torch's kernel without its optimiser, which loads a compiler when it is made, for seconds.
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float) -> None:
+        super().__init__(parameters, lr)
+        # The kernel counts too, where it runs.
+        self._counters = [p.new_zeros((), dtype=torch.float32) for p in self._means]
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See ``Moments``."""
+        super().load_state_dict(state)
+        for counter in self._counters:
+            counter.fill_(self._steps)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter once."""
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        if len(gradients) < len(self._parameters):
+            raise RuntimeError("a parameter has no gradient")
+        self._steps += 1
+        adam(
+            [p.detach() for p in self._parameters],
+            gradients,
+            self._means,
+            self._squares,
+            [],
+            self._counters,
+            fused=True,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=self._lr,
+            weight_decay=0.0,
+            eps=EPSILON / math.sqrt(1 - BETAS[1] ** self._steps),
+            maximize=False,
+        )

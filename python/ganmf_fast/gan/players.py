@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganmf_fast._core import Csr
-from ganmf_fast.gan.adam import TensorFlowAdam
+from ganmf_fast.gan.adam import Moments, TensorFlowAdam
 from ganmf_fast.gan.checkpoint import Checkpoint
 from ganmf_fast.gan.networks import Perceptron
 from ganmf_fast.gan.ranks import Ranks, SharedCheckpoint
@@ -197,20 +197,25 @@ class Players(ABC):
     def state(self) -> dict[str, Tensor]:
         """See ``Adversary``."""
         found = {"rng": self.rng.get_state()}
-        for parts in (self.networks, self.optimisers):
-            for name, part in parts.items():
-                kind = "adam" if isinstance(part, TensorFlowAdam) else "net"
-                tensors: Mapping[str, Any] = part.state_dict()
-                found |= {f"{kind}.{name}.{key}": tensor for key, tensor in tensors.items()}
+        parts: dict[str, nn.Module | Moments] = {
+            **{f"net.{name}": network for name, network in self.networks.items()},
+            **{f"adam.{name}": moments for name, moments in self.moments().items()},
+        }
+        for name, part in parts.items():
+            found |= {f"{name}.{key}": tensor for key, tensor in part.state_dict().items()}
         return found
+
+    def moments(self) -> Mapping[str, Moments]:
+        """What the optimisers remember."""
+        return self.optimisers
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """See ``Adversary``."""
         self.rng.set_state(state["rng"])
         for name, network in self.networks.items():
             network.load_state_dict(_under(f"net.{name}.", state))
-        for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(_under(f"adam.{name}.", state))
+        for name, moments in self.moments().items():
+            moments.load_state_dict(_under(f"adam.{name}.", state))
 
     def move(self, name: str, loss: Tensor, reg: float) -> dict[str, float]:
         """Move a network down the gradient of `loss` with half its squares times `reg` added.

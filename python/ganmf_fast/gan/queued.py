@@ -21,7 +21,7 @@ Cost: as there; in memory also two orders of the cells, and for narrow products 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ganmf_fast._core import Csr
-from ganmf_fast.gan.adam import BETAS, TensorFlowAdam
+from ganmf_fast.gan.adam import BETAS, Moments
 from ganmf_fast.gan.dense import LossWeights
 from ganmf_fast.gan.exact import d_costs, g_costs
 from ganmf_fast.gan.kernels import adam, judge, n_shares, spread, sums_of_rows
@@ -200,16 +200,14 @@ def _into(buffer: Tensor | None, values: Tensor) -> Tensor:
     return values.clone() if buffer is None else buffer.copy_(values)
 
 
-class QueuedAdam(TensorFlowAdam):
+class QueuedAdam(Moments):
     """Adam whose steps are those of the batches of a pass, queued together."""
 
-    def __init__(self, parameters: list[torch.nn.Parameter], lr: float, steps: int) -> None:
-        self._parameters = parameters
-        self._lr = lr
-        self._steps = 0
-        self._moments = [(torch.zeros_like(p.data), torch.zeros_like(p.data)) for p in parameters]
-        self._rates = parameters[0].data.new_zeros(steps)
-        self._shares = [p.data.new_zeros(n_shares(p.data)) for p in parameters]
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float, steps: int) -> None:
+        super().__init__(parameters, lr)
+        some = self._means[0]
+        self._rates = some.new_zeros(steps)
+        self._shares = [some.new_zeros(n_shares(means)) for means in self._means]
 
     def start_pass(self) -> None:
         """Take the steps of a pass, each of which is to be followed by its :meth:`move`."""
@@ -221,35 +219,15 @@ class QueuedAdam(TensorFlowAdam):
         for shares in self._shares:
             shares.zero_()
 
+    def move(self, gradients: Iterable[Tensor], at: Tensor, reg: float) -> None:
+        """Move all by the step of batch `at`, ``reg`` times themselves in their gradients."""
+        parts = (self._parameters, gradients, self._means, self._squares, self._shares)
+        for parameter, gradient, means, squares, shares in zip(*parts, strict=True):
+            adam(parameter.data, gradient, means, squares, self._rates, at, reg, shares)
+
     def squares(self) -> Tensor:
         """Squares of all parameters before each step of the pass, summed."""
         return torch.stack([shares.sum() for shares in self._shares]).sum()
-
-    def step(self) -> None:
-        """Not one by one."""
-        raise NotImplementedError("the steps of a pass are queued together")
-
-    def move(self, place: int, gradient: Tensor, at: Tensor, reg: float) -> None:
-        """Move one parameter by the step of batch `at`, ``reg`` times itself in its gradient."""
-        means, squares = self._moments[place]
-        values = self._parameters[place].data
-        adam(values, gradient, means, squares, self._rates, at, reg, self._shares[place])
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """See ``TensorFlowAdam``; between passes."""
-        found = {}
-        for place, (means, squares) in enumerate(self._moments):
-            found[f"{place}.step"] = torch.tensor(float(self._steps))
-            found[f"{place}.exp_avg"], found[f"{place}.exp_avg_sq"] = means, squares
-        return found
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """See ``TensorFlowAdam``."""
-        for place, moments in enumerate(self._moments):
-            for name, moment in zip(("exp_avg", "exp_avg_sq"), moments, strict=True):
-                found = state.get(f"{place}.{name}")
-                moment.zero_() if found is None else moment.copy_(found)
-        self._steps = int(state.get("0.step", torch.zeros(())))
 
 
 class QueuedSteps:
@@ -309,7 +287,7 @@ class QueuedSteps:
         last = profiles.n_rows - (n_batches - 1) * batch_size
         self._rows = [batch_size] * (n_batches - 1) + [last]
         self.optimisers = {
-            name: QueuedAdam(list(network.parameters()), rate, n_batches)
+            name: QueuedAdam(network.parameters(), rate, n_batches)
             for (name, network), rate in zip(
                 (("d", discriminator), ("g", generator)), rates, strict=True
             )
@@ -409,15 +387,14 @@ class QueuedSteps:
         form = self._d_narrow if self._narrow[0] else self._d_wide
         to_encoder, to_bias, to_decoder = form(P_b, rows)
         D, reg = self._D, self._weights.d_reg
-        places = {id(p): k for k, p in enumerate(D.parameters())}
-        gradients = ((D.encoder, to_encoder), (D.encoder_bias, to_bias), (D.decoder, to_decoder))
+        found = {D.encoder: to_encoder, D.encoder_bias: to_bias, D.decoder: to_decoder}
+        gradients = [found[parameter] for parameter in D.parameters()]
         if self._gradient_norms:
-            for parameter, gradient in gradients:
+            for parameter, gradient in found.items():
                 gradient.add_(parameter.data, alpha=reg)
-            self._add_norm([gradient for _, gradient in gradients])
+            self._add_norm(gradients)
             reg = 0.0
-        for parameter, gradient in gradients:
-            self.optimisers["d"].move(places[id(parameter)], gradient, self._cells.at, reg)
+        self.optimisers["d"].move(gradients, self._cells.at, reg)
         self._cells.at.add_(1)
 
     def _d_wide(self, P_b: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -486,11 +463,11 @@ class QueuedSteps:
                 gradient.add_(decay)
             reg = 0.0
         self._sums[:2].add_(torch.stack([loss, features / n_features]))
+        found = {G.user_factors: to_users, G.item_factors: to_items}
+        gradients = [found[parameter] for parameter in G.parameters()]
         if self._gradient_norms:
-            self._add_norm([to_users, to_items])
-        places = {id(p): k for k, p in enumerate(G.parameters())}
-        for parameter, gradient in ((G.user_factors, to_users), (G.item_factors, to_items)):
-            self.optimisers["g"].move(places[id(parameter)], gradient, self._cells.at, reg)
+            self._add_norm(gradients)
+        self.optimisers["g"].move(gradients, self._cells.at, reg)
         if self._average is not None:
             self._average.add(G)
         self._cells.at.add_(1)

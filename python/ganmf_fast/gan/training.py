@@ -12,16 +12,16 @@ Beyond the paper, each an option that is off by default:
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ganmf_fast._core import Csr
-from ganmf_fast.gan.adam import TensorFlowAdam
+from ganmf_fast.gan.adam import Moments, TensorFlowAdam
 from ganmf_fast.gan.batches import Batch, Batches
 from ganmf_fast.gan.dense import DenseStep, LossWeights
 from ganmf_fast.gan.exact import ExactStep, d_costs
@@ -108,24 +108,13 @@ class Training(FactorPlayers):
         if model.g_ema:
             self._average = Average(self.generator, model.g_ema).to(self.device)
             self.networks["average"] = self._average
-        self.optimisers["d"] = TensorFlowAdam(self.discriminator.parameters(), model.d_lr)
-        self.optimisers["g"] = TensorFlowAdam(self.generator.parameters(), model.g_lr)
         self._dropout = model.d_dropout
         weights = LossWeights(model.m, model.recon_coefficient, model.d_reg, model.g_reg)
         self._queued = self._queue(model, weights)
-        if self._queued is not None:
-            self.optimisers.update(self._queued.optimisers)
-        elif model.step == "dense":
-            self._step = DenseStep(self.generator, self.discriminator, weights, self.ranks)
-        else:
-            self._step = ExactStep(
-                self.generator,
-                self.discriminator,
-                weights,
-                len(self._batches),
-                "narrow" if model.step == "exact" else "auto",
-                self.ranks,
-            )
+        if self._queued is None:
+            self.optimisers["d"] = TensorFlowAdam(self.discriminator.parameters(), model.d_lr)
+            self.optimisers["g"] = TensorFlowAdam(self.generator.parameters(), model.g_lr)
+            self._step = self._unqueued(model, weights)
         self._dense = model.step == "dense"
         self._shape = (
             min(model.batch_size, profiles.n_rows),
@@ -133,6 +122,13 @@ class Training(FactorPlayers):
             model.emb_dim,
             model.num_factors,
         )
+
+    def _unqueued(self, model: "GANMF", weights: LossWeights) -> DenseStep | ExactStep:
+        networks = (self.generator, self.discriminator)
+        if model.step == "dense":
+            return DenseStep(*networks, weights, self.ranks)
+        n_batches = len(self._batches)
+        return ExactStep(*networks, weights, n_batches, _products(model), self.ranks)
 
     def _queue(self, model: "GANMF", weights: LossWeights) -> "QueuedSteps | None":
         """Steps that are queued on the GPU, where they can be."""
@@ -154,7 +150,7 @@ class Training(FactorPlayers):
             dropout=(model.d_dropout, self.rng),
             average=self._average,
             gradient_norms=model.gradient_norms,
-            products="narrow" if model.step == "exact" else "auto",
+            products=_products(model),
         )
 
     def passes(self, epoch: int) -> Iterator[Pass]:
@@ -201,6 +197,10 @@ class Training(FactorPlayers):
             self._average.add(self.generator)
         return losses
 
+    def moments(self) -> Mapping[str, Moments]:
+        """See ``Players``."""
+        return self.optimisers if self._queued is None else self._queued.optimisers
+
     def weights(self) -> tuple[Tensor, Tensor]:
         """See ``Adversary``: the averaged ones, if there are any."""
         if self._average is None:
@@ -220,6 +220,10 @@ class Training(FactorPlayers):
     def work(self) -> int:
         """See ``Players``."""
         return min(d_costs(*self._shape))
+
+
+def _products(model: "GANMF") -> Literal["auto", "narrow"]:
+    return "narrow" if model.step == "exact" else "auto"
 
 
 class Average(nn.Module):
