@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 
 torch = pytest.importorskip("torch", reason="GANMF needs torch, which is not installed")
@@ -12,11 +13,12 @@ if not GPU:  # read when Triton is loaded
     os.environ.setdefault("TRITON_INTERPRET", "1")
 pytest.importorskip("triton", reason="this build of torch brings no Triton")
 
+from ganmf_fast.gan import queued as module
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batches
 from ganmf_fast.gan.dense import DenseStep, LossWeights
 from ganmf_fast.gan.networks import Discriminator, Generator
-from ganmf_fast.gan.queued import QueuedAdam, QueuedSteps
+from ganmf_fast.gan.queued import QueuedAdam, QueuedSteps, can_be_compiled, can_be_numbered
 from ganmf_fast.gan.training import Average
 from ganmf_fast.urm import as_csr
 
@@ -175,3 +177,25 @@ def test_moments_go_on_where_they_were():
     wanted = moved(kept, one, gradients[2])
     assert_array_equal(moved(again, same, gradients[2]), wanted)
     assert_allclose(moved(torchs, other, gradients[2]), wanted, rtol=1e-6)
+
+
+def test_without_a_c_compiler_there_is_a_warning_and_no_queue(monkeypatch):
+    assert can_be_compiled(DEVICE)
+    can_be_compiled.cache_clear()
+
+    def failing(*_):
+        raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(module, "adam", failing)
+    try:
+        with pytest.warns(RuntimeWarning, match=r"cannot compile .*Failed to find C compiler"):
+            assert not can_be_compiled(DEVICE)
+        assert not can_be_compiled(DEVICE)  # said once
+    finally:
+        can_be_compiled.cache_clear()
+
+
+def test_lists_that_32_bits_cannot_number_are_not_queued():
+    wide = sp.csr_array((np.ones(1), ([0], [0])), shape=(2**12, 2**20))
+    assert can_be_numbered(as_csr(wide), 4)
+    assert not can_be_numbered(as_csr(wide), 2)

@@ -21,8 +21,11 @@ Cost: as there; in memory also two orders of the cells, and for narrow products 
 """
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import cache
+from subprocess import SubprocessError
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -40,7 +43,7 @@ from ganmf_fast.gan.networks import Discriminator, Generator
 if TYPE_CHECKING:
     from ganmf_fast.gan.training import Average
 
-__all__ = ["QueuedAdam", "QueuedSteps", "can_be_numbered"]
+__all__ = ["QueuedAdam", "QueuedSteps", "can_be_compiled", "can_be_numbered"]
 
 _D_LOSSES = ("d_loss", "real_energy", "made_energy", "hinge_active")
 _G_LOSSES = ("g_loss", "feature_loss")
@@ -50,6 +53,30 @@ def can_be_numbered(profiles: Csr, batch_size: int) -> bool:
     """Whether 32 bits do for the cells and for the lists of items."""
     lists = math.ceil(profiles.n_rows / batch_size) * profiles.n_cols
     return max(profiles.nnz, lists) < 2**31
+
+
+@cache
+def can_be_compiled(device: torch.device) -> bool:
+    """Whether Triton makes kernels that run here, for which it needs a C compiler.
+
+    Warns if it does not.
+    """
+    values, gradients, means, squares = torch.zeros(4, 16, device=device)
+    rates, at = values.new_zeros(1), torch.zeros(1, dtype=torch.int32, device=device)
+    try:
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            adam(values, gradients, means, squares, rates, at, 0.0)
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except (RuntimeError, OSError, ImportError, SubprocessError) as error:
+        warnings.warn(
+            f"Triton cannot compile kernels here ({error}), without which GANMF trains several "
+            "times slower on a GPU",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 class Cells:

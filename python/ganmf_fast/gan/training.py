@@ -136,9 +136,9 @@ class Training(FactorPlayers):
         # torch comes without Triton on some systems.
         if self.device.type != "cuda" or not alone or find_spec("triton") is None:
             return None
-        from ganmf_fast.gan.queued import QueuedSteps, can_be_numbered
+        from ganmf_fast.gan.queued import QueuedSteps, can_be_compiled, can_be_numbered
 
-        if not can_be_numbered(self.profiles, model.batch_size):
+        if not (can_be_numbered(self.profiles, model.batch_size) and can_be_compiled(self.device)):
             return None
         return QueuedSteps(
             self.generator,
