@@ -10,9 +10,9 @@ of `train`, and more data want more epochs, so these are sought again on `train_
 on `test`. "plain" spends the same three fits on the
 share of feature matching, "num_factors" on more factors than the paper's search allowed or found;
 "joined" brings together the best of some of them, "joined+factors" also with the best number of
-factors. A fit that was finished is kept in runs/beyond/, so that the command can be interrupted,
-and several with other options can run beside each other; at the end the part of
-docs/results/beyond.md about this data set is written anew.
+factors, "joined+average" with averaged weights. A fit that was finished is kept in runs/beyond/, so
+that the command can be interrupted, and several with other options can run beside each other; at
+the end the part of docs/results/beyond.md about this data set is written anew.
 """
 
 import argparse
@@ -45,6 +45,7 @@ OPTIONS = (
     "g_reg_exponent=0.5",
     "joined",
     "joined+factors",
+    "joined+average",
 )
 SEED = 1337
 METRICS = [("map", 5), ("ndcg", 5), ("map", 20), ("ndcg", 20)]
@@ -52,8 +53,8 @@ TEXT = """# GANMF with options that the paper does not have
 
 ```sh
 python benches/beyond.py --data path/to/data --dataset lastfm
-python benches/beyond.py --data path/to/data --dataset hetrec2011 --device cuda \\
-    --options plain,num_factors,d_dropout,g_ema,g_reg_exponent=0.5,joined,joined+factors
+python benches/beyond.py --data path/to/data --dataset hetrec2011 --device cuda --options \\
+    plain,num_factors,d_dropout,g_ema,g_reg_exponent=0.5,joined,joined+factors,joined+average
 python benches/beyond.py --data path/to/data --dataset ml-1m --device cuda \\
     --options plain,num_factors,d_dropout,g_ema,g_reg_exponent=0.5
 ```
@@ -64,7 +65,8 @@ then sought again on `train_small` and `validation` together, stopped on `early_
 trained on `train` (*epochs*) and measured on `test`. "as published" has the published parameters
 and epochs, which were found on `train_small`; "plain" is GANMF as it is, with three shares of
 feature matching; "joined" brings the best of the first, of `d_dropout` and of `g_reg` together,
-"joined+factors" also the best of `num_factors`.
+"joined+factors" also the best of `num_factors`, "joined+average" the best of `g_ema`, `d_dropout`
+and `g_reg`.
 Mean and standard deviation over seeds. EASE and the published figure are for comparison.
 """
 
@@ -95,6 +97,10 @@ def settings(option: str, params: dict[str, Any], kept: "Kept") -> list[dict[str
             share, dropout, decay, factors = (kept.best(name)["setting"] for name in parts)
             wider = dropout | factors
             return [wider, wider | decay, wider | decay | share]
+        case "joined+average":
+            parts = ("g_ema", "d_dropout", "g_reg_exponent=0.5")
+            average, dropout, decay = (kept.best(name)["setting"] for name in parts)
+            return [average | decay, average | dropout, average | dropout | decay]
     raise SystemExit(f"options are {', '.join(OPTIONS)}, not {option!r}")
 
 
