@@ -7,12 +7,12 @@ published parameters. Each option has three settings: fitted on `train_small` wi
 `early_stop`, the one with the highest MAP@5 on `validation` is chosen. `train_small` is a good half
 of `train`, and more data want more epochs, so these are sought again on `train_small` and
 `validation` together, stopped on `early_stop`; then follows `train`, once for each seed, measured
-on `test`. "plain" spends the same three fits on the
-share of feature matching, "num_factors" on more factors than the paper's search allowed or found;
-"joined" brings together the best of some of them, "joined+factors" also with the best number of
-factors, "joined+average" with averaged weights. A fit that was finished is kept in runs/beyond/, so
-that the command can be interrupted, and several with other options can run beside each other; at
-the end the part of docs/results/beyond.md about this data set is written anew.
+on `test`. "plain" spends the same three fits on the share of feature matching, "num_factors" on
+more factors than the paper's search allowed or found; "joined" brings together the best of some of
+them, "joined+factors" also with the best number of factors, "joined+average" with averaged weights.
+A fit that was finished is kept in runs/beyond/, so that the command can be interrupted, and several
+with other options can run beside each other; at the end the part of docs/results/beyond.md about
+this data set is written anew.
 """
 
 import argparse
@@ -158,15 +158,10 @@ def final(
 
 
 def table(
-    title: str, about: str, rows: list[tuple[str, dict[str, Any], list[dict[str, Any]]]]
+    dataset: str, mode: str, rows: list[tuple[str, dict[str, Any], list[dict[str, Any]]]]
 ) -> str:
-    """The page's part on one data set."""
-    dataset, mode = title.removesuffix(" profiles").split(", ")
+    """All options on one data set."""
     lines = [
-        f"## {title}",
-        "",
-        about,
-        "",
         "| option | chosen | validation MAP@5 | first epochs | epochs | seeds | "
         + " | ".join(f"{m.upper()}@{k}" for m, k in METRICS)
         + " |",
@@ -215,7 +210,6 @@ def main() -> None:
     on_gpu = arguments.device.startswith("cuda")
     machine = f"one {torch.cuda.get_device_name()}" if on_gpu else processor()
     kept = Kept(KEPT / f"{arguments.dataset}-{arguments.mode}", machine)
-    title = f"{arguments.dataset}, {arguments.mode} profiles"
     rows = []
     for name in ("as published", *arguments.options.split(",")):
         chosen: dict[str, Any] = {"setting": {}}
@@ -236,14 +230,15 @@ def main() -> None:
         rows.append((name, chosen | {"final": epochs}, runs))
     machines = sorted({run["machine"] for _, _, runs in rows for run in runs})
     about = f"{time.strftime('%Y-%m-%d')}, {', '.join(machines)}."
-    write(title, table(title, about, rows))
+    shown = table(arguments.dataset, arguments.mode, rows)
+    write(f"{arguments.dataset}, {arguments.mode} profiles", f"{about}\n\n{shown}")
 
 
 def write(title: str, part: str) -> None:
     """Put the part of a data set in the place of an earlier one on the page, or behind all."""
     page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
     parts = {p.partition("\n")[0]: p.strip() for p in re.split(r"(?m)^## ", page)[1:]}
-    parts[title] = part.removeprefix("## ")
+    parts[title] = f"{title}\n\n{part}"
     whole = "\n\n## ".join([TEXT.strip(), *(parts[name] for name in sorted(parts))])
     with written_whole(PAGE) as place:
         place.write_text(whole + "\n", encoding="utf-8")

@@ -85,9 +85,10 @@ GANMF_INTRODUCTION = """# GANMF-u on Last.fm, tuned by the paper's protocol
 
 {calls} calls of the authors' search (see [tuning.md](tuning.md)) in nine dimensions, the first 10
 at random, seed 1337; each trial trained on `train_small` for at most 300 epochs, stopped early on
-`early_stop`, measured by MAP@5 on `validation`. The journal lies beside this page; copied to
-runs/tuning/lastfm/GANMF-u-published/journal.jsonl, the search goes on from there, on another
-machine with `--moved`.
+`early_stop`, measured by MAP@5 on `validation`. The journal lies beside this page, and where its
+trials were run in tuning-ganmf-sessions.json; copied as journal.jsonl and sessions.json to
+runs/tuning/lastfm/GANMF-u-published, the search goes on from there, on another machine with
+`--moved`.
 
 ![Value of each trial, and the best so far](tuning-ganmf.png)
 """
@@ -385,6 +386,7 @@ def ganmf_page(runs: Path) -> None:
     lines = GANMF_INTRODUCTION.format(**machine(), calls=CALLS).splitlines()
     hours = sum(trial.seconds for trial in trials) / 3600
     sessions = json.loads((folder / "sessions.json").read_text())
+    shutil.copyfile(folder / "sessions.json", RESULTS / "tuning-ganmf-sessions.json")
     firsts = [one["first"] for one in sessions] + [len(trials)]
     where = "; ".join(
         f"{first} to {nxt - 1} on {one['where']}"

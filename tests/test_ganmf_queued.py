@@ -179,6 +179,16 @@ def test_moments_go_on_where_they_were():
     assert_allclose(moved(torchs, other, gradients[2]), wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["queued", "torch"])
+def test_what_a_state_lacks_is_as_before_the_first_step(kind):
+    parameter = torch.nn.Parameter(torch.ones(4, 5, device=DEVICE))
+    ours = QueuedAdam([parameter], 0.1, 2) if kind == "queued" else TensorFlowAdam([parameter], 0.1)
+    moved(ours, parameter, torch.ones(2, 4, 5))
+    assert ours.state_dict()["0.step"] == 2
+    ours.load_state_dict({})
+    assert all(not tensor.any() for tensor in ours.state_dict().values())
+
+
 def test_without_a_c_compiler_there_is_a_warning_and_no_queue(monkeypatch):
     assert can_be_compiled(DEVICE)
     can_be_compiled.cache_clear()

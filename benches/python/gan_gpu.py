@@ -1,6 +1,7 @@
 """Full trainings of GANMF on a GPU with the published parameters, and its steps beside their floor.
 
     python benches/python/gan_gpu.py --data FOLDER [--datasets lastfm,...] [--models GANMF-u,...]
+                                     [--profile]
 
 FOLDER holds one folder of the five published splits for each data set. A fit on `train` with all
 published epochs is timed from call to return, the first of a process with what torch, Triton and
@@ -9,6 +10,9 @@ dense port (`straight_gans.py`) for a few epochs. The floor of a step is the lar
 bytes, where each parameter and both its moments are read once and written once, over the bandwidth
 of a large copy; operations of the products that were chosen, over the rate of a large product in
 single precision. Both ceilings are measured in the same run. Writes docs/results/gan-gpu.json.
+
+With `--profile` nothing is written: for six epochs of each row the kernels are printed that took
+the longest, with their time, how often they ran, and the time of one.
 """
 
 import argparse
@@ -20,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 import ganmf_fast as gf
 from ganmf_fast import reference
@@ -121,12 +126,25 @@ def straight(profiles: Any, mode: str, params: dict[str, Any], epochs: int = 3) 
     return statistics.median(found)
 
 
+def profiled(mode: str, params: dict[str, Any], splits: Any, most: int = 22) -> None:
+    """Print the kernels of a short training."""
+    model = gf.GANMF(mode=mode, **{**params, "epochs": 6}, seed=1337, device="cuda")
+    model.fit(splits.train)  # libraries load what they need
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+        model.fit(splits.train)
+    longest = sorted(found.key_averages(), key=lambda event: -event.self_device_time_total)
+    for event in longest[:most]:
+        took, times = event.self_device_time_total, event.count
+        print(f"{took / 1e3:9.2f} ms {times:6d} x {took / times:8.1f} us  {event.key[:110]}")
+
+
 def main() -> None:
     """Measure what is asked for and write it down."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--datasets", default="lastfm,hetrec2011,ml-1m")
     parser.add_argument("--models", default="GANMF-u,GANMF-i")
+    parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     rows = []
     torch.zeros(1, device="cuda")
@@ -135,6 +153,10 @@ def main() -> None:
         for name in arguments.models.split(","):
             mode = "item" if name.endswith("-i") else "user"
             params = reference.best_params(dataset, name) or {}
+            if arguments.profile:
+                print(f"{dataset} {name}", flush=True)
+                profiled(mode, params, splits)
+                continue
             profiles = as_csr(splits.train if mode == "user" else splits.train.T.tocsr())
             row = {
                 "dataset": dataset,
@@ -150,6 +172,8 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), flush=True)
             row["straight_epoch_s"] = straight(profiles, mode, params)
+    if arguments.profile:
+        return
     found = ceilings()
     for row in rows:
         profiles = argparse.Namespace(n_rows=row["profiles"][0], n_cols=row["profiles"][1])

@@ -40,12 +40,15 @@ class Moments:
         return found
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state_dict` gave, here or for other steps."""
+        """Go on from what :meth:`state_dict` gave, here or for other steps.
+
+        What it lacks is as before the first step.
+        """
         for place, moments in enumerate(zip(self._means, self._squares, strict=True)):
             # In place: what is recorded for a GPU knows them by their memory.
             for name, moment in zip(("exp_avg", "exp_avg_sq"), moments, strict=True):
-                moment.copy_(state[f"{place}.{name}"])
-        self._steps = int(state["0.step"])
+                moment.copy_(state.get(f"{place}.{name}", torch.zeros(())))
+        self._steps = int(state.get("0.step", 0))
 
 
 class TensorFlowAdam(Moments):

@@ -296,12 +296,14 @@ class QueuedSteps:
         record: bool = True,
     ) -> None:
         self._G, self._D = generator, discriminator
+        self._P, self._Q = generator.user_factors.data, generator.item_factors.data
+        self._We, self._W = discriminator.encoder.data, discriminator.decoder.data
         self._weights = weights
         self._dropout = dropout if dropout and dropout[0] else None
         self._average = average
         self._gradient_norms = gradient_norms
         self._record = record
-        P, We = generator.user_factors.data, discriminator.encoder.data
+        P, We = self._P, self._We
         batch_size = min(batch_size, profiles.n_rows)
         n_batches = math.ceil(profiles.n_rows / batch_size)
         shape = (batch_size, profiles.n_cols, We.shape[1], P.shape[1])
@@ -390,22 +392,6 @@ class QueuedSteps:
                 graph.capture_end()
         torch.cuda.current_stream().wait_stream(stream)
         return graph
-
-    @property
-    def _P(self) -> Tensor:
-        return self._G.user_factors.data
-
-    @property
-    def _Q(self) -> Tensor:
-        return self._G.item_factors.data
-
-    @property
-    def _We(self) -> Tensor:
-        return self._D.encoder.data
-
-    @property
-    def _W(self) -> Tensor:
-        return self._D.decoder.data
 
     # one step ---------------------------------------------------------------------------------
 
