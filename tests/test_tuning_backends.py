@@ -79,7 +79,7 @@ def test_an_amended_question_is_what_is_learnt_from(name: str, n_open: int) -> N
     assert amended._open == []
 
 
-def test_skopt_asks_what_gp_minimize_asks() -> None:
+def test_skopt_asks_what_gp_minimize_asks_about_percent() -> None:
     skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")
     from skopt.space import Categorical, Integer
     from skopt.space import Real as SkoptReal
@@ -87,7 +87,7 @@ def test_skopt_asks_what_gp_minimize_asks() -> None:
 
     with threadpool_limits(1):
         reference = skopt.gp_minimize(
-            lambda x: -value(dict(zip(SPACE, x, strict=True))),
+            lambda x: -100 * value(dict(zip(SPACE, x, strict=True))),
             [Integer(1, 50), SkoptReal(1e-4, 1.0, "log-uniform"), Categorical([True, False])],
             n_calls=9,
             n_initial_points=4,
@@ -109,12 +109,12 @@ def test_points_given_as_x0_and_y0_are_no_resume() -> None:
     points = [list(params.values()) for params in whole[:6]]
     with threadpool_limits(1):
         restarted = skopt.gp_minimize(
-            lambda x: -value(dict(zip(SPACE, x, strict=True))),
+            lambda x: -100 * value(dict(zip(SPACE, x, strict=True))),
             made("skopt")._optimizer.space,
             n_calls=3,
             n_initial_points=1,
             x0=points,
-            y0=[-value(params) for params in whole[:6]],
+            y0=[-100 * value(params) for params in whole[:6]],
             random_state=5,
         )
     assert restarted.x_iters[6:9] != [list(params.values()) for params in whole[6:9]]
