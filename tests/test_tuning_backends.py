@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from ganmf_fast.tuning.backends import BACKENDS, RandomSearch, backend_class, median_pruner
@@ -70,8 +71,8 @@ def test_an_amended_question_is_what_is_learnt_from(name: str, n_open: int) -> N
         for backend in (plain, amended):
             backend.tell(Trial(3 + number, params, "done", value(params)))
     if name != "optuna":
-        assert list(other.values()) in amended._optimizer.Xi
-        assert list(other.values()) not in plain._optimizer.Xi
+        assert amended._point(other) in amended._optimizer.Xi
+        assert amended._point(other) not in plain._optimizer.Xi
     else:
         found = [trial.params for trial in amended._study.trials if trial.value is not None]
         assert found[-1] == other
@@ -79,21 +80,61 @@ def test_an_amended_question_is_what_is_learnt_from(name: str, n_open: int) -> N
     assert amended._open == []
 
 
-def test_skopt_asks_what_gp_minimize_asks_about_percent() -> None:
+def test_skopt_asks_what_gp_minimize_asks() -> None:
+    """At first by default, then about log(1 + a) and percent."""
     skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")
     from skopt.space import Categorical, Integer
     from skopt.space import Real as SkoptReal
+    from skopt.utils import cook_estimator, normalize_dimensions
     from threadpoolctl import threadpool_limits
 
+    others = [SkoptReal(1e-4, 1.0, "log-uniform"), Categorical([True, False])]
+    ranges = [Integer(1, 50), *others]
+
+    def loss(x):
+        return -100 * value(dict(zip(SPACE, x, strict=True)))
+
     with threadpool_limits(1):
-        reference = skopt.gp_minimize(
-            lambda x: -100 * value(dict(zip(SPACE, x, strict=True))),
-            [Integer(1, 50), SkoptReal(1e-4, 1.0, "log-uniform"), Categorical([True, False])],
-            n_calls=9,
-            n_initial_points=4,
-            random_state=5,
+        drawn = skopt.gp_minimize(loss, ranges, n_calls=4, n_initial_points=4, random_state=5)
+        # The state that the random numbers are in by then.
+        rng = np.random.RandomState(5)
+        own = rng.randint(0, np.iinfo(np.int32).max)
+        for point in drawn.x_iters:
+            assert normalize_dimensions(ranges).rvs(random_state=rng) == [point]
+        space = normalize_dimensions([Integer(2, 51, "log-uniform"), *others])
+        process = cook_estimator("GP", space, noise="gaussian", random_state=own)
+        sought = skopt.gp_minimize(
+            lambda x: loss([x[0] - 1, *x[1:]]),
+            space,
+            base_estimator=process,
+            n_calls=5,
+            n_initial_points=0,
+            x0=[[x[0] + 1, *x[1:]] for x in drawn.x_iters],
+            y0=list(drawn.func_vals),
+            random_state=rng,
         )
-    assert [list(params.values()) for params in sequence(made("skopt"), 9)] == reference.x_iters
+    expected = [[x[0] - 1, *x[1:]] for x in sought.x_iters]
+    assert expected[:4] == drawn.x_iters
+    assert [list(params.values()) for params in sequence(made("skopt"), 9)] == expected
+
+
+@pytest.mark.parametrize("name", ["skopt", "published"])
+def test_questions_at_random_do_not_depend_on_how_many_are_open(name: str) -> None:
+    assert sequence(made(name), 4, 3) == sequence(made(name), 4)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 1000), (-5, 5), (7, 8)])
+def test_whole_numbers_stay_in_their_range(low: int, high: int) -> None:
+    pytest.importorskip("skopt", reason="the backend skopt is an extra")
+    space = {"n": Int(low, high), "r": Real(0.0, 1.0)}
+    backend = backend_class("skopt")(space, 3, 1)
+    asked = sequence(backend, 12, answers=lambda p: p["n"] - p["r"])
+    assert all(low <= p["n"] <= high and type(p["n"]) is int for p in asked)
+    assert high in {p["n"] for p in asked}
+    curves = backend.partial_dependence(space, [(p, p["n"] - p["r"]) for p in asked], samples=5)
+    points, means = curves["n"]
+    assert (min(points), max(points)) == (low, high)
+    assert means[0] < means[-1]
 
 
 def test_points_given_as_x0_and_y0_are_no_resume() -> None:
@@ -106,10 +147,10 @@ def test_points_given_as_x0_and_y0_are_no_resume() -> None:
     sequence(again, 6)
     replayed = [again.ask()]
     assert replayed == whole[6:7]
-    points = [list(params.values()) for params in whole[:6]]
+    points = [again._point(params) for params in whole[:6]]
     with threadpool_limits(1):
         restarted = skopt.gp_minimize(
-            lambda x: -100 * value(dict(zip(SPACE, x, strict=True))),
+            lambda x: -100 * value(dict(zip(SPACE, [x[0] - 1, *x[1:]], strict=True))),
             made("skopt")._optimizer.space,
             n_calls=3,
             n_initial_points=1,
@@ -117,7 +158,7 @@ def test_points_given_as_x0_and_y0_are_no_resume() -> None:
             y0=[-100 * value(params) for params in whole[:6]],
             random_state=5,
         )
-    assert restarted.x_iters[6:9] != [list(params.values()) for params in whole[6:9]]
+    assert restarted.x_iters[6:9] != [again._point(params) for params in whole[6:9]]
 
 
 @pytest.mark.parametrize("name", BACKENDS)

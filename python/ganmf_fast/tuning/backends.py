@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
@@ -109,13 +109,18 @@ def _draw(rng: np.random.Generator, dimension: Dimension) -> Any:
 
 
 class Skopt:
-    """The Gaussian process of scikit-optimize, as its `gp_minimize` drives it.
+    """A Gaussian process of scikit-optimize, as its `gp_minimize` drives it.
 
-    One question at a time gives the sequence of ``gp_minimize(..., random_state=seed)``, of the
-    values in percent. The unit matters: two of the three acquisition functions look for an
-    improvement by at least .01, and the choice between the three goes by differences of what they
-    promise. MAP as a share is hardly ever improved by .01, and the search would look everywhere
-    but near the best point.
+    The first questions are those of ``gp_minimize(..., random_state=seed)``, drawn evenly from the
+    ranges. From then on they are those of `gp_minimize` with what these brought as its `x0` and
+    `y0`, in two respects otherwise than by default (docs/results/tuning.md has what they do):
+
+    - Whole numbers are seen on a logarithmic scale, as log(1 + x): from 5 to 10 neighbours, or from
+      a shrink of 0 to 5, changes more than from 905 to 910.
+    - Values are told in percent. Two of the three acquisition functions look for an improvement by
+      at least .01, and the choice between the three goes by differences of what they promise. MAP
+      as a share is hardly ever improved by .01, and the search would look everywhere but near the
+      best point.
 
     Questions asked while others are open take the best value so far for what these will bring (the
     constant liar); that is another sequence, and a function of how many are open.
@@ -125,45 +130,77 @@ class Skopt:
 
     packages: ClassVar[Sequence[str]] = ("scikit-optimize", "scikit-learn", "scipy")
     prunes: ClassVar[bool] = False
+    _logarithmic: ClassVar[bool] = True
     _unit: ClassVar[float] = 100.0
+    _repeats: ClassVar[bool] = False
 
     def __init__(self, dimensions: Mapping[str, Dimension], n_initial: int, seed: int) -> None:
-        self._names = list(dimensions)
+        self._n_initial = n_initial
         self._seed = seed
         self._open: list[list[Any]] = []
         self._asked = 0
-        with _one_quiet_thread():
-            self._optimizer = self._made(dimensions, n_initial, seed)
+        self._shifts = {name: self._seen(dim)[1] for name, dim in dimensions.items()}
+        self._ranges = _skopt_space(dimensions.values())
+        self._optimizer = self._made(dimensions, n_initial, seed)
 
-    @staticmethod
-    def _made(dimensions: Mapping[str, Dimension], n_initial: int, seed: int) -> Any:
+    @classmethod
+    def _made(cls, dimensions: Mapping[str, Dimension], n_initial: int, seed: int) -> Any:
         skopt = _needed("skopt", "scikit-optimize", "skopt")
+        space = _skopt_space(cls._seen(dimension)[0] for dimension in dimensions.values())
+        # As in gp_minimize, the process draws its seed before the first question.
+        rng = np.random.RandomState(seed)
+        own = rng.randint(0, np.iinfo(np.int32).max)
         return skopt.Optimizer(
-            [_skopt_dimension(skopt.space, dimension) for dimension in dimensions.values()],
-            "GP",
+            space,
+            cls._process(space, own),
             n_initial_points=n_initial,
             acq_func="gp_hedge",
-            random_state=seed,
+            random_state=rng,
+            avoid_duplicates=not cls._repeats,
         )
+
+    @classmethod
+    def _process(cls, space: Any, seed: int) -> Any:
+        cook = importlib.import_module("skopt.utils").cook_estimator
+        return cook("GP", space=space, noise="gaussian", random_state=seed)
+
+    @classmethod
+    def _seen(cls, dimension: Dimension) -> tuple[Dimension, int]:
+        """A dimension as the process sees it, and what its values are raised by there."""
+        if not (cls._logarithmic and isinstance(dimension, Int)) or dimension.low < 0:
+            return dimension, 0
+        return Int(dimension.low + 1, dimension.high + 1, log=True), 1
+
+    def _point(self, params: Params) -> list[Any]:
+        """Parameters as the optimizer has them."""
+        return [params[name] + by if by else params[name] for name, by in self._shifts.items()]
 
     def ask(self) -> Params:
         """See `Backend`."""
         with _one_quiet_thread():
-            optimizer = self._optimizer
-            if self._open:
-                told = optimizer.yi
-                lie = min(told) if told else 0.0
-                seed = np.random.SeedSequence([self._seed, self._asked]).generate_state(1)[0]
-                optimizer = optimizer.copy(random_state=int(seed))
-                optimizer.tell(self._open, [lie] * len(self._open))
-            point = optimizer.ask()
-        self._open.append(point)
+            params = self._draw() if self._asked < self._n_initial else self._sought()
+        self._open.append(self._point(params))
         self._asked += 1
-        return {name: _plain(value) for name, value in zip(self._names, point, strict=True)}
+        return params
+
+    def _draw(self) -> Params:
+        [drawn] = self._ranges.rvs(random_state=self._optimizer.rng)
+        return {name: _plain(value) for name, value in zip(self._shifts, drawn, strict=True)}
+
+    def _sought(self) -> Params:
+        optimizer = self._optimizer
+        if self._open:
+            told = optimizer.yi
+            lie = min(told) if told else 0.0
+            seed = np.random.SeedSequence([self._seed, self._asked]).generate_state(1)[0]
+            optimizer = optimizer.copy(random_state=int(seed))
+            optimizer.tell(self._open, [lie] * len(self._open))
+        found = zip(self._shifts.items(), optimizer.ask(), strict=True)
+        return {name: _plain(value) - by if by else _plain(value) for (name, by), value in found}
 
     def amend(self, params: Params) -> None:
         """The question asked last was another one, `params`."""
-        self._open[-1] = [params[name] for name in self._names]
+        self._open[-1] = self._point(params)
 
     def tell(self, trial: Trial) -> None:
         """See `Backend`."""
@@ -197,19 +234,22 @@ class Skopt:
         dict of (points, values)
             For each parameter some points along its range and the mean of the process there.
         """
-        _needed("skopt", "scikit-optimize", "skopt")
         plots = importlib.import_module("skopt.plots")
+        backend = Skopt(dimensions, 1, 0)
+        optimizer = backend._optimizer
         with _one_quiet_thread():
-            optimizer = Skopt._made(dimensions, 1, 0)
-            points = [[params[name] for name in dimensions] for params, _ in observed]
+            points = [backend._point(params) for params, _ in observed]
             optimizer.tell(points, [-value for _, value in observed])
             space = optimizer.space
             others = space.transform(space.rvs(n_samples=samples, random_state=0))
             found = {}
-            for at, (name, dim) in enumerate(dimensions.items()):
+            for at, (name, by) in enumerate(backend._shifts.items()):
                 along, means = plots.partial_dependence_1D(space, optimizer.models[-1], at, others)
+                dim = dimensions[name]
                 # Of a choice, places among the choices come back.
-                points = [dim.choices[x] if isinstance(dim, Choice) else _plain(x) for x in along]
+                points = [
+                    dim.choices[x] if isinstance(dim, Choice) else _plain(x) - by for x in along
+                ]
                 found[name] = (points, [-float(mean) for mean in means])
         return found
 
@@ -223,27 +263,15 @@ class Published(Skopt):
     (tests/test_tuning_published.py).
     """
 
+    _logarithmic: ClassVar[bool] = False
     _unit: ClassVar[float] = 1.0
+    _repeats: ClassVar[bool] = True
 
-    @staticmethod
-    def _made(dimensions: Mapping[str, Dimension], n_initial: int, seed: int) -> Any:
-        skopt = _needed("skopt", "scikit-optimize", "skopt")
-        utils = importlib.import_module("skopt.utils")
-        space = utils.normalize_dimensions(
-            [_skopt_dimension(skopt.space, dimension) for dimension in dimensions.values()]
-        )
-        # The process draws its seed before the first question.
-        rng = np.random.RandomState(seed)
-        own = rng.randint(0, np.iinfo(np.int32).max)
-        process = utils.cook_estimator("GP", space=space, noise="gaussian", random_state=own)
-        return skopt.Optimizer(
-            space,
-            _centring()(**{**process.get_params(deep=False), "normalize_y": False}),
-            n_initial_points=n_initial,
-            acq_func="gp_hedge",
-            random_state=rng,
-            avoid_duplicates=False,
-        )
+    @classmethod
+    def _process(cls, space: Any, seed: int) -> Any:
+        cook = importlib.import_module("skopt.utils").cook_estimator
+        process = cook("GP", space=space, noise="gaussian", random_state=seed)
+        return _centring()(**{**process.get_params(deep=False), "normalize_y": False})
 
 
 @cache
@@ -265,6 +293,13 @@ def _centring() -> type[Any]:
             return self
 
     return Centring
+
+
+def _skopt_space(dimensions: Iterable[Dimension]) -> Any:
+    _needed("skopt", "scikit-optimize", "skopt")
+    space = importlib.import_module("skopt.space")
+    normalize = importlib.import_module("skopt.utils").normalize_dimensions
+    return normalize([_skopt_dimension(space, dimension) for dimension in dimensions])
 
 
 def _skopt_dimension(space: Any, dimension: Dimension) -> Any:

@@ -230,7 +230,7 @@ def tune(
         Cutoff of a named metric.
     backend : {"skopt", "published", "optuna", "random"} or class, default "skopt"
         Who asks; "published" is the Gaussian process of the paper's authors, which finds less than
-        that of today; see `ganmf_fast.tuning.backends`.
+        "skopt"; see `ganmf_fast.tuning.backends`.
     executor : {"local", "ray"} or callable, default "local"
         Where trials run: in processes on this machine, or on a Ray cluster; see
         `ganmf_fast.executors` and `ganmf_fast.ray_executor`.
