@@ -60,6 +60,8 @@ INTRODUCTION = """# Tuning by the paper's protocol
 
     python benches/tuning.py tune --data FOLDER --runs runs/tuning
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --datasets ml-1m --rows ItemKNN
+    python benches/tuning.py tune --data FOLDER --runs runs/tuning --calls 200 \\
+        --datasets hetrec2011 --rows ItemKNN-cosine
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published \\
         --datasets ml-1m --rows ItemKNN
@@ -479,6 +481,7 @@ def verdict(found: dict[Any, dict[str, Any]], backend: str, ties: str) -> list[s
         key: one
         for key, one in found.items()
         if one["yardstick"]
+        and one["calls"] == CALLS
         and (one.get("backend", "skopt"), one.get("ties", "index")) == (backend, ties)
     }
     below = [
@@ -605,7 +608,7 @@ def hills_lines(runs: Path) -> list[str]:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
     figure.savefig(RESULTS / "tuning-hills.png", dpi=150, metadata={"Software": None})
-    step = np.median([abs(np.diff(of)).mean() for of in found.values()])
+    step = np.mean([abs(np.diff(of)).mean() for of in found.values()])
     above = {shrink: int((of >= wanted).sum()) for shrink, of in found.items()}
     counts = " and ".join(f"{n} with a shrink of {shrink}" for shrink, n in above.items())
     text = f"""
