@@ -59,7 +59,7 @@ INTRODUCTION = """# Tuning by the paper's protocol
 {machine}, {cores} cores shared with other work; Python {python}; {date}. Made by
 
     python benches/tuning.py tune --data FOLDER --runs runs/tuning
-    python benches/tuning.py tune --data FOLDER --runs runs/tuning --datasets ml-1m --rows ItemKNN
+    python benches/tuning.py tune --data FOLDER --runs runs/tuning --rows ItemKNN
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --calls 200 \\
         --datasets hetrec2011 --rows ItemKNN-cosine
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published
