@@ -39,16 +39,35 @@ class SlowKNN:
         name = f"{self.notes}/{self.topk}-{self.shrink}"
         with Path(f"{name}-begun").open("a") as file:
             file.write(f"{node}\n")
-        # Long enough on the node that is to die for its death to come first.
-        doomed = Path(self.notes) / "doomed"
         if context is not None:
-            time.sleep(5.0 if doomed.exists() and doomed.read_text() == node else 0.1)
+            self.take_time(node)
         self.model = gf.ItemKNN(topk=self.topk, shrink=self.shrink).fit(X)
         with Path(f"{name}-ended").open("a") as file:
             file.write(f"{node}\n")
 
+    def take_time(self, node):
+        notes = Path(self.notes)
+        doomed = (notes / "doomed").read_text() if (notes / "doomed").exists() else None
+        if doomed == node:
+            # Long enough for the death of the node to come first.
+            time.sleep(5.0)
+        elif doomed is not None:
+            # Until something has begun there, lest the other node do everything before it is ready.
+            until = time.monotonic() + 60.0
+            while time.monotonic() < until and not begun_on(doomed, notes):
+                time.sleep(0.01)
+        else:
+            time.sleep(0.1)
+
     def recommend(self, users, n):
         return self.model.recommend(users, n=n)
+
+
+def begun_on(node, notes):
+    """Trials that have begun on a node, at first or again; those of the first search aside."""
+    first = (notes / "first").read_text().split() if (notes / "first").exists() else []
+    begun = (path for path in notes.glob("*-begun") if path.name not in first)
+    return [path for path in begun if node in path.read_text()]
 
 
 @pytest.fixture(scope="module")
@@ -103,23 +122,25 @@ def test_a_node_that_dies_loses_only_its_trial_which_runs_again_elsewhere(
         SlowKNN, splits, n_calls=3, executor="ray", journal=journal, fixed=fixed("ray"), **settings
     )
 
-    (tmp_path / "ray" / "doomed").write_text(doomed.node_id)
+    notes = tmp_path / "ray"
+    (notes / "first").write_text("\n".join(path.name for path in notes.glob("*-begun")))
+    (notes / "doomed").write_text(doomed.node_id)
 
     def lost():
         """Trials that began on the node and have not ended."""
-        begun = (tmp_path / "ray").glob("*-begun")
         return [
             path.name.removesuffix("-begun")
-            for path in begun
-            if doomed.node_id in path.read_text()
-            and not path.with_name(path.name.replace("begun", "ended")).exists()
+            for path in begun_on(doomed.node_id, notes)
+            if not path.with_name(path.name.replace("begun", "ended")).exists()
         ]
 
     died_with = []
+    over = threading.Event()
 
     def kill_amid_a_trial():
         while not (found := lost()):
-            time.sleep(0.01)
+            if over.wait(0.01):
+                return
         died_with.extend(found)
         connected.remove_node(doomed, allow_graceful=False)
 
@@ -128,6 +149,7 @@ def test_a_node_that_dies_loses_only_its_trial_which_runs_again_elsewhere(
     result = gf.tune(
         SlowKNN, splits, n_calls=8, executor="ray", journal=journal, fixed=fixed("ray"), **settings
     )
+    over.set()
     killer.join()
     assert len(died_with) == 1
     again = (tmp_path / "ray" / f"{died_with[0]}-begun").read_text().split()
