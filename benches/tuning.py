@@ -651,7 +651,7 @@ def main() -> None:
     parser.add_argument("--datasets", default=",".join(SETS))
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--longest", type=float, default=12.0)
+    parser.add_argument("--longest", type=float, default=6.0)
     parser.add_argument("--backend", choices=("skopt", "published"), default="skopt")
     parser.add_argument("--ties", choices=("index", "published"), default="index")
     parser.add_argument("--plain", action="store_true")
