@@ -137,6 +137,29 @@ def test_whole_numbers_stay_in_their_range(low: int, high: int) -> None:
     assert means[0] < means[-1]
 
 
+def test_partial_dependence_is_that_of_skopt_where_ranges_are_seen_as_they_are() -> None:
+    plots = pytest.importorskip("skopt.plots", reason="the backend skopt is an extra")
+    dimensions = {"r": Real(0.0, 2.0), "c": Choice(("a", "b", "c")), "n": Int(0, 100)}
+    rng = np.random.default_rng(0)
+    observed = [
+        ({"r": float(r), "c": "abc"[c], "n": int(n)}, float(r) + c - n / 100)
+        for r, c, n in zip(rng.uniform(0, 2, 9), rng.integers(3, size=9), range(9), strict=True)
+    ]
+    backend = backend_class("skopt")(dimensions, 1, 0)
+    ours = backend.partial_dependence(dimensions, observed, samples=20)
+    optimizer = backend._optimizer
+    optimizer.tell([backend._point(p) for p, _ in observed], [-value for _, value in observed])
+    others = optimizer.space.transform(optimizer.space.rvs(n_samples=20, random_state=0))
+    for at, name in enumerate(["r", "c"]):
+        along, means = plots.partial_dependence_1D(
+            optimizer.space, optimizer.models[-1], at, others
+        )
+        assert len(along) == len(ours[name][0])
+        np.testing.assert_allclose(ours[name][1], np.negative(means), rtol=1e-6)
+    assert list(along) == [0, 1, 2]
+    assert ours["c"][0] == ["a", "b", "c"]
+
+
 def test_points_given_as_x0_and_y0_are_no_resume() -> None:
     """Replaying ask and tell brings back the state; being told the points alone does not."""
     skopt = pytest.importorskip("skopt", reason="the backend skopt is an extra")

@@ -234,23 +234,31 @@ class Skopt:
         dict of (points, values)
             For each parameter some points along its range and the mean of the process there.
         """
-        plots = importlib.import_module("skopt.plots")
         backend = Skopt(dimensions, 1, 0)
         optimizer = backend._optimizer
+        space = optimizer.space
+        found = {}
         with _one_quiet_thread():
             points = [backend._point(params) for params, _ in observed]
             optimizer.tell(points, [-value for _, value in observed])
-            space = optimizer.space
             others = space.transform(space.rvs(n_samples=samples, random_state=0))
-            found = {}
-            for at, (name, by) in enumerate(backend._shifts.items()):
-                along, means = plots.partial_dependence_1D(space, optimizer.models[-1], at, others)
-                dim = dimensions[name]
-                # Of a choice, places among the choices come back.
-                points = [
-                    dim.choices[x] if isinstance(dim, Choice) else _plain(x) - by for x in along
-                ]
-                found[name] = (points, [-float(mean) for mean in means])
+            column = 0
+            for (name, by), seen in zip(backend._shifts.items(), space.dimensions, strict=True):
+                dimension = dimensions[name]
+                if isinstance(dimension, Choice):
+                    along = list(dimension.choices)
+                else:
+                    # Evenly on the scale that the process sees; whole numbers come once.
+                    steps = seen.inverse_transform(np.linspace(0.0, 1.0, 40))
+                    along = [_plain(x) for x in np.unique(steps)]
+                end = column + seen.transformed_size
+                means = []
+                for place in np.asarray(seen.transform(along)).reshape(len(along), -1):
+                    others_here = others.copy()
+                    others_here[:, column:end] = place
+                    means.append(-float(optimizer.models[-1].predict(others_here).mean()))
+                found[name] = ([x - by if by else x for x in along], means)
+                column = end
         return found
 
 
