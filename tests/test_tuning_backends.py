@@ -123,6 +123,13 @@ def test_questions_at_random_do_not_depend_on_how_many_are_open(name: str) -> No
     assert sequence(made(name), 4, 3) == sequence(made(name), 4)
 
 
+def test_a_logarithmic_range_is_seen_as_it_is() -> None:
+    pytest.importorskip("skopt", reason="the backend skopt is an extra")
+    backend = backend_class("skopt")({"n": Int(1, 9, log=True), "m": Int(1, 9)}, 3, 1)
+    assert backend._point({"n": 4, "m": 4}) == [4, 5]
+    assert backend._optimizer.space.bounds == [(1, 9), (2, 10)]
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 1000), (-5, 5), (7, 8)])
 def test_whole_numbers_stay_in_their_range(low: int, high: int) -> None:
     pytest.importorskip("skopt", reason="the backend skopt is an extra")

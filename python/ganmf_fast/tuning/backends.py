@@ -115,8 +115,9 @@ class Skopt:
     ranges. From then on they are those of `gp_minimize` with what these brought as its `x0` and
     `y0`, in two respects otherwise than by default (docs/results/tuning.md has what they do):
 
-    - Whole numbers are seen on a logarithmic scale, as log(1 + x): from 5 to 10 neighbours, or from
-      a shrink of 0 to 5, changes more than from 905 to 910.
+    - Whole numbers are seen on a logarithmic scale, as log(1 + x), unless their range is already
+      logarithmic or goes below 0: from 5 to 10 neighbours, or from a shrink of 0 to 5, changes more
+      than from 905 to 910.
     - Values are told in percent. Two of the three acquisition functions look for an improvement by
       at least .01, and the choice between the three goes by differences of what they promise. MAP
       as a share is hardly ever improved by .01, and the search would look everywhere but near the
@@ -167,7 +168,9 @@ class Skopt:
     @classmethod
     def _seen(cls, dimension: Dimension) -> tuple[Dimension, int]:
         """A dimension as the process sees it, and what its values are raised by there."""
-        if not (cls._logarithmic and isinstance(dimension, Int)) or dimension.low < 0:
+        if not (cls._logarithmic and isinstance(dimension, Int)):
+            return dimension, 0
+        if dimension.log or dimension.low < 0:
             return dimension, 0
         return Int(dimension.low + 1, dimension.high + 1, log=True), 1
 
