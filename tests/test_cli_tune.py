@@ -143,6 +143,15 @@ def test_the_order_of_ties_is_part_of_a_search(ganmf, command, tmp_path) -> None
     assert "ties" in again.stderr
 
 
+def test_a_search_begins_with_points_of_the_users(ganmf, command, tmp_path) -> None:
+    done = ganmf(*command, "--first", "topk=9,shrink=0", "--first", "shrink=50")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(x) for x in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    assert lines[0]["first"] == [{"topk": 9, "shrink": 0}, {"shrink": 50}]
+    assert lines[1]["params"]["topk"] == 9
+    assert [line["params"]["shrink"] for line in lines[1:3]] == [0, 50]
+
+
 def test_charts_of_a_search_are_png_files(ganmf, command, tmp_path) -> None:
     pytest.importorskip("matplotlib", reason="charts need matplotlib")
     pytest.importorskip("skopt", reason="partial dependence needs scikit-optimize")
@@ -186,6 +195,8 @@ def test_other_settings_for_a_folder_end_the_command_with_2(ganmf, command) -> N
         (("ItemKNN", "--backend", "skop"), "skopt"),
         (("ItemKNN", "--device", "cpu"), "no device"),
         (("ItemKNN", "--calls", "0"), "n_calls"),
+        (("ItemKNN", "--first", "topk"), "NAME=VALUE, not 'topk'"),
+        (("ItemKNN", "--first", "topk=5,shrink=2000"), "first[0] has shrink 2000"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(ganmf, splits, tmp_path, tokens, said) -> None:

@@ -252,6 +252,12 @@ def test_optuna_stops_trials_that_do_worse_than_the_median(splits) -> None:
         ({"model": 3}, "model must be"),
         ({"model": "TopPopular", "space": None}, "space must be given for TopPopular"),
         ({"splits": np.eye(3)}, "splits must be Splits"),
+        ({"first": {"topk": 3}}, "first must be a list of dicts"),
+        ({"first": [3]}, r"first\[0\] must be a dict, not 3"),
+        ({"first": [{"topk": 3}] * 7}, "first has 7 points, more than the 6 of n_calls"),
+        ({"first": [{"topk": 3}, {"topk": 31}]}, r"first\[1\] has topk 31; .*'int': \[2, 30\]"),
+        ({"first": [{"shrnk": 3}]}, r"first\[0\] has shrnk, which is not searched"),
+        ({"first": [{"shrink": math.nan}]}, r"first\[0\] has shrink nan"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence_and_leaves_no_file(knn, tmp_path, options, said) -> None:
@@ -259,6 +265,33 @@ def test_a_wrong_argument_is_one_sentence_and_leaves_no_file(knn, tmp_path, opti
         knn(**options)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+@pytest.mark.parametrize("backend", ["random", "skopt", "published", "optuna"])
+def test_a_search_begins_with_the_points_that_are_given(
+    knn, counting, tmp_path, backend, n_workers
+) -> None:
+    """And learns from them; what they leave out is as it would have been asked."""
+    if backend != "random":
+        pytest.importorskip({"optuna": "optuna"}.get(backend, "skopt"), reason="an extra")
+    options = {"backend": backend, "n_initial": 3, "n_workers": n_workers, "model": counting}
+    plain = knn(journal=None, **options)
+    first = [{"topk": np.int64(7), "shrink": 3.0}, {"shrink": 50.0}]
+    result = knn(first=first, **options)
+    assert result.history[0].params == {"topk": 7, "shrink": 3.0}
+    assert result.history[1].params["shrink"] == 50.0
+    assert result.history[1].params["topk"] == plain.history[1].params["topk"]
+    assert result.history[2].params == plain.history[2].params
+    learnt = [t.params for t in result.history[3:]] != [t.params for t in plain.history[3:]]
+    assert learnt == (backend != "random")
+    # It goes on as it began, and is another search than one without them.
+    path = tmp_path / "knn.jsonl"
+    assert read_journal(path)[0]["first"] == [{"topk": 7, "shrink": 3.0}, {"shrink": 50.0}]
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:4]))
+    assert answers(knn(first=first, **options)) == answers(result)
+    with pytest.raises(ConflictError, match="first"):
+        knn(**options)
 
 
 # the journal ------------------------------------------------------------------------------------
@@ -452,6 +485,8 @@ def test_a_backend_that_cannot_amend_says_so(knn, tmp_path) -> None:
     elsewhere(tmp_path / "knn.jsonl", 2, 9)
     with pytest.raises(ConflictError, match=r"Blunt has no method amend.* trial 2"):
         knn(backend=Blunt, moved=True)
+    with pytest.raises(TypeError, match="first needs a backend with a method amend, and Blunt"):
+        knn(backend=Blunt, first=[{"topk": 3}], journal=None)
 
 
 @pytest.mark.parametrize("cut", [1, 60, -1])

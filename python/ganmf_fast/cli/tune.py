@@ -77,6 +77,13 @@ def tune(
         Literal["index", "published"],
         Parameter(help="Order of equal scores: by item number, or as in the paper's lists."),
     ] = "index",
+    first: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="A point to try before all others, NAME=VALUE,NAME=VALUE; can be given again.",
+            negative="",
+        ),
+    ] = (),
     moved: Annotated[
         bool,
         Parameter(help="Go on from a journal of another machine or of other versions."),
@@ -129,6 +136,7 @@ def tune(
             ties=ties,
             trackers=trackers,
             moved=moved,
+            first=[given_params(cls, point.split(",")) for point in first],
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

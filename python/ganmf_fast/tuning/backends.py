@@ -40,8 +40,9 @@ class Backend(Protocol):
     """What a search asks.
 
     A class of one's own is passed to `ganmf_fast.tune` as `backend`. If it has a method
-    ``amend(params)``, which says that the question asked last was another one, its searches can go
-    on from a journal of another machine (``moved=True``).
+    ``amend(params)``, which says that the question asked last was another one, its searches can
+    begin with points of the user's (``first``) and go on from a journal of another machine
+    (``moved=True``).
 
     Parameters
     ----------

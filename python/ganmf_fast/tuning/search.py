@@ -21,6 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ganmf_fast.errors import ConflictError, DataError, difference, reason
@@ -202,6 +203,7 @@ def tune(
     ties: str = "index",
     trackers: Iterable[Tracker | str] = (),
     moved: bool = False,
+    first: Sequence[Mapping[str, Any]] = (),
 ) -> TuningResult:
     """Search the hyper-parameters of a model, by the protocol of the GANMF paper.
 
@@ -258,6 +260,10 @@ def tune(
         others here, the recorded ones stand and are what the backend learns from; the trials that
         follow are not those of an uninterrupted search. Each line of the journal says the
         versions it was made with.
+    first : sequence of dict, default none
+        Points to try before all others, such as the best of a search on other data
+        (``[other.best_trial.params]``), in the place of as many of the `n_calls`. What a point
+        leaves out is as it would have been asked.
 
     Returns
     -------
@@ -314,6 +320,9 @@ def tune(
         raise ValueError(f"space leaves nothing to search for {target.name}")
     constants = _constants(target, resolved, {} if packaged else resolved.constants, seed) | fixed
     asks = backend_class(backend)
+    known = _known_points(first, resolved, n_calls)
+    if known and not hasattr(asks, "amend"):
+        raise TypeError(f"first needs a backend with a method amend, and {asks.__name__} has none")
     observers = Trackers(map(tracker_of, trackers))
     header = {
         "format": FORMAT,
@@ -333,6 +342,8 @@ def tune(
     }
     if ties != "index":
         header["ties"] = ties
+    if known:
+        header["first"] = known
     search = _Search(
         asks(resolved.dimensions, n_initial, seed),
         resolved,
@@ -340,6 +351,7 @@ def tune(
         Objective(target, constants, splits, metric, k, mask, ties),
         n_workers,
         check_bool("moved", moved),
+        known,
     )
     stamp = {"data": header["data"], "versions": header["versions"]}
     opened = nullcontext() if journal is None else Journal(journal, header, stamp, moved)
@@ -360,6 +372,7 @@ class _Search:
         objective: Objective,
         n_workers: int,
         moved: bool,
+        first: Sequence[Params],
     ) -> None:
         self._backend = backend
         self._space = space
@@ -367,6 +380,7 @@ class _Search:
         self._objective = objective
         self._n_workers = n_workers
         self._moved = moved
+        self._first = first
         self._answers: dict[int, Trial] = {}
 
     def run(self, study: Study, journal: Journal | None, trackers: Trackers) -> list[Trial]:
@@ -436,11 +450,19 @@ class _Search:
     def _ask(self, number: int) -> Question:
         asked = self._backend.ask()
         params = self._space.params(asked)
+        if number < len(self._first):
+            asked = {**asked, **self._space.asked({**params, **self._first[number]})}
+            self._amend(number, asked)
+            params = self._space.params(asked)
         recorded = self._answers.get(number)
         if recorded is not None:
             found = difference(recorded.params, params)
             if found is not None and self._moved:
-                self._amend(recorded, asked)
+                try:
+                    point = self._space.asked(recorded.params)
+                except ValueError as error:
+                    raise DataError(f"the journal is damaged: trial {number} has {error}") from None
+                self._amend(number, {**asked, **point})
                 params = recorded.params
             elif found is not None:
                 raise ConflictError(
@@ -455,20 +477,15 @@ class _Search:
             rivals = tuple((t.curve, t.value) for t in told if t.curve and t.value is not None)
         return Question(number, params, rivals)
 
-    def _amend(self, recorded: Trial, asked: Params) -> None:
-        """Tell the backend that it has asked what the journal has."""
+    def _amend(self, number: int, point: Params) -> None:
+        """Tell the backend that it has asked for this point."""
         amend = getattr(self._backend, "amend", None)
         if amend is None:
             raise ConflictError(
-                f"the journal cannot be continued: the backend {type(self._backend).__name__} has "
-                f"no method amend, and would ask another question than trial {recorded.number}"
+                f"the backend {type(self._backend).__name__} has no method amend, by which to hear "
+                f"that trial {number} is not what it asked for"
             )
-        try:
-            point = self._space.asked(recorded.params)
-        except ValueError as error:
-            number = recorded.number
-            raise DataError(f"the journal is damaged: trial {number} has {error}") from None
-        amend({**asked, **point})
+        amend(point)
 
     def _twin(self, question: Question) -> Trial | None:
         """An earlier trial of the same parameters, which would come out the same again."""
@@ -479,6 +496,31 @@ class _Search:
 
     def _show(self, report: Report, n_calls: int) -> None:
         report(len(self._answers), n_calls, in_words(best_of(self._answers.values())))
+
+
+def _known_points(first: Any, space: Space, n_calls: int) -> list[Params]:
+    """The points to try first, as plain values."""
+    if isinstance(first, str | Mapping) or not isinstance(first, Sequence):
+        raise TypeError(f"first must be a list of dicts, not {first!r:.60}")
+    if len(first) > n_calls:
+        raise ValueError(f"first has {len(first)} points, more than the {n_calls} of n_calls")
+    points = []
+    for number, given in enumerate(first):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"first[{number}] must be a dict, not {given!r:.60}")
+        point = {n: v.item() if isinstance(v, np.generic) else v for n, v in given.items()}
+        try:
+            space.check(point)
+        except ValueError as error:
+            raise ValueError(
+                f"first[{number}] has {error}; what is searched is {_ranges(space)}"
+            ) from None
+        points.append(point)
+    return points
+
+
+def _ranges(space: Space) -> str:
+    return ", ".join(f"{name} {dim.to_dict()}" for name, dim in space.effective.items())
 
 
 def in_words(best: Trial | None) -> str:

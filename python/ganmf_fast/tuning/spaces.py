@@ -169,19 +169,29 @@ class Space:
             If a value is missing, outside its range, or of nothing that is searched; the message
             is a phrase that names it.
         """
-        for name in params:
-            if name not in self.effective:
-                raise ValueError(f"{name}, which is not searched")
-        for name, dimension in self.effective.items():
+        self.check(params)
+        for name in self.effective:
             if name not in params:
                 raise ValueError(f"no {name}")
-            value = params[name]
-            whole = isinstance(value, int) or not isinstance(dimension, Int)
-            if dimension.height(value) is None or not whole:
-                raise ValueError(f"{name} {value!r:.40}")
         unused = self.counts_as.values()
         names = [name for name in self.dimensions if name not in unused]
         return {name: params[self.counts_as.get(name, name)] for name in names}
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """See that each of these parameters is searched, and its value in the range.
+
+        Raises
+        ------
+        ValueError
+            As `asked`.
+        """
+        for name, value in params.items():
+            dimension = self.effective.get(name)
+            if dimension is None:
+                raise ValueError(f"{name}, which is not searched")
+            whole = isinstance(value, int) or not isinstance(dimension, Int)
+            if dimension.height(value) is None or not whole:
+                raise ValueError(f"{name} {value!r:.40}")
 
     def to_dict(self) -> dict[str, Any]:
         """As a table of ranges, clipped and without conditions."""
