@@ -1,8 +1,9 @@
 """Tune on real data, beside the published parameters; kill a search at random moments.
 
     python benches/tuning.py tune --data FOLDER --runs RUNS [--rows A,B] [--datasets a,b]
+                                  [--backend B] [--ties T] [--others]
     python benches/tuning.py seeds --data FOLDER --runs RUNS [--rows A,B] [--datasets a,b]
-                                   [--plain]
+                                   [--backend B] [--others]
     python benches/tuning.py hills --data FOLDER --runs RUNS
     python benches/tuning.py kill --data FOLDER --runs RUNS [--kills 20]
     python benches/tuning.py report --data FOLDER --runs RUNS
@@ -11,7 +12,8 @@ FOLDER holds one folder of the five published splits for each data set. `tune` s
 the paper's protocol (journals RUNS/DATASET/ROW/journal.jsonl; finished trials are not run twice)
 and measures the published parameters, or for EASE-R those chosen earlier, on the same validation
 set. `seeds` makes the same search with nine further seeds, to show what one search of 50 calls
-says; with --plain the process sees ranges and values as `gp_minimize` does by default. `hills`
+says, and what other searches do: `gp_minimize` by default (plain), Optuna's (optuna), chance
+(random). With --others a search begins with what was published for the other two sets. `hills`
 measures ItemKNN-cosine on HetRec at every number of neighbours, to show what is climbed. `kill`
 runs one search of ItemKNN-cosine on Last.fm again and again, each time killed by SIGKILL after a
 random time, until it is through, and compares its journal with that of a search left alone.
@@ -29,6 +31,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,7 @@ INTRODUCTION = """# Tuning by the paper's protocol
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --rows ItemKNN
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --calls 200 \\
         --datasets hetrec2011 --rows ItemKNN-cosine
+    python benches/tuning.py tune --data FOLDER --runs runs/tuning --others
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published
     python benches/tuning.py tune --data FOLDER --runs runs/tuning --backend published \\
         --datasets ml-1m --rows ItemKNN
@@ -69,15 +73,17 @@ INTRODUCTION = """# Tuning by the paper's protocol
         --ties published --rows ItemKNN-cosine
     python benches/tuning.py seeds --data FOLDER --runs runs/tuning --rows ItemKNN-cosine,P3alpha
     python benches/tuning.py seeds --data FOLDER --runs runs/tuning --rows ItemKNN-cosine,P3alpha \\
-        --plain
+        --backend B    # plain, optuna, random
+    python benches/tuning.py seeds --data FOLDER --runs runs/tuning --rows ItemKNN-cosine,P3alpha \\
+        --others
     python benches/tuning.py hills --data FOLDER --runs runs/tuning
     python benches/tuning.py kill --data FOLDER --runs runs/tuning
     python benches/tuning.py report --data FOLDER --runs runs/tuning
 
 50 calls of a Gaussian process, the first 10 at random, seed 1337, fit on `train_small`, MAP@5 on
 `validation`; then one fit on `train`, measured on `test`. The search is ours with scikit-optimize,
-*skopt*, or that of the authors, *published*. *Ties* is the order of equal scores in lists: by item
-number, or as published, with the published quirks of the model.
+*skopt*, or that of the authors, *published*; *others* is explained below. *Ties* is the order of
+equal scores in lists: by item number, or as published, with the published quirks of the model.
 *Wanted* is MAP@5 of the authors' parameters on the same validation set, measured the same way in
 the same run; for EASE-R, whose parameters were not published, of those in `chosen_params.json` (a
 grid of 16 values). Wall seconds are those of the whole search, questions included; CPU seconds sum
@@ -120,11 +126,22 @@ COLUMNS = (
 )
 
 
+SEARCHES = {
+    "skopt": "Our search",
+    "skopt, others": "Our search, begun at what was published for the other two data sets",
+    "published": "The authors' search",
+}
+
+
 class Plain(Skopt):
     """`gp_minimize` as most programs call it: whole numbers as they are, MAP as a share."""
 
     _logarithmic = False
     _unit = 1.0
+
+
+BACKENDS: dict[str, Any] = {name: name for name in ("skopt", "published", "optuna", "random")}
+BACKENDS["plain"] = Plain
 
 
 def search(
@@ -133,9 +150,10 @@ def search(
     folder: Path,
     calls: int,
     seed: int = SEED,
-    backend: Any = "skopt",
+    backend: str = "skopt",
     ties: str = "index",
     moved: bool = False,
+    begin: Sequence[dict[str, Any]] = (),
 ) -> Any:
     """The search of a row, with its journal in `folder`."""
     return gf.tune(
@@ -144,11 +162,23 @@ def search(
         n_calls=calls,
         seed=seed,
         fixed=fixed_of(row, ties),
-        backend=backend,
+        backend=BACKENDS[backend],
         journal=folder / "journal.jsonl",
         ties=ties,
         moved=moved,
+        first=begin,
     )
+
+
+def first(row: Row, dataset: str, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Where a search begins: at random, or at what is known from the other data sets."""
+    return [params_of(row, other) for other in SETS if args.others and other != dataset]
+
+
+def params_of(row: Row, dataset: str) -> dict[str, Any]:
+    """Published parameters, or chosen ones."""
+    published = reference.best_params(dataset, row.name)
+    return published or reference.chosen_params(dataset, row.name) or {}
 
 
 def fixed_of(row: Row, ties: str) -> dict[str, Any]:
@@ -159,14 +189,30 @@ def fixed_of(row: Row, ties: str) -> dict[str, Any]:
 
 def yardstick(row: Row, dataset: str, splits: gf.Splits, ties: str = "index") -> dict[str, Any]:
     """Published parameters, or chosen ones, fitted and measured as a trial is."""
-    published = reference.best_params(dataset, row.name)
-    params = published or reference.chosen_params(dataset, row.name) or {}
+    params = params_of(row, dataset)
     cls = model_class(row.model)
     seeded = {"seed": SEED} if "seed" in cls().get_params() else {}
     model = cls(**{**fixed_of(row, ties), **params, **seeded}).fit(splits.train_small)
     found = gf.evaluate(model, splits.train_small, splits.validation, cutoffs=(5,), ties=ties)
     value = found["map", 5]
-    return {"params": params, "value": value, "source": "published" if published else "chosen"}
+    return {
+        "params": params,
+        "value": value,
+        "source": "published" if reference.best_params(dataset, row.name) else "chosen",
+    }
+
+
+def named(row: Row, args: argparse.Namespace) -> str:
+    """The folder of a search: longer and other ones stand beside those of the paper."""
+    name = row.name if args.calls == CALLS else f"{row.name}-{args.calls}"
+    name = name if args.backend == "skopt" else f"{name}-{args.backend}"
+    name = name if args.ties == "index" else f"{name}-ties"
+    return f"{name}-others" if args.others else name
+
+
+def label(args: argparse.Namespace) -> str:
+    """What a search is called in tables."""
+    return f"{args.backend}, others" if args.others else str(args.backend)
 
 
 def tune(args: argparse.Namespace) -> None:
@@ -174,10 +220,7 @@ def tune(args: argparse.Namespace) -> None:
     for dataset in args.datasets.split(","):
         splits = gf.Splits.load(args.data / dataset)
         for row in select(args.rows.split(",")):
-            # Longer searches stand beside those of the paper's length.
-            name = row.name if args.calls == CALLS else f"{row.name}-{args.calls}"
-            name = name if args.backend == "skopt" else f"{name}-{args.backend}"
-            name = name if args.ties == "index" else f"{name}-ties"
+            name = named(row, args)
             folder = args.runs / dataset / name
             once = not model_class(row.model).iterative
             beside = yardstick(row, dataset, splits, args.ties) if once else None
@@ -191,6 +234,7 @@ def tune(args: argparse.Namespace) -> None:
                 backend=args.backend,
                 ties=args.ties,
                 moved=args.moved,
+                begin=first(row, dataset, args),
             )
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
             summary = {
@@ -201,7 +245,7 @@ def tune(args: argparse.Namespace) -> None:
                 "best_trial": result.best_trial.number,
                 "failed": result.n_failed,
                 "calls": args.calls,
-                "backend": args.backend,
+                "backend": label(args),
                 "ties": args.ties,
                 "trial_seconds": sum(trial.seconds for trial in result.history),
                 "test": {k: result.final.test["map", k] for k in (5, 20)},
@@ -247,18 +291,27 @@ def seeds(args: argparse.Namespace) -> None:
     for dataset in args.datasets.split(","):
         splits = gf.Splits.load(args.data / dataset)
         for row in select(args.rows.split(",")):
-            name, backend = (f"{row.name}-plain", Plain) if args.plain else (row.name, "skopt")
+            name = named(row, args)
             folder = args.runs / dataset / name
             best = {}
             for seed in SEEDS:
                 own = folder if seed == SEED else folder / f"seed-{seed}"
-                best[seed] = search(row, splits, own, CALLS, seed, backend).best_value
+                best[seed] = search(
+                    row,
+                    splits,
+                    own,
+                    args.calls,
+                    seed,
+                    args.backend,
+                    args.ties,
+                    begin=first(row, dataset, args),
+                ).best_value
                 print(f"{dataset} {name}, seed {seed}: {best[seed]:.4f}", flush=True)
             summary = {
                 "row": row.name,
-                "search": "plain" if args.plain else "skopt",
+                "search": label(args),
                 "best": best,
-                "yardstick": yardstick(row, dataset, splits)["value"],
+                "yardstick": yardstick(row, dataset, splits, args.ties)["value"],
             }
             (folder / "seeds.json").write_text(json.dumps(summary, indent=1) + "\n")
 
@@ -401,8 +454,9 @@ def page(runs: Path) -> None:
                 f"{one['test_ndcg']['5']:.4f}",
             )
             lines.append(f"| {' | '.join(map(str, cells))} |")
-    for backend, ties in (("skopt", "index"), ("published", "index"), ("published", "published")):
-        lines += verdict(found, backend, ties)
+    for backend in SEARCHES:
+        for ties in ("index", "published"):
+            lines += verdict(found, backend, ties)
     family = [found[key] for key in found if key[0] == "ml-1m" and key[1] in FAMILY]
     if len(family) == len(FAMILY):
         wall, cpu = (sum(one[name] for one in family) for name in ("seconds", "cpu_seconds"))
@@ -489,9 +543,11 @@ def verdict(found: dict[Any, dict[str, Any]], backend: str, ties: str) -> list[s
         for (dataset, _), one in kind.items()
         if one["best_value"] < one["yardstick"]["value"]
     ]
-    name = {"skopt": "Our search", "published": "The authors' search"}[backend]
+    if not kind:
+        return []
     order = {"index": "our order of ties", "published": "the published order of ties"}[ties]
-    text = f"{name}, {order}: {len(kind) - len(below)} of {len(kind)} reach what was wanted"
+    reached = f"{len(kind) - len(below)} of {len(kind)} reach what was wanted"
+    text = f"{SEARCHES[backend]}, {order}: {reached}"
     return ["", f"{text}; below it: {'; '.join(below)}." if below else f"{text}."]
 
 
@@ -561,7 +617,10 @@ def seeds_lines(runs: Path) -> list[str]:
         "",
         f"Seeds {SEEDS[0]} to {SEEDS[-1]}, the first of which is that of the table above.",
         "*Plain* is `gp_minimize` by default: whole numbers are seen as they are, MAP as a share.",
-        "Ours, *skopt*, sees log(1 + x) of whole numbers and MAP in percent.",
+        "Ours, *skopt*, sees log(1 + x) of whole numbers and MAP in percent. *Optuna* is its",
+        "tree-structured Parzen estimator, *random* draws every point evenly. With *others* the",
+        "first two points are what was published for the other two data sets, and eight are at",
+        "random.",
         "",
         "| data | model | search | published | best MAP@5, seed by seed | median | reached by |",
     ]
@@ -652,9 +711,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--longest", type=float, default=6.0)
-    parser.add_argument("--backend", choices=("skopt", "published"), default="skopt")
+    parser.add_argument("--backend", choices=BACKENDS, default="skopt")
     parser.add_argument("--ties", choices=("index", "published"), default="index")
-    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--others", action="store_true")
     parser.add_argument("--moved", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())

@@ -267,8 +267,10 @@ def test_a_wrong_argument_is_one_sentence_and_leaves_no_file(knn, tmp_path, opti
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
-@pytest.mark.parametrize("backend", ["random", "skopt", "published", "optuna"])
+@pytest.mark.parametrize(
+    ("backend", "n_workers"),
+    [("random", 1), ("skopt", 1), ("skopt", 2), ("published", 1), ("optuna", 1)],
+)
 def test_a_search_begins_with_the_points_that_are_given(
     knn, counting, tmp_path, backend, n_workers
 ) -> None:
