@@ -195,7 +195,7 @@ def test_other_settings_for_a_folder_end_the_command_with_2(ganmf, command) -> N
         (("ItemKNN", "--backend", "skop"), "skopt"),
         (("ItemKNN", "--device", "cpu"), "no device"),
         (("ItemKNN", "--calls", "0"), "n_calls"),
-        (("ItemKNN", "--first", "topk"), "NAME=VALUE, not 'topk'"),
+        (("ItemKNN", "--first", "topk"), "first must be NAME=VALUE, not 'topk'"),
         (("ItemKNN", "--first", "topk=5,shrink=2000"), "first[0] has shrink 2000"),
     ],
 )

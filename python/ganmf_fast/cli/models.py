@@ -211,8 +211,10 @@ def _part(splits: Splits, part: str) -> Any:
     return Interactions.from_matrix(matrix, splits.user_ids, splits.item_ids)
 
 
-def given_params(cls: type[Recommender], given: Sequence[str]) -> dict[str, Any]:
-    """Parameters of a model from NAME=VALUE texts.
+def given_params(
+    cls: type[Recommender], given: Sequence[str], option: str = "param"
+) -> dict[str, Any]:
+    """Parameters of a model from the NAME=VALUE texts of an option.
 
     Raises
     ------
@@ -224,7 +226,7 @@ def given_params(cls: type[Recommender], given: Sequence[str]) -> dict[str, Any]
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"param must be NAME=VALUE, not {text!r}")
+            raise ValueError(f"{option} must be NAME=VALUE, not {text!r}")
         if name not in defaults:
             near = difflib.get_close_matches(name, list(defaults), n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -136,7 +136,7 @@ def tune(
             ties=ties,
             trackers=trackers,
             moved=moved,
-            first=[given_params(cls, point.split(",")) for point in first],
+            first=[given_params(cls, point.split(","), "first") for point in first],
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
