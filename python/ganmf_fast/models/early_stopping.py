@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ganmf_fast.progress import Report
+from ganmf_fast.base.progress import Report
 
 __all__ = ["Outcome", "announce", "run_epochs", "watched"]
 
