@@ -401,14 +401,14 @@ def _splits(opened: Splits | Interactions, seed: int, data: str) -> tuple[Splits
 def _draw(store: Store, comparison: ResultTable) -> None:
     """Draw the chart, if there is something to draw and to draw with."""
     try:
-        chart = importlib.import_module("ganmf_fast.results.chart")
+        files = importlib.import_module("ganmf_fast.results.charts.files")
     except ImportError:
-        say('charts are left out, since they need matplotlib: pip install "ganmf-fast[plots]"')
+        say('charts are left out, since they need vl-convert: pip install "ganmf-fast[report]"')
         return
-    figure = chart.draw(comparison)
+    figure = files.table_figure(comparison)
     if figure is not None:
-        for kind in chart.FORMATS:
-            store.write_text(f"chart.{kind}", chart.rendered(figure, kind))
+        for kind in files.FORMATS:
+            store.write_text(f"chart.{kind}", files.rendered(figure, kind))
 
 
 def _show(found: Sequence[ResultTable], output: Path, common: Common) -> int:

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, show
-from ganmf_fast.cli.tune import JOURNAL, Index
+from ganmf_fast.cli.tune import Index
+from ganmf_fast.results.search import JOURNAL, read_search
 from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.runs import RunIndex
 from ganmf_fast.tuning.search import best_of, in_words
@@ -66,12 +67,12 @@ def show_(
     except (TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}") from None
     if plots is not None:
-        # matplotlib is an extra, and slow to load.
         try:
-            charts = importlib.import_module("ganmf_fast.results.study")
+            files = importlib.import_module("ganmf_fast.results.charts.files")
         except ImportError:
-            raise ImportError('plots needs matplotlib: pip install "ganmf-fast[plots]"') from None
-        say(f"{', '.join(charts.write_charts(header, trials, plots))} are in {plots}")
+            raise ImportError('plots needs vl-convert: pip install "ganmf-fast[report]"') from None
+        found = read_search("", path.read_text(encoding="utf-8"), say)
+        say(f"{', '.join(files.write_search_figures(found, plots))} are in {plots}")
     if common.json:
         print_json({"search": header, "trials": [trial.to_dict() for trial in trials]})
         return

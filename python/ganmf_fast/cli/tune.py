@@ -22,6 +22,7 @@ from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.cli.models import given_params
 from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.models import model_class
+from ganmf_fast.results.search import JOURNAL
 from ganmf_fast.split import Splits, paper_protocol
 from ganmf_fast.tuning import TuningResult
 from ganmf_fast.tuning import tune as search
@@ -30,10 +31,7 @@ from ganmf_fast.tuning.search import best_of, in_words
 from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["JOURNAL", "Index", "Lines", "tune"]
-
-JOURNAL = "journal.jsonl"
-"""Name of the journal in the folder of a search."""
+__all__ = ["Index", "Lines", "tune"]
 
 Index = Annotated[
     Path | None, Parameter(help="File of the index of runs. Default: one for the user.")

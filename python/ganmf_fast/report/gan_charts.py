@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ganmf_fast.report.charts import (
+from ganmf_fast.report.findings import COLLAPSE, collapses
+from ganmf_fast.report.run_folder import ExperimentFolder, RunRecord
+from ganmf_fast.results.charts.base import (
     BASELINE,
     GAN,
     INK,
@@ -19,13 +20,9 @@ from ganmf_fast.report.charts import (
     spec,
     tooltip,
 )
-from ganmf_fast.report.findings import COLLAPSE, collapses, named
-from ganmf_fast.report.run_folder import ExperimentFolder, RunRecord
+from ganmf_fast.results.charts.heatmap import evenly, square
 
 __all__ = ["CURVES", "alarms", "heatmaps", "training"]
-
-_COSINE_SIDE = 48
-_SQUARE = 6 * _COSINE_SIDE
 
 
 def alarms(experiments: Sequence[ExperimentFolder]) -> list[tuple[str, Spec]]:
@@ -129,7 +126,7 @@ def training(records: Sequence[RunRecord], most: int) -> list[tuple[str, Spec]]:
                         "-" if record.seed is None else str(record.seed),
                         record.point,
                     )
-                    for at in there[_spread(len(there), most)]
+                    for at in there[evenly(len(there), most)]
                     if not np.isnan(epochs[at])
                 ]
         if rows:
@@ -146,15 +143,6 @@ class _Point(NamedTuple):
     seed: str
     point: float | str | None
     """Of a figure; None in a table."""
-
-
-def _spread(n: int, most: int) -> NDArray[np.int64]:
-    """At most `most` of n places, evenly spread, the first and the last among them."""
-    return (
-        np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
-        if n
-        else np.empty(0, np.int64)
-    )
 
 
 def _curve(name: str, title: str, rows: Sequence[_Point]) -> Spec:
@@ -277,50 +265,6 @@ def heatmaps(experiment: ExperimentFolder) -> list[tuple[str, Spec]]:
     made: dict[str, Spec] = {}
     for record in experiment.records:
         if record.cosine is not None:
-            title = named(experiment.comparison, record.row, record.point)
-            made.setdefault(title, _square(title, record.cosine))
+            title = experiment.comparison.name_of(record.row, record.point)
+            made.setdefault(title, square(title, record.cosine))
     return list(made.items())
-
-
-def _square(title: str, cosine: NDArray[np.float32]) -> Spec:
-    some = _spread(len(cosine), _COSINE_SIDE)
-    square = cosine[np.ix_(some, some)]
-    a, b = np.divmod(np.arange(square.size), len(square))
-    low = min(0.0, float(square.min()))
-    # Whole pixels, so that no seams show.
-    tight = {"padding": 0, "round": True}
-    return spec(
-        f"{title}: cosines between made profiles.",
-        {"a": a.tolist(), "b": b.tolist(), "cosine": [round(float(v), 3) for v in square.ravel()]},
-        # A square, where others are as wide as the page.
-        width=_SQUARE,
-        height=_SQUARE,
-        mark={"type": "rect"},
-        encoding={
-            "x": {"field": "a", "type": "ordinal", "axis": None, "scale": tight},
-            "y": {"field": "b", "type": "ordinal", "axis": None, "scale": tight},
-            "color": {
-                "field": "cosine",
-                "type": "quantitative",
-                "title": "cosine",
-                "scale": {
-                    "domain": [low, 1],
-                    "range": ["var(--ground)", "var(--gan)"],
-                    "interpolate": "rgb",
-                },
-                "legend": {
-                    "type": "symbol",
-                    "format": ".2f",
-                    "symbolType": "square",
-                    "values": [0, 0.25, 0.5, 0.75, 1],
-                    "symbolStrokeColor": SOFT,
-                    "symbolStrokeWidth": 1,
-                },
-            },
-            "tooltip": [
-                {"field": "a", "type": "ordinal", "title": "User"},
-                {"field": "b", "type": "ordinal", "title": "and user"},
-                {"field": "cosine", "type": "quantitative", "title": "Cosine", "format": ".3f"},
-            ],
-        },
-    )

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from ganmf_fast import reference
 from ganmf_fast.experiments.variants import VARIANTS
-from ganmf_fast.report.searches import JOURNAL, Search, read_search
 from ganmf_fast.results import document, store
 from ganmf_fast.results.document import DamagedError
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run, key_of
+from ganmf_fast.results.search import JOURNAL, Search, read_search
 
 __all__ = ["ExperimentFolder", "History", "Problem", "RunFolder", "RunRecord", "open_run"]
 

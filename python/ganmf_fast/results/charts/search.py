@@ -1,9 +1,19 @@
-"""Figures of a search of hyper-parameters, as :mod:`~ganmf_fast.report.charts` has others."""
+"""Figures of a search of hyper-parameters."""
 
 from typing import Any
 
-from ganmf_fast.report.charts import BASELINE, GAN, INK, SOFT, Spec, columns, spec, tooltip
-from ganmf_fast.report.searches import Search, best_so_far, dependence
+from ganmf_fast.results.charts.base import (
+    BASELINE,
+    GAN,
+    INK,
+    ONCE,
+    SOFT,
+    Spec,
+    columns,
+    spec,
+    tooltip,
+)
+from ganmf_fast.results.search import Search, best_so_far, dependence
 from ganmf_fast.tuning.spaces import Choice
 
 __all__ = ["convergence", "dependences", "parallel"]
@@ -40,6 +50,11 @@ def convergence(search: Search) -> Spec | None:
         columns(("trial", "value", "best", "state", "shown", "params"), rows),
         height=240,
         layer=[
+            {
+                "data": ONCE,
+                "mark": {"type": "rule", "color": SOFT, "strokeDash": [2, 3]},
+                "encoding": {"x": {"datum": search.n_initial - 0.5, "type": "quantitative"}},
+            },
             {
                 "transform": [{"filter": "isValid(datum.best)"}],
                 "mark": {
@@ -112,7 +127,7 @@ def parallel(search: Search) -> Spec | None:
         "title": None,
         "sort": None,
         "scale": {"padding": 0.5},
-        "axis": {"labelAngle": 0, "domain": False, "labelLimit": 90, "grid": True},
+        "axis": {"labelAngle": 0, "domain": False, "labelLimit": 120, "grid": True},
     }
     y = {
         "field": "height",
@@ -195,7 +210,7 @@ def dependences(search: Search) -> list[tuple[str, Spec]]:
         ]  # fmt: skip
         x: Spec = {"field": "at", "type": "nominal" if named else "quantitative", "title": None}
         if isinstance(dim, Choice):
-            x["axis"] = {"labelAngle": 0}
+            x |= {"axis": {"labelAngle": 0}, "sort": [str(choice) for choice in dim.choices]}
         else:
             x["scale"] = {"zero": False, "nice": False, "type": "log" if dim.log else "linear"}
             x["axis"] = {"tickCount": 4}
