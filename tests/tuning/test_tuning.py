@@ -20,7 +20,7 @@ import pytest
 import ganmf_fast as gf
 from ganmf_fast.base.errors import ConflictError, DataError
 from ganmf_fast.tuning.journal import Journal, read_journal
-from ganmf_fast.tuning.runs import RunIndex
+from ganmf_fast.tuning.trackers.index import RunIndex
 
 SPACE = {"topk": {"int": [2, 30]}, "shrink": {"real": [0.0, 50.0]}}
 RANDOM = {"backend": "random", "n_calls": 6}

@@ -25,10 +25,9 @@ from ganmf_fast.models import model_class
 from ganmf_fast.split import Splits, paper_protocol
 from ganmf_fast.tuning import TuningResult
 from ganmf_fast.tuning import tune as search
-from ganmf_fast.tuning.runs import RunIndex
-from ganmf_fast.tuning.search import best_of, in_words
 from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker
-from ganmf_fast.tuning.trial import Trial
+from ganmf_fast.tuning.trackers.index import RunIndex
+from ganmf_fast.tuning.trial import Trial, best_of, describe_best
 
 __all__ = ["JOURNAL", "Index", "Lines", "tune"]
 
@@ -193,7 +192,7 @@ class Lines:
             what += f" ({trial.reason})"
         each = (time.monotonic() - self._started) / (n - self._earlier)
         left = _duration(each * max(self._n_calls - n, 0))
-        best = in_words(best_of(self._trials)) or "no best yet"
+        best = describe_best(best_of(self._trials)) or "no best yet"
         say(f"[{n}/{self._n_calls}] trial {trial.number}: {what}; {best}; {left} left")
 
     def end(self, ending: Ending) -> None:
