@@ -41,7 +41,7 @@ from matplotlib.figure import Figure
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.experiments.environment import describe
-from ganmf_fast.experiments.variants import Row, select
+from ganmf_fast.experiments.variants import ModelVariant, select
 from ganmf_fast.models import model_class
 from ganmf_fast.results.study import convergence
 from ganmf_fast.tuning import read_journal
@@ -145,7 +145,7 @@ BACKENDS["plain"] = Plain
 
 
 def search(
-    row: Row,
+    row: ModelVariant,
     splits: gf.Splits,
     folder: Path,
     calls: int,
@@ -170,24 +170,26 @@ def search(
     )
 
 
-def first(row: Row, dataset: str, args: argparse.Namespace) -> list[dict[str, Any]]:
+def first(row: ModelVariant, dataset: str, args: argparse.Namespace) -> list[dict[str, Any]]:
     """Where a search begins: at random, or at what is known from the other data sets."""
     return [params_of(row, other) for other in SETS if args.others and other != dataset]
 
 
-def params_of(row: Row, dataset: str) -> dict[str, Any]:
+def params_of(row: ModelVariant, dataset: str) -> dict[str, Any]:
     """Published parameters, or chosen ones."""
     published = reference.best_params(dataset, row.name)
     return published or reference.chosen_params(dataset, row.name) or {}
 
 
-def fixed_of(row: Row, ties: str) -> dict[str, Any]:
+def fixed_of(row: ModelVariant, ties: str) -> dict[str, Any]:
     """What is not searched; beside the published order of ties also the published quirks."""
     quirks = {"published_quirks": True} if row.quirks and ties == "published" else {}
     return {**row.fixed, **quirks}
 
 
-def yardstick(row: Row, dataset: str, splits: gf.Splits, ties: str = "index") -> dict[str, Any]:
+def yardstick(
+    row: ModelVariant, dataset: str, splits: gf.Splits, ties: str = "index"
+) -> dict[str, Any]:
     """Published parameters, or chosen ones, fitted and measured as a trial is."""
     params = params_of(row, dataset)
     cls = model_class(row.model)
@@ -202,7 +204,7 @@ def yardstick(row: Row, dataset: str, splits: gf.Splits, ties: str = "index") ->
     }
 
 
-def named(row: Row, args: argparse.Namespace) -> str:
+def named(row: ModelVariant, args: argparse.Namespace) -> str:
     """The folder of a search: longer and other ones stand beside those of the paper."""
     name = row.name if args.calls == CALLS else f"{row.name}-{args.calls}"
     name = name if args.backend == "skopt" else f"{name}-{args.backend}"

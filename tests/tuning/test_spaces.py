@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ganmf_fast import models, reference
-from ganmf_fast.experiments.variants import ROWS
+from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.models import model_class
 from ganmf_fast.tuning.spaces import (
     Choice,
@@ -43,7 +43,7 @@ def test_every_model_with_something_to_search_has_ranges_of_its_own_parameters()
 
 
 def test_every_value_of_a_range_is_one_that_the_model_takes() -> None:
-    for row in ROWS:
+    for row in VARIANTS:
         if packaged_space(row.model) is None:
             continue
         space = space_of(row.model, dict(row.fixed))
@@ -62,7 +62,7 @@ def test_random_trials_of_the_papers_seed_contain_parameters_that_its_authors_pu
     from ganmf_fast.tuning.backends import Skopt
 
     found = set()
-    for row in ROWS:
+    for row in VARIANTS:
         if not row.published or packaged_space(row.model) is None:
             continue
         space = space_of(row.model, dict(row.fixed))
