@@ -54,11 +54,7 @@ def check_metrics(metrics: object) -> tuple[str, ...]:
         raise TypeError(f"metrics must be a list of names, not {metrics!r}")
     for name in metrics:
         if name not in METRICS:
-<<<<<<< HEAD
             hint = suggestion(str(name), METRICS)
-=======
-            hint = suggestion(name, METRICS)
->>>>>>> part-D
             raise ValueError(f"metrics has no {name!r}{hint} (there are {', '.join(METRICS)})")
     return tuple(name for name in METRICS if name in metrics)
 
