@@ -209,13 +209,8 @@ def select(names: Iterable[str] | None) -> list[ModelVariant]:
     for name in wanted:
         if name not in known:
             raise ValueError(
-<<<<<<< HEAD
-                f"models has no {name!r}{_suggestion(name, known)} "
-                f"(there are {', '.join(row.name for row in VARIANTS)})"
-=======
                 f"models has no {name!r}{suggestion(name, known)} "
-                f"(there are {', '.join(row.name for row in ROWS)})"
->>>>>>> part-D
+                f"(there are {', '.join(row.name for row in VARIANTS)})"
             )
     rows = [
         row for row in VARIANTS if row.name in wanted or (row.model in wanted and not row.params_of)
@@ -310,13 +305,4 @@ def _check(spec: RunSpec) -> None:
         if name in ("seed", "device"):
             raise ValueError(f"params sets {name} of {spec.row.name}: use the option --{name}")
         if name not in known:
-<<<<<<< HEAD
-            raise ValueError(f"{spec.row.name} has no parameter {name!r}{_suggestion(name, known)}")
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
-=======
-            raise ValueError(f"{plan.row.name} has no parameter {name!r}{suggestion(name, known)}")
->>>>>>> part-D
+            raise ValueError(f"{spec.row.name} has no parameter {name!r}{suggestion(name, known)}")

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 from ganmf_fast.tuning.spaces import Params
 
-__all__ = ["Curve", "Trial", "TrialSpec", "best_of", "summary"]
+__all__ = ["Curve", "Trial", "TrialSpec", "best_of", "describe_best"]
 
 Status: TypeAlias = Literal["done", "failed", "pruned"]
 Curve: TypeAlias = list[tuple[int, float]]
@@ -115,7 +115,7 @@ def best_of(trials: Iterable[Trial]) -> Trial | None:
     return max(done, key=lambda trial: (trial.value, -trial.number), default=None)
 
 
-def summary(best: Trial | None) -> str:
+def describe_best(best: Trial | None) -> str:
     """The best trial in one line: value, number, parameters; empty for None."""
     if best is None:
         return ""
