@@ -42,7 +42,7 @@ import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.experiments.environment import describe
 from ganmf_fast.experiments.variants import Row, select
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.study import convergence
 from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.backends import Skopt

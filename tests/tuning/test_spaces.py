@@ -6,7 +6,7 @@ import pytest
 
 from ganmf_fast import models, reference
 from ganmf_fast.experiments.variants import ROWS
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.tuning.spaces import (
     Choice,
     Int,
@@ -53,7 +53,7 @@ def test_every_value_of_a_range_is_one_that_the_model_takes() -> None:
                 for name, dim in space.dimensions.items()
             }
             params = {**row.fixed, **space.constants, **space.params(values)}
-            model_class(row.model)(**params)._check_params()
+            model_class(row.model)(**params)._validate_params()
 
 
 def test_random_trials_of_the_papers_seed_contain_parameters_that_its_authors_published() -> None:

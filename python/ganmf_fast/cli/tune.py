@@ -21,7 +21,7 @@ from ganmf_fast.cli.common import (
 from ganmf_fast.cli.models import given_params
 from ganmf_fast.cli.source import DataName, Source
 from ganmf_fast.experiments.variants import ROWS
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.split import Splits, paper_protocol
 from ganmf_fast.tuning import TuningResult
 from ganmf_fast.tuning import tune as search

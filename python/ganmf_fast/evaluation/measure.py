@@ -29,9 +29,10 @@ from ganmf_fast.evaluation.result import (
     Tally,
     check_metrics,
 )
-from ganmf_fast.models.base import Recommender, users_with_items
+from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import matching_csr
 from ganmf_fast.scorers.dense import rank_blocks
+from ganmf_fast.scorers.validation import users_with_items
 
 __all__ = ["evaluate", "evaluate_lists"]
 

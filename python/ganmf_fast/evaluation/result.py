@@ -1,7 +1,6 @@
 """What an evaluation found."""
 
 import difflib
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast.scorers.validation import exact_mean
 
 __all__ = ["LISTS", "METRICS", "PER_USER", "Evaluation", "Tally", "check_metrics"]
 
@@ -98,7 +98,7 @@ class Tally:
 
     def mean(self, metric: str, k: int) -> float:
         """Mean over lists, its sum rounded once."""
-        return math.ldexp(self.sums[metric, k], -80) / self.n_lists
+        return exact_mean(self.sums[metric, k], self.n_lists)
 
     def values(
         self, metrics: Sequence[str], cutoffs: Sequence[int]

@@ -21,8 +21,8 @@ from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
 from ganmf_fast.experiments.variants import QUICK_EPOCHS, ROWS, Plan, Row, plans, select
-from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.document import to_json
 from ganmf_fast.results.result_table import (
     Chart,

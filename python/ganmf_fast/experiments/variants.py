@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ganmf_fast import reference
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 
 __all__ = ["QUICK_EPOCHS", "ROWS", "Plan", "Row", "plans", "read_params", "select"]
 

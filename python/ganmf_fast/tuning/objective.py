@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ganmf_fast import models
 from ganmf_fast.base import progress
 from ganmf_fast.base.errors import reason, suggestion
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation import evaluate, evaluate_lists
-from ganmf_fast.models.base import Recommender, users_with_items
-from ganmf_fast.models.early_stopping import watched
+from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.fit_data import FitCallback
+from ganmf_fast.models.registry import fittable_class
+from ganmf_fast.scorers.validation import users_with_items
 from ganmf_fast.tuning.backends import median_pruner
 from ganmf_fast.tuning.spaces import Params
 from ganmf_fast.tuning.trial import Curve, Question, Trial
@@ -78,8 +79,7 @@ class Target:
             If the model needs a package that is not there; the message names the extra.
         """
         if isinstance(model, str):
-            models.model_class(model)  # suggests a name
-            model = getattr(models, model)
+            model = fittable_class(model)
         if callable(model) and (isinstance(model, type) or not hasattr(model, "get_params")):
             name = getattr(model, "__name__", type(model).__name__)
             params, is_open = _signature(model)
@@ -184,8 +184,8 @@ class Objective:
         curve: Curve = []
         found: dict[str, Any] = {"status": "failed", "curve": curve}
         try:
-            with progress.silence(), watched(_watcher(curve, question)):
-                found |= self._run(question.params, started)
+            with progress.silence():
+                found |= self._run(question.params, _watcher(curve, question), started)
         except _PrunedError:
             found |= {"status": "pruned", "reason": f"stopped in epoch {curve[-1][0]}"}
             found |= {"fit_seconds": time.perf_counter() - started}
@@ -201,7 +201,7 @@ class Objective:
             **found,
         )
 
-    def _run(self, params: Params, started: float) -> dict[str, Any]:
+    def _run(self, params: Params, callback: FitCallback, started: float) -> dict[str, Any]:
         model = self.target.make(**{**self.constants, **params})
         iterative = bool(getattr(model, "iterative", False))
         if isinstance(model, Recommender):
@@ -209,10 +209,10 @@ class Objective:
             early_stop = self._once("early_stop", lambda: as_csr(self._early_stop, "early_stop"))
         else:
             fitted, early_stop = self._fitted, self._early_stop
-        if iterative:
-            model.fit(fitted, validation=early_stop)
-        else:
-            model.fit(fitted)
+        given: dict[str, Any] = {"validation": early_stop} if iterative else {}
+        if isinstance(model, Recommender) and "callback" in _signature(model.fit)[0]:
+            given["callback"] = callback
+        model.fit(fitted, **given)
         found: dict[str, Any] = {"fit_seconds": time.perf_counter() - started}
         if iterative and getattr(model, "best_epoch_", None) is not None:
             found["epochs"] = max(1, int(model.best_epoch_))
@@ -234,11 +234,14 @@ class Objective:
         return self._resident[name]
 
 
-def _watcher(curve: Curve, question: Question) -> Callable[[int, float], None]:
-    """Keeps the checks of early stopping, and stops a trial that does worse than its rivals."""
+def _watcher(curve: Curve, question: Question) -> FitCallback:
+    """Callback that records the values of validation, and stops a trial worse than its rivals."""
     stop = None if question.rivals is None else median_pruner(question.rivals)
 
-    def watch(epoch: int, value: float) -> None:
+    def watch(epoch: int, values: Mapping[str, float]) -> None:
+        if "validation" not in values:
+            return
+        value = values["validation"]
         curve.append((epoch, value))
         if stop is not None and stop(epoch, value):
             raise _PrunedError

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ganmf_fast.base.errors import suggestion
-from ganmf_fast.models import NAMES
+from ganmf_fast.models.registry import NAMES
 
 __all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]
 
