@@ -9,7 +9,7 @@ from typing import Any
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.experiments.variants import ModelVariant
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.tuning.backends import Skopt
 
 SETS = ("lastfm", "hetrec2011", "ml-1m")

@@ -10,7 +10,7 @@ from common import parser
 
 import ganmf_fast as gf
 from ganmf_fast.experiments.variants import select
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 
 HILLS = ("hetrec2011", "ItemKNN-cosine")
 HILL_TOPKS, HILL_SHRINKS = range(60, 301), (0, 1000)

@@ -20,7 +20,7 @@ from common import first_points, folder_name, label, reference_value, search, se
 import ganmf_fast as gf
 from ganmf_fast.experiments.environment import describe
 from ganmf_fast.experiments.variants import select
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.tuning import read_journal
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ganmf_fast import models, reference
 from ganmf_fast.experiments.variants import VARIANTS
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.tuning import spaces
 from ganmf_fast.tuning.spaces import (
     Choice,
@@ -98,7 +98,7 @@ def test_every_value_of_a_range_is_one_that_the_model_takes() -> None:
                 for name, dim in space.dimensions.items()
             }
             params = {**row.fixed, **space.constants, **space.params(values)}
-            model_class(row.model)(**params)._check_params()
+            model_class(row.model)(**params)._validate_params()
 
 
 def test_random_trials_of_the_papers_seed_contain_parameters_that_its_authors_published() -> None:

@@ -26,10 +26,10 @@ from ganmf_fast.cli.common import (
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.evaluation import evaluate as evaluate_model
-from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommendations, Recommender
 from ganmf_fast.models.ids import matching_csr
-from ganmf_fast.models.model_file import load
+from ganmf_fast.models.load import load
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.split import Splits
 
 Part = Literal["train", "train_small"]

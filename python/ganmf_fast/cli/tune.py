@@ -21,7 +21,7 @@ from ganmf_fast.cli.common import (
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.cli.models import given_params
 from ganmf_fast.experiments.variants import VARIANTS
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.split import Splits, paper_protocol
 from ganmf_fast.tuning import TuningResult
 from ganmf_fast.tuning import tune as search

@@ -27,9 +27,10 @@ from ganmf_fast.evaluation.accumulator import (
     checked_rows,
 )
 from ganmf_fast.evaluation.result import Evaluation, check_metrics
-from ganmf_fast.models.base import Recommender, users_with_items
+from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import matching_csr
 from ganmf_fast.scorers.dense import rank_blocks
+from ganmf_fast.scorers.validation import users_with_items
 
 __all__ = ["evaluate", "evaluate_any_model", "evaluate_lists"]
 

@@ -18,8 +18,9 @@ from ganmf_fast.evaluation.accumulator import (
     checked_rows,
 )
 from ganmf_fast.evaluation.result import PER_USER, Evaluation, check_metrics
-from ganmf_fast.models.base import Recommender, users_with_items
+from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import matching_csr
+from ganmf_fast.scorers.validation import users_with_items
 
 __all__ = ["by_item_popularity", "by_profile_length", "profile_groups"]
 

@@ -1,6 +1,5 @@
 """Results of an evaluation: exact sums that can be merged, and the metrics derived from them."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.scorers.validation import exact_mean
 
 __all__ = ["LISTS", "METRICS", "PER_USER", "Evaluation", "Tally", "check_metrics"]
 
@@ -93,7 +93,7 @@ class Tally:
 
     def mean(self, metric: str, k: int) -> float:
         """Mean over lists; the sum is rounded once."""
-        return math.ldexp(self.sums[metric, k], -80) / self.n_lists
+        return exact_mean(self.sums[metric, k], self.n_lists)
 
     def values(
         self, metrics: Sequence[str], cutoffs: Sequence[int]

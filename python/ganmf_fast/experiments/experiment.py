@@ -29,8 +29,8 @@ from ganmf_fast.experiments.variants import (
     run_specs,
     select,
 )
-from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.document import to_json
 from ganmf_fast.results.result_table import (
     Chart,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ganmf_fast import reference
 from ganmf_fast.base.errors import suggestion
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 
 __all__ = [
     "QUICK_EPOCHS",

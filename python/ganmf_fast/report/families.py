@@ -4,7 +4,7 @@ from functools import cache
 
 from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.gan.estimator import Adversarial
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 
 __all__ = ["is_gan"]
 

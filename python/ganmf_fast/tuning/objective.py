@@ -12,6 +12,7 @@ import datetime as dt
 import math
 import time
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ganmf_fast.base import progress
@@ -19,7 +20,7 @@ from ganmf_fast.base.errors import reason
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.evaluate import evaluate_any_model
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.early_stopping import watched
+from ganmf_fast.models.fit_data import FitCallback
 from ganmf_fast.tuning.backends import median_pruner
 from ganmf_fast.tuning.spaces import Params
 from ganmf_fast.tuning.trial import Curve, Trial, TrialSpec
@@ -95,8 +96,8 @@ class Objective:
         curve: Curve = []
         found: dict[str, Any] = {"status": "failed", "curve": curve}
         try:
-            with progress.silence(), watched(_watcher(curve, spec)):
-                found |= self._run(spec.params, started)
+            with progress.silence():
+                found |= self._run(spec.params, _callback(curve, spec), started)
         except _PrunedError:
             found |= {"status": "pruned", "reason": f"stopped in epoch {curve[-1][0]}"}
             found |= {"fit_seconds": time.perf_counter() - started}
@@ -112,7 +113,7 @@ class Objective:
             **found,
         )
 
-    def _run(self, params: Params, started: float) -> dict[str, Any]:
+    def _run(self, params: Params, callback: FitCallback, started: float) -> dict[str, Any]:
         model = self.tuned.make(**{**self.constants, **params})
         iterative = bool(getattr(model, "iterative", False))
         if isinstance(model, Recommender):
@@ -120,10 +121,11 @@ class Objective:
             early_stop = self._once("early_stop", lambda: as_csr(self._early_stop, "early_stop"))
         else:
             fitted, early_stop = self._fitted, self._early_stop
-        if iterative:
-            model.fit(fitted, validation=early_stop)
-        else:
-            model.fit(fitted)
+        given: dict[str, Any] = {"validation": early_stop} if iterative else {}
+        # A subclass may have a `fit` without it.
+        if isinstance(model, Recommender) and "callback" in signature(model.fit).parameters:
+            given["callback"] = callback
+        model.fit(fitted, **given)
         found: dict[str, Any] = {"fit_seconds": time.perf_counter() - started}
         if iterative and getattr(model, "best_epoch_", None) is not None:
             found["epochs"] = max(1, int(model.best_epoch_))
@@ -145,13 +147,16 @@ class Objective:
         return self._prepared[name]
 
 
-def _watcher(curve: Curve, spec: TrialSpec) -> Callable[[int, float], None]:
+def _callback(curve: Curve, spec: TrialSpec) -> FitCallback:
     """Records the validation curve, and prunes a trial that does worse than earlier ones."""
     stop = None if spec.completed is None else median_pruner(spec.completed)
 
-    def watch(epoch: int, value: float) -> None:
+    def record(epoch: int, values: Mapping[str, float]) -> None:
+        if "validation" not in values:
+            return
+        value = values["validation"]
         curve.append((epoch, value))
         if stop is not None and stop(epoch, value):
             raise _PrunedError
 
-    return watch
+    return record

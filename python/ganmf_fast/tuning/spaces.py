@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.params import search_ranges
-from ganmf_fast.models import NAMES, model_class
+from ganmf_fast.models.registry import NAMES, model_class
 
 __all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ganmf_fast import models
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.models.registry import fittable_class
 from ganmf_fast.tuning.spaces import Params
 
 __all__ = ["TunedModel"]
@@ -49,8 +49,7 @@ class TunedModel:
             If the model needs a package that is missing; the message names the extra.
         """
         if isinstance(model, str):
-            models.model_class(model)  # suggests a name
-            model = getattr(models, model)
+            model = fittable_class(model)
         if callable(model) and (isinstance(model, type) or not hasattr(model, "get_params")):
             name = getattr(model, "__name__", type(model).__name__)
             params, takes_any = _signature(model)
