@@ -59,10 +59,10 @@ INTRODUCTION = """# Tuning by the paper's protocol
 `validation`; then one fit on `train`, measured on `test`. The search is ours with scikit-optimize,
 *skopt*, or that of the authors, *published*; *others* is explained below. *Ties* is the order of
 equal scores in lists: by item number, or as published, with the published quirks of the model.
-*Reference* is MAP@5 of the authors' parameters on the same validation set, measured the same way in
-the same run; for EASE-R, whose parameters were not published, of those in `chosen_params.json` (a
-grid of 16 values). Wall seconds are those of the whole search, suggestions included; CPU seconds sum
-over threads.
+*Reference* is MAP@5 of the authors' parameters on the same validation set, measured the same way;
+for EASE-R, whose parameters were not published, of those in `chosen_params.json` (a grid of 16
+values). Wall seconds are those of the whole search with its suggestions; CPU seconds sum over
+threads.
 """
 GANMF_ROW = ("lastfm", "GANMF-u")
 GANMF = "GANMF-u-published"
@@ -294,9 +294,9 @@ def ganmf_lines(runs: Path) -> list[str]:
     if not pairs:
         return []
     text = """
-Beside the authors' log, as far as the points are the same: the same parameters, weights drawn
-again. Their MAP@5 on `validation` is the log's; their best epoch is six before the number in the log
-(see [findings](../findings.md)), and not known where training was never stopped.
+Beside the authors' log, as far as the points are the same: the same parameters, other random
+weights. Their MAP@5 on `validation` is the log's; their best epoch is six before the number in the
+log (see [findings](../findings.md)), and unknown where training was never stopped.
 
 | trial | factors | batch | emb_dim | MAP@5 | theirs | epochs | theirs |
 |---|---|---|---|---|---|---|---|"""
@@ -403,8 +403,8 @@ def killed_lines(runs: Path) -> list[str]:
 
 ItemKNN-cosine on Last.fm, 50 calls, {one["kills"]} times SIGKILL. Trials in the journal after each:
 {trials}.
-Equal to the uninterrupted search, trial for trial: {verdict[one["equal"]]}; each trial in the journal
-once: {verdict[one["each_once"]]}."""
+Equal to the uninterrupted search, trial for trial: {verdict[one["equal"]]}; each trial once in the
+journal: {verdict[one["each_once"]]}."""
     return text.split("\n")
 
 
