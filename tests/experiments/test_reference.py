@@ -8,7 +8,7 @@ import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.evaluation import METRICS
 from ganmf_fast.experiments.variants import VARIANTS, run_specs
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 
 
 def test_known_figures_of_the_paper_are_found() -> None:

@@ -210,17 +210,15 @@ def test_without_torch_ganmf_is_listed_with_what_it_needs(
     assert found["TopPopular"]["problem"] is None
 
 
-def test_without_matplotlib_the_chart_is_left_out_with_one_sentence(
+def test_without_vl_convert_the_chart_is_left_out_with_one_sentence(
     ganmf, splits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "ganmf_fast.results.chart", raising=False)
-    for name in [n for n in sys.modules if n.startswith("matplotlib.")]:
-        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    monkeypatch.delitem(sys.modules, "ganmf_fast.results.charts.files", raising=False)
     run = tmp_path / "run"
     done = ganmf("reproduce", "table2", "--data", splits, "--output", run, "--models", "TopPopular")
     assert done.returncode == 0, done.stderr
-    assert "ganmf-fast[plots]" in done.stderr
+    assert "ganmf-fast[report]" in done.stderr
     assert (run / "table.md").is_file()
     assert not (run / "chart.png").exists()
 

@@ -21,7 +21,7 @@ from ganmf_fast.gan.cfgan_players import CfganPlayers
 from ganmf_fast.gan.matmul import add_product, affine, product
 from ganmf_fast.gan.networks import mean_cosine, mean_cosine_of_factors
 from ganmf_fast.gan.sparse_ops import masked_squares, sampled, times, weighted
-from ganmf_fast.models import model_file
+from ganmf_fast.models.load import load
 from ganmf_fast.scorers.autoencoder import Autoencoder
 
 BIN = {"num_factors": 4, "d_nodes": 5, "batch_size": 16, "epochs": 3, "device": "cpu"}
@@ -619,7 +619,7 @@ def test_a_truncated_or_damaged_model_file_is_refused(cls, settings, toy_urm, tm
     for damaged in (b"", content[:100], content[: len(content) // 2], content[:-1], flipped):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"m\.safetensors (is damaged|cannot be read)"):
-            model_file.load(path)
+            load(path)
 
 
 def test_a_new_user_without_interactions_gets_finite_scores(toy_urm):
@@ -635,7 +635,7 @@ def test_saved_models_keep_their_scores_and_a_damaged_form_is_refused(
 ):
     model = cls(**settings).fit(toy_urm)
     model.save(tmp_path / "m.safetensors")
-    loaded = model_file.load(tmp_path / "m.safetensors")
+    loaded = load(tmp_path / "m.safetensors")
     assert_array_equal(loaded.score_users([0, 9]), model.score_users([0, 9]))
     assert loaded.history_ == model.history_
     tensors = model.scorer_.tensors() if isinstance(model.scorer_, Autoencoder) else {}

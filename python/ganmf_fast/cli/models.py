@@ -1,6 +1,5 @@
 """``ganmf fit``, ``evaluate`` and ``recommend``."""
 
-import difflib
 import json
 import os
 import sys
@@ -12,6 +11,7 @@ import polars as pl
 from cyclopts import Parameter
 
 from ganmf_fast import models
+from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.cli.common import (
     Common,
@@ -26,10 +26,10 @@ from ganmf_fast.cli.common import (
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.evaluation import evaluate as evaluate_model
-from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommendations, Recommender
 from ganmf_fast.models.ids import matching_csr
-from ganmf_fast.models.model_file import load
+from ganmf_fast.models.load import load
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.split import Splits
 
 Part = Literal["train", "train_small"]
@@ -228,8 +228,7 @@ def given_params(
         if not equals:
             raise ValueError(f"{option} must be NAME=VALUE, not {text!r}")
         if name not in defaults:
-            near = difflib.get_close_matches(name, list(defaults), n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = suggestion(name, defaults)
             raise ValueError(f"{cls.__name__} has no parameter {name!r}{hint}")
         params[name] = _typed(name, value, defaults[name])
     return params

@@ -28,7 +28,7 @@ from ganmf_fast.experiments.table1 import Table1
 from ganmf_fast.experiments.table2 import Table2, Table3
 from ganmf_fast.experiments.tuned import tuned_params
 from ganmf_fast.experiments.variants import ModelVariant, RunSpec, read_params, run_specs, select
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.result_table import Entry, ResultTable
 from ganmf_fast.results.store import FORMAT, Store
 from ganmf_fast.results.tables import terminal_table

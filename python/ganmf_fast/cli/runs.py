@@ -12,9 +12,9 @@ from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, s
 from ganmf_fast.cli.tune import Index
 from ganmf_fast.results.search import JOURNAL, read_search
 from ganmf_fast.tuning import read_journal
-from ganmf_fast.tuning.runs import RunIndex
-from ganmf_fast.tuning.search import best_of, in_words
 from ganmf_fast.tuning.spaces import Space, searched
+from ganmf_fast.tuning.trackers.index import RunIndex
+from ganmf_fast.tuning.trial import best_of, describe_best
 
 _NO_COMMON = Common()
 
@@ -93,7 +93,7 @@ def show_(
             for trial in trials
         ],
     )
-    show(in_words(best_of(trials)) or "no trial is done")
+    show(describe_best(best_of(trials)) or "no trial is done")
 
 
 def _journal(run: str, index: Path | None) -> Path:

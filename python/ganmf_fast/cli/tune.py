@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from ganmf_fast.base.files import written_whole
+from ganmf_fast.base.files import write_whole
 from ganmf_fast.cli.common import (
     Common,
     begin,
@@ -21,15 +21,14 @@ from ganmf_fast.cli.common import (
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.cli.models import given_params
 from ganmf_fast.experiments.variants import VARIANTS
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.search import JOURNAL
 from ganmf_fast.split import Splits, paper_protocol
 from ganmf_fast.tuning import TuningResult
 from ganmf_fast.tuning import tune as search
-from ganmf_fast.tuning.runs import RunIndex
-from ganmf_fast.tuning.search import best_of, in_words
 from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker
-from ganmf_fast.tuning.trial import Trial
+from ganmf_fast.tuning.trackers.index import RunIndex
+from ganmf_fast.tuning.trial import Trial, best_of, describe_best
 
 __all__ = ["Index", "Lines", "tune"]
 
@@ -191,7 +190,7 @@ class Lines:
             what += f" ({trial.reason})"
         each = (time.monotonic() - self._started) / (n - self._earlier)
         left = _duration(each * max(self._n_calls - n, 0))
-        best = in_words(best_of(self._trials)) or "no best yet"
+        best = describe_best(best_of(self._trials)) or "no best yet"
         say(f"[{n}/{self._n_calls}] trial {trial.number}: {what}; {best}; {left} left")
 
     def end(self, ending: Ending) -> None:
@@ -224,8 +223,7 @@ def _document(model: str, result: TuningResult, final: bool) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with written_whole(path) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def _show(document: Mapping[str, Any]) -> None:

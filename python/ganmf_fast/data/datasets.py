@@ -11,7 +11,6 @@ import stat
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +20,8 @@ import pooch
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.files import write_whole
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr, fingerprint
 from ganmf_fast.data.interactions import Interactions, from_text
@@ -188,12 +188,6 @@ def default_folder() -> Path:
     return Path(pooch.os_cache("ganmf-fast"))
 
 
-def suggestion(name: str, known: list[str]) -> str:
-    """Words to append to a message about an unknown name, possibly none."""
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
 def describe(
     data: "str | HasUrm", data_dir: str | Path | None = None, download: bool = True
 ) -> dict[str, Any]:
@@ -247,7 +241,7 @@ def _source(name: str) -> Source:
     if name not in SOURCES:
         raise ValueError(
             f"there is no data set {name!r}; known are {', '.join(names())}"
-            f"{suggestion(str(name), names())}"
+            f"{suggestion(name, names())}"
         )
     return SOURCES[name]
 
@@ -381,7 +375,7 @@ def _check_archive(source: Source, archive: Path) -> None:
         digest,
     )
     try:
-        record.write_text(digest + "\n")
+        write_whole(record, digest + "\n")
     except OSError as error:
         _log.warning("%s could not be recorded: %s", record, error)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import models, reference
+from ganmf_fast.base.errors import reason
 from ganmf_fast.evaluation import Evaluation, evaluate
 from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.evaluation.significance import compare_values
@@ -28,8 +29,8 @@ from ganmf_fast.experiments.variants import (
     run_specs,
     select,
 )
-from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.document import to_json
 from ganmf_fast.results.result_table import (
     Chart,
@@ -342,9 +343,9 @@ class Experiment:
         try:
             result, files = self._fit_and_measure(cell)
         except Exception as error:
-            reason = _reason(error)
-            self.store.write(cell.name, record | {"status": "failed", "reason": reason}, {})
-            return f"failed, {reason}"
+            why = reason(error)
+            self.store.write(cell.name, record | {"status": "failed", "reason": why}, {})
+            return f"failed, {why}"
         record |= {"status": "done", **result, "versions": environment.versions()}
         self.store.write(cell.name, record, files)
         return self._outcome(record)
@@ -531,13 +532,6 @@ def write_tables(store: Store, comparison: ResultTable) -> None:
 
 def _best_epoch(model: Recommender) -> int:
     return max(1, int(getattr(model, "best_epoch_", 1)))
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, ImportError | ValueError | ArithmeticError | MemoryError):
-        return text
-    return f"{type(error).__name__}: {text}"
 
 
 def _per_user(evaluation: Evaluation) -> Mapping[str, NDArray[Any]]:

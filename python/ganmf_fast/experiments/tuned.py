@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ganmf_fast.experiments.variants import ModelVariant
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning import Tracker, packaged_space, tune
 

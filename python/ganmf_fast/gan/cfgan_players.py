@@ -43,7 +43,7 @@ from ganmf_fast.gan.players import Footprint, Players, autoencoder
 from ganmf_fast.gan.sparse_ops import masked_squares, sampled, times, weighted
 from ganmf_fast.gan.trainer import Losses, Pass
 from ganmf_fast.scorers.autoencoder import Autoencoder
-from ganmf_fast.scorers.base import Factors
+from ganmf_fast.scorers.factors import Factors
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.cfgan import CFGAN

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_bool, check_int, check_memory, check_real
-from ganmf_fast.base.progress import Report
 from ganmf_fast.base.urm import fingerprint
-from ganmf_fast.models.base import Recommender, map_at_5
+from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.validation import map_at_5
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.players import Players
@@ -78,13 +79,14 @@ class Adversarial(Recommender):
                 f"checkpoint_every is {self.checkpoint_every}, but checkpoint_path names no file"
             )
 
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
+    def _fit(self, data: FitData) -> Scorer:
         # Only here, so that saved models work without torch.
         import torch
 
         from ganmf_fast.gan.checkpoint import Checkpoint
         from ganmf_fast.gan.trainer import Schedule
 
+        urm, validation = data.urm, data.validation
         profiles = urm.transpose() if self.mode == "item" else urm
         # A weight, its gradient and two moments, four bytes each.
         need, name = 16 * self._numbers(profiles), type(self).__name__
@@ -109,8 +111,8 @@ class Adversarial(Recommender):
             def check(scorer: Scorer) -> float:
                 return map_at_5(scorer, urm, held_out)
 
-        schedule = Schedule(self.epochs, self.freq, self.allow_worse)
-        outcome = players.run(schedule, check, checkpoint, report)
+        schedule = Schedule(self.epochs, self.freq, self.allow_worse, data.callback)
+        outcome = players.run(schedule, check, checkpoint, data.progress)
         self.history_ = outcome.history
         self.best_epoch_ = outcome.best_epoch
         if self.published_quirks and validation is not None:

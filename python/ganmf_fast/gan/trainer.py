@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ganmf_fast.base.progress import Report
 from ganmf_fast.gan.checkpoint import Checkpoint
-from ganmf_fast.models.early_stopping import announce
+from ganmf_fast.models.fit_data import FitCallback
 
 Losses = Mapping[str, float]
 
@@ -37,6 +37,7 @@ class Schedule:
     epochs: int
     freq: int = 5
     allow_worse: int = 5
+    callback: FitCallback | None = None
 
 
 class Pass(NamedTuple):
@@ -143,11 +144,12 @@ class Trainer:
                     outcome.best_epoch, outcome.best_value = epoch, value
                     kept = [tensor.clone() for tensor in self.adversary.weights()]
                     outcome.without_improvement = 0
-                announce(epoch, value)
             row["seconds"] = time.perf_counter() - started
             _log.debug("epoch %d: %s", epoch, row)
             self._keep(outcome, kept)
             report(epoch, last, _in_words(row, outcome))
+            if self.schedule.callback is not None:
+                self.schedule.callback(epoch, dict(row))
         if self.validate is None:
             outcome.best_epoch = outcome.epochs_run
         for tensor, best in zip(self.adversary.weights(), kept, strict=False):

@@ -1,4 +1,4 @@
-"""Ids of the users and items a model was fitted on."""
+"""Ids of the users and items that a model was fitted on."""
 
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ __all__ = ["Ids", "matching_csr"]
 
 
 class Ids:
-    """The user's own names of rows and columns, and the kind of frame to answer in.
+    """Ids of rows and columns, and the type of frame that results come in.
 
     Parameters
     ----------
@@ -29,6 +29,11 @@ class Ids:
         self.users = users
         self.items = items
         self.frame_type: FrameType = frame_type
+
+    @classmethod
+    def of(cls, X: object) -> "Ids | None":
+        """Ids of `X`, if it has any."""
+        return cls(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
 
     @cached_property
     def user_index(self) -> IdIndex:
@@ -72,12 +77,12 @@ def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | Non
     shape : (int, int)
         Numbers of users and items.
     ids : Ids, optional
-        Names of rows and columns, by which `Interactions` are brought into order.
+        Ids of rows and columns, by which `Interactions` are brought into order.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no matrix of interactions, is of another shape, or names unknown ids.
+        If it is no matrix of interactions, has another shape, or holds unknown ids.
     """
     if isinstance(data, Interactions) and ids is not None:
         return ids.aligned(data)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
-from ganmf_fast.results.search import Search, improvements
+from ganmf_fast.results.search import SearchRecord, improvements
 
 __all__ = ["COLLAPSE", "Finding", "collapses", "findings", "main_tables"]
 
@@ -280,7 +280,7 @@ def _seeds(tables: Sequence[ExperimentFolder]) -> Finding | None:
     )
 
 
-def _searched(searches: Sequence[Search]) -> Finding | None:
+def _searched(searches: Sequence[SearchRecord]) -> Finding | None:
     sentences = []
     for search in searches:
         best = search.best

@@ -22,7 +22,7 @@ from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.results import document, store
 from ganmf_fast.results.document import DamagedError
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run, key_of
-from ganmf_fast.results.search import JOURNAL, Search, read_search
+from ganmf_fast.results.search import JOURNAL, SearchRecord, read_search
 
 __all__ = ["ExperimentFolder", "History", "Problem", "RunFolder", "RunRecord", "open_run"]
 
@@ -111,7 +111,7 @@ class RunFolder:
 
     name: str
     experiments: tuple[ExperimentFolder, ...]
-    searches: tuple[Search, ...] = ()
+    searches: tuple[SearchRecord, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -169,7 +169,7 @@ def _place(root: Path, folder: Path) -> str:
     return "" if path == Path() else path.as_posix()
 
 
-def _search(root: Path, folder: Path, problems: list[Problem]) -> Search | None:
+def _search(root: Path, folder: Path, problems: list[Problem]) -> SearchRecord | None:
     path = _place(root, folder)
     where = f"{path}/{JOURNAL}".lstrip("/")
     try:

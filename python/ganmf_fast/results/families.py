@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from ganmf_fast.models import NAMES
+from ganmf_fast.models.registry import NAMES
 
 __all__ = ["is_gan"]
 

@@ -11,13 +11,12 @@ from typing import Any
 
 from ganmf_fast.results import document
 from ganmf_fast.results.document import DamagedError
-from ganmf_fast.tuning.backends import Skopt
+from ganmf_fast.tuning.dependence import partial_dependence
 from ganmf_fast.tuning.journal import parse_journal
-from ganmf_fast.tuning.search import best_of
 from ganmf_fast.tuning.spaces import Dimension, Space, searched
-from ganmf_fast.tuning.trial import Trial
+from ganmf_fast.tuning.trial import Trial, best_of
 
-__all__ = ["JOURNAL", "Search", "dependence", "read_search"]
+__all__ = ["JOURNAL", "SearchRecord", "dependence", "read_search"]
 
 JOURNAL = "journal.jsonl"
 
@@ -27,7 +26,7 @@ _MOST_MODELLED = 300
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchRecord:
     """A search and its trials, in the order of asking."""
 
     path: str
@@ -59,13 +58,13 @@ class Search:
         return f"{self.model} on {self.dataset}{where}"
 
 
-def read_search(path: str, content: str, missing: Callable[[str], None]) -> Search:
+def read_search(path: str, content: str, missing: Callable[[str], None]) -> SearchRecord:
     """A search from the text of its journal.
 
     Parameters
     ----------
     path : str
-        See `Search`.
+        See `SearchRecord`.
     content : str
     missing : callable
         Called with a phrase for each line that cannot be read.
@@ -82,7 +81,7 @@ def read_search(path: str, content: str, missing: Callable[[str], None]) -> Sear
         space = Space.resolve(document.table(header.get("space"), "space"), {}, (0, 0))
     except TypeError as error:
         raise DamagedError(str(error)) from None
-    return Search(
+    return SearchRecord(
         path=path,
         header=header,
         model=document.text(header, "model"),
@@ -104,12 +103,12 @@ def best_so_far(trials: Sequence[Trial]) -> list[float]:
     return found
 
 
-def improvements(search: Search) -> int:
+def improvements(search: SearchRecord) -> int:
     """How often a trial was better than all before."""
     return sum(b > a for a, b in pairwise(best_so_far(search.done)))
 
 
-def dependence(search: Search) -> dict[str, tuple[list[Any], list[float]]]:
+def dependence(search: SearchRecord) -> dict[str, tuple[list[Any], list[float]]]:
     """What each parameter does by itself, as a Gaussian process over the trials sees it.
 
     Returns
@@ -125,6 +124,6 @@ def dependence(search: Search) -> dict[str, tuple[list[Any], list[float]]]:
         if all(dim.height(trial.params.get(name)) is not None for name, dim in search.space.items())
     ]
     try:
-        return Skopt.partial_dependence(search.space, seen)
+        return partial_dependence(search.space, seen)
     except (ImportError, ValueError):
         return {}

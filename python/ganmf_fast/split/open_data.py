@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.data import datasets
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split import PARTS, Splits
@@ -48,7 +48,7 @@ def open_data(
         return Interactions.from_csv(path)
     raise DataError(
         f"{spec!r} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
-        f"{datasets.suggestion(spec, datasets.names())}"
+        f"{suggestion(spec, datasets.names())}"
     )
 
 

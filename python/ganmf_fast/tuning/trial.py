@@ -1,68 +1,66 @@
-"""A question that a search asks, and the answer that is kept of it."""
+"""A trial of a search: what is to be run, and its result."""
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 from ganmf_fast.tuning.spaces import Params
 
-__all__ = ["Curve", "Question", "Trial"]
+__all__ = ["Curve", "Trial", "TrialSpec", "best_of", "describe_best"]
 
 Status: TypeAlias = Literal["done", "failed", "pruned"]
 Curve: TypeAlias = list[tuple[int, float]]
-"""Epochs and the values of early stopping there."""
+"""Epochs and the validation values of early stopping."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """Parameters to be tried; plain data that any process can be sent.
+class TrialSpec:
+    """A trial to be run; plain data that can be sent to any process.
 
     Attributes
     ----------
     number : int
-        Of the trial, from 0 on, in the order of asking.
+        From 0, in the order of suggestion.
     params : dict
         Value of each searched parameter.
-    rivals : tuple of (curve, value)
-        Of iterative trials that are to be stopped when they do worse than earlier ones: the curves
-        and values of these. None where nothing is stopped.
+    completed : tuple of (curve, value) or None
+        Curves and values of earlier trials, for pruning; None if trials are not pruned.
     """
 
     number: int
     params: Params
-    rivals: tuple[tuple[Curve, float], ...] | None = None
+    completed: tuple[tuple[Curve, float], ...] | None = None
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of a question: one line of a journal.
+    """The result of a trial: one line of a journal.
 
     Attributes
     ----------
     number : int
-        From 0 on, in the order of asking.
+        From 0, in the order of suggestion.
     params : dict
         Value of each searched parameter.
     status : {"done", "failed", "pruned"}
         "pruned" trials did worse than others and were stopped early.
     value : float or None
-        What is maximised; only of a trial that is done.
+        The maximised value, if the trial is done.
     metrics : dict of str to float
-        Every metric at the same cutoff, where a metric's name was given.
+        Every metric at the same cutoff, unless the metric is a function.
     epochs : int or None
         Best epoch of an iterative model.
     curve : list of (epoch, value)
-        Checks of its early stopping.
+        Validation values of its early stopping.
     seconds : float
-        Of the fit and of the evaluation.
+        Fit and evaluation together.
     fit_seconds : float
-        Of the fit.
     seed : int or None
-        Of the model.
+        Seed of the model.
     reason : str
-        Why the trial failed.
+        Reason of a failure.
     finished : str
         Date and time, UTC.
     """
@@ -81,7 +79,7 @@ class Trial:
     finished: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values that JSON can hold."""
+        """The trial as a dict for JSON."""
         content = asdict(self)
         content["metrics"] = {
             name: value if value is not None and math.isfinite(value) else None
@@ -92,12 +90,12 @@ class Trial:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Of what `to_dict` gave, or anybody wrote; more entries may be there.
+        """A trial from the dict of `to_dict` or an untrusted one; further entries are ignored.
 
         Raises
         ------
         ValueError
-            If an entry is missing or is nothing of its kind; the message is a phrase that names it.
+            If an entry is missing or of another type; the message is a phrase that names it.
         """
         known = {f.name for f in fields(cls)}
         found = {name: value for name, value in content.items() if name in known}
@@ -109,6 +107,25 @@ class Trial:
             raise ValueError(f"value is {value!r} of a trial that is {status}")
         found["curve"] = [(epoch, float(value)) for epoch, value in found.get("curve", [])]
         return cls(**found)
+
+
+def best_of(trials: Iterable[Trial]) -> Trial | None:
+    """The trial with the highest value, the earliest of equals; None if none is done."""
+    done = [trial for trial in trials if trial.value is not None and trial.status == "done"]
+    return max(done, key=lambda trial: (trial.value, -trial.number), default=None)
+
+
+def describe_best(best: Trial | None) -> str:
+    """The best trial in one line: value, number, parameters; empty for None."""
+    if best is None:
+        return ""
+    shown = best.params if best.epochs is None else {**best.params, "epochs": best.epochs}
+    params = ", ".join(f"{name}={_short(value)}" for name, value in shown.items())
+    return f"best {best.value:.4f} (trial {best.number}: {params})"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _is_whole(value: object) -> bool:

@@ -29,7 +29,7 @@ from ganmf_fast.gan.init import start_from
 from ganmf_fast.gan.networks import Discriminator, Generator, mean_cosine_of_factors
 from ganmf_fast.gan.players import Footprint, Players
 from ganmf_fast.gan.trainer import Losses, Pass
-from ganmf_fast.scorers.base import Factors
+from ganmf_fast.scorers.factors import Factors
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.binganmf import BinGANMF

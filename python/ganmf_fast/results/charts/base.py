@@ -79,7 +79,7 @@ CONFIG: Spec = {
 
 
 def kind(model: str) -> str:
-    """ "GAN" or "baseline"."""
+    """What a model is: "GAN" or "baseline"."""
     return _KINDS[is_gan(model)]
 
 

@@ -302,7 +302,10 @@ def points(comparison: ResultTable) -> Spec:
             {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": {"strokeDash": dash}},
             {
                 "mark": {"type": "rule", "opacity": 0.6},
-                "encoding": {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}},
+                "encoding": {
+                    "y": {"field": "low", "type": "quantitative"},
+                    "y2": {"field": "high"},
+                },
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},

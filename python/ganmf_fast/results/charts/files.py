@@ -7,16 +7,18 @@ side by side in a file: a panel for each metric, values beside their marks.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import vl_convert
 
+from ganmf_fast.base.files import write_whole
 from ganmf_fast.results.charts import comparison, heatmap, search
 from ganmf_fast.results.charts.base import CHOSEN, CONFIG, Spec, light
 from ganmf_fast.results.result_table import ResultTable, heading
-from ganmf_fast.results.search import Search
+from ganmf_fast.results.search import SearchRecord
 
-__all__ = ["FORMATS", "rendered", "search_figures", "table_figure"]
+__all__ = ["FORMATS", "rendered", "search_figures", "table_figure", "write_search_figures"]
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -59,7 +61,7 @@ def _squares(table: ResultTable) -> Iterator[tuple[list[str], Spec]]:
         yield lines, heatmap.square(lines[0], cosine, most=96)
 
 
-def search_figures(found: Search) -> dict[str, Spec]:
+def search_figures(found: SearchRecord) -> dict[str, Spec]:
     """Figures of a search that its trials allow, by the name of a file without its ending."""
     title = f"{found.label} ({found.backend})"
     made = {
@@ -85,6 +87,23 @@ def search_figures(found: Search) -> dict[str, Spec]:
             [title, f"{found.metric} on validation by each parameter alone"], alone, 3
         )
     return figures
+
+
+def write_search_figures(found: SearchRecord, folder: Path) -> list[str]:
+    """Write the figures of a search as PNG files; returns their names.
+
+    Raises
+    ------
+    ValueError
+        If no trial is done.
+    """
+    figures = search_figures(found)
+    if not figures:
+        raise ValueError("a chart of a search needs at least one trial that is done")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        write_whole(folder / f"{name}.png", rendered(figure, "png"))
+    return [f"{name}.png" for name in figures]
 
 
 def rendered(figure: Spec, kind: str) -> bytes:

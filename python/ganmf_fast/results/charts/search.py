@@ -13,7 +13,7 @@ from ganmf_fast.results.charts.base import (
     spec,
     tooltip,
 )
-from ganmf_fast.results.search import Search, best_so_far, dependence
+from ganmf_fast.results.search import SearchRecord, best_so_far, dependence
 from ganmf_fast.tuning.spaces import Choice
 
 __all__ = ["convergence", "dependences", "parallel"]
@@ -21,7 +21,7 @@ __all__ = ["convergence", "dependences", "parallel"]
 _STATES = ("done", "pruned", "failed")
 
 
-def convergence(search: Search) -> Spec | None:
+def convergence(search: SearchRecord) -> Spec | None:
     """The value of each trial in the order of asking, and the best so far."""
     done = search.done
     if not done:
@@ -87,7 +87,7 @@ def convergence(search: Search) -> Spec | None:
     )  # fmt: skip
 
 
-def _params(search: Search, params: Any) -> str:
+def _params(search: SearchRecord, params: Any) -> str:
     return ", ".join(f"{name} {shown(params.get(name))}" for name in search.space)
 
 
@@ -96,7 +96,7 @@ def shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else f"{value!s:.40}"
 
 
-def parallel(search: Search) -> Spec | None:
+def parallel(search: SearchRecord) -> Spec | None:
     """A line for each trial through the values of its parameters."""
     best = search.best
     if best is None or len(search.space) < 2:
@@ -190,7 +190,7 @@ def parallel(search: Search) -> Spec | None:
     )  # fmt: skip
 
 
-def dependences(search: Search) -> list[tuple[str, Spec]]:
+def dependences(search: SearchRecord) -> list[tuple[str, Spec]]:
     """What each parameter does by itself: its name and a figure of the mean with the trials."""
     made = []
     for name, (points, means) in dependence(search).items():
