@@ -17,9 +17,10 @@ from ganmf_fast.evaluation import by_profile_length
 from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments.cosine import between_users
 from ganmf_fast.experiments.figures import Figure4, Figure5, Figure6, Figure7
+from ganmf_fast.experiments.run_specs import QUICK_EPOCHS, run_specs
 from ganmf_fast.experiments.table1 import statistics
 from ganmf_fast.experiments.table2 import STRONG, Table2, Table3
-from ganmf_fast.experiments.variants import QUICK_EPOCHS, run_specs, select
+from ganmf_fast.experiments.variants import select
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import summary_csv, to_csv, to_latex, to_markdown

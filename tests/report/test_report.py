@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
-from ganmf_fast.experiments.experiment import write_tables
 from ganmf_fast.experiments.table2 import Table2
 from ganmf_fast.results import document
 from ganmf_fast.results.charts.comparison import points
@@ -23,12 +22,14 @@ from ganmf_fast.results.charts.cost import cost
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.store import Store, npz
+from ganmf_fast.results.tables import write_tables
 
 vl_convert = pytest.importorskip("vl_convert", reason="the extra report is not installed")
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 
 
-from ganmf_fast.experiments.variants import VARIANTS, run_specs, select
+from ganmf_fast.experiments.run_specs import run_specs
+from ganmf_fast.experiments.variants import VARIANTS, select
 from ganmf_fast.report import findings, open_run, page, render
 from ganmf_fast.report.findings import COLLAPSE
 from ganmf_fast.report.gan_charts import CURVES

@@ -374,9 +374,7 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
     dataset = about if isinstance(about, dict) else {}
     data_hash, name = (_texts(dataset).get(word, "") for word in ("hash", "name"))
     simulated = dataset.get("simulated") is True
-    known = reference.dataset_of(data_hash)
-    if known is None and name in reference.dataset_names() and not simulated:
-        known = name
+    known = reference.published_dataset(data_hash, name, simulated=simulated)
     experiment = _texts(config).get("experiment", "")
     order = {row.name: number for number, row in enumerate(VARIANTS)}
     places = sorted(
@@ -392,7 +390,7 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
             Entry(
                 row,
                 tuple(sorted(runs, key=lambda run: run.seed or 0)),
-                _published(known, row) if published and known else {},
+                reference.published_figures(known, row) if published and known else {},
                 dict(mine[0].given),
                 mine[0].source,
                 "; ".join(dict.fromkeys(record.reason for record in mine if record.reason)),
@@ -415,10 +413,3 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
         axis=_texts(config).get("axis", "")
         or ("point" if any(point is not None for _, point in places) else ""),
     )
-
-
-def _published(dataset: str, row: str) -> dict[Key, float]:
-    if not any(known.published for known in VARIANTS if known.name == row):
-        return {}
-    figures = reference.published(dataset, row) or {}
-    return {(metric, k): v for k, found in figures.items() for metric, v in found.items()}
