@@ -1,4 +1,4 @@
-"""Figures of how GANs trained and of what they made, as :mod:`~ganmf_fast.report.charts`."""
+"""Figures of the training of GANs and of the profiles that they generate."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,10 @@ from ganmf_fast.results.charts.base import (
     SOFT,
     Spec,
     columns,
+    dots,
+    layer,
+    looks,
+    quantity,
     spec,
     tooltip,
 )
@@ -26,7 +30,7 @@ __all__ = ["CURVES", "alarms", "heatmaps", "training"]
 
 
 def alarms(experiments: Sequence[ExperimentFolder]) -> list[tuple[str, Spec]]:
-    """Mean cosine between made profiles at the end of training: a figure for each data set."""
+    """Mean cosine between generated profiles at the end of training: a figure for each data set."""
     found: dict[str, dict[str, float]] = {}
     for experiment in experiments:
         ends = found.setdefault(experiment.comparison.label, {})
@@ -41,50 +45,31 @@ def _alarm(label: str, ends: Mapping[str, float]) -> Spec:
         for name, cosine in ends.items()
     ]
     words = ["varied", "collapsed"]
-    y = {"field": "model", "type": "nominal", "title": None, "sort": None, "axis": {"grid": True}}
+    y = {"field": "model", "title": None, "sort": None, "axis": {"grid": True}}
+    x = quantity(
+        "cosine",
+        title="mean cosine between generated profiles",
+        scale={"domainMin": 0, "domainMax": 1},
+    )
     return spec(
-        f"Mean cosine between made profiles at the end of training on {label}, by model.",
+        f"Mean cosine between generated profiles at the end of training on {label}, by model.",
         columns(("model", "cosine", "state", "shown"), rows),
         height=ROW * len({row[0] for row in rows}),
         layer=[
-            {
-                "mark": {"type": "rule", "color": SOFT, "opacity": 0.5},
-                "encoding": {
-                    "y": y,
-                    "x": {"field": "cosine", "type": "quantitative"},
-                    "x2": {"datum": 0},
-                },
-            },
-            {
-                "data": ONCE,
-                "mark": {"type": "rule", "color": INK, "strokeDash": [4, 3]},
-                "encoding": {"x": {"datum": COLLAPSE, "type": "quantitative"}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
-                "encoding": {
-                    "y": y,
-                    "x": {
-                        "field": "cosine",
-                        "type": "quantitative",
-                        "title": "mean cosine between made profiles",
-                        "scale": {"domainMin": 0, "domainMax": 1},
-                    },
-                    "color": {
-                        "field": "state",
-                        "title": None,
-                        "scale": {"domain": words, "range": [BASELINE, "var(--worse)"]},
-                    },
-                    "shape": {
-                        "field": "state",
-                        "title": None,
-                        "scale": {"domain": words, "range": ["circle", "triangle-up"]},
-                    },
-                    "tooltip": tooltip(
-                        ("model", "Model"), ("shown", "Mean cosine"), ("state", "State")
-                    ),
-                },
-            },
+            layer({"type": "rule", "color": SOFT, "opacity": 0.5}, y=y, x=x, x2={"datum": 0}),
+            layer(
+                {"type": "rule", "color": INK, "strokeDash": [4, 3]},
+                data=ONCE,
+                x={"datum": COLLAPSE, "type": "quantitative"},
+            ),
+            layer(
+                dots(80),
+                y=y,
+                x=x,
+                color=looks("state", words, [BASELINE, "var(--worse)"]),
+                shape=looks("state", words, ["circle", "triangle-up"]),
+                tooltip=tooltip(("model", "Model"), ("shown", "Mean cosine"), ("state", "State")),
+            ),
         ],
     )
 
@@ -93,7 +78,7 @@ CURVES = (
     ("d_loss", "Discriminator loss"),
     ("g_loss", "Generator loss"),
     ("validation", "MAP@5 on validation"),
-    ("made_cosine", "Mean cosine between made profiles"),
+    ("made_cosine", "Mean cosine between generated profiles"),
 )
 _STAGES = ("search", "final")
 
@@ -163,93 +148,63 @@ def _curve(name: str, title: str, rows: Sequence[_Point]) -> Spec:
     log = name.endswith("loss") and min(values) > 0 and max(values) > 50 * min(values)
     scale: Spec = {"type": "log"} if log else {"zero": name == "validation"}
     axis = {"values": _decades(min(values), max(values)), "format": "~g"} if log else {}
-    alarm = [
-        {
-            "data": ONCE,
-            "mark": {"type": "rule", "color": INK, "strokeDash": [2, 3]},
-            "encoding": {"y": {"datum": COLLAPSE, "type": "quantitative"}},
-        }
-    ]
+    alarm = layer(
+        {"type": "rule", "color": INK, "strokeDash": [2, 3]},
+        data=ONCE,
+        y={"datum": COLLAPSE, "type": "quantitative"},
+    )
     if name == "made_cosine":
         low = min(values)
         scale = {"domainMax": 1, "domainMin": 0 if low > -0.05 else low}
-    encoding: Spec = {
-        "x": {
-            "field": "epoch",
-            "type": "quantitative",
-            "title": "epoch",
-            "axis": {"tickMinStep": 1},
-            "scale": {"nice": False},
-        },
-        "y": {
-            "field": "value",
-            "type": "quantitative",
-            "title": None,
-            "scale": scale,
-            "axis": axis,
-        },
-        "color": {
-            "field": coloured,
-            "type": "nominal",
-            "title": None,
-            "scale": {"domain": means, "range": tones},
-            "legend": {} if len(means) > 1 else None,
-        },
-        "strokeDash": {
-            "field": "stage",
-            "title": None,
-            "scale": {"domain": stages, "range": [dashes[stage] for stage in stages]},
-            "legend": {} if len(stages) > 1 else None,
-        },
-        "detail": {"field": "seed"},
+    x = {
+        "field": "epoch",
+        "type": "quantitative",
+        "title": "epoch",
+        "axis": {"tickMinStep": 1},
+        "scale": {"nice": False},
     }
-    hover = {
-        "name": "hover",
-        "select": {
-            "type": "point",
-            "on": "pointerover",
-            "nearest": True,
-            "clear": "pointerout",
-            "fields": ["epoch", *parts[2:]],
-        },
-    }
-    shown = {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0}
+    y = quantity("value", scale=scale, axis=axis)
+    colour = looks(coloured, means, tones, legend={} if len(means) > 1 else None)
+    dash = looks(
+        "stage",
+        stages,
+        [dashes[stage] for stage in stages],
+        legend={} if len(stages) > 1 else None,
+    )
+    near = {"type": "point", "on": "pointerover", "nearest": True, "clear": "pointerout"}
+    hover = {"name": "hover", "select": {**near, "fields": ["epoch", *parts[2:]]}}
+    # All columns: with `nearest`, Vega-Lite 6 finds no text of a chosen one.
+    under = layer(
+        dots(60, color=INK, tooltip={"content": "data"}),
+        x=x,
+        y=y,
+        opacity={"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0},
+    )
     # Lines are told apart without their colours by the point at their ends.
-    ends = [
-        {
-            "mark": {"type": "text", "align": "right", "dy": -7},
-            "encoding": {
-                "x": {**encoding["x"], "aggregate": "max"},
-                "y": {**encoding["y"], "aggregate": {"argmax": "epoch"}},
-                "color": encoding["color"],
-                "text": {"field": "point", "type": "nominal"},
-                "detail": [{"field": "stage"}, {"field": "seed"}],
-            },
-        }
-    ]
+    end = layer(
+        {"type": "text", "align": "right", "dy": -7},
+        x={**x, "aggregate": "max"},
+        y={**y, "aggregate": {"argmax": "epoch"}},
+        color=colour,
+        text={"field": "point"},
+        detail=[{"field": "stage"}, {"field": "seed"}],
+    )
     return spec(
         f"{title} by epoch.",
         columns(parts, rows),
         height=170,
         layer=[
-            *(alarm if name == "made_cosine" else []),
-            {
-                "mark": {"type": "line", "strokeWidth": 1.6, "point": name == "validation"},
-                "encoding": encoding,
-            },
-            {
-                "params": [hover],
-                "mark": {
-                    "type": "point",
-                    "filled": True,
-                    "size": 60,
-                    "color": INK,
-                    # All columns: with `nearest`, Vega-Lite 6 finds no text of a chosen one.
-                    "tooltip": {"content": "data"},
-                },
-                "encoding": {"x": encoding["x"], "y": encoding["y"], "opacity": shown},
-            },
-            *(ends if places else []),
+            *([alarm] if name == "made_cosine" else []),
+            layer(
+                {"type": "line", "strokeWidth": 1.6, "point": name == "validation"},
+                x=x,
+                y=y,
+                color=colour,
+                strokeDash=dash,
+                detail={"field": "seed"},
+            ),
+            {"params": [hover], **under},
+            *([end] if places else []),
         ],
     )
 
@@ -261,7 +216,7 @@ def _decades(low: float, high: float) -> list[float]:
 
 
 def heatmaps(experiment: ExperimentFolder) -> list[tuple[str, Spec]]:
-    """Cosines between the profiles made for some users: a title and a figure for each point."""
+    """Cosines between the profiles generated for some users: title and figure of each point."""
     made: dict[str, Spec] = {}
     for record in experiment.records:
         if record.cosine is not None:

@@ -20,16 +20,19 @@ __all__ = [
     "CONFIG",
     "GAN",
     "INK",
-    "KIND_COLOUR",
-    "KIND_SHAPE",
     "ONCE",
     "ROW",
     "SOFT",
     "Spec",
     "columns",
+    "dots",
     "kind",
+    "kinds",
+    "layer",
     "light",
+    "looks",
     "metric_choice",
+    "quantity",
     "spec",
     "stylesheet",
     "tooltip",
@@ -39,8 +42,6 @@ Spec = dict[str, Any]
 
 GAN, BASELINE, INK, SOFT = "var(--gan)", "var(--baseline)", "var(--ink)", "var(--soft)"
 _KINDS = ["baseline", "GAN"]
-KIND_COLOUR = {"domain": _KINDS, "range": [BASELINE, GAN]}
-KIND_SHAPE = {"domain": _KINDS, "range": ["circle", "diamond"]}
 ONCE: Spec = {"values": [{}]}
 """Data of a mark that is drawn once."""
 ROW = 23
@@ -83,6 +84,14 @@ def kind(model: str) -> str:
     return _KINDS[is_gan(model)]
 
 
+def kinds() -> Spec:
+    """Colour and shape of the two kinds."""
+    return {
+        "color": looks("kind", _KINDS, [BASELINE, GAN]),
+        "shape": looks("kind", _KINDS, ["circle", "diamond"]),
+    }
+
+
 def spec(description: str, data: dict[str, list[Any]], **rest: Any) -> Spec:
     """A specification, as wide as the page unless it has a width."""
     fluid = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
@@ -91,6 +100,32 @@ def spec(description: str, data: dict[str, list[Any]], **rest: Any) -> Spec:
         "data": {"columns": data},
         **(rest if "width" in rest else {**fluid, **rest}),
     }
+
+
+def quantity(field: str, **rest: Any) -> Spec:
+    """A field on a quantitative axis without a title."""
+    return {"field": field, "type": "quantitative", "title": None, **rest}
+
+
+def looks(field: str, found: Sequence[str], shown_as: Sequence[Any], **rest: Any) -> Spec:
+    """A field whose values have a colour, shape or dash each, explained in a legend."""
+    scale = {"domain": found, "range": shown_as}
+    return {"field": field, "type": "nominal", "title": None, "scale": scale, **rest}
+
+
+def layer(mark: Spec, where: str = "", data: Spec | None = None, **encoding: Any) -> Spec:
+    """Marks of one kind: of all rows, of those that an expression holds for, or of other data."""
+    return {
+        **({"data": data} if data else {}),
+        **({"transform": [{"filter": where}]} if where else {}),
+        "mark": mark,
+        "encoding": encoding,
+    }
+
+
+def dots(size: int, opacity: float = 1.0, **rest: Any) -> Spec:
+    """A mark: filled points."""
+    return {"type": "point", "filled": True, "size": size, "opacity": opacity, **rest}
 
 
 def columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:

@@ -3,15 +3,18 @@
 from ganmf_fast.results.charts.base import (
     CHOSEN,
     INK,
-    KIND_COLOUR,
-    KIND_SHAPE,
     ONCE,
     ROW,
     SOFT,
     Spec,
     columns,
+    dots,
     kind,
+    kinds,
+    layer,
+    looks,
     metric_choice,
+    quantity,
     spec,
     tooltip,
 )
@@ -66,65 +69,35 @@ def quality(comparison: ResultTable, *, annotated: bool = False) -> Spec:
         "metric", "model", "kind", "mean", "low", "high", "published", "end", "label", "ours",
         "theirs",
     )  # fmt: skip
-    x: Spec = {"field": "mean", "type": "quantitative", "title": None}
+    x = quantity("mean")
     if annotated:
         # Room for the labels beside the longest bar.
         longest = max((row[7] for row in rows), default=1.0)
         x["scale"] = {"domainMax": longest * (1.5 if comparison.any_published else 1.1)}
-    y = {
-        "field": "model",
-        "type": "nominal",
-        "title": None,
-        "sort": {"field": "mean", "op": "max", "order": "descending"},
-        "axis": {"grid": False},
-    }
+    order = {"field": "mean", "op": "max", "order": "descending"}
     tips = tooltip(
         ("model", "Model"), ("metric", "Metric"), ("ours", "Here"), ("theirs", "Published")
     )
-    published = [
-        {
-            "mark": {"type": "tick", "color": INK, "thickness": 2, "size": 18},
-            "encoding": {"x": {"field": "published", "type": "quantitative"}},
-        }
-    ]
+    published = layer(
+        {"type": "tick", "color": INK, "thickness": 2, "size": 18}, x=quantity("published")
+    )
+    text = {"type": "text", "align": "left", "dx": 9, "color": SOFT}
     return spec(
         f"Bars of each model on {comparison.label}, best first; the table below holds the values.",
         columns(names, rows),
         height=ROW * len({row[1] for row in rows}),
         params=metric_choice(comparison.columns),
         transform=CHOSEN,
-        encoding={"y": y, "tooltip": tips},
+        encoding={
+            "y": {"field": "model", "title": None, "sort": order, "axis": {"grid": False}},
+            "tooltip": tips,
+        },
         layer=[
-            {
-                "mark": {"type": "bar", "height": 11, "opacity": 0.55},
-                "encoding": {
-                    "x": x,
-                    "color": {"field": "kind", "scale": KIND_COLOUR, "title": None},
-                },
-            },
-            {
-                "mark": {"type": "rule", "color": INK},
-                "encoding": {
-                    "x": {"field": "low", "type": "quantitative"},
-                    "x2": {"field": "high"},
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {
-                    "x": {"field": "mean", "type": "quantitative"},
-                    "color": {"field": "kind", "scale": KIND_COLOUR, "title": None},
-                    "shape": {"field": "kind", "scale": KIND_SHAPE, "title": None},
-                },
-            },
-            *(published if comparison.any_published else []),
-            {
-                "mark": {"type": "text", "align": "left", "dx": 9, "color": SOFT},
-                "encoding": {
-                    "x": {"field": "end", "type": "quantitative"},
-                    "text": {"field": "label", "type": "nominal"},
-                },
-            },
+            layer({"type": "bar", "height": 11, "opacity": 0.55}, x=x, color=kinds()["color"]),
+            layer({"type": "rule", "color": INK}, x=quantity("low"), x2={"field": "high"}),
+            layer(dots(70), x=quantity("mean"), **kinds()),
+            *([published] if comparison.any_published else []),
+            layer(text, x=quantity("end"), text={"field": "label"}),
         ],
     )
 
@@ -171,7 +144,11 @@ def differences(comparison: ResultTable) -> Spec | None:
     places = [words.index(word) for word in found]
     keys = [key for key in comparison.columns if any(row[0] == heading(key) for row in rows)]
     names = ("metric", "model", "verdict", "delta", "low", "high", "shown", "ours", "theirs", "why")
-    y = {"field": "model", "type": "nominal", "title": None, "sort": None, "axis": {"grid": True}}
+    y = {"field": "model", "title": None, "sort": None, "axis": {"grid": True}}
+    tips = tooltip(
+        ("model", "Model"), ("shown", "Difference"), ("ours", "Here"), ("theirs", "Published"),
+        ("verdict", "Verdict"), ("why", "Reason"),
+    )  # fmt: skip
     return spec(
         f"Differences from the published figures on {comparison.label}.",
         columns(names, rows),
@@ -179,50 +156,28 @@ def differences(comparison: ResultTable) -> Spec | None:
         params=metric_choice(keys),
         transform=CHOSEN,
         layer=[
-            {
-                "data": ONCE,
-                "mark": {"type": "rect", "color": SOFT, "opacity": 0.16},
-                "encoding": {
-                    "x": {"datum": -1e-3, "type": "quantitative"},
-                    "x2": {"datum": 1e-3},
-                },
-            },
-            {
-                "data": ONCE,
-                "mark": {"type": "rule", "color": INK, "opacity": 0.6},
-                "encoding": {"x": {"datum": 0, "type": "quantitative"}},
-            },
-            {
-                "mark": {"type": "rule", "color": SOFT},
-                "encoding": {
-                    "y": y,
-                    "x": {"field": "low", "type": "quantitative", "title": None},
-                    "x2": {"field": "high"},
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
-                "encoding": {
-                    "y": y,
-                    "tooltip": tooltip(
-                        ("model", "Model"), ("shown", "Difference"), ("ours", "Here"),
-                        ("theirs", "Published"), ("verdict", "Verdict"), ("why", "Reason"),
-                    ),
-                    "x": {"field": "delta", "type": "quantitative", "axis": {"format": "+.3f"}},
-                    "color": {
-                        "field": "verdict",
-                        "title": None,
-                        "scale": {"domain": found, "range": [tones[at] for at in places]},
-                    },
-                    "shape": {
-                        "field": "verdict",
-                        "title": None,
-                        "scale": {"domain": found, "range": [shapes[at] for at in places]},
-                    },
-                },
-            },
+            layer(
+                {"type": "rect", "color": SOFT, "opacity": 0.16},
+                data=ONCE,
+                x={"datum": -1e-3, "type": "quantitative"},
+                x2={"datum": 1e-3},
+            ),
+            layer(
+                {"type": "rule", "color": INK, "opacity": 0.6},
+                data=ONCE,
+                x={"datum": 0, "type": "quantitative"},
+            ),
+            layer({"type": "rule", "color": SOFT}, y=y, x=quantity("low"), x2={"field": "high"}),
+            layer(
+                dots(75),
+                y=y,
+                tooltip=tips,
+                x=quantity("delta", axis={"format": "+.3f"}),
+                color=looks("verdict", found, [tones[at] for at in places]),
+                shape=looks("verdict", found, [shapes[at] for at in places]),
+            ),
         ],
-    )  # fmt: skip
+    )
 
 
 def points(comparison: ResultTable) -> Spec:
@@ -250,30 +205,26 @@ def points(comparison: ResultTable) -> Spec:
     series = [f"var(--series-{at % 8})" for at in range(len(models))]
     # Seven shapes beside eight colours, so that more than eight models still differ.
     shapes = [_SHAPES[at % len(_SHAPES)] for at in range(len(models))]
-    shape = {"field": "model", "title": None, "scale": {"domain": models, "range": shapes}}
     names = (
         "metric", "model", "at", "order", "value", "low", "high", "source", "ours", "theirs",
     )  # fmt: skip
     sources = [s for s in ("here", "published") if any(row[7] == s for row in rows)]
-    dash = {
-        "field": "source",
-        "title": None,
-        "scale": {"domain": sources, "range": [[1, 0], [4, 3]][: len(sources)]},
-        "legend": {} if len(sources) > 1 else None,
-    }
-    x: Spec = {
-        "field": "at",
-        "type": "ordinal" if named else "quantitative",
-        "title": comparison.axis,
-    }
+    dashes = [[1, 0], [4, 3]][: len(sources)]
+    legend: Spec | None = {} if len(sources) > 1 else None
+    x: Spec = {"field": "at", "type": "quantitative", "title": comparison.axis}
     if named:
         x |= {
+            "type": "ordinal",
             "sort": {"field": "order"},
             "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, ' ')"},
             "scale": {"padding": 0.3},
         }
     elif len(places := sorted({row[2] for row in rows})) <= _MOST_TICKS:
         x["axis"] = {"values": places}
+    tips = tooltip(
+        ("model", "Model"), ("at", comparison.axis), ("metric", "Metric"), ("ours", "Here"),
+        ("theirs", "Published"),
+    )  # fmt: skip
     return spec(
         f"{comparison.title} on {comparison.label}: a line for each model.",
         columns(names, rows),
@@ -282,34 +233,16 @@ def points(comparison: ResultTable) -> Spec:
         transform=CHOSEN,
         encoding={
             "x": x,
-            "y": {
-                "field": "value",
-                "type": "quantitative",
-                "title": None,
-                "scale": {"zero": False},
-            },
-            "color": {
-                "field": "model",
-                "title": None,
-                "scale": {"domain": models, "range": series},
-            },
-            "tooltip": tooltip(
-                ("model", "Model"), ("at", comparison.axis), ("metric", "Metric"), ("ours", "Here"),
-                ("theirs", "Published"),
-            ),
+            "y": quantity("value", scale={"zero": False}),
+            "color": looks("model", models, series),
+            "tooltip": tips,
         },
         layer=[
-            {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": {"strokeDash": dash}},
-            {
-                "mark": {"type": "rule", "opacity": 0.6},
-                "encoding": {
-                    "y": {"field": "low", "type": "quantitative"},
-                    "y2": {"field": "high"},
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
-                "encoding": {"shape": shape},
-            },
+            layer(
+                {"type": "line", "strokeWidth": 1.8},
+                strokeDash=looks("source", sources, dashes, legend=legend),
+            ),
+            layer({"type": "rule", "opacity": 0.6}, y=quantity("low"), y2={"field": "high"}),
+            layer(dots(75), shape=looks("model", models, shapes)),
         ],
-    )  # fmt: skip
+    )

@@ -7,11 +7,13 @@ import numpy as np
 
 from ganmf_fast.results.charts.base import (
     INK,
-    KIND_COLOUR,
-    KIND_SHAPE,
     Spec,
     columns,
+    dots,
     kind,
+    kinds,
+    layer,
+    quantity,
     spec,
     tooltip,
 )
@@ -43,45 +45,30 @@ def cost(comparison: ResultTable, measure: str, unit: str) -> Spec | None:
     means = [row[2] for row in rows]
     room = 0.06 * (max(means) - min(means)) or 0.01
     names = ("model", "kind", "mean", "cost", "shown", "ours", "label", "side")
-    x = {
-        "field": "cost",
-        "type": "quantitative",
-        "title": unit,
-        "scale": {"type": "log", "domain": domain, "nice": False},
-        "axis": {"values": ticks, "format": ","},
-    }
-    y = {
-        "field": "mean",
-        "type": "quantitative",
-        "title": None,
-        "scale": {"domain": [min(means) - room, max(means) + room], "nice": False},
-    }
+    x = quantity(
+        "cost",
+        title=unit,
+        scale={"type": "log", "domain": domain, "nice": False},
+        axis={"values": ticks, "format": ","},
+    )
+    y = quantity("mean", scale={"domain": [min(means) - room, max(means) + room], "nice": False})
+    tips = tooltip(("model", "Model"), ("ours", heading(key)), ("shown", "Cost"))
+    names_beside = [
+        layer(
+            {"type": "text", "align": align, "dx": dx, "color": INK},
+            f"datum.side == '{side}'",
+            x=x,
+            y=y,
+            text={"field": "label"},
+        )
+        for side, align, dx in (("right", "left", 8), ("left", "right", -8))
+    ]
     return spec(
         f"{heading(key)} against {measure} on {comparison.label}.",
         columns(names, [(*row, *labels.get(row[0], ("", ""))) for row in rows]),
         height=_HEIGHT,
-        encoding={
-            "tooltip": tooltip(("model", "Model"), ("ours", heading(key)), ("shown", "Cost"))
-        },
-        layer=[
-            {
-                "mark": {"type": "point", "filled": True, "size": 85, "opacity": 0.9},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "color": {"field": "kind", "scale": KIND_COLOUR, "title": None},
-                    "shape": {"field": "kind", "scale": KIND_SHAPE, "title": None},
-                },
-            },
-            *(
-                {
-                    "transform": [{"filter": f"datum.side == '{side}'"}],
-                    "mark": {"type": "text", "align": align, "dx": dx, "color": INK},
-                    "encoding": {"x": x, "y": y, "text": {"field": "label", "type": "nominal"}},
-                }
-                for side, align, dx in (("right", "left", 8), ("left", "right", -8))
-            ),
-        ],
+        encoding={"tooltip": tips},
+        layer=[layer(dots(85, 0.9), x=x, y=y, **kinds()), *names_beside],
     )
 
 

@@ -10,6 +10,10 @@ from ganmf_fast.results.charts.base import (
     SOFT,
     Spec,
     columns,
+    dots,
+    layer,
+    looks,
+    quantity,
     spec,
     tooltip,
 )
@@ -41,50 +45,35 @@ def convergence(search: SearchRecord) -> Spec | None:
         for trial in search.trials
     ]
     states = [state for state in _STATES if any(row[3] == state for row in rows)]
-    x = {"field": "trial", "type": "quantitative", "title": "trial", "axis": {"tickMinStep": 1}}
-    y = {"type": "quantitative", "title": None, "scale": {"zero": False}}
     tones = dict(zip(_STATES, (BASELINE, SOFT, "var(--worse)"), strict=True))
     shapes = dict(zip(_STATES, ("circle", "triangle-down", "cross"), strict=True))
+    x = {"field": "trial", "type": "quantitative", "title": "trial", "axis": {"tickMinStep": 1}}
+    y = {"scale": {"zero": False}}
+    step = {"type": "line", "interpolate": "step-after", "color": GAN, "strokeWidth": 1.8}
+    tips = tooltip(
+        ("trial", "Trial"), ("shown", search.metric), ("state", "State"), ("params", "Parameters")
+    )
     return spec(
         f"Trials of the search of {search.label}, and the best so far.",
         columns(("trial", "value", "best", "state", "shown", "params"), rows),
         height=240,
         layer=[
-            {
-                "data": ONCE,
-                "mark": {"type": "rule", "color": SOFT, "strokeDash": [2, 3]},
-                "encoding": {"x": {"datum": search.n_initial - 0.5, "type": "quantitative"}},
-            },
-            {
-                "transform": [{"filter": "isValid(datum.best)"}],
-                "mark": {
-                    "type": "line", "interpolate": "step-after", "color": GAN, "strokeWidth": 1.8,
-                },
-                "encoding": {"x": x, "y": {"field": "best", **y}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 55, "opacity": 0.9},
-                "encoding": {
-                    "x": x,
-                    "y": {"field": "value", **y},
-                    "color": {
-                        "field": "state",
-                        "title": None,
-                        "scale": {"domain": states, "range": [tones[state] for state in states]},
-                    },
-                    "shape": {
-                        "field": "state",
-                        "title": None,
-                        "scale": {"domain": states, "range": [shapes[state] for state in states]},
-                    },
-                    "tooltip": tooltip(
-                        ("trial", "Trial"), ("shown", search.metric), ("state", "State"),
-                        ("params", "Parameters"),
-                    ),
-                },
-            },
+            layer(
+                {"type": "rule", "color": SOFT, "strokeDash": [2, 3]},
+                data=ONCE,
+                x={"datum": search.n_initial - 0.5, "type": "quantitative"},
+            ),
+            layer(step, "isValid(datum.best)", x=x, y=quantity("best", **y)),
+            layer(
+                dots(55, 0.9),
+                x=x,
+                y=quantity("value", **y),
+                color=looks("state", states, [tones[state] for state in states]),
+                shape=looks("state", states, [shapes[state] for state in states]),
+                tooltip=tips,
+            ),
         ],
-    )  # fmt: skip
+    )
 
 
 def _params(search: SearchRecord, params: Any) -> str:
@@ -129,65 +118,39 @@ def parallel(search: SearchRecord) -> Spec | None:
         "scale": {"padding": 0.5},
         "axis": {"labelAngle": 0, "domain": False, "labelLimit": 120, "grid": True},
     }
-    y = {
-        "field": "height",
-        "type": "quantitative",
-        "axis": None,
-        "scale": {"domain": [-0.05, 1.05]},
-    }
-    detail = {"field": "trial"}
+    y = quantity("height", axis=None, scale={"domain": [-0.05, 1.05]})
+    colour = quantity(
+        "value",
+        scale={"range": ["var(--line)", BASELINE], "interpolate": "rgb"},
+        legend={"type": "symbol", "symbolType": "stroke", "tickCount": 4, "format": ".3f"},
+    )
+    tips = tooltip(
+        ("trial", "Trial"), ("name", "Parameter"), ("at", "Value"), ("shown", search.metric),
+        ("place", "Place"),
+    )  # fmt: skip
+    line: Spec = {"x": x, "y": y, "detail": {"field": "trial"}}
+    thick = {"type": "line", "strokeWidth": 3, "color": GAN}
     return spec(
         f"Values of the parameters in each trial of the search of {search.label}.",
         columns(("name", "height", "trial", "value", "place", "at", "shown"), rows),
         height=300,
         layer=[
-            {
-                "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.75},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "detail": detail,
-                    "color": {
-                        "field": "value",
-                        "type": "quantitative",
-                        "title": search.metric,
-                        "scale": {"range": ["var(--line)", BASELINE], "interpolate": "rgb"},
-                        "legend": {
-                            "type": "symbol",
-                            "symbolType": "stroke",
-                            "tickCount": 4,
-                            "format": ".3f",
-                        },
-                    },
-                },
-            },
-            {
-                "transform": [{"filter": "datum.place === 'best'"}],
-                "mark": {"type": "line", "strokeWidth": 3, "color": GAN},
-                "encoding": {"x": x, "y": y, "detail": detail},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 30, "color": INK, "opacity": 0.5},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "tooltip": tooltip(
-                        ("trial", "Trial"), ("name", "Parameter"), ("at", "Value"),
-                        ("shown", search.metric), ("place", "Place"),
-                    ),
-                },
-            },
-            {
-                "data": {
-                    "values": [
-                        {"name": name, "height": at, "text": text} for name, at, text in ends
-                    ]
-                },
-                "mark": {"type": "text", "align": "left", "dx": 7, "color": SOFT, "fontSize": 11},
-                "encoding": {"x": x, "y": y, "text": {"field": "text", "type": "nominal"}},
-            },
+            layer(
+                {"type": "line", "strokeWidth": 1, "opacity": 0.75},
+                **line,
+                color=colour | {"title": search.metric},
+            ),
+            layer(thick, "datum.place === 'best'", **line),
+            layer(dots(30, 0.5, color=INK), x=x, y=y, tooltip=tips),
+            layer(
+                {"type": "text", "align": "left", "dx": 7, "color": SOFT, "fontSize": 11},
+                data={"values": [{"name": n, "height": at, "text": text} for n, at, text in ends]},
+                x=x,
+                y=y,
+                text={"field": "text"},
+            ),
         ],
-    )  # fmt: skip
+    )
 
 
 def dependences(search: SearchRecord) -> list[tuple[str, Spec]]:
@@ -214,38 +177,21 @@ def dependences(search: SearchRecord) -> list[tuple[str, Spec]]:
         else:
             x["scale"] = {"zero": False, "nice": False, "type": "log" if dim.log else "linear"}
             x["axis"] = {"tickCount": 4}
-        y = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}}
         tips = [
             {"field": "at", "type": x["type"], "title": name},
-            {"field": "value", "type": "quantitative", "title": search.metric, "format": ".4f"},
+            quantity("value", title=search.metric, format=".4f"),
             *tooltip(("what", "What"), ("trial", "Trial")),
         ]
+        at: Spec = {"x": x, "y": quantity("value", scale={"zero": False}), "tooltip": tips}
         mean = {"type": "tick", "thickness": 3, "size": 30} if named else {"type": "line"}
-        made.append(
-            (
-                name,
-                spec(
-                    f"{search.metric} by {name} alone.",
-                    columns(("at", "value", "what", "trial"), rows),
-                    height=150,
-                    layer=[
-                        {
-                            "transform": [{"filter": "datum.what === 'trial'"}],
-                            "mark": {
-                                "type": "point",
-                                "filled": True,
-                                "size": 40,
-                                "color": BASELINE,
-                            },
-                            "encoding": {"x": x, "y": y, "tooltip": tips},
-                        },
-                        {
-                            "transform": [{"filter": "datum.what !== 'trial'"}],
-                            "mark": {**mean, "color": GAN},
-                            "encoding": {"x": x, "y": y, "tooltip": tips},
-                        },
-                    ],
-                ),
-            )
+        drawn = spec(
+            f"{search.metric} by {name} alone.",
+            columns(("at", "value", "what", "trial"), rows),
+            height=150,
+            layer=[
+                layer(dots(40, color=BASELINE), "datum.what === 'trial'", **at),
+                layer({**mean, "color": GAN}, "datum.what !== 'trial'", **at),
+            ],
         )
+        made.append((name, drawn))
     return made
