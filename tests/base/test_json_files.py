@@ -59,5 +59,5 @@ def test_depth_is_bounded(pair):
 
     decode(nested(MAX_DEPTH), "text")
     for depth in (MAX_DEPTH + 1, 900, 100_000):
-        with pytest.raises(DataError, match="text is damaged: .*(nested deeper|recursion)"):
+        with pytest.raises(DataError, match=r"text is damaged: .*(nested deeper|recursion)"):
             decode(nested(depth), "text")

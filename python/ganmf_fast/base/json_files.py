@@ -48,9 +48,7 @@ def read(path: Path, kind: type[T] | Any = Any, limit_bytes: int = MAX_BYTES) ->
     return decode(content, str(path), kind, limit_bytes)
 
 
-def decode(
-    content: bytes, name: str, kind: type[T] | Any = Any, limit_bytes: int = MAX_BYTES
-) -> T:
+def decode(content: bytes, name: str, kind: type[T] | Any = Any, limit_bytes: int = MAX_BYTES) -> T:
     """Decode JSON as a type; see `read`.
 
     Parameters

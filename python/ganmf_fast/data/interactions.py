@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse, fingerprint, to_scipy
+from ganmf_fast.base.urm import CsrView, Duplicates, as_csr, csr_from_sparse, fingerprint, to_scipy
 from ganmf_fast.data.columns import Place, numbers, parsed_ids, parsed_times, series, times
 from ganmf_fast.data.frames import FrameType, columns_of, frame
 from ganmf_fast.data.ids import IdIndex, encode, id_array, object_array
 from ganmf_fast.data.readers import Column, Roles, Text, read_delimited, read_parquet
 from ganmf_fast.data.streaming import stream
 
-__all__ = ["Interactions", "frame"]
+__all__ = ["Interactions", "frame", "interactions_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -337,13 +337,26 @@ class Interactions:
             one timestamp per interaction.
         """
         _check_duplicates(duplicates)
-        csr = as_csr(csr_from_sparse(X, "X", duplicates) if sp.issparse(X) else X)
+        choose = sp.issparse(X) and duplicates != "error"
+        csr = as_csr(csr_from_sparse(X, "X", duplicates) if choose else X)
         return cls(
             csr,
             _given_ids(user_ids, csr.n_rows, "user_ids"),
             _given_ids(item_ids, csr.n_cols, "item_ids"),
             None if timestamps is None else times(timestamps, "timestamps", "position {}".format),
         )
+
+
+def interactions_of(X: object) -> Interactions | None:
+    """The `Interactions` behind an argument: itself, or those that a matrix of `Splits` shows.
+
+    Returns
+    -------
+    Interactions or None
+        None if `X` is a matrix without ids.
+    """
+    found = X.owner if isinstance(X, CsrView) else X
+    return found if isinstance(found, Interactions) else None
 
 
 def from_text(

@@ -16,7 +16,7 @@ from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.data.frames import frame
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models import model_file
 from ganmf_fast.models.ids import Ids, matching_csr
 from ganmf_fast.scorers.base import Factors, ItemWeights, Scorer
@@ -85,7 +85,8 @@ class Recommender(BaseEstimator, ABC):
         """
         self._check_params()
         urm = as_csr(X, "X")
-        ids = Ids(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
+        data = interactions_of(X)
+        ids = Ids(data.user_ids, data.item_ids, data.frame_type) if data is not None else None
         held_out = None
         if validation is not None:
             held_out = matching_csr(validation, "validation", (urm.n_rows, urm.n_cols), ids)
@@ -322,8 +323,9 @@ class Recommender(BaseEstimator, ABC):
             If `profiles` is not a matrix over the fitted items.
         """
         self._check_fitted()
-        if isinstance(profiles, Interactions) and self.ids_ is not None:
-            rows = Ids(profiles.user_ids, self.ids_.items, "dict").aligned(profiles)
+        data = interactions_of(profiles)
+        if data is not None and self.ids_ is not None:
+            rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data)
         else:
             rows = as_csr(profiles, "profiles", allow_empty=True)
         if rows.n_cols != self.n_items_:

@@ -10,7 +10,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import Interactions, interactions_of
 
 __all__ = ["Ids", "matching_csr"]
 
@@ -79,8 +79,9 @@ def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | Non
     TypeError, ValueError
         If it is no matrix of interactions, is of another shape, or names unknown ids.
     """
-    if isinstance(data, Interactions) and ids is not None:
-        return ids.aligned(data)
+    known = interactions_of(data)
+    if known is not None and ids is not None:
+        return ids.aligned(known)
     csr = as_csr(data, name)
     if (csr.n_rows, csr.n_cols) != shape:
         raise ValueError(

@@ -18,7 +18,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_bool, check_int, check_memory, check_real
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.scorers.base import ItemWeights
@@ -121,7 +121,8 @@ class SLIMElasticNet(Recommender):
         if not pairs:
             raise ValueError("penalties is empty")
         urm = as_csr(X, "X")
-        ids = Ids(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
+        data = interactions_of(X)
+        ids = Ids(data.user_ids, data.item_ids, data.frame_type) if data is not None else None
         with reporter("SLIMElasticNet: fit") as report:
             scorers = self._solve(urm, pairs, report)
         shared = self.get_params(deep=False)
