@@ -54,8 +54,8 @@ def holdout(
     source = SplitInput.of(X)
     size = check_size("test_size", test_size)
     labels = _core.split_holdout(source.csr, size, bool(per_user), check_seed(seed))
-    whose = "per user" if per_user else "of all"
-    return _two_sides(source, labels, f"holdout {size} {whose}, seed {seed}", random="holdout")
+    scope = "per user" if per_user else "of all"
+    return _two_sides(source, labels, f"holdout {size} {scope}, seed {seed}", random="holdout")
 
 
 def leave_k_out(X: object, k: int = 1, seed: int = 0) -> Split:
@@ -160,8 +160,8 @@ def k_fold(X: object, n_splits: int = 5, per_user: bool = True, seed: int = 0) -
     source = SplitInput.of(X)
     n_splits = check_int("n_splits", n_splits, 2, 255)
     labels = _core.split_k_fold(source.csr, n_splits, bool(per_user), check_seed(seed))
-    whose = "per user" if per_user else "of all"
-    return Folds(f"k_fold {n_splits} {whose}, seed {seed}", n_splits, source, labels)
+    scope = "per user" if per_user else "of all"
+    return Folds(f"k_fold {n_splits} {scope}, seed {seed}", n_splits, source, labels)
 
 
 def cold_users(
@@ -191,7 +191,7 @@ def cold_users(
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, or nobody would be left to train on.
+        If an argument is out of range, or no user would be left to train on.
     """
     source = SplitInput.of(X)
     labels, users = _core.split_cold_users(
@@ -214,13 +214,13 @@ def cold_users(
 
 
 def k_core(X: object, user_min: int = 5, item_min: int = 5) -> Interactions:
-    """Drop users and items with few interactions, again and again until all that stay have enough.
+    """Drop users and items with few interactions until all that remain have enough.
 
     Parameters
     ----------
     X : Interactions, scipy sparse matrix or array, or 2-D numpy array
     user_min, item_min : int, default 5
-        Interactions that a user and an item needs within what stays; 1 drops what is empty.
+        Least interactions of a user and an item that remain; 1 drops empty ones.
 
     Returns
     -------
@@ -230,7 +230,7 @@ def k_core(X: object, user_min: int = 5, item_min: int = 5) -> Interactions:
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, or nothing stays.
+        If an argument is out of range, or nothing is left.
     """
     source = SplitInput.of(X)
     csr, users, items, kept = _core.k_core(
@@ -279,7 +279,7 @@ def _stamps(source: SplitInput) -> NDArray[Any]:
 
 
 def _moment(cut: Any, source: SplitInput) -> int:
-    """`cut` among the times of `source`, where these are whole numbers rounded up to one."""
+    """`cut` in the units of the times of `source`, rounded up if these are whole numbers."""
     stamps = _stamps(source)
     kind = stamps.dtype.kind
     try:
