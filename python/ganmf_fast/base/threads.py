@@ -75,7 +75,7 @@ def num_threads(n: int | None) -> Iterator[None]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Run BLAS and LAPACK on one thread, so that the bits of a sum do not depend on their number."""
+    """Run BLAS and LAPACK on one thread: the bits of a sum depend on the number of threads."""
     with threadpool_limits(1, user_api="blas"):
         yield
 
