@@ -259,7 +259,8 @@ def test_a_model_fitted_on_a_part_is_measured_on_the_others_by_row(named):
 def test_splits_of_a_plain_matrix_have_models_that_answer_by_row(toy_urm, tmp_path):
     s = paper_protocol(toy_urm, seed=2)
     s.save(tmp_path)
-    for splits in (s, Splits.load(tmp_path)):
+    numbered = paper_protocol(Interactions.from_matrix(toy_urm), seed=2)
+    for splits in (s, Splits.load(tmp_path), numbered):
         assert TopPopular().fit(splits.train).recommend([3], n=2).items.shape == (1, 2)
 
 

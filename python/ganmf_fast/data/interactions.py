@@ -44,6 +44,8 @@ class Interactions:
         Name of the data in reports.
     simulated : bool
         Whether the data were generated instead of observed.
+    numbered : bool
+        Whether no ids were given, so that rows and columns are called by their numbers.
     """
 
     csr: Csr
@@ -53,6 +55,7 @@ class Interactions:
     frame_type: FrameType = "dict"
     name: str = "data"
     simulated: bool = False
+    numbered: bool = False
 
     def __post_init__(self) -> None:
         """Check that the parts fit together and forbid writing to them."""
@@ -311,7 +314,8 @@ class Interactions:
             As for `base.urm.as_csr`, or if ids are missing or not distinct, or there is not
             one timestamp per interaction.
         """
-        return cls(*builders.from_matrix(X, user_ids, item_ids, duplicates, timestamps))
+        built = builders.from_matrix(X, user_ids, item_ids, duplicates, timestamps)
+        return cls(*built, numbered=user_ids is None and item_ids is None)
 
 
 def interactions_of(X: object) -> Interactions | None:

@@ -49,8 +49,8 @@ class Splits:
     Attributes
     ----------
     train, test, train_small, validation, early_stop : scipy.sparse.csr_array of float32
-        Canonical and read-only, shape (n_users, n_items). Of `Interactions` that were split they
-        bring their ids along: a model that is fitted on ``train`` answers by id.
+        Canonical and read-only, shape (n_users, n_items). If `Interactions` with ids were split,
+        the ids go along: a model that is fitted on ``train`` answers by id.
     user_ids, item_ids : array or None
         Ids of rows and columns. For splits of a plain matrix its row and column numbers; None if
         unknown, as for the published splits.
@@ -61,8 +61,8 @@ class Splits:
     warnings : tuple of str
         Limits of figures on these sets, such as leakage from the future.
     frame_type : {"polars", "pandas", "pyarrow", "dict"} or None
-        Type of frame that models answer in, as in the `Interactions` that were split; None for
-        splits of a plain matrix, whose models answer by row and column.
+        Type of frame that models return, as of the `Interactions` that were split; None if no ids
+        were given: then models return arrays of row and column numbers.
 
     Raises
     ------
@@ -258,7 +258,7 @@ def paper_protocol(X: object, seed: int = 1337) -> Splits:
             "name": data.name,
             "simulated": data.simulated,
             "warnings": _leakage(source, parts[1], users, items),
-            "frame_type": data.frame_type,
+            "frame_type": None if data.numbered else data.frame_type,
         }
     views = [to_scipy(part) for part in parts]
     return Splits(*views, **about, _checked=tuple(parts))
