@@ -260,8 +260,8 @@ def paper_protocol(X: object, seed: int = 1337) -> Splits:
             "warnings": _leakage(source, parts[1], users, items),
             "frame_type": None if data.numbered else data.frame_type,
         }
-    views = [to_scipy(part) for part in parts]
-    return Splits(*views, **about, _checked=tuple(parts))
+    about |= {part: to_scipy(csr) for part, csr in zip(PARTS, parts, strict=True)}
+    return Splits(**about, _checked=tuple(parts))
 
 
 def _leakage(
