@@ -341,7 +341,7 @@ def _load_info(folder: Path) -> dict[str, Any]:
     info: dict[str, Any] = {}
     path = folder / _INFO
     if path.is_file():
-        stored: _Info = json_files.read(path, _Info, _MAX_INFO_BYTES)
+        stored = json_files.read(path, _Info, _MAX_INFO_BYTES)
         info = {key: getattr(stored, key) for key in ("name", "simulated", "warnings")}
         info["frame_type"] = stored.frame_type
         for key in ("user_ids", "item_ids"):
