@@ -1,6 +1,5 @@
 """``ganmf fit``, ``evaluate`` and ``recommend``."""
 
-import difflib
 import json
 import os
 import sys
@@ -12,6 +11,7 @@ import polars as pl
 from cyclopts import Parameter
 
 from ganmf_fast import models
+from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.cli.common import (
     Common,
@@ -228,8 +228,7 @@ def given_params(
         if not equals:
             raise ValueError(f"{option} must be NAME=VALUE, not {text!r}")
         if name not in defaults:
-            near = difflib.get_close_matches(name, list(defaults), n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = suggestion(name, defaults)
             raise ValueError(f"{cls.__name__} has no parameter {name!r}{hint}")
         params[name] = _typed(name, value, defaults[name])
     return params

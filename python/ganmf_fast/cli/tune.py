@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from ganmf_fast.base.files import written_whole
+from ganmf_fast.base.files import write_whole
 from ganmf_fast.cli.common import (
     Common,
     begin,
@@ -226,8 +226,7 @@ def _document(model: str, result: TuningResult, final: bool) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with written_whole(path) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def _show(document: Mapping[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """What an evaluation found."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast.base.errors import suggestion
 from ganmf_fast.scorers.validation import exact_mean
 
 __all__ = ["LISTS", "METRICS", "PER_USER", "Evaluation", "Tally", "check_metrics"]
@@ -54,14 +54,9 @@ def check_metrics(metrics: object) -> tuple[str, ...]:
         raise TypeError(f"metrics must be a list of names, not {metrics!r}")
     for name in metrics:
         if name not in METRICS:
-            raise _unknown(name, METRICS)
+            hint = suggestion(name, METRICS)
+            raise ValueError(f"metrics has no {name!r}{hint} (there are {', '.join(METRICS)})")
     return tuple(name for name in METRICS if name in metrics)
-
-
-def _unknown(name: object, known: tuple[str, ...]) -> ValueError:
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"metrics has no {name!r}{hint} (there are {', '.join(known)})")
 
 
 @dataclass(frozen=True)

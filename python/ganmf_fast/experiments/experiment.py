@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import models, reference
+from ganmf_fast.base.errors import reason
 from ganmf_fast.evaluation import Evaluation, evaluate
 from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.evaluation.significance import compare_values
@@ -333,9 +334,9 @@ class Experiment:
         try:
             result, files = self._fit_and_measure(cell)
         except Exception as error:
-            reason = _reason(error)
-            self.store.write(cell.name, record | {"status": "failed", "reason": reason}, {})
-            return f"failed, {reason}"
+            why = reason(error)
+            self.store.write(cell.name, record | {"status": "failed", "reason": why}, {})
+            return f"failed, {why}"
         record |= {"status": "done", **result, "versions": environment.versions()}
         self.store.write(cell.name, record, files)
         return self._outcome(record)
@@ -521,13 +522,6 @@ def write_tables(store: Store, comparison: Comparison) -> None:
 
 def _best_epoch(model: Recommender) -> int:
     return max(1, int(getattr(model, "best_epoch_", 1)))
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, ImportError | ValueError | ArithmeticError | MemoryError):
-        return text
-    return f"{type(error).__name__}: {text}"
 
 
 def _per_user(evaluation: Evaluation) -> Mapping[str, NDArray[Any]]:

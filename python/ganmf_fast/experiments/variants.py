@@ -1,6 +1,5 @@
 """The models of the comparison, and the parameters each is run with."""
 
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganmf_fast import reference
+from ganmf_fast.base.errors import suggestion
 from ganmf_fast.models.registry import model_class
 
 __all__ = ["QUICK_EPOCHS", "ROWS", "Plan", "Row", "plans", "read_params", "select"]
@@ -197,7 +197,7 @@ def select(names: Iterable[str] | None) -> list[Row]:
     for name in wanted:
         if name not in known:
             raise ValueError(
-                f"models has no {name!r}{_suggestion(name, known)} "
+                f"models has no {name!r}{suggestion(name, known)} "
                 f"(there are {', '.join(row.name for row in ROWS)})"
             )
     rows = [
@@ -258,7 +258,7 @@ def plans(
     names = [row.name for row in ROWS]
     for name in given:
         if name not in names:
-            raise ValueError(f"params has no model {name!r}{_suggestion(name, names)}")
+            raise ValueError(f"params has no model {name!r}{suggestion(name, names)}")
     made = [_plan(row, dataset, given.get(row.name), source) for row in rows]
     for plan in made:
         _check(plan)
@@ -291,9 +291,4 @@ def _check(plan: Plan) -> None:
         if name in ("seed", "device"):
             raise ValueError(f"params sets {name} of {plan.row.name}: use the option --{name}")
         if name not in known:
-            raise ValueError(f"{plan.row.name} has no parameter {name!r}{_suggestion(name, known)}")
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{plan.row.name} has no parameter {name!r}{suggestion(name, known)}")

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ganmf_fast.base.errors import ConflictError, DataError, difference
-from ganmf_fast.base.files import sync_folder, try_lock
+from ganmf_fast.base.files import sync_folder, try_lock, unlock
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["FORMAT", "Journal", "in_use", "parse_journal", "read_journal"]
@@ -78,16 +78,18 @@ class Journal:
         if self.path.is_dir():
             raise ValueError(f"journal must be a file, but {str(self.path)!r} is a folder")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self._lock = try_lock(_lock_path(self.path))
+        if self._lock is None:
+            raise RuntimeError(f"another process is writing to the journal {self.path}")
+        self._handle = -1
         try:
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._open(json.loads(json.dumps(dict(header))), moved)
         except BaseException:
             self.close()
             raise
 
     def _open(self, header: dict[str, Any], moved: bool) -> None:
-        if not try_lock(self._handle):
-            raise RuntimeError(f"another process is writing to the journal {self.path}")
         content = self.path.read_bytes()
         stored, trials, whole = _parse(str(self.path), content)
         if whole < len(content):
@@ -130,11 +132,13 @@ class Journal:
     def close(self) -> None:
         """Let other processes write to the journal."""
         if self._handle >= 0:
-            # Only the process that holds the lock has a spare file.
             if hasattr(self, "_spare"):
                 self._spare.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = -1
+        if self._lock is not None:
+            unlock(self._lock)
+            self._lock = None
 
     def append(self, trial: Trial) -> None:
         """Write a finished trial and bring it to the disk.
@@ -247,11 +251,21 @@ def parse_journal(
 
 def in_use(path: Path) -> bool:
     """Whether a process is writing to a journal at this moment."""
+    file = _lock_path(path)
+    if not file.exists():
+        return False
     try:
-        with path.open("rb") as file:
-            return not try_lock(file.fileno())
+        lock = try_lock(file)
     except OSError:
         return False
+    if lock is None:
+        return True
+    unlock(lock)
+    return False
+
+
+def _lock_path(journal: Path) -> Path:
+    return journal.with_name(f".{journal.name}.lock")
 
 
 def _parse(

@@ -1,4 +1,4 @@
-"""What the splits have in common: the cells to part, with their ids and times, and their checks."""
+"""The interactions to split, with ids and times, and the checks of arguments of all splits."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,26 +8,27 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import Interactions, interactions_of
 
 _MAX_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True)
-class Source:
-    """The interactions that are split: a matrix, and what is known of it."""
+class SplitInput:
+    """The interactions that are split: a matrix, and ids and times if they are known."""
 
     csr: Csr
     data: Interactions | None
 
     @classmethod
-    def of(cls, X: object) -> "Source":
-        """From whatever `ganmf_fast.base.urm.as_csr` takes."""
-        return cls(as_csr(X), X if isinstance(X, Interactions) else None)
+    def of(cls, X: object) -> "SplitInput":
+        """From any argument that `ganmf_fast.base.urm.as_csr` takes."""
+        return cls(as_csr(X), interactions_of(X))
 
     def times(self, rule: str) -> NDArray[np.int64]:
-        """Times as int64 that are in the order of the timestamps.
+        """Timestamps as int64 of the same order.
 
         Raises
         ------
@@ -43,7 +44,7 @@ class Source:
         return ordered(stamps)
 
     def side(self, csr: Csr, labels: NDArray[np.uint8] | None, *wanted: int) -> Interactions:
-        """One side of the split with ids, and times where `labels` say which cells it has."""
+        """One side of the split with ids, and times if `labels` tell its interactions."""
         data = self.data
         if data is None:
             return Interactions(csr, np.arange(csr.n_rows), np.arange(csr.n_cols))
@@ -62,7 +63,7 @@ class Source:
 
 
 def ordered(stamps: NDArray[Any]) -> NDArray[np.int64]:
-    """Whole numbers in the order of timestamps, equal exactly where these are.
+    """Timestamps as int64 of the same order, equal where these are equal.
 
     Raises
     ------
@@ -93,28 +94,14 @@ def _refuse(bad: NDArray[np.bool_], stamps: NDArray[Any]) -> None:
 
 
 def check_seed(seed: object) -> int:
-    """A seed, or a named refusal."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed must be an integer, not {seed!r}")
-    if not 0 <= seed <= _MAX_SEED:
-        raise ValueError(f"seed must be between 0 and 2**64 - 1, not {seed}")
-    return int(seed)
-
-
-def check_count(name: str, value: object, low: int, high: int | None = None) -> int:
-    """A whole number within bounds, or a named refusal."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, not {value!r}")
-    if value < low or (high is not None and value > high):
-        bounds = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {bounds}, not {value}")
-    return int(value)
+    """Return the seed of a split as an int in ``0..2**64 - 1``."""
+    return check_int("seed", seed, 0, _MAX_SEED)
 
 
 def check_size(name: str, size: object) -> float:
-    """A share as float or a count as int, or a named refusal."""
+    """Return a fraction in (0, 1) as float, or a count of at least 1 as int."""
     if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} must be a share between 0 and 1 or a count, not {size!r}")
+        raise TypeError(f"{name} must be a fraction between 0 and 1 or a count, not {size!r}")
     if isinstance(size, int | np.integer):
         if size < 1:
             raise ValueError(f"{name} must be at least 1, not {size}")
@@ -125,8 +112,8 @@ def check_size(name: str, size: object) -> float:
     return float(size)
 
 
-def leakage(source: Source, labels: NDArray[np.uint8], rule: str) -> tuple[str, ...]:
-    """What a random split of data with times has to say; label 1 is what is held out."""
+def leakage(source: SplitInput, labels: NDArray[np.uint8], rule: str) -> tuple[str, ...]:
+    """Warning of a random split that ignores timestamps; label 1 marks the test interactions."""
     if source.data is None or source.data.timestamps is None:
         return ()
     older, held = _core.looks_ahead(source.csr, labels, ordered(source.data.timestamps))
