@@ -1,9 +1,8 @@
 """Search spaces: a range for each parameter, as data.
 
 The range of a parameter is declared with the parameter (`ganmf_fast.base.params`). The packaged
-space of a model has the declared ranges in the order of ``spaces.toml``, which documents the form
-of a table; a model without a table there has them in the order of declaration. A user's own table
-is another TOML file or a dict.
+space of a model has the declared ranges in the order of ``spaces.toml``, or in the order of
+declaration where that has none; the head of the file documents the form of a table of ranges.
 """
 
 import copy
@@ -230,19 +229,10 @@ def packaged_space(model: str) -> dict[str, Any] | None:
     if model not in NAMES:
         return None
     declared = search_ranges(model_class(model))
-    order = _packaged().get(model)
-    if order is None:
-        return copy.deepcopy(declared) or None
-    return {name: _with_declared(given, declared.get(name)) for name, given in order.items()}
-
-
-def _with_declared(given: Any, declared: Any) -> Any:
-    """A copy of an entry of ``spaces.toml``, with the declared range where it has none."""
-    if isinstance(given, list):
-        return [_with_declared(entry, declared) for entry in given]
-    if not isinstance(given, Mapping) or not given.keys().isdisjoint(_KINDS):
-        return copy.deepcopy(given)
-    return copy.deepcopy({**declared, **given} if given else declared)
+    own = _packaged().get(model, {})
+    order = _packaged()["order"].get(model) or own or declared
+    ranges = {**declared, **own}
+    return {name: copy.deepcopy(ranges[name]) for name in order} or None
 
 
 def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
