@@ -14,7 +14,7 @@ import pytest
 import ganmf_fast as gf
 from ganmf_fast.experiments import variants
 from ganmf_fast.experiments.table2 import Table2
-from ganmf_fast.experiments.variants import ROWS, Plan, plans, select
+from ganmf_fast.experiments.variants import VARIANTS, run_specs, select
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import to_csv
 
@@ -34,7 +34,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def cheap(splits: Path, folder: Path, names: str = CHEAP, **options) -> Table2:
     given = {"PureSVD": {"num_factors": 4}, "ItemKNN-cosine": {"topk": 10}, "P3alpha": {"topk": 10}}
-    chosen = plans(select(names.split(",")), None, given | options.pop("given", {}))
+    chosen = run_specs(select(names.split(",")), None, given | options.pop("given", {}))
     five = gf.Splits.load(splits)
     return Table2(five, chosen, Store(folder), **{"seeds": [1], **options})
 
@@ -98,7 +98,7 @@ def test_finished_models_are_not_run_again(splits: Path, tmp_path: Path) -> None
     first = to_csv(cheap(splits, tmp_path / "run").run())
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "models").rglob("*.json")}
     said: list[str] = []
-    again = to_csv(cheap(splits, tmp_path / "run", say=said.append).run())
+    again = to_csv(cheap(splits, tmp_path / "run", log=said.append).run())
     assert again == first
     assert [text.partition(": ")[2] for text in said] == ["finished earlier"] * 4
     assert before == {
@@ -141,7 +141,7 @@ def test_a_damaged_model_is_done_again(
     else:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     said: list[str] = []
-    assert to_csv(cheap(splits, tmp_path / "run", say=said.append).run()) == first
+    assert to_csv(cheap(splits, tmp_path / "run", log=said.append).run()) == first
     assert sum("finished earlier" in text for text in said) == 3
     assert path.is_file()
 
@@ -247,12 +247,12 @@ def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
 
     monkeypatch.setattr(variants, "model_class", lambda _name: Iterative)
     monkeypatch.setattr(gf.models, "PureSVD", Iterative, raising=False)
-    row = next(row for row in ROWS if row.name == "PureSVD")
+    row = next(row for row in VARIANTS if row.name == "PureSVD")
     five = gf.Splits.load(splits)
 
     def run(folder: str, given: dict) -> str:
-        plan = Plan(row, {"num_factors": 3, **given}, "defaults")
-        comparison = Table2(five, [plan], Store(tmp_path / folder), seeds=[1]).run()
+        spec = variants.RunSpec(row, {"num_factors": 3, **given}, "defaults")
+        comparison = Table2(five, [spec], Store(tmp_path / folder), seeds=[1]).run()
         return str(comparison.entries[0].params["epochs"])
 
     assert run("searched", {}) == "17"
@@ -340,7 +340,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
 @pytest.mark.real_data
 def test_deltas_are_ours_minus_the_published_figures(data_dir: Path, tmp_path: Path) -> None:
     five = gf.Splits.load(data_dir / "lastfm")
-    chosen = plans(select(["TopPopular", "PureSVD"]), "lastfm")
+    chosen = run_specs(select(["TopPopular", "PureSVD"]), "lastfm")
     comparison = Table2(five, chosen, Store(tmp_path / "run"), seeds=[1]).run()
     for record in comparison.tidy():
         if record["published"] is not None:

@@ -12,12 +12,12 @@ from ganmf_fast.cli.common import (
     print_table,
     say,
 )
-from ganmf_fast.cli.source import DataName, Source
+from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.data import datasets
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split import PARTS, Splits, paper_protocol
 
-_NO_COMMON, _NO_SOURCE = Common(), Source()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 
 
 def list_(*, common: Common = _NO_COMMON) -> None:
@@ -41,7 +41,7 @@ def fetch_(
     ],
     /,
     *,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:
     """Download data sets and check them; what is there already is only checked."""
@@ -67,7 +67,9 @@ def fetch_(
         print_table("", tuple(found[0]), [tuple(entry.values()) for entry in found])
 
 
-def describe_(data: DataName, *, source: Source = _NO_SOURCE, common: Common = _NO_COMMON) -> None:
+def describe_(
+    data: DataName, *, source: DataOptions = _NO_DATA_OPTIONS, common: Common = _NO_COMMON
+) -> None:
     """Show the size and the shape of data."""
     begin(common)
     opened = source.open(data)
@@ -95,7 +97,7 @@ def split(
     data: DataName,
     output: Annotated[Path, Parameter(help="Folder for the five .npz files.")],
     seed: Annotated[int, Parameter(help="Decides which interactions go where.")] = 1337,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:
     """Split data by the protocol of the GANMF paper."""

@@ -8,14 +8,14 @@ from typing import Any
 
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say
 from ganmf_fast.cli.config import FILE_NAME, user_config_path
-from ganmf_fast.cli.source import Source
+from ganmf_fast.cli.data_options import DataOptions
 from ganmf_fast.data import datasets
 from ganmf_fast.experiments import environment
 
-_NO_COMMON, _NO_SOURCE = Common(), Source()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 
 
-def doctor(*, source: Source = _NO_SOURCE, common: Common = _NO_COMMON) -> None:
+def doctor(*, source: DataOptions = _NO_DATA_OPTIONS, common: Common = _NO_COMMON) -> None:
     """Show what this installation is made of and what it can use."""
     begin(common)
     problems = []

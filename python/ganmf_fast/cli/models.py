@@ -23,7 +23,7 @@ from ganmf_fast.cli.common import (
     say,
     show,
 )
-from ganmf_fast.cli.source import DataName, Source
+from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.evaluation import evaluate as evaluate_model
 from ganmf_fast.models.base import Recommendations, Recommender
@@ -35,7 +35,7 @@ from ganmf_fast.split import Splits
 Part = Literal["train", "train_small"]
 HeldOut = Literal["test", "validation", "early_stop"]
 
-_NO_COMMON, _NO_SOURCE = Common(), Source()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 _SUFFIXES = (".csv", ".parquet", ".json")
 
 
@@ -54,7 +54,7 @@ def fit(
     ] = None,
     seed: Annotated[int | None, Parameter(help="Seed of the model.")] = None,
     device: Annotated[str | None, Parameter(help='"cpu", "cuda" or "auto", for GANMF.')] = None,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:
     """Fit a model and save it: on one of five splits, or on all of other data."""
@@ -122,7 +122,7 @@ def evaluate(
     output: Annotated[
         Path | None, Parameter(help="File for the figures: .csv, .parquet or .json.")
     ] = None,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:
     """Measure a fitted model on held-out interactions of five splits."""

@@ -18,7 +18,7 @@ from ganmf_fast.cli.common import (
     say,
     show,
 )
-from ganmf_fast.cli.source import DataName, Source
+from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.cli.tune import Lines
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.experiments import environment
@@ -27,14 +27,14 @@ from ganmf_fast.experiments.figures import Figure4, Figure5, Figure6, Figure7
 from ganmf_fast.experiments.table1 import Table1
 from ganmf_fast.experiments.table2 import Table2, Table3
 from ganmf_fast.experiments.tuned import tuned_params
-from ganmf_fast.experiments.variants import Plan, Row, plans, read_params, select
+from ganmf_fast.experiments.variants import ModelVariant, RunSpec, read_params, run_specs, select
 from ganmf_fast.models.registry import model_class
-from ganmf_fast.results.result_table import Comparison, Entry
+from ganmf_fast.results.result_table import Entry, ResultTable
 from ganmf_fast.results.store import FORMAT, Store
 from ganmf_fast.results.tables import terminal_table
 from ganmf_fast.split import Splits, paper_protocol
 
-_NO_COMMON, _NO_SOURCE = Common(), Source()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 _SOME_FAILED = 4
 
 _KINDS: dict[str, type[Experiment]] = {
@@ -101,7 +101,7 @@ def table1(
     ] = "demo",
     output: Output,
     seed: Annotated[int, Parameter(help="Seed of a split.")] = 1337,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """Sizes and density of data sets."""
@@ -120,7 +120,7 @@ def table2(
     calls: Calls = 50,
     cutoffs: Cutoffs = "5,20",
     running: Running = _NO_RUNNING,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """The paper's comparison of models, with the published figure and the difference beside ours.
@@ -140,7 +140,7 @@ def table3(
     calls: Calls = 50,
     cutoffs: Cutoffs = "5,20",
     running: Running = _NO_RUNNING,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """GANMF beside binGANMF, as published and corrected.
@@ -158,7 +158,7 @@ def figure4(
     models: Models = None,
     points: Points = None,
     running: Running = _NO_RUNNING,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """GANMF by the share of feature matching in its generator's loss."""
@@ -171,7 +171,7 @@ def figure5(
     output: Output,
     models: Models = None,
     running: Running = _NO_RUNNING,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """Likeness of the profiles that GANMF makes, with and without feature matching."""
@@ -185,7 +185,7 @@ def figure6(
     models: Models = None,
     points: Points = None,
     running: Running = _NO_RUNNING,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """Factor models by their number of latent factors."""
@@ -198,7 +198,7 @@ def figure7(
     output: Output,
     models: Models = None,
     running: Running = _NO_RUNNING,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """Models by the length of the users' profiles."""
@@ -211,7 +211,7 @@ def all_(
     output: Output,
     models: Models = None,
     running: Running = _NO_RUNNING,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """Every table and figure, each in a folder of its own below OUTPUT.
@@ -259,7 +259,7 @@ class _Session:
 
     @classmethod
     def open(
-        cls, data: str, output: Path, running: Running, source: Source, common: Common
+        cls, data: str, output: Path, running: Running, source: DataOptions, common: Common
     ) -> "_Session":
         begin(common)
         splits, note = _splits(source.open(data), running.seed, data)
@@ -267,7 +267,7 @@ class _Session:
 
     def table(
         self, name: str, models: str | None, params: str, cutoffs: str, calls: int
-    ) -> Comparison:
+    ) -> ResultTable:
         """Run one of the tables, whose parameters and cutoffs can be chosen."""
         ks = numbers("cutoffs", cutoffs)
         if min(ks) < 1:
@@ -277,10 +277,10 @@ class _Session:
         origin = "file"
         if params == "tuned":
             origin, given = "tuned on validation", self._tuned(rows, calls)
-        chosen = plans(rows, published_dataset(self.splits), given, origin)
+        chosen = run_specs(rows, published_dataset(self.splits), given, origin)
         return self._run(name, chosen, Store(self.output), ks)
 
-    def _tuned(self, rows: Sequence[Row], calls: int) -> dict[str, dict[str, Any]]:
+    def _tuned(self, rows: Sequence[ModelVariant], calls: int) -> dict[str, dict[str, Any]]:
         if any(model_class(row.model).iterative for row in rows):
             load_torch_threads(self.common)
         folder, running = self.output / "tuning", self.running
@@ -297,10 +297,10 @@ class _Session:
         self,
         name: str,
         store: Store,
-        rows: Sequence[Row],
+        rows: Sequence[ModelVariant],
         points: str | None,
         others: Sequence[Store] = (),
-    ) -> Comparison:
+    ) -> ResultTable:
         """Run an experiment as the paper has it, but for the rows and points that are given."""
         kind = _KINDS[name]
         at = (
@@ -308,10 +308,10 @@ class _Session:
             if points is None
             else _points(points)
         )
-        chosen = kind.plans(rows, published_dataset(self.splits), at)
+        chosen = kind.run_specs(rows, published_dataset(self.splits), at)
         return self._run(name, chosen, store, (5, 20), others)
 
-    def rows(self, name: str, models: str | None) -> list[Row]:
+    def rows(self, name: str, models: str | None) -> list[ModelVariant]:
         if models is None:
             return _KINDS[name].default_rows(quick=self.running.quick)
         return select(_names(models))
@@ -319,11 +319,11 @@ class _Session:
     def _run(
         self,
         name: str,
-        chosen: Sequence[Plan],
+        chosen: Sequence[RunSpec],
         store: Store,
         cutoffs: Sequence[int],
         others: Sequence[Store] = (),
-    ) -> Comparison:
+    ) -> ResultTable:
         if any(model_class(plan.row.model).iterative for plan in chosen):
             load_torch_threads(self.common)
         running = self.running
@@ -338,7 +338,7 @@ class _Session:
             split_note=self.note,
             quick=running.quick,
             reuse=[*elsewhere, *_stores(running.reuse or [])],
-            say=say,
+            log=say,
         )
         simulated = " (simulated data)" if self.splits.simulated else ""
         say(f"{experiment.dataset}{simulated}: {self.splits!r}")
@@ -359,7 +359,7 @@ def _one_figure(
     models: str | None,
     points: str | None,
     running: Running,
-    source: Source,
+    source: DataOptions,
     common: Common,
 ) -> int:
     session = _Session.open(data, output, running, source, common)
@@ -398,7 +398,7 @@ def _splits(opened: Splits | Interactions, seed: int, data: str) -> tuple[Splits
     return paper_protocol(opened, seed), f"split here by the paper's protocol with seed {seed}"
 
 
-def _draw(store: Store, comparison: Comparison) -> None:
+def _draw(store: Store, comparison: ResultTable) -> None:
     """Draw the chart, if there is something to draw and to draw with."""
     try:
         chart = importlib.import_module("ganmf_fast.results.chart")
@@ -411,7 +411,7 @@ def _draw(store: Store, comparison: Comparison) -> None:
             store.write_text(f"chart.{kind}", chart.rendered(figure, kind))
 
 
-def _show(found: Sequence[Comparison], output: Path, common: Common) -> int:
+def _show(found: Sequence[ResultTable], output: Path, common: Common) -> int:
     if common.json:
         documents = [_document(comparison, output) for comparison in found]
         print_json(documents[0] if len(documents) == 1 else {"experiments": documents})
@@ -427,7 +427,7 @@ def _show(found: Sequence[Comparison], output: Path, common: Common) -> int:
     return 0 if all(comparison.complete for comparison in found) else _SOME_FAILED
 
 
-def _document(comparison: Comparison, output: Path) -> dict[str, Any]:
+def _document(comparison: ResultTable, output: Path) -> dict[str, Any]:
     document = {
         "experiment": comparison.experiment,
         "dataset": comparison.dataset,

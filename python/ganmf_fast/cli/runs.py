@@ -11,9 +11,9 @@ from ganmf_fast.base.errors import DataError
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, show
 from ganmf_fast.cli.tune import JOURNAL, Index
 from ganmf_fast.tuning import read_journal
-from ganmf_fast.tuning.runs import RunIndex
-from ganmf_fast.tuning.search import best_of, in_words
 from ganmf_fast.tuning.spaces import Space, searched
+from ganmf_fast.tuning.trackers.index import RunIndex
+from ganmf_fast.tuning.trial import best_of, describe_best
 
 _NO_COMMON = Common()
 
@@ -92,7 +92,7 @@ def show_(
             for trial in trials
         ],
     )
-    show(in_words(best_of(trials)) or "no trial is done")
+    show(describe_best(best_of(trials)) or "no trial is done")
 
 
 def _journal(run: str, index: Path | None) -> Path:

@@ -18,17 +18,16 @@ from ganmf_fast.cli.common import (
     print_table,
     say,
 )
+from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.cli.models import given_params
-from ganmf_fast.cli.source import DataName, Source
-from ganmf_fast.experiments.variants import ROWS
+from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.models.registry import model_class
 from ganmf_fast.split import Splits, paper_protocol
 from ganmf_fast.tuning import TuningResult
 from ganmf_fast.tuning import tune as search
-from ganmf_fast.tuning.runs import RunIndex
-from ganmf_fast.tuning.search import best_of, in_words
 from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker
-from ganmf_fast.tuning.trial import Trial
+from ganmf_fast.tuning.trackers.index import RunIndex
+from ganmf_fast.tuning.trial import Trial, best_of, describe_best
 
 __all__ = ["JOURNAL", "Index", "Lines", "tune"]
 
@@ -39,7 +38,7 @@ Index = Annotated[
     Path | None, Parameter(help="File of the index of runs. Default: one for the user.")
 ]
 
-_NO_COMMON, _NO_SOURCE = Common(), Source()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 _FAILED, _SOME_FAILED = 1, 4
 # What is asked for when a model is run, not found by a search.
 _NOT_FOUND = ("seed", "device")
@@ -97,7 +96,7 @@ def tune(
         Parameter(help='"mlflow" or "tensorboard"; can be given again.', negative=""),
     ] = (),
     index: Index = None,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """Search hyper-parameters by the paper's protocol, then fit the best on train.
@@ -159,7 +158,7 @@ def tune(
 
 def _row(name: str) -> tuple[str, dict[str, Any]]:
     """Model and fixed parameters of a row of the table, or of a model by its own name."""
-    for row in ROWS:
+    for row in VARIANTS:
         if row.name == name and not row.params_of:
             return row.model, dict(row.fixed)
     model_class(name)  # suggests a name
@@ -193,7 +192,7 @@ class Lines:
             what += f" ({trial.reason})"
         each = (time.monotonic() - self._started) / (n - self._earlier)
         left = _duration(each * max(self._n_calls - n, 0))
-        best = in_words(best_of(self._trials)) or "no best yet"
+        best = describe_best(best_of(self._trials)) or "no best yet"
         say(f"[{n}/{self._n_calls}] trial {trial.number}: {what}; {best}; {left} left")
 
     def end(self, ending: Ending) -> None:

@@ -21,15 +21,22 @@ from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
-from ganmf_fast.experiments.variants import QUICK_EPOCHS, ROWS, Plan, Row, plans, select
+from ganmf_fast.experiments.variants import (
+    QUICK_EPOCHS,
+    VARIANTS,
+    ModelVariant,
+    RunSpec,
+    run_specs,
+    select,
+)
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.document import to_json
 from ganmf_fast.results.result_table import (
     Chart,
-    Comparison,
     Entry,
     Key,
+    ResultTable,
     Run,
     heading,
     key_of,
@@ -44,14 +51,14 @@ __all__ = [
     "Chart",
     "Experiment",
     "Files",
-    "Place",
-    "Say",
+    "Log",
     "Values",
+    "VariantAtPoint",
     "published_dataset",
     "write_tables",
 ]
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 Values = dict[str, float]
 Files = dict[str, bytes]
 
@@ -68,7 +75,7 @@ def published_dataset(splits: Splits) -> str | None:
 
 
 @dataclass(frozen=True)
-class Place:
+class VariantAtPoint:
     """A row at a point: what seeds are averaged over."""
 
     row: str
@@ -79,7 +86,7 @@ class Place:
 class Cell:
     """One model with one seed: what is done as a whole, or not at all."""
 
-    plan: Plan
+    spec: RunSpec
     seed: int | None
     config: Record
     """All that decides the figures."""
@@ -87,9 +94,9 @@ class Cell:
     @property
     def name(self) -> str:
         """Name of its folder, such as ``"GANMF-u@0.2-1337"``."""
-        point = "" if self.plan.point is None else f"@{self.plan.point:g}"
+        point = "" if self.spec.point is None else f"@{self.spec.point:g}"
         seed = "" if self.seed is None else f"-{self.seed}"
-        return f"{self.plan.row.name}{point}{seed}"
+        return f"{self.spec.row.name}{point}{seed}"
 
 
 class Experiment:
@@ -98,7 +105,7 @@ class Experiment:
     Parameters
     ----------
     splits : Splits
-    plans : sequence of Plan
+    run_specs : sequence of RunSpec
         Models with their parameters and, in a figure, their points.
     store : Store
         Where results lie; finished models found there are not run again.
@@ -114,7 +121,7 @@ class Experiment:
     reuse : sequence of Store
         Folders of other experiments, from which finished models of exactly the same configuration
         are taken over.
-    say : callable, optional
+    log : callable, optional
         Called with a line of text when something has happened.
 
     Raises
@@ -137,7 +144,7 @@ class Experiment:
     def __init__(
         self,
         splits: Splits,
-        plans: Sequence[Plan],
+        run_specs: Sequence[RunSpec],
         store: Store,
         seeds: Sequence[int],
         cutoffs: Sequence[int] = (5, 20),
@@ -145,7 +152,7 @@ class Experiment:
         split_note: str = "",
         quick: bool = False,
         reuse: Sequence[Store] = (),
-        say: Say = lambda _text: None,
+        log: Log = lambda _text: None,
     ) -> None:
         self._splits = splits
         self.store = store
@@ -153,20 +160,20 @@ class Experiment:
         self._device = device
         self._quick = quick
         self._reuse = reuse
-        self._say = say
+        self._log = log
         self._dataset = published_dataset(splits)
         exact = reference.dataset_of(splits.data_hash) is not None
         self._split_note = "the splits published by the authors" if exact else split_note
-        self._plans = [plan.quick() for plan in plans] if quick else list(plans)
+        self._plans = [spec.quick() for spec in run_specs] if quick else list(run_specs)
         self._cells = [
-            Cell(plan, seed, self._config(plan, seed))
-            for plan in self._plans
-            for seed in (seeds if plan.seeded else [None])
+            Cell(spec, seed, self._config(spec, seed))
+            for spec in self._plans
+            for seed in (seeds if spec.seeded else [None])
         ]
         self._refuse_conflicts()
 
     @classmethod
-    def default_rows(cls, *, quick: bool) -> list[Row]:
+    def default_rows(cls, *, quick: bool) -> list[ModelVariant]:
         """Rows that are run if none are named."""
         return select(cls.quick_rows if quick and cls.quick_rows else cls.rows)
 
@@ -177,10 +184,12 @@ class Experiment:
         return ()
 
     @staticmethod
-    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
+    def run_specs(
+        rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
+    ) -> list[RunSpec]:
         """What is run for these rows at these points, with the parameters of table 2."""
         del points
-        return plans(rows, dataset)
+        return run_specs(rows, dataset)
 
     # What an experiment may do in its own way --------------------------------------------------
 
@@ -191,14 +200,14 @@ class Experiment:
             self._splits.train,
             self._splits.test,
             self._cutoffs,
-            ties=cell.plan.ties,
+            ties=cell.spec.ties,
         )
         values = {f"{m}@{k}": evaluation[m, k] for m in evaluation.metrics for k in self._cutoffs}
         return values, {"per_user.npz": npz(_per_user(evaluation))}
 
-    def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
+    def _published(self, place: VariantAtPoint) -> tuple[dict[Key, float], dict[Key, float]]:
         """Published figures of a row at a point: those to compare with, and those not to."""
-        known = {row.name: row.published for row in ROWS}
+        known = {row.name: row.published for row in VARIANTS}
         if self._dataset is None or not known.get(place.row, False):
             return {}, {}
         figures = reference.published(self._dataset, place.row) or {}
@@ -208,20 +217,20 @@ class Experiment:
             {("ndcg", k): v for k, v in older.items() if k in self._cutoffs},
         )
 
-    def _why(self, row: str) -> str:
+    def _known_difference(self, row: str) -> str:
         """Known reason why figures of a row differ from the published ones."""
-        return next((known.why for known in ROWS if known.name == row), "")
+        return next((known.known_difference for known in VARIANTS if known.name == row), "")
 
-    def _cut(self, row: str) -> str:
+    def _quick_change(self, row: str) -> str:
         """What a quick run has taken from a row, if anything."""
-        iterative = any(r.name == row and model_class(r.model).iterative for r in ROWS)
+        iterative = any(r.name == row and model_class(r.model).iterative for r in VARIANTS)
         return f"quick run: at most {QUICK_EPOCHS} epochs" if self._quick and iterative else ""
 
     def _columns(self) -> tuple[Key, ...]:
         """Metrics shown in tables."""
         return tuple((metric, k) for k in self._cutoffs for metric in ("map", "ndcg"))
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ResultTable:
         """What the folder holds now."""
         entries = self._entries()
         return replace(self._frame(), entries=tuple(entries))
@@ -233,19 +242,19 @@ class Experiment:
         """Name of the data set."""
         return self._dataset or self._splits.name
 
-    def _config(self, plan: Plan, seed: int | None) -> Record:
-        params = {**plan.signature, **plan.params}
+    def _config(self, spec: RunSpec, seed: int | None) -> Record:
+        params = {**spec.signature, **spec.params}
         if "device" in params:
             params["device"] = self._device
-        if plan.stops_early:
+        if spec.stops_early:
             params["epochs"] = f"at most {params['epochs']}, stopped early"
         if seed is not None:
             params["seed"] = seed
         config = {
             "data": self._splits.data_hash,
             "cutoffs": list(self._cutoffs),
-            "ties": plan.ties,
-            "model": plan.row.model,
+            "ties": spec.ties,
+            "model": spec.row.model,
             "params": params,
             "quick": self._quick,
             **self.extra,
@@ -257,7 +266,7 @@ class Experiment:
     def _refuse_conflicts(self) -> None:
         """Results that differ in data, cutoffs or parameters never share a folder."""
         shared = {key: self._cells[0].config[key] for key in ("data", "cutoffs", "quick")}
-        wanted = {(cell.plan.row.name, cell.plan.point): cell.config for cell in self._cells}
+        wanted = {(cell.spec.row.name, cell.spec.point): cell.config for cell in self._cells}
         for record in self.store.records().values():
             if record["status"] != "done":
                 continue
@@ -275,12 +284,12 @@ class Experiment:
                     "another output folder, or the earlier settings"
                 )
 
-    def run(self) -> Comparison:
+    def run(self) -> ResultTable:
         """Run what is not finished yet, writing tables after each model.
 
         Returns
         -------
-        Comparison
+        ResultTable
             Also of models that earlier runs left in the folder.
 
         Raises
@@ -296,10 +305,10 @@ class Experiment:
                 place = f"[{number}/{len(self._cells)}] {cell.name}"
                 record = self.store.read(cell.name)
                 if record is not None and record["status"] == "done":
-                    self._say(f"{place}: finished earlier")
+                    self._log(f"{place}: finished earlier")
                     continue
-                self._say(f"{place} ...")
-                self._say(f"{place}: {self._take_over(cell) or self._run(cell)}")
+                self._log(f"{place} ...")
+                self._log(f"{place}: {self._take_over(cell) or self._run(cell)}")
                 self._write_tables()
             comparison = self._write_tables()
             # Once more, for what is known only now, such as a device that was used.
@@ -320,12 +329,12 @@ class Experiment:
     def _facts(self, cell: Cell) -> Record:
         """What a record says of its cell, beside what came out."""
         return {
-            "row": cell.plan.row.name,
-            "point": cell.plan.point,
+            "row": cell.spec.row.name,
+            "point": cell.spec.point,
             "seed": cell.seed,
             "config": cell.config,
-            "source": cell.plan.source,
-            "params": cell.plan.params,
+            "source": cell.spec.source,
+            "params": cell.spec.params,
         }
 
     def _run(self, cell: Cell) -> str:
@@ -343,21 +352,21 @@ class Experiment:
 
     def _fit_and_measure(self, cell: Cell) -> tuple[Record, Files]:
         splits = self._splits
-        params = dict(cell.plan.params)
-        if "device" in cell.plan.signature:
+        params = dict(cell.spec.params)
+        if "device" in cell.spec.signature:
             params["device"] = self._device
         if cell.seed is not None:
             params["seed"] = cell.seed
         # Looked up as a user would, so that a missing extra is named.
-        build = getattr(models, cell.plan.row.model)
+        build = getattr(models, cell.spec.row.model)
         found: Record = {}
         histories: dict[str, list[Record]] = {}
         with measured() as fit:
-            if cell.plan.stops_early:
+            if cell.spec.stops_early:
                 search = build(**params).fit(splits.train_small, validation=splits.early_stop)
                 params["epochs"] = found["epochs_found"] = _best_epoch(search)
                 histories["search"] = getattr(search, "history_", [])
-                self._say(f"{cell.name}: best epoch {params['epochs']}, fitting on train")
+                self._log(f"{cell.name}: best epoch {params['epochs']}, fitting on train")
             model = build(**params).fit(splits.train)
         histories["final"] = getattr(model, "history_", [])
         with measured() as measuring:
@@ -375,7 +384,7 @@ class Experiment:
     def _outcome(self, record: Record) -> str:
         key, cost = self._columns()[0], record["cost"]
         values = {key_of(text): value for text, value in record["values"].items()}
-        published = self._published(Place(record["row"], record["point"]))[0].get(key)
+        published = self._published(VariantAtPoint(record["row"], record["point"]))[0].get(key)
         beside = "" if published is None else f" (published {published:.4f})"
         figure = f"{heading(key)} {shown(key, values[key])}{beside}, " if key in values else ""
         return f"{figure}fit {cost['fit_seconds']:.1f} s, evaluate {cost['evaluate_seconds']:.1f} s"
@@ -385,9 +394,9 @@ class Experiment:
     def _quick_note(self) -> str:
         return f"at most {QUICK_EPOCHS} epochs, and fewer points" if self._quick else ""
 
-    def _frame(self) -> Comparison:
+    def _frame(self) -> ResultTable:
         """The comparison without its entries."""
-        return Comparison(
+        return ResultTable(
             self.dataset,
             self._splits.simulated,
             self._split_note,
@@ -403,11 +412,11 @@ class Experiment:
 
     def _entries(self) -> list[Entry]:
         records = self.store.records()
-        done: dict[Place, list[Record]] = {}
+        done: dict[VariantAtPoint, list[Record]] = {}
         for record in records.values():
-            done.setdefault(Place(record["row"], record["point"]), []).append(record)
-        planned = {Place(plan.row.name, plan.point): plan for plan in self._plans}
-        order = {row.name: number for number, row in enumerate(ROWS)}
+            done.setdefault(VariantAtPoint(record["row"], record["point"]), []).append(record)
+        planned = {VariantAtPoint(spec.row.name, spec.point): spec for spec in self._plans}
+        order = {row.name: number for number, row in enumerate(VARIANTS)}
         places = sorted(
             {*done, *planned}, key=lambda p: (order.get(p.row, 0), p.row, p.point or 0.0)
         )
@@ -416,13 +425,14 @@ class Experiment:
             missing = [
                 cell.name
                 for cell in self._cells
-                if Place(cell.plan.row.name, cell.plan.point) == place and cell.name not in records
+                if VariantAtPoint(cell.spec.row.name, cell.spec.point) == place
+                and cell.name not in records
             ]
             entries.append(self._entry(place, planned.get(place), done.get(place, []), missing))
         return entries
 
     def _entry(
-        self, place: Place, plan: Plan | None, records: list[Record], missing: list[str]
+        self, place: VariantAtPoint, spec: RunSpec | None, records: list[Record], missing: list[str]
     ) -> Entry:
         runs, problems = [], [f"{name} has not been run" for name in missing[:_NAMED]]
         if len(missing) > _NAMED:
@@ -433,8 +443,8 @@ class Experiment:
                 continue
             values = {key_of(text): value for text, value in record["values"].items()}
             runs.append(Run(record["seed"], values, record["cost"]))
-        source = plan.source if plan else records[0]["source"]
-        params = dict(plan.params if plan else records[0]["params"])
+        source = spec.source if spec else records[0]["source"]
+        params = dict(spec.params if spec else records[0]["params"])
         epochs = sorted({r["epochs_found"] for r in records if "epochs_found" in r})
         if epochs:
             params["epochs"] = epochs[0] if len(epochs) == 1 else epochs
@@ -449,10 +459,10 @@ class Experiment:
             "; ".join(dict.fromkeys(problems)),
             place.point,
             incomparable,
-            self._cut(place.row) or self._why(place.row),
+            self._quick_change(place.row) or self._known_difference(place.row),
         )
 
-    def _significance(self, comparison: Comparison) -> dict[Key, dict[str, float]]:
+    def _significance(self, comparison: ResultTable) -> dict[Key, dict[str, float]]:
         """For each column: model -> p-value of its difference from the best, after Holm.
 
         The values of a user are means over the seeds.
@@ -473,7 +483,7 @@ class Experiment:
                 found[key] = dict(zip(pairs["a"], pairs["t_p_holm"], strict=True))
         return found
 
-    def _write_tables(self) -> Comparison:
+    def _write_tables(self) -> ResultTable:
         comparison = self.comparison()
         write_tables(self.store, comparison)
         return comparison
@@ -498,10 +508,10 @@ class Experiment:
             "device": self._device,
             "models": {
                 cell.name: {
-                    "row": cell.plan.row.name,
-                    "point": cell.plan.point,
+                    "row": cell.spec.row.name,
+                    "point": cell.spec.point,
                     "params": cell.config["params"],
-                    "source": cell.plan.source,
+                    "source": cell.spec.source,
                     "seed": cell.seed,
                 }
                 for cell in self._cells
@@ -511,7 +521,7 @@ class Experiment:
         self.store.write_text("config.json", json.dumps(config, indent=1) + "\n")
 
 
-def write_tables(store: Store, comparison: Comparison) -> None:
+def write_tables(store: Store, comparison: ResultTable) -> None:
     """Write a comparison in every form that tables have."""
     store.write_text("results.csv", to_csv(comparison))
     store.write_text("summary.csv", summary_csv(comparison))

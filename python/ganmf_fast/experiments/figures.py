@@ -12,10 +12,10 @@ from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.groups import profile_groups
 from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.experiments.cosine import between_users
-from ganmf_fast.experiments.experiment import Cell, Chart, Experiment, Files, Place, Values
-from ganmf_fast.experiments.variants import Plan, Row, plans
+from ganmf_fast.experiments.experiment import Cell, Chart, Experiment, Files, Values, VariantAtPoint
+from ganmf_fast.experiments.variants import ModelVariant, RunSpec, run_specs
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.results.result_table import Comparison, Entry, Key, Run
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run
 from ganmf_fast.results.store import Record, npz
 from ganmf_fast.split import Splits
 
@@ -46,20 +46,22 @@ class Figure4(Experiment):
         return cls.quick_points if quick else cls.points
 
     @staticmethod
-    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
-        """A plan for each row at each point."""
+    def run_specs(
+        rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
+    ) -> list[RunSpec]:
+        """A spec for each row at each point."""
         made = []
-        for row, base in zip(rows, plans(rows, dataset), strict=True):
+        for row, base in zip(rows, run_specs(rows, dataset), strict=True):
             known = reference.feature_matching(dataset, row.name) if dataset else {}
             for point in points:
                 if point in known:
                     params = {**row.fixed, **known[point][0]}
-                    made.append(Plan(row, params, "published for this point", point))
+                    made.append(RunSpec(row, params, "published for this point", point))
                 else:
                     made.append(_moved(base, "recon_coefficient", point))
         return made
 
-    def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
+    def _published(self, place: VariantAtPoint) -> tuple[dict[Key, float], dict[Key, float]]:
         known = reference.feature_matching(self._dataset or "", place.row).get(place.point or 0.0)
         if known is None:
             return {}, {}
@@ -80,21 +82,23 @@ class Figure5(Experiment):
     rows: ClassVar[tuple[str, ...]] = ("GANMF-u",)
 
     @staticmethod
-    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
+    def run_specs(
+        rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
+    ) -> list[RunSpec]:
         """With the parameters of table 2, and with those of figure 4 without feature matching."""
         del points
         made = []
         for row in rows:
-            (with_matching,) = plans([row], dataset)
+            (with_matching,) = run_specs([row], dataset)
             share = float(with_matching.params["recon_coefficient"])
-            (without,) = Figure4.plans([row], dataset, [0.0])
+            (without,) = Figure4.run_specs([row], dataset, [0.0])
             made += [without, replace(with_matching, point=share)]
         return made
 
     def _columns(self) -> tuple[Key, ...]:
         return ("cosine_mean", None), ("cosine_deviation", None)
 
-    def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
+    def _published(self, place: VariantAtPoint) -> tuple[dict[Key, float], dict[Key, float]]:
         found = reference.user_cosine(self._dataset or "").get("with" if place.point else "without")
         return ({} if found is None else dict(zip(self._columns(), found, strict=True))), {}
 
@@ -104,7 +108,7 @@ class Figure5(Experiment):
         values = {"cosine_mean": found.mean, "cosine_deviation": found.deviation}
         return values, {"cosine.npz": npz({"users": found.users, "cosine": found.sample})}
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ResultTable:
         """What the folder holds now, with a sample of the cosines of one seed to draw."""
         squares = {
             record["point"]: arrays["cosine"]
@@ -133,23 +137,25 @@ class Figure6(Experiment):
         return tuple(p for p in (cls.quick_points if quick else cls.points) if p <= most)
 
     @staticmethod
-    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
-        """A plan for each row at each point."""
+    def run_specs(
+        rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
+    ) -> list[RunSpec]:
+        """A spec for each row at each point."""
         return [
-            _moved(plan, "num_factors", int(point))
-            for plan in plans(rows, dataset)
+            _moved(spec, "num_factors", int(point))
+            for spec in run_specs(rows, dataset)
             for point in points
         ]
 
     def _columns(self) -> tuple[Key, ...]:
         return (("map", self._cutoffs[0]),)
 
-    def _why(self, row: str) -> str:
+    def _known_difference(self, row: str) -> str:
         if row == "PureSVD":
             return ""
         return "parameters of the points are not published: those of table 2 are used"
 
-    def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
+    def _published(self, place: VariantAtPoint) -> tuple[dict[Key, float], dict[Key, float]]:
         known = reference.latent_factors(self._dataset or "", place.row).get(int(place.point or 0))
         return ({}, {}) if known is None else _without_ndcg(_figures(known, self._cutoffs))
 
@@ -180,7 +186,7 @@ class Figure7(Experiment):
     def _columns(self) -> tuple[Key, ...]:
         return (("map", self._cutoffs[-1]),)
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ResultTable:
         """What the folder holds now, the figures of each model parted by groups of users."""
         whole = super().comparison()
         csr = as_csr(self._splits.train, "train")
@@ -206,12 +212,12 @@ class Figure7(Experiment):
         return replace(whole, entries=tuple(entries), point_names=names, ranked="point")
 
 
-def _moved(plan: Plan, axis: str, point: float) -> Plan:
-    """The same plan with another value of one parameter."""
-    if axis not in plan.signature:
-        raise ValueError(f"models has {plan.row.name}, which has no {axis}")
-    source = f"{plan.source}, but for {axis}"
-    return replace(plan, params={**plan.params, axis: point}, source=source, point=float(point))
+def _moved(spec: RunSpec, axis: str, point: float) -> RunSpec:
+    """The same spec with another value of one parameter."""
+    if axis not in spec.signature:
+        raise ValueError(f"models has {spec.row.name}, which has no {axis}")
+    source = f"{spec.source}, but for {axis}"
+    return replace(spec, params={**spec.params, axis: point}, source=source, point=float(point))
 
 
 def _figures(known: dict[int, dict[str, float]], cutoffs: Sequence[int]) -> dict[Key, float]:

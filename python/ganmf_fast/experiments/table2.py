@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ganmf_fast.experiments.experiment import Experiment, published_dataset
 from ganmf_fast.experiments.variants import select
-from ganmf_fast.results.result_table import Comparison
+from ganmf_fast.results.result_table import ResultTable
 
 __all__ = ["STRONG", "Table2", "Table3", "published_dataset"]
 
@@ -21,7 +21,7 @@ class Table2(Experiment):
     title: ClassVar[str] = "Comparison"
     rows: ClassVar[tuple[str, ...]] = tuple(row.name for row in select(None))
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ResultTable:
         """What the folder holds now, with a test of every difference from the best."""
         comparison = super().comparison()
         strong = [model for model in comparison.models if model in STRONG]

@@ -11,14 +11,22 @@ from ganmf_fast import reference
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.models.registry import model_class
 
-__all__ = ["QUICK_EPOCHS", "ROWS", "Plan", "Row", "plans", "read_params", "select"]
+__all__ = [
+    "QUICK_EPOCHS",
+    "VARIANTS",
+    "ModelVariant",
+    "RunSpec",
+    "read_params",
+    "run_specs",
+    "select",
+]
 
 QUICK_EPOCHS = 10
 """Epochs of a quick run."""
 
 
 @dataclass(frozen=True)
-class Row:
+class ModelVariant:
     """One line of the table.
 
     Attributes
@@ -36,9 +44,9 @@ class Row:
     quirks : bool
         Run it as the published code did, faults included, with parameters that were published.
     params_of : str
-        Row whose published parameters this one takes too: it is run only when asked for by name,
-        to show what another way of training makes of them.
-    why : str
+        Variant whose published parameters this one takes too: run only when asked for by name, to
+        show the effect of another way of training.
+    known_difference : str
         Known reason why its figures differ from the published ones.
     """
 
@@ -49,7 +57,7 @@ class Row:
     published: bool = True
     quirks: bool = False
     params_of: str = ""
-    why: str = ""
+    known_difference: str = ""
 
 
 # Do well on the simulated data (chosen on its validation split) within seconds.
@@ -71,12 +79,12 @@ _CAAE = {"epochs": 20}
 
 _OURS = "the authors' parameters are not published: chosen on validation here"
 
-ROWS: tuple[Row, ...] = (
-    Row("Random", "Random", published=False),
-    Row("TopPopular", "TopPopular"),
-    Row("PureSVD", "PureSVD", defaults={"num_factors": 20}),
+VARIANTS: tuple[ModelVariant, ...] = (
+    ModelVariant("Random", "Random", published=False),
+    ModelVariant("TopPopular", "TopPopular"),
+    ModelVariant("PureSVD", "PureSVD", defaults={"num_factors": 20}),
     *(
-        Row(
+        ModelVariant(
             f"ItemKNN-{similarity}",
             "ItemKNN",
             {"similarity": similarity},
@@ -85,31 +93,33 @@ ROWS: tuple[Row, ...] = (
         )
         for similarity in ("cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean")
     ),
-    Row("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}, quirks=True),
-    Row("RP3beta", "RP3beta", defaults={"topk": 300, "alpha": 0.8, "beta": 0.3}, published=False),
-    Row("UserKNN", "UserKNN", defaults={"topk": 300, "shrink": 20}, published=False),
-    Row(
+    ModelVariant("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}, quirks=True),
+    ModelVariant(
+        "RP3beta", "RP3beta", defaults={"topk": 300, "alpha": 0.8, "beta": 0.3}, published=False
+    ),
+    ModelVariant("UserKNN", "UserKNN", defaults={"topk": 300, "shrink": 20}, published=False),
+    ModelVariant(
         "SLIM-BPR",
         "SLIMBPR",
         defaults={"topk": 300, "learning_rate": 0.05, "epochs": 30},
         quirks=True,
     ),
     # The authors' files have figures of these two, but not their parameters.
-    Row(
+    ModelVariant(
         "SLIM-ElasticNet",
         "SLIMElasticNet",
         defaults={"alpha": 0.02, "l1_ratio": 0.01},
-        why=_OURS,
+        known_difference=_OURS,
     ),
-    Row("EASE-R", "EASE", defaults={"l2": 200.0}, why=_OURS),
-    Row(
+    ModelVariant("EASE-R", "EASE", defaults={"l2": 200.0}, known_difference=_OURS),
+    ModelVariant(
         "WRMF",
         "WRMF",
         defaults={"num_factors": 20, "alpha": 3.0, "epochs": 10},
         quirks=True,
     ),
-    Row("GANMF-u", "GANMF", {"mode": "user"}, _GANMF),
-    Row("GANMF-i", "GANMF", {"mode": "item"}, _GANMF),
+    ModelVariant("GANMF-u", "GANMF", {"mode": "user"}, _GANMF),
+    ModelVariant("GANMF-i", "GANMF", {"mode": "item"}, _GANMF),
     *(
         row
         for name, model, fixed, defaults in (
@@ -120,12 +130,14 @@ ROWS: tuple[Row, ...] = (
             ("CAAE", "CAAE", {}, _CAAE),
         )
         for row in (
-            Row(name, model, fixed, defaults, quirks=True),
-            Row(f"{name}-corrected", model, fixed, defaults, published=False, params_of=name),
+            ModelVariant(name, model, fixed, defaults, quirks=True),
+            ModelVariant(
+                f"{name}-corrected", model, fixed, defaults, published=False, params_of=name
+            ),
         )
     ),
     *(
-        Row(
+        ModelVariant(
             f"CFGAN-{mode[0]}-nogan",
             "CFGAN",
             {"mode": mode, "adversarial": False},
@@ -140,10 +152,10 @@ ROWS: tuple[Row, ...] = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunSpec:
     """A row with the parameters it will be run with."""
 
-    row: Row
+    row: ModelVariant
     params: dict[str, Any]
     """What is passed to the constructor, apart from seed and device."""
     source: str
@@ -171,7 +183,7 @@ class Plan:
         """Whether the number of epochs is still to be found."""
         return model_class(self.row.model).iterative and "epochs" not in self.params
 
-    def quick(self) -> "Plan":
+    def quick(self) -> "RunSpec":
         """The same with few epochs, given rather than searched."""
         if not model_class(self.row.model).iterative:
             return self
@@ -180,7 +192,7 @@ class Plan:
         return replace(self, params={**self.params, "epochs": epochs}, source=source)
 
 
-def select(names: Iterable[str] | None) -> list[Row]:
+def select(names: Iterable[str] | None) -> list[ModelVariant]:
     """Rows by their names, or by the names of their models, in the order of the table.
 
     Rows that only vary another one are given by name alone.
@@ -191,17 +203,17 @@ def select(names: Iterable[str] | None) -> list[Row]:
         If a name is unknown; the message suggests the nearest.
     """
     if names is None:
-        return [row for row in ROWS if not row.params_of]
+        return [row for row in VARIANTS if not row.params_of]
     wanted = list(names)
-    known = list(dict.fromkeys([row.name for row in ROWS] + [row.model for row in ROWS]))
+    known = list(dict.fromkeys([row.name for row in VARIANTS] + [row.model for row in VARIANTS]))
     for name in wanted:
         if name not in known:
             raise ValueError(
                 f"models has no {name!r}{suggestion(name, known)} "
-                f"(there are {', '.join(row.name for row in ROWS)})"
+                f"(there are {', '.join(row.name for row in VARIANTS)})"
             )
     rows = [
-        row for row in ROWS if row.name in wanted or (row.model in wanted and not row.params_of)
+        row for row in VARIANTS if row.name in wanted or (row.model in wanted and not row.params_of)
     ]
     if not rows:
         raise ValueError("models names no model")
@@ -231,21 +243,21 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
     return content
 
 
-def plans(
-    rows: Sequence[Row],
+def run_specs(
+    rows: Sequence[ModelVariant],
     dataset: str | None,
     given: Mapping[str, Mapping[str, Any]] | None = None,
     source: str = "file",
-) -> list[Plan]:
+) -> list[RunSpec]:
     """Parameters for each row: given ones, else published, else chosen by us, else defaults.
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : sequence of ModelVariant
     dataset : str or None
         Name of the published data set, if it is one.
     given : mapping, optional
-        Row name -> parameters.
+        ModelVariant name -> parameters.
     source : str, default "file"
         Where the given ones come from.
 
@@ -255,40 +267,42 @@ def plans(
         If `given` names a row or a parameter that does not exist, or contradicts a row.
     """
     given = given or {}
-    names = [row.name for row in ROWS]
+    names = [row.name for row in VARIANTS]
     for name in given:
         if name not in names:
             raise ValueError(f"params has no model {name!r}{suggestion(name, names)}")
     made = [_plan(row, dataset, given.get(row.name), source) for row in rows]
-    for plan in made:
-        _check(plan)
+    for spec in made:
+        _check(spec)
     return made
 
 
-def _plan(row: Row, dataset: str | None, given: Mapping[str, Any] | None, source: str) -> Plan:
+def _plan(
+    row: ModelVariant, dataset: str | None, given: Mapping[str, Any] | None, source: str
+) -> RunSpec:
     if given is not None:
         for name, value in row.fixed.items():
             if given.get(name, value) != value:
                 raise ValueError(
                     f"params gives {row.name} {name}={given[name]!r}, but that row has {value!r}"
                 )
-        return Plan(row, {**row.fixed, **given}, source)
+        return RunSpec(row, {**row.fixed, **given}, source)
     if dataset is not None:
         named = row.name if row.published else row.params_of
         published = reference.best_params(dataset, named) if named else None
         if published is not None:
             quirks = {"published_quirks": True} if row.quirks else {}
-            return Plan(row, {**row.fixed, **published, **quirks}, "published")
+            return RunSpec(row, {**row.fixed, **published, **quirks}, "published")
         chosen = reference.chosen_params(dataset, row.name)
         if chosen is not None:
-            return Plan(row, {**row.fixed, **chosen}, "chosen on validation")
-    return Plan(row, {**row.fixed, **row.defaults}, "defaults")
+            return RunSpec(row, {**row.fixed, **chosen}, "chosen on validation")
+    return RunSpec(row, {**row.fixed, **row.defaults}, "defaults")
 
 
-def _check(plan: Plan) -> None:
-    known = list(plan.signature)
-    for name in plan.params:
+def _check(spec: RunSpec) -> None:
+    known = list(spec.signature)
+    for name in spec.params:
         if name in ("seed", "device"):
-            raise ValueError(f"params sets {name} of {plan.row.name}: use the option --{name}")
+            raise ValueError(f"params sets {name} of {spec.row.name}: use the option --{name}")
         if name not in known:
-            raise ValueError(f"{plan.row.name} has no parameter {name!r}{suggestion(name, known)}")
+            raise ValueError(f"{spec.row.name} has no parameter {name!r}{suggestion(name, known)}")

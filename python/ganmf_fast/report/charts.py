@@ -13,7 +13,7 @@ import numpy as np
 
 from ganmf_fast.report.families import is_gan
 from ganmf_fast.report.findings import named
-from ganmf_fast.results.result_table import Comparison, Entry, Key, heading, signed
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
 
 __all__ = [
     "BASELINE",
@@ -98,7 +98,7 @@ def tooltip(*fields: tuple[str, str]) -> list[Spec]:
 # models side by side ---------------------------------------------------------------------------
 
 
-def quality(comparison: Comparison) -> Spec:
+def quality(comparison: ResultTable) -> Spec:
     """A bar for each model, best first, with the spread over seeds and the published value."""
     rows = []
     for key in comparison.columns:
@@ -194,7 +194,7 @@ def _published(entry: Entry, key: Key) -> str:
     return f"{published:.4f}" + ("" if delta is None else f" (difference {signed(delta)})")
 
 
-def differences(comparison: Comparison) -> Spec | None:
+def differences(comparison: ResultTable) -> Spec | None:
     """Differences from the published figures, or None if there are none."""
     rows = []
     for key in comparison.columns:
@@ -274,7 +274,7 @@ def differences(comparison: Comparison) -> Spec | None:
     )  # fmt: skip
 
 
-def cost(comparison: Comparison, measure: str, unit: str) -> Spec | None:
+def cost(comparison: ResultTable, measure: str, unit: str) -> Spec | None:
     """Quality against a cost on a logarithmic axis; models that none beats in both are named."""
     key = comparison.columns[0]
     rows: list[tuple[str, str, float, float, str, str]] = []
@@ -393,7 +393,7 @@ def _labels(
 # figures of the paper ---------------------------------------------------------------------------
 
 
-def points(comparison: Comparison) -> Spec:
+def points(comparison: ResultTable) -> Spec:
     """A line for each model over the points of a figure; published values dashed."""
     named = bool(comparison.point_names)
     rows = []

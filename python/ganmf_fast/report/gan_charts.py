@@ -20,7 +20,7 @@ from ganmf_fast.report.charts import (
     tooltip,
 )
 from ganmf_fast.report.findings import COLLAPSE, collapses, named
-from ganmf_fast.report.reading import Cell, Experiment
+from ganmf_fast.report.run_folder import ExperimentFolder, RunRecord
 
 __all__ = ["CURVES", "alarms", "heatmaps", "training"]
 
@@ -28,7 +28,7 @@ _COSINE_SIDE = 48
 _SQUARE = 6 * _COSINE_SIDE
 
 
-def alarms(experiments: Sequence[Experiment]) -> list[tuple[str, Spec]]:
+def alarms(experiments: Sequence[ExperimentFolder]) -> list[tuple[str, Spec]]:
     """Mean cosine between made profiles at the end of training: a figure for each data set."""
     found: dict[str, dict[str, float]] = {}
     for experiment in experiments:
@@ -101,12 +101,12 @@ CURVES = (
 _STAGES = ("search", "final")
 
 
-def training(cells: Sequence[Cell], most: int) -> list[tuple[str, Spec]]:
+def training(records: Sequence[RunRecord], most: int) -> list[tuple[str, Spec]]:
     """Curves of the training runs of a model: a title and a figure for each quantity that there is.
 
     Parameters
     ----------
-    cells : sequence of Cell
+    records : sequence of RunRecord
         All of a table, or all at points of figures.
     most : int
         Points that a line is thinned out to.
@@ -114,8 +114,8 @@ def training(cells: Sequence[Cell], most: int) -> list[tuple[str, Spec]]:
     made = []
     for name, title in CURVES:
         rows: list[_Point] = []
-        for cell in cells:
-            for history in cell.histories:
+        for record in records:
+            for history in record.histories:
                 values = history.columns.get(name)
                 if values is None:
                     continue
@@ -126,8 +126,8 @@ def training(cells: Sequence[Cell], most: int) -> list[tuple[str, Spec]]:
                         int(epochs[at]),
                         float(f"{values[at]:.4g}"),
                         history.stage,
-                        "-" if cell.seed is None else str(cell.seed),
-                        cell.point,
+                        "-" if record.seed is None else str(record.seed),
+                        record.point,
                     )
                     for at in there[_spread(len(there), most)]
                     if not np.isnan(epochs[at])
@@ -272,13 +272,13 @@ def _decades(low: float, high: float) -> list[float]:
     return [10.0**power for power in powers][:: math.ceil(len(powers) / 6)]
 
 
-def heatmaps(experiment: Experiment) -> list[tuple[str, Spec]]:
+def heatmaps(experiment: ExperimentFolder) -> list[tuple[str, Spec]]:
     """Cosines between the profiles made for some users: a title and a figure for each point."""
     made: dict[str, Spec] = {}
-    for cell in experiment.cells:
-        if cell.cosine is not None:
-            title = named(experiment.comparison, cell.row, cell.point)
-            made.setdefault(title, _square(title, cell.cosine))
+    for record in experiment.records:
+        if record.cosine is not None:
+            title = named(experiment.comparison, record.row, record.point)
+            made.setdefault(title, _square(title, record.cosine))
     return list(made.items())
 
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from ganmf_fast.results import document
 from ganmf_fast.results.document import DamagedError
-from ganmf_fast.tuning.backends import Skopt
+from ganmf_fast.tuning.dependence import partial_dependence
 from ganmf_fast.tuning.journal import parse_journal
-from ganmf_fast.tuning.search import best_of
 from ganmf_fast.tuning.spaces import Dimension, Space, searched
-from ganmf_fast.tuning.trial import Trial
+from ganmf_fast.tuning.trial import Trial, best_of
 
 __all__ = ["JOURNAL", "Search", "dependence", "read_search"]
 
@@ -125,6 +124,6 @@ def dependence(search: Search) -> dict[str, tuple[list[Any], list[float]]]:
         if all(dim.height(trial.params.get(name)) is not None for name, dim in search.space.items())
     ]
     try:
-        return Skopt.partial_dependence(search.space, seen)
+        return partial_dependence(search.space, seen)
     except (ImportError, ValueError):
         return {}

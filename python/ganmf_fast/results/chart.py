@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.style import context
 from matplotlib.ticker import MaxNLocator
 
-from ganmf_fast.results.result_table import Comparison, Entry, Key, heading, signed
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
 
 __all__ = ["FORMATS", "draw", "rendered"]
 
@@ -25,7 +25,7 @@ _SERIES = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = "os^DvP"
 
 
-def draw(comparison: Comparison) -> Figure | None:
+def draw(comparison: ResultTable) -> Figure | None:
     """The chart of a comparison, or None if it has none, or nothing is finished."""
     kinds = {"bars": _bars, "lines": _lines, "groups": _groups, "heatmaps": _heatmaps}
     if comparison.chart == "none" or not any(entry.runs for entry in comparison.entries):
@@ -66,7 +66,7 @@ def _plain(axes: Axes, grid: str) -> None:
     axes.set_axisbelow(True)
 
 
-def _lines(comparison: Comparison) -> Figure:
+def _lines(comparison: ResultTable) -> Figure:
     """A panel for each column, a line for each model over the points, the published one dashed."""
     columns = comparison.columns
     wide = 2 if len(columns) > 1 else 1
@@ -115,7 +115,7 @@ def _line(axes: Axes, entries: list[Entry], key: Key, colour: str, marker: str) 
         )  # fmt: skip
 
 
-def _groups(comparison: Comparison) -> Figure:
+def _groups(comparison: ResultTable) -> Figure:
     """For each point a cluster of bars, one for each model."""
     entries = [entry for entry in comparison.entries if entry.runs]
     (key,) = comparison.columns
@@ -148,7 +148,7 @@ def _groups(comparison: Comparison) -> Figure:
     return figure
 
 
-def _heatmaps(comparison: Comparison) -> Figure:
+def _heatmaps(comparison: ResultTable) -> Figure:
     """A square for each point."""
     panels = comparison.squares
     entries = {entry.point: entry for entry in comparison.entries}
@@ -173,7 +173,7 @@ def _heatmaps(comparison: Comparison) -> Figure:
     return figure
 
 
-def _bars(comparison: Comparison) -> Figure:
+def _bars(comparison: ResultTable) -> Figure:
     """One horizontal bar for each finished model, with the published value marked on it."""
     metric, k = "map", min(comparison.cutoffs)
     entries = [entry for entry in comparison.entries if entry.runs]

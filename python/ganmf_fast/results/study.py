@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ganmf_fast.base.files import written_whole
-from ganmf_fast.tuning.backends import Skopt
+from ganmf_fast.tuning import dependence
 from ganmf_fast.tuning.spaces import Choice, Dimension, Space, searched
 from ganmf_fast.tuning.trial import Trial
 
@@ -149,7 +149,7 @@ def partial_dependence(header: Header, trials: Sequence[Trial], samples: int = 2
     if len(done) < 2:
         raise ValueError("partial dependence needs at least two trials that are done")
     space = _space(header)
-    curves = Skopt.partial_dependence(
+    curves = dependence.partial_dependence(
         space, [(trial.params, _value(trial)) for trial in done], samples
     )
     columns = min(len(space), 3)

@@ -1,8 +1,8 @@
-"""An index of searches: where their journals are, and how far each one is.
+"""Index of searches: the path and progress of each journal.
 
-One SQLite file for the user. The process that drives a search is the only one that writes about it,
-a short transaction for each finished trial; SQLite lets one process write at a time and the others
-wait. What counts is in the journals: an index that is lost costs nothing but the list.
+One SQLite file per user. Only the process that runs a search writes its row, in a short transaction
+for each finished trial; SQLite lets one process write at a time while the others wait. Results are
+in the journals: losing the index loses only the list.
 """
 
 import json
@@ -17,9 +17,8 @@ import platformdirs
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.tuning.journal import in_use
-from ganmf_fast.tuning.search import best_of
 from ganmf_fast.tuning.trackers.base import Ending, Study
-from ganmf_fast.tuning.trial import Trial
+from ganmf_fast.tuning.trial import Trial, best_of
 
 __all__ = ["RunIndex", "runs_path"]
 
@@ -56,22 +55,22 @@ ON CONFLICT (journal) DO UPDATE SET
     finished = excluded.finished, failed = excluded.failed, best_value = excluded.best_value,
     best_params = excluded.best_params, status = excluded.status, updated = excluded.updated
 """
-# Seconds that a writer waits for another one.
-_PATIENCE = 10.0
+# Seconds to wait for another writer.
+_TIMEOUT = 10.0
 
 
 def runs_path() -> Path:
-    """File of the index, by the custom of the platform."""
+    """File of the index in the user's data folder of the platform."""
     return platformdirs.user_data_path("ganmf", appauthor=False) / "runs.sqlite"
 
 
 class RunIndex:
-    """A tracker that keeps the index; a search without a journal is not in it.
+    """A tracker that keeps the index; searches without a journal are left out.
 
     Parameters
     ----------
     path : Path, optional
-        By default the user's, `runs_path`. Made when it is first written.
+        By default `runs_path`. Created when it is first written.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -115,38 +114,39 @@ class RunIndex:
             database.execute(_WRITE, row)
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run, the latest first.
+        """Every search, the latest first.
 
         Returns
         -------
         list of dict
-            As in the table; `status` is "running", "done", "interrupted", "failed", or "gone" if
-            the journal is no longer where it was. What was killed counts as interrupted.
+            Columns of the table; `status` is "running", "done", "interrupted" (also if the process
+            was killed), "failed", or "gone" if there is no journal at the path any more.
 
         Raises
         ------
         DataError
-            If the file is no index.
+            If the file is not an index.
         """
         if not self._path.is_file():
             return []
         with self._open() as database:
             database.row_factory = sqlite3.Row
             found = database.execute("SELECT * FROM runs ORDER BY updated DESC, id DESC")
-            return [_as_it_is(dict(row)) for row in found]
+            return [_with_status(dict(row)) for row in found]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """One transaction."""
         try:
-            with closing(sqlite3.connect(self._path, timeout=_PATIENCE)) as database, database:
+            with closing(sqlite3.connect(self._path, timeout=_TIMEOUT)) as database, database:
                 database.execute(_SCHEMA)
                 yield database
         except sqlite3.DatabaseError as error:
             raise DataError(f"the index of runs {self._path} cannot be used: {error}") from None
 
 
-def _as_it_is(row: dict[str, Any]) -> dict[str, Any]:
+def _with_status(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the present status of its journal."""
     journal = Path(row["journal"])
     row["best_params"] = json.loads(row["best_params"] or "{}")
     if not journal.is_file():

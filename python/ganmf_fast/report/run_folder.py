@@ -18,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import reference
-from ganmf_fast.experiments.variants import ROWS
+from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.report.searches import JOURNAL, Search, read_search
 from ganmf_fast.results import document, store
 from ganmf_fast.results.document import DamagedError
-from ganmf_fast.results.result_table import Comparison, Entry, Key, Run, key_of
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run, key_of
 
-__all__ = ["Cell", "Experiment", "Folder", "History", "Problem", "open_run"]
+__all__ = ["ExperimentFolder", "History", "Problem", "RunFolder", "RunRecord", "open_run"]
 
 _DEEPEST = 3
 _MOST_BYTES = 64 * 2**20
-_MOST_CELLS = 2000
+_MOST_RECORDS = 2000
 _STAGES = ("search", "final")
 
 
@@ -59,7 +59,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunRecord:
     """One model with one seed, as its own folder describes it."""
 
     name: str
@@ -87,35 +87,35 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentFolder:
     """One experiment on one data set."""
 
     path: str
     """Its folder, from that of the run; empty if it is the same."""
-    comparison: Comparison
-    cells: tuple[Cell, ...]
+    comparison: ResultTable
+    records: tuple[RunRecord, ...]
     config: Mapping[str, Any]
     """The content of ``config.json``, unchecked; empty if it cannot be read."""
 
-    def cells_of(self, entry: Entry) -> list[Cell]:
-        """The cells behind an entry, by seed."""
-        found = [cell for cell in self.cells if cell.row == entry.model]
-        # Groups of users are points that no cell knows.
-        exact = [cell for cell in found if cell.point == entry.point]
-        return sorted(exact or found, key=lambda cell: -1 if cell.seed is None else cell.seed)
+    def records_of(self, entry: Entry) -> list[RunRecord]:
+        """The records behind an entry, by seed."""
+        found = [record for record in self.records if record.row == entry.model]
+        # Groups of users are points that no record knows.
+        exact = [record for record in found if record.point == entry.point]
+        return sorted(exact or found, key=lambda record: -1 if record.seed is None else record.seed)
 
 
 @dataclass(frozen=True)
-class Folder:
+class RunFolder:
     """All that a run left."""
 
     name: str
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[ExperimentFolder, ...]
     searches: tuple[Search, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-def open_run(folder: Path) -> Folder:
+def open_run(folder: Path) -> RunFolder:
     """Read the folder of one experiment or search, or of several in folders of their own.
 
     Raises
@@ -142,7 +142,7 @@ def open_run(folder: Path) -> Folder:
         for name in _names(folder / "config.json", "experiments")
         if name not in there
     ]
-    return Folder(folder.resolve().name, tuple(experiments), tuple(searches), tuple(problems))
+    return RunFolder(folder.resolve().name, tuple(experiments), tuple(searches), tuple(problems))
 
 
 def _folders(folder: Path, depth: int) -> Iterator[Path]:
@@ -183,7 +183,7 @@ def _search(root: Path, folder: Path, problems: list[Problem]) -> Search | None:
         return None
 
 
-def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment:
+def _experiment(root: Path, folder: Path, problems: list[Problem]) -> ExperimentFolder:
     where = _place(root, folder)
 
     def missing(name: str, what: str) -> None:
@@ -199,7 +199,7 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
         )
     # Table 1 counts, and fits nothing.
     counted = config.get("experiment") == "table1" and not (folder / "models").exists()
-    cells = () if counted else tuple(_cells(folder / "models", missing))
+    records = () if counted else tuple(_records(folder / "models", missing))
     comparison = None
     try:
         comparison = document.read(_content(folder / "comparison.json"))
@@ -210,20 +210,20 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
             "from them; the same command of ganmf reproduce, run again, writes it anew",
         )
     if comparison is None:
-        comparison = _from_cells(cells, config)
+        comparison = _from_records(records, config)
     else:
         known = {(e.model, e.point, r.seed) for e in comparison.entries for r in e.runs}
         known |= {(model, None, seed) for model, _, seed in known}
-        for cell in cells:
-            if cell.done and (cell.row, cell.point, cell.seed) not in known:
-                missing(f"models/{cell.name}", "finished after comparison.json was written")
+        for record in records:
+            if record.done and (record.row, record.point, record.seed) not in known:
+                missing(f"models/{record.name}", "finished after comparison.json was written")
     for name in _names(folder / "config.json", "models"):
         if not (folder / "models" / name).is_dir():
             missing(f"models/{name}", "has not been run")
-    for cell in cells:
-        if not cell.done:
-            missing(f"models/{cell.name}", f"failed: {cell.reason}")
-    return Experiment(where, comparison, cells, config)
+    for record in records:
+        if not record.done:
+            missing(f"models/{record.name}", f"failed: {record.reason}")
+    return ExperimentFolder(where, comparison, records, config)
 
 
 def _names(config: Path, field_name: str) -> list[str]:
@@ -232,7 +232,7 @@ def _names(config: Path, field_name: str) -> list[str]:
         found = document.table(json.loads(_content(config)), "config").get(field_name)
     except (ValueError, RecursionError):
         return []
-    names = list(found)[:_MOST_CELLS] if isinstance(found, dict | list) else []
+    names = list(found)[:_MOST_RECORDS] if isinstance(found, dict | list) else []
     return [name for name in names if isinstance(name, str) and name and Path(name).name == name]
 
 
@@ -262,24 +262,24 @@ def _content(path: Path) -> str:
         raise ValueError(f"unreadable ({error.strerror})") from None
 
 
-# cells ----------------------------------------------------------------------------------------
+# records ----------------------------------------------------------------------------------------
 
 
-def _cells(models: Path, missing: Callable[[str, str], None]) -> Iterator[Cell]:
+def _records(models: Path, missing: Callable[[str, str], None]) -> Iterator[RunRecord]:
     if not models.is_dir():
         missing("models", "missing: parameters, seeds, cost and training curves are not known")
         return
     folders = sorted(path for path in models.iterdir() if not path.name.startswith("."))
-    if len(folders) > _MOST_CELLS:
-        missing("models", f"holds {len(folders)} folders, of which {_MOST_CELLS} are shown")
-    for folder in folders[:_MOST_CELLS]:
+    if len(folders) > _MOST_RECORDS:
+        missing("models", f"holds {len(folders)} folders, of which {_MOST_RECORDS} are shown")
+    for folder in folders[:_MOST_RECORDS]:
         try:
-            yield _cell(folder)
+            yield _record(folder)
         except ValueError as error:
             missing(f"models/{folder.name}", str(error))
 
 
-def _cell(folder: Path) -> Cell:
+def _record(folder: Path) -> RunRecord:
     record = store.load(folder)
     config = document.table(record.get("config"), "config")
     values = {
@@ -289,7 +289,7 @@ def _cell(folder: Path) -> Cell:
     }
     point, seed, epochs = (record.get(name) for name in ("point", "seed", "epochs_found"))
     files = document.table(record.get("files", {}), "files")
-    return Cell(
+    return RunRecord(
         name=folder.name,
         row=document.text(record, "row"),
         point=None if point is None else document.number(point, "point"),
@@ -368,8 +368,8 @@ def _cosine(path: Path) -> NDArray[np.float32] | None:
 # a run whose comparison.json is missing ------------------------------------------------------
 
 
-def _from_cells(cells: tuple[Cell, ...], config: Mapping[str, Any]) -> Comparison:
-    """The figures of the cells, with what was published for the rows of table 2."""
+def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> ResultTable:
+    """The figures of the records, with what was published for the rows of table 2."""
     about = config.get("dataset")
     dataset = about if isinstance(about, dict) else {}
     data_hash, name = (_texts(dataset).get(word, "") for word in ("hash", "name"))
@@ -378,14 +378,14 @@ def _from_cells(cells: tuple[Cell, ...], config: Mapping[str, Any]) -> Compariso
     if known is None and name in reference.dataset_names() and not simulated:
         known = name
     experiment = _texts(config).get("experiment", "")
-    order = {row.name: number for number, row in enumerate(ROWS)}
+    order = {row.name: number for number, row in enumerate(VARIANTS)}
     places = sorted(
-        dict.fromkeys((cell.row, cell.point) for cell in cells),
+        dict.fromkeys((record.row, record.point) for record in records),
         key=lambda place: (order.get(place[0], len(order)), place[0], place[1] or 0.0),
     )
     entries = []
     for row, point in places:
-        mine = [cell for cell in cells if (cell.row, cell.point) == (row, point)]
+        mine = [record for record in records if (record.row, record.point) == (row, point)]
         runs = [Run(c.seed, dict(c.values), dict(c.cost)) for c in mine if c.done]
         published = experiment in ("table2", "table3") and known is not None
         entries.append(
@@ -395,14 +395,14 @@ def _from_cells(cells: tuple[Cell, ...], config: Mapping[str, Any]) -> Compariso
                 _published(known, row) if published and known else {},
                 dict(mine[0].given),
                 mine[0].source,
-                "; ".join(dict.fromkeys(cell.reason for cell in mine if cell.reason)),
+                "; ".join(dict.fromkeys(record.reason for record in mine if record.reason)),
                 point,
             )
         )
-    keys = dict.fromkeys(key for cell in cells for key in cell.values)
+    keys = dict.fromkeys(key for record in records for key in record.values)
     cutoffs = tuple(sorted({k for _, k in keys if k is not None}))
     shown = [(metric, k) for k in cutoffs for metric in ("map", "ndcg") if (metric, k) in keys]
-    return Comparison(
+    return ResultTable(
         dataset=name or "data that are not named",
         simulated=simulated,
         splits=_texts(dataset).get("splits", ""),
@@ -418,7 +418,7 @@ def _from_cells(cells: tuple[Cell, ...], config: Mapping[str, Any]) -> Compariso
 
 
 def _published(dataset: str, row: str) -> dict[Key, float]:
-    if not any(known.published for known in ROWS if known.name == row):
+    if not any(known.published for known in VARIANTS if known.name == row):
         return {}
     figures = reference.published(dataset, row) or {}
     return {(metric, k): v for k, found in figures.items() for metric, v in found.items()}

@@ -10,7 +10,7 @@ from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split import Splits
 from ganmf_fast.split.open_data import open_data
 
-__all__ = ["DataName", "Source"]
+__all__ = ["DataName", "DataOptions"]
 
 DataName = Annotated[
     str,
@@ -23,7 +23,7 @@ DataName = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class DataOptions:
     """Where data sets are looked for."""
 
     data_dir: Annotated[
