@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.params import search_ranges
@@ -31,38 +31,46 @@ _LIMITS: dict[str, Callable[[int, int], int]] = {
 }
 
 
+class _Interval:
+    """Numbers from `low` to `high`, both included."""
+
+    kind: ClassVar[str]
+    low: Any
+    high: Any
+    log: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry of a table of ranges."""
+        return {self.kind: [self.low, self.high]} | ({"log": True} if self.log else {})
+
+    def height(self, value: object) -> float | None:
+        """Relative position of a value, from 0 to 1 on its scale; None if it is out of range."""
+        low, high = float(self.low), float(self.high)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:
+            return None
+        scale: Callable[[float], float] = math.log if self.log else float
+        return (scale(value) - scale(low)) / (scale(high) - scale(low))
+
+
 @dataclass(frozen=True)
-class Int:
+class Int(_Interval):
     """Integers from `low` to `high`, both included."""
 
+    kind: ClassVar[str] = "int"
     low: int
     high: int
     log: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """The entry of a table of ranges."""
-        return {"int": [self.low, self.high]} | ({"log": True} if self.log else {})
-
-    def height(self, value: object) -> float | None:
-        """Relative position of a value, from 0 to 1 on its scale; None if it is out of range."""
-        return _between(self, value)
-
 
 @dataclass(frozen=True)
-class Real:
+class Real(_Interval):
     """Real numbers from `low` to `high`, both included."""
 
+    kind: ClassVar[str] = "real"
     low: float
     high: float
     log: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """The entry of a table of ranges."""
-        return {"real": [self.low, self.high]} | ({"log": True} if self.log else {})
-
-    def height(self, value: object) -> float | None:
-        """Relative position of a value, from 0 to 1 on its scale; None if it is out of range."""
-        return _between(self, value)
 
 
 @dataclass(frozen=True)
@@ -79,14 +87,6 @@ class Choice:
         """Relative position of a value, from 0 to 1; None if it is not a choice."""
         at = [repr(choice) for choice in self.choices]
         return at.index(repr(value)) / max(len(at) - 1, 1) if repr(value) in at else None
-
-
-def _between(range_: "Int | Real", value: object) -> float | None:
-    low, high = float(range_.low), float(range_.high)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        return None
-    scale: Callable[[float], float] = math.log if range_.log else float
-    return (scale(value) - scale(low)) / (scale(high) - scale(low))
 
 
 Dimension: TypeAlias = Int | Real | Choice
