@@ -230,7 +230,7 @@ def packaged_space(model: str) -> dict[str, Any] | None:
         return None
     declared = search_ranges(model_class(model))
     own = _packaged().get(model, {})
-    order = _packaged()["order"].get(model) or own or declared
+    order = _packaged()["order"].get(model, declared)
     ranges = {**declared, **own}
     return {name: copy.deepcopy(ranges[name]) for name in order} or None
 
