@@ -14,10 +14,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast.data import datasets
     from ganmf_fast.data.interactions import Interactions
     from ganmf_fast.evaluation import compare, evaluate, evaluate_lists
-    from ganmf_fast.gan.binganmf import BinGANMF
-    from ganmf_fast.gan.caae import CAAE
-    from ganmf_fast.gan.cfgan import CFGAN
-    from ganmf_fast.gan.ganmf.estimator import GANMF
+    from ganmf_fast.gan.estimators import CAAE, CFGAN, GANMF, BinGANMF
     from ganmf_fast.models.cooccurrence import Cooccurrence
     from ganmf_fast.models.ease import EASE
     from ganmf_fast.models.knn import ItemKNN, UserKNN

@@ -20,10 +20,10 @@ NAMES: dict[str, str] = {
     "SLIMElasticNet": "ganmf_fast.models.slim_elastic_net",
     "EASE": "ganmf_fast.models.ease",
     "WRMF": "ganmf_fast.models.wrmf",
-    "GANMF": "ganmf_fast.gan.ganmf.estimator",
-    "BinGANMF": "ganmf_fast.gan.binganmf",
-    "CFGAN": "ganmf_fast.gan.cfgan",
-    "CAAE": "ganmf_fast.gan.caae",
+    "GANMF": "ganmf_fast.gan.estimators",
+    "BinGANMF": "ganmf_fast.gan.estimators",
+    "CFGAN": "ganmf_fast.gan.estimators",
+    "CAAE": "ganmf_fast.gan.estimators",
 }
 """Module of each model."""
 

@@ -1,5 +1,6 @@
 """What all models share: fitting, lists, scores, neighbours, saving; and the errors on the way."""
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -13,11 +14,13 @@ from sklearn.exceptions import NotFittedError
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_int
-from ganmf_fast.base.progress import Report, reporter
+from ganmf_fast.base.params import check_params
+from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.models import model_file
+from ganmf_fast.models.fit_data import FitCallback, FitData
 from ganmf_fast.models.ids import Ids, matching_csr
 from ganmf_fast.scorers.base import Factors, ItemWeights, Scorer
 from ganmf_fast.scorers.dense import DenseWeights
@@ -63,7 +66,9 @@ class Recommender(BaseEstimator, ABC):
     saved_attributes: ClassVar[tuple[str, ...]] = ()
     """Learned attributes of plain numbers, strings, lists and dicts that go into a saved file."""
 
-    def fit(self, X: object, validation: object = None) -> Self:
+    def fit(
+        self, X: object, validation: object = None, callback: FitCallback | None = None
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -73,6 +78,8 @@ class Recommender(BaseEstimator, ABC):
         validation : like `X`, optional
             Interactions of the same users with the same items, for early stopping of iterative
             models; the others have nothing to stop and leave it alone.
+        callback : callable, optional
+            ``callback(epoch, values)`` after each epoch of iterative models.
 
         Returns
         -------
@@ -90,7 +97,9 @@ class Recommender(BaseEstimator, ABC):
         if validation is not None:
             held_out = matching_csr(validation, "validation", (urm.n_rows, urm.n_cols), ids)
         with reporter(f"{type(self).__name__}: fit") as report:
-            scorer = self._fit(urm, held_out, report)
+            data = FitData(urm, held_out, report, callback)
+            one_object = len(inspect.signature(self._fit).parameters) == 1
+            scorer = self._fit(data) if one_object else self._fit(urm, held_out, report)  # type: ignore[call-arg,arg-type]
         self._set_fitted(urm, scorer, ids)
         return self
 
@@ -110,13 +119,13 @@ class Recommender(BaseEstimator, ABC):
         """
         return as_csr(X, "X")
 
-    @abstractmethod
     def _check_params(self) -> None:
         """Check every parameter; one sentence names the bad one."""
+        check_params(self)
 
     @abstractmethod
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
-        """Learn from `urm` and return what ranks."""
+    def _fit(self, data: FitData) -> Scorer:
+        """Learn from `data` and return what ranks."""
 
     @classmethod
     def from_parts(

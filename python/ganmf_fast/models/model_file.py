@@ -20,6 +20,7 @@ from ganmf_fast.base.files import read_tensors, write_tensors
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.models import model_class
+from ganmf_fast.models.history import with_current_names
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.scorers.autoencoder import Autoencoder
 from ganmf_fast.scorers.base import Factors, ItemWeights, Popularity, Scorer, UserWeights
@@ -184,7 +185,8 @@ def _restored(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> "Recomm
         )
     model = cls.from_parts(params, urm, scorer, ids)
     for name in model.saved_attributes:
-        setattr(model, name, learned[name])
+        value = learned[name]
+        setattr(model, name, with_current_names(value) if name == "history_" else value)
     return model
 
 
