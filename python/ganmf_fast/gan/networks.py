@@ -74,7 +74,7 @@ def sum_of_squares(tensor: Tensor) -> float:
 def gradient_norm(network: nn.Module) -> float:
     """Norm of the gradient of all parameters."""
     squares = (sum_of_squares(p.grad) for p in network.parameters() if p.grad is not None)
-    return math.sqrt(sum(squares))
+    return float(sum(squares) ** 0.5)
 
 
 def with_ones(hidden: Tensor) -> Tensor:

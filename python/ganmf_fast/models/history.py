@@ -17,4 +17,4 @@ COLUMNS_BEFORE = {
 
 def with_current_names(rows: Iterable[Mapping[str, T]]) -> list[dict[str, T]]:
     """Rows of a history, their columns named as today."""
-    return [{COLUMNS_BEFORE.get(name, name): v for name, v in row.items()} for row in rows]
+    return [{COLUMNS_BEFORE.get(name, name): v for name, v in dict(row).items()} for row in rows]

@@ -60,7 +60,7 @@ def collapses(experiment: Experiment) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for cell in experiment.cells:
-        cosine = cell.histories[-1].last("made_cosine") if cell.histories else None
+        cosine = cell.histories[-1].last("generated_cosine") if cell.histories else None
         if cosine is not None:
             name = named(experiment.comparison, cell.row, cell.point)
             found[name] = max(cosine, found.get(name, cosine))
