@@ -54,7 +54,7 @@ def comparison(*entries: Entry, **rest) -> ResultTable:
 
 def curve(cosine: float, epochs: int = 4) -> dict:
     rows = [
-        {"epoch": n + 1, "d_loss": 1.0 / (n + 1), "g_loss": 0.5 + n, "made_cosine": cosine}
+        {"epoch": n + 1, "d_loss": 1.0 / (n + 1), "g_loss": 0.5 + n, "generated_cosine": cosine}
         for n in range(epochs)
     ]
     search = [{**row, "validation": 0.1 * row["epoch"]} for row in rows]

@@ -86,7 +86,7 @@ def param_of(cls: Any, name: str) -> Any:
     return field(default=declared.default, kw_only=declared.kw_only, metadata=declared.metadata)
 
 
-@dataclass_transform(eq_default=False, field_specifiers=(param, param_of))
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
 def hyperparameters(cls: _Class) -> _Class:
     """Make a class a dataclass of hyperparameters and document them in its docstring."""
     made: Any = dataclass(eq=False, repr=False)(cls)
@@ -164,7 +164,9 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def _documented(doc: str, cls: Any) -> str:
     """`doc` with the section "Parameters" in front of its first section."""
-    entries = [_entry(item) for item in fields(cls) if "param" in item.metadata]
+    # As in the signature: those that are passed by keyword alone come last.
+    ordered = sorted(fields(cls), key=lambda item: bool(item.kw_only))
+    entries = [_entry(item) for item in ordered if "param" in item.metadata]
     if not entries:
         return doc
     section = "\n".join(["Parameters\n----------", *entries])

@@ -3,7 +3,7 @@
 from functools import cache
 
 from ganmf_fast.experiments.variants import VARIANTS
-from ganmf_fast.gan.estimator import Adversarial
+from ganmf_fast.gan.base import GANRecommender
 from ganmf_fast.models.registry import model_class
 
 __all__ = ["is_gan"]
@@ -16,6 +16,6 @@ def is_gan(row: str) -> bool:
     CFGAN without its adversary counts as one: it is the control of the same network.
     """
     return any(
-        known.name == row and issubclass(model_class(known.model), Adversarial)
+        known.name == row and issubclass(model_class(known.model), GANRecommender)
         for known in VARIANTS
     )

@@ -96,7 +96,7 @@ CURVES = (
     ("d_loss", "Discriminator loss"),
     ("g_loss", "Generator loss"),
     ("validation", "MAP@5 on validation"),
-    ("made_cosine", "Mean cosine between made profiles"),
+    ("generated_cosine", "Mean cosine between made profiles"),
 )
 _STAGES = ("search", "final")
 
@@ -182,7 +182,7 @@ def _curve(name: str, title: str, rows: Sequence[_Point]) -> Spec:
             "encoding": {"y": {"datum": COLLAPSE, "type": "quantitative"}},
         }
     ]
-    if name == "made_cosine":
+    if name == "generated_cosine":
         low = min(values)
         scale = {"domainMax": 1, "domainMin": 0 if low > -0.05 else low}
     encoding: Spec = {
@@ -244,7 +244,7 @@ def _curve(name: str, title: str, rows: Sequence[_Point]) -> Spec:
         columns(parts, rows),
         height=170,
         layer=[
-            *(alarm if name == "made_cosine" else []),
+            *(alarm if name == "generated_cosine" else []),
             {
                 "mark": {"type": "line", "strokeWidth": 1.6, "point": name == "validation"},
                 "encoding": encoding,

@@ -46,8 +46,9 @@ class _Interval:
     def height(self, value: object) -> float | None:
         """Relative position of a value, from 0 to 1 on its scale; None if it is out of range."""
         low, high = float(self.low), float(self.high)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if not low <= value <= high:
             return None
         scale: Callable[[float], float] = math.log if self.log else float
         return (scale(value) - scale(low)) / (scale(high) - scale(low))
