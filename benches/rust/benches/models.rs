@@ -3,10 +3,10 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ganmf_benches::{inputs, per_interaction};
 use ganmf_core::Progress;
-use ganmf_core::cooccurrence::Cooccurrence;
-use ganmf_core::graph::{P3Params, fit_p3};
-use ganmf_core::knn::{KnnParams, fit_item_knn, neighbours};
-use ganmf_core::similarity::{FromDistance, Kind, Similarity};
+use ganmf_core::models::random_walk::{P3Params, fit_p3};
+use ganmf_core::neighbours::pair_counts::stored::Cooccurrence;
+use ganmf_core::neighbours::similarity::{FromDistance, Kind, Similarity};
+use ganmf_core::neighbours::{KnnParams, fit_item_knn, neighbours};
 
 fn cosine() -> KnnParams {
     KnnParams {

@@ -12,9 +12,8 @@
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rng::Rng;
+use crate::base::rng::Rng;
+use crate::base::{Error, Progress, Result};
 
 /// Keeps the draws apart from those of others under the same seed.
 const STREAM: u64 = 0x626f_6f74;

@@ -1,6 +1,6 @@
 //! `Csr`: validated sparse rows over memory that numpy owns.
 
-use ganmf_core::sparse::Duplicates;
+use ganmf_core::base::sparse::Duplicates;
 use ganmf_core::{CsrMatrix, CsrView};
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;

@@ -1,6 +1,6 @@
 //! Simulated interactions.
 
-use ganmf_core::demo;
+use ganmf_core::synthetic;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -25,6 +25,6 @@ pub(crate) fn demo_urm(
 ) -> PyResult<Csr> {
     let seed = natural("seed", seed)?;
     let (n_users, n_items) = (size("n_users", n_users)?, size("n_items", n_items)?);
-    let matrix = run(py, None, |p| demo::demo_urm(seed, n_users, n_items, p))?;
+    let matrix = run(py, None, |p| synthetic::demo_urm(seed, n_users, n_items, p))?;
     Csr::from_matrix(py, matrix)
 }

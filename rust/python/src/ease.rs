@@ -1,6 +1,6 @@
 //! Fitting of EASE.
 
-use ganmf_core::ease::{fit_dual, fit_primal};
+use ganmf_core::models::ease::{fit_dual, fit_primal};
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;

@@ -1,6 +1,6 @@
 //! Alternating least squares.
 
-use ganmf_core::ials::{Confidence, IalsParams, Solver, half_step, loss};
+use ganmf_core::models::ials::{Confidence, IalsParams, Solver, half_step, loss};
 use numpy::{IntoPyArray, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Sparse rows from chunks of cells that pass by twice.
 
-use ganmf_core::ingest;
+use ganmf_core::base::csr_builder;
 use numpy::PyReadonlyArray1;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -17,11 +17,11 @@ use crate::run::run;
 /// `n_rows`, `n_cols` : int
 #[pyclass(module = "ganmf_fast._core")]
 pub(crate) struct CsrBuilder {
-    inner: Option<ingest::CsrBuilder>,
+    inner: Option<csr_builder::CsrBuilder>,
 }
 
 impl CsrBuilder {
-    fn open(&mut self) -> PyResult<&mut ingest::CsrBuilder> {
+    fn open(&mut self) -> PyResult<&mut csr_builder::CsrBuilder> {
         self.inner.as_mut().ok_or_else(finished)
     }
 }
@@ -34,7 +34,7 @@ fn finished() -> PyErr {
 impl CsrBuilder {
     #[new]
     fn new(py: Python<'_>, n_rows: usize, n_cols: usize) -> PyResult<Self> {
-        let inner = run(py, None, |_| ingest::CsrBuilder::new(n_rows, n_cols))?;
+        let inner = run(py, None, |_| csr_builder::CsrBuilder::new(n_rows, n_cols))?;
         Ok(Self { inner: Some(inner) })
     }
 

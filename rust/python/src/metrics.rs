@@ -1,7 +1,7 @@
 //! Metrics of recommendation lists, and what statistics need beside scipy.
 
-use ganmf_core::bootstrap;
-use ganmf_core::metrics::{self, METRIC_NAMES, Metric, Popularity, Request};
+use ganmf_core::metrics::{METRIC_NAMES, Metric, Popularity, Request};
+use ganmf_core::{bootstrap, metrics};
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -1,11 +1,11 @@
 //! Fitting of item and user weights.
 
-use ganmf_core::cooccurrence::{Cooccurrence, bytes_needed};
-use ganmf_core::graph::{P3Params, fit_p3};
-use ganmf_core::knn::{KnnParams, neighbours};
-use ganmf_core::published_weights;
-use ganmf_core::similarity::{FromDistance, Kind, Similarity};
-use ganmf_core::weighting::{Weighting, weighted};
+use ganmf_core::models::random_walk::{P3Params, fit_p3};
+use ganmf_core::neighbours::pair_counts::stored::{Cooccurrence, bytes_needed};
+use ganmf_core::neighbours::similarity::{FromDistance, Kind, Similarity};
+use ganmf_core::neighbours::weighting::{Weighting, weighted};
+use ganmf_core::neighbours::{KnnParams, neighbours};
+use ganmf_core::published;
 use ganmf_core::{CsrMatrix, Error, Progress};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -105,7 +105,7 @@ pub(crate) fn fit_knn(
         let weights = weighting.map(|w| weighted(view, w));
         let view = weights.as_ref().map_or(view, CsrMatrix::view);
         let found = if as_published {
-            published_weights::neighbours(view, params, progress)?
+            published::neighbours::neighbours(view, params, progress)?
         } else {
             neighbours(view, params, progress)?
         };
@@ -141,7 +141,7 @@ pub(crate) fn fit_p3alpha(
     let guard = urm.guard(py);
     let view = guard.view()?;
     let fit = if as_published {
-        published_weights::p3
+        published::random_walk::p3
     } else {
         fit_p3
     };

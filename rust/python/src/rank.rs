@@ -1,7 +1,9 @@
 //! Top-N lists from each form of scores.
 
-use ganmf_core::rank::{self, Lists, Request};
-use ganmf_core::{Error, Progress, random};
+use ganmf_core::models::random;
+use ganmf_core::rank;
+use ganmf_core::rank::{Lists, Request};
+use ganmf_core::{Error, Progress, published};
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
@@ -164,7 +166,7 @@ pub(crate) fn rank_scores<'py>(
     };
     asked.rank(py, (n_users, scores.ncols()), |request, progress| {
         if as_published {
-            rank::rank_scores_as_published(scores, request, progress)
+            published::rank_scores(scores, request, progress)
         } else {
             rank::rank_scores(scores, request, progress)
         }

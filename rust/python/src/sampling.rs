@@ -1,6 +1,7 @@
 //! Random sets of items for adversarial training.
 
-use ganmf_core::sampling::{self, Key, Masks};
+use ganmf_core::sampling;
+use ganmf_core::sampling::{Key, Masks};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

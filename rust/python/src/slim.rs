@@ -1,6 +1,6 @@
 //! Fitting of SLIM by elastic net.
 
-use ganmf_core::slim_elastic_net::{Penalty, SlimParams, fit_path, plan};
+use ganmf_core::models::slim_elastic_net::{Penalty, SlimParams, fit_path, plan};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ganmf_core::slim_bpr::{self as core, Sgd, SlimBprParams, Storage};
+use ganmf_core::models::slim_bpr::{self as core, Sgd, SlimBprParams, Storage};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -1,6 +1,7 @@
 //! Splitting into training and held-out sets.
 
-use ganmf_core::split::{self, Size};
+use ganmf_core::split;
+use ganmf_core::split::Size;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;

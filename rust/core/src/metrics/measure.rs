@@ -5,13 +5,11 @@ use std::ops::Range;
 use ndarray::{Array2, Array3, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
-use super::Metric;
-use super::exact::fixed;
+use super::fixed_point::fixed;
 use super::list::{Discounts, Walk};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rows::ScratchPool;
-use crate::sparse::CsrView;
+use super::metric::Metric;
+use crate::base::rows::ScratchPool;
+use crate::base::{CsrView, Error, Progress, Result};
 
 /// Lists per unit of parallel work.
 const CHUNK: usize = 512;

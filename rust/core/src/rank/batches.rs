@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Lists, Request};
-use crate::error::Result;
-use crate::progress::Progress;
-use crate::rows::ScratchPool;
+use super::request::{Lists, Request};
+use crate::base::rows::ScratchPool;
+use crate::base::{Progress, Result};
 
 /// Batches between two joins: bounds what is held beside the result.
 const ROUND: usize = 256;

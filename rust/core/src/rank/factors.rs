@@ -16,11 +16,10 @@ use ndarray::{ArrayView1, ArrayView2};
 use pulp::{Simd, WithSimd};
 
 use super::batches::{rank_batches, row};
+use super::request::{Lists, Request, check_users, not_finite};
 use super::select::Lanes;
-use super::{Lists, Request, check_users, not_finite};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::simd::with_vectors;
+use crate::base::dispatch::with_vectors;
+use crate::base::{Error, Progress, Result};
 
 /// Users side by side: two AVX-512 registers.
 const LANES: usize = 32;

@@ -1,10 +1,9 @@
 //! Lists of the most popular items.
 
 use super::batches::{rank_batches, row};
-use super::{Lists, Request};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::topk::Scored;
+use super::request::{Lists, Request};
+use crate::base::topk::Scored;
+use crate::base::{Error, Progress, Result};
 
 /// Users per unit of work.
 const USERS: usize = 64;

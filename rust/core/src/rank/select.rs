@@ -1,7 +1,7 @@
 //! The best `n` of scores that arrive block by block, for one user or for several side by side.
 
-use super::Columns;
-use crate::topk::{Scored, keep_top, sort_top};
+use super::request::Columns;
+use crate::base::topk::{Scored, keep_top, sort_top};
 
 /// Scores compared at once against the threshold of one user.
 const BLOCK: usize = 32;

@@ -1,7 +1,7 @@
 //! The laws of the samples, and what is refused.
 
 use super::*;
-use crate::sparse::CsrMatrix;
+use crate::base::CsrMatrix;
 
 const KEY: Key = Key { seed: 3, stream: 1 };
 

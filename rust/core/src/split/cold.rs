@@ -1,10 +1,8 @@
 //! Users held out whole, as if they came after the model was made.
 
-use super::{Size, choose, label_rows};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rng::Rng;
-use crate::sparse::CsrView;
+use super::labels::{Size, choose, label_rows};
+use crate::base::rng::Rng;
+use crate::base::{CsrView, Error, Progress, Result};
 
 /// Keep the draws of this rule apart from those of others under the same seed.
 const WHO: u64 = 0x636f_6c64;
@@ -59,7 +57,7 @@ pub fn cold_users(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{on, per_row, stairs};
+    use super::super::labels::testing::{on, per_row, stairs};
     use super::*;
 
     #[test]

@@ -19,11 +19,9 @@
 
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rng::bits;
-use crate::rows::par_chunks;
-use crate::sparse::{CsrMatrix, CsrView};
+use crate::base::rng::bits;
+use crate::base::rows::par_chunks;
+use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 
 /// Keeps the draws of this module apart from those of others under the same seed.
 const STREAM: u64 = 0x0073_706c_6974;

@@ -1,10 +1,8 @@
 //! Cells held out at random: a share or a number of them, or in folds.
 
-use super::{CHUNK, Chooser, Size, choose, label_rows};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rng::Rng;
-use crate::sparse::CsrView;
+use super::labels::{CHUNK, Chooser, Size, choose, label_rows};
+use crate::base::rng::Rng;
+use crate::base::{CsrView, Error, Progress, Result};
 
 /// Keep the draws of these rules apart from those of others under the same seed.
 const HOLDOUT: u64 = 0x686f_6c64;
@@ -143,7 +141,7 @@ impl Deal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{count, on, per_row, stairs};
+    use super::super::labels::testing::{count, on, per_row, stairs};
     use super::*;
 
     fn refusal(result: Result<Vec<u8>>) -> String {

@@ -1,9 +1,7 @@
 //! Cells held out by time: what came last.
 
-use super::{Size, check_labels, check_times, label_rows};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::sparse::CsrView;
+use super::labels::{Size, check_labels, check_times, label_rows};
+use crate::base::{CsrView, Error, Progress, Result};
 
 /// Label 1 for the latest `size` of every user's cells; of equal times the larger column is later.
 ///
@@ -111,7 +109,7 @@ pub fn looks_ahead(urm: CsrView<'_>, labels: &[u8], times: &[i64]) -> Result<(u6
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{per_row, stairs};
+    use super::super::labels::testing::{per_row, stairs};
     use super::*;
 
     #[test]
