@@ -1,7 +1,8 @@
 //! Means of bootstrap resamples, of several rows of values at once.
 //!
-//! Objective: with `n` paired observations, draw `n` of them with replacement, take the mean of each
-//! row over the same draw, and do so again and again. The same draw for all rows keeps the pairing.
+//! Objective: with `n` paired observations, draw `n` of them with replacement, take the mean of
+//! each row over the same draw, and do so again and again. The same draw for all rows keeps the
+//! pairing.
 //!
 //! Source: B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7,
 //! 1979. Resample `b` is a function of `(seed, b)`, so that threads do not matter.

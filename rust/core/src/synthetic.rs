@@ -1,14 +1,14 @@
 //! Simulated interactions with planted tastes and a popularity tail.
 //!
 //! Objective: a data set that needs no network and on which models that find the tastes clearly
-//! beat popularity, without anybody being perfect. It is simulated and proves nothing about people.
+//! beat popularity, while no model is perfect. It is simulated: no evidence about real users.
 //!
 //! Model: items stand in a random order of popularity, the item of rank r weighing
 //! `(r + 5)^-TAIL`, and belong to one genre and, more weakly, to a second. A user has a log-normal
 //! mixture of tastes over the genres and a log-normal profile length (median 36, mean about 45, cut
 //! to 20..=150 and to half the catalogue). The user takes items without replacement, an item being
-//! as likely as its popularity times `exp(AFFINITY * match)`, where `match` in `[0, 1]` says how
-//! well the genres meet the tastes.
+//! as likely as its popularity times `exp(AFFINITY * match)`, where `match` in `[0, 1]` is how
+//! well the genres fit the tastes.
 //!
 //! Source: successive sampling by the Gumbel trick (the `n` largest of log weight plus Gumbel
 //! noise; Vieira, "Gumbel-max trick and weighted reservoir sampling", 2014); the model is our own.
@@ -34,11 +34,11 @@ const ITEM_ORDER: u64 = 0x6465_6d6f_0001;
 const ITEM_GENRE: u64 = 0x6465_6d6f_0002;
 const USER: u64 = 0x6465_6d6f_0003;
 
-/// What the simulation knows of an item.
+/// Parameters of an item.
 struct Item {
     log_popularity: f64,
     genres: [usize; 2],
-    /// Share of the second genre, below one half.
+    /// Fraction of the second genre, below one half.
     second: f64,
 }
 
@@ -84,7 +84,7 @@ pub fn demo_urm(
 }
 
 fn draw_items(seed: u64, n_items: usize) -> Vec<Item> {
-    // A random order, so that an item's number says nothing about its popularity.
+    // A random order, so that an item's number is independent of its popularity.
     let mut order: Vec<usize> = (0..n_items).collect();
     order.sort_unstable_by_key(|&i| (bits(seed, ITEM_ORDER, i as u64), i));
     let mut log_popularity = vec![0.0; n_items];

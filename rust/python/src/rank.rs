@@ -1,8 +1,7 @@
 //! Top-N lists from each form of scores.
 
 use ganmf_core::models::random;
-use ganmf_core::rank;
-use ganmf_core::rank::{Lists, Request};
+use ganmf_core::rank::{self, Lists, Request};
 use ganmf_core::{Error, Progress, published};
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2, PyReadonlyArray1, PyReadonlyArray2};

@@ -1,7 +1,6 @@
 //! Random sets of items for adversarial training.
 
-use ganmf_core::sampling;
-use ganmf_core::sampling::{Key, Masks};
+use ganmf_core::sampling::{self, Key, Masks};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -28,7 +27,7 @@ fn contiguous(name: &str) -> PyErr {
 /// urm : Csr
 /// rows : int64 array
 /// ratio : float
-///     Share of the unobserved items, rounded down, row by row.
+///     Fraction of the unobserved items, rounded down, row by row.
 /// seed, stream : int
 ///     Decide the sets, together with the row.
 /// out : float32 array, shape (len(rows), `n_cols`)

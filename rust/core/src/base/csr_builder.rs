@@ -1,4 +1,4 @@
-//! Sparse rows from chunks of cells that pass by twice: logs larger than memory.
+//! Sparse rows from chunks of interactions in two passes: logs larger than memory.
 //!
 //! The first pass counts the cells of each row, the second puts every column in its place; then
 //! rows are sorted and repeated cells removed. Cells may come in any order and in chunks of any

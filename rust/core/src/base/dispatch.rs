@@ -1,6 +1,6 @@
-//! The widest vector instructions of the processor at hand, chosen when the program runs.
+//! Dispatch to the widest vector instructions of the processor, at run time.
 //!
-//! One binary serves old and new processors: a loop handed to [`widest`] is compiled for AVX-512,
+//! One binary serves old and new processors: a loop handed to [`dispatch`] is compiled for AVX-512,
 //! for AVX2 with FMA, and plainly, and the best that the processor has is taken. Nothing here is
 //! `unsafe`; the choice is that of the crate `pulp`.
 //!
@@ -19,7 +19,7 @@ static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
 
 /// Run `work` with the vectors of the processor spelled out, where the compiler does not find them.
 #[inline]
-pub fn with_vectors<W: WithSimd>(work: W) -> W::Output {
+pub fn dispatch_simd<W: WithSimd>(work: W) -> W::Output {
     ARCH.dispatch(work)
 }
 
@@ -37,7 +37,7 @@ pub fn avx512() -> Option<pulp::x86::V4> {
 ///
 /// Call it around a hot loop, not inside one: what lies within cannot be inlined into the caller.
 #[inline]
-pub fn widest<T>(work: impl Kernel<Output = T>) -> T {
+pub fn dispatch<T>(work: impl Kernel<Output = T>) -> T {
     ARCH.dispatch(work)
 }
 
@@ -49,6 +49,6 @@ mod tests {
     fn the_answer_is_that_of_plain_code() {
         let words: Vec<u64> = (0..1003u64).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
         let count = |w: &[u64]| w.iter().map(|x| x.count_ones()).sum::<u32>();
-        assert_eq!(widest(|| count(&words)), count(&words));
+        assert_eq!(dispatch(|| count(&words)), count(&words));
     }
 }

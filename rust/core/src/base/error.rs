@@ -23,8 +23,32 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// That `argument` is none of `choices` but `value`.
+    pub(crate) fn not_a_choice(argument: &str, choices: &str, value: &str) -> Self {
+        Self::invalid(format!("{argument} must be {choices}, not {value:?}"))
+    }
+
     /// An [`Error::InvalidArgument`] from anything printable.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::InvalidArgument(message.into())
     }
+}
+
+/// Refuse what is not finite or is negative.
+pub(crate) fn check_non_negative(name: &str, value: f64) -> Result<()> {
+    check(name, value, value >= 0.0, "at least 0")
+}
+
+/// Refuse what is not finite or is not positive.
+pub(crate) fn check_positive(name: &str, value: f64) -> Result<()> {
+    check(name, value, value > 0.0, "greater than 0")
+}
+
+fn check(name: &str, value: f64, is_inside: bool, domain: &str) -> Result<()> {
+    if value.is_finite() && is_inside {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{name} must be finite and {domain}, not {value}"
+    )))
 }

@@ -1,13 +1,14 @@
-//! Progress and cancellation, shared between a kernel and whoever waits for it.
+//! Progress and cancellation, shared between a kernel and its caller.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::base::error::{Error, Result};
 
-/// Counters a kernel writes and a watcher reads, and a flag the watcher writes and the kernel reads.
+/// Counters a kernel writes and a watcher reads, and a flag the watcher writes and the kernel
+/// reads.
 ///
-/// Relaxed ordering everywhere: the values are only shown to people, and a late look at the cancel
-/// flag costs one more row of work.
+/// Relaxed ordering everywhere: the values are only displayed, and a late look at the cancel flag
+/// costs one more row of work.
 #[derive(Debug, Default)]
 pub struct Progress {
     done: AtomicU64,
@@ -28,7 +29,7 @@ impl Progress {
         self.total.store(total, Ordering::Relaxed);
     }
 
-    /// Record `steps` finished steps; fails if the caller has asked to stop.
+    /// Record `steps` finished steps; fails if the caller has cancelled.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once [`cancel`](Self::cancel) was called.
@@ -37,7 +38,7 @@ impl Progress {
         self.check()
     }
 
-    /// Fails if the caller has asked to stop.
+    /// Fails if the caller has cancelled.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once [`cancel`](Self::cancel) was called.
@@ -49,7 +50,7 @@ impl Progress {
         }
     }
 
-    /// Ask the kernel to stop at its next look.
+    /// Make the kernel stop at its next check.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }

@@ -26,7 +26,7 @@ pub const fn bits(seed: u64, stream: u64, position: u64) -> u64 {
     mix(b ^ position.wrapping_add(GOLDEN.wrapping_mul(3)))
 }
 
-/// A short sequence of draws whose beginning is fixed by `(seed, stream, position)`.
+/// A short sequence of draws that starts at `(seed, stream, position)`.
 ///
 /// Make one per row; never share one between rows.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Rng {
     }
 
     /// The bits that the `n`-th call from now of [`next_u64`](Self::next_u64) would give (the next
-    /// one for 0), without walking there: a loop over these has nothing to wait for.
+    /// one for 0), computed directly: iterations of a loop over these are independent.
     #[inline(always)]
     #[must_use]
     pub fn ahead(&self, n: u64) -> u64 {

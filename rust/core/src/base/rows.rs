@@ -1,6 +1,6 @@
 //! Row-parallel construction of a sparse matrix, with scratch memory per worker.
 //!
-//! Rows are computed in chunks by whichever worker is free and joined in index order, so the result
+//! Rows are computed in chunks by any free worker and joined in index order, so the result
 //! never depends on the number of threads. Scratch (often as long as the catalogue) is made once
 //! per worker and handed from chunk to chunk; a row must leave it as it found it.
 
@@ -43,7 +43,7 @@ impl RowWriter {
     }
 }
 
-/// Scratch objects, lent to one chunk at a time.
+/// Scratch objects, each used by one chunk at a time.
 #[derive(Debug)]
 pub struct ScratchPool<S, F> {
     free: Mutex<Vec<S>>,
@@ -51,7 +51,7 @@ pub struct ScratchPool<S, F> {
 }
 
 impl<S, F: Fn() -> S> ScratchPool<S, F> {
-    /// A pool that makes a new object with `make` when all are lent out.
+    /// A pool that makes a new object with `make` when all are in use.
     pub fn new(make: F) -> Self {
         Self {
             free: Mutex::new(Vec::new()),
@@ -59,7 +59,7 @@ impl<S, F: Fn() -> S> ScratchPool<S, F> {
         }
     }
 
-    /// Lend a scratch object to `work`.
+    /// Call `work` with a scratch object.
     ///
     /// # Panics
     /// If another borrower panicked while the pool was locked, which the pool itself never does.

@@ -4,6 +4,8 @@
 //! stored cell is one. Columns ascend strictly within a row. [`CsrView::try_new`] proves this once;
 //! the fields are private and no kernel checks again.
 
+use std::str::FromStr;
+
 use crate::base::error::{Error, Result};
 
 /// Borrowed, validated compressed sparse rows.
@@ -33,6 +35,23 @@ pub enum Duplicates {
     Sum,
     /// Keep the value that came first.
     First,
+}
+
+impl FromStr for Duplicates {
+    type Err = Error;
+
+    fn from_str(value: &str) -> Result<Self> {
+        match value {
+            "error" => Ok(Self::Error),
+            "sum" => Ok(Self::Sum),
+            "first" => Ok(Self::First),
+            _ => Err(Error::not_a_choice(
+                "duplicates",
+                r#""error", "sum" or "first""#,
+                value,
+            )),
+        }
+    }
 }
 
 impl<'a> CsrView<'a> {

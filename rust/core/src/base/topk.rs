@@ -21,7 +21,7 @@ impl Scored {
     #[inline]
     #[must_use]
     pub fn rank_order(&self, other: &Self) -> Ordering {
-        // Adding positive zero turns -0.0 into 0.0, so that a sign nobody sees breaks no tie.
+        // Adding positive zero turns -0.0 into 0.0, so that the sign of zero breaks no tie.
         (other.score + 0.0)
             .total_cmp(&(self.score + 0.0))
             .then(self.index.cmp(&other.index))

@@ -1,6 +1,6 @@
 //! The Gram matrix of the distinct items, `G = X^T X`, dense or sparse, in order of popularity.
 //!
-//! Relabelling puts the items that everybody knows first: the entries that solvers read over and
+//! Relabelling puts the most popular items first: the entries that solvers read over and
 //! over lie together, in fewer cache lines.
 //!
 //! Cost: time is the sum over users of the squared profile length; memory is 4 bytes times items
@@ -100,17 +100,17 @@ impl Popular {
 /// How an entry of the dense form is stored.
 pub(crate) trait Entry: Copy + Default + Send + Sync + Into<f32> + std::fmt::Debug {
     /// Of a sum that fits.
-    fn of(sum: f64) -> Self;
+    fn from_f64(sum: f64) -> Self;
 }
 
 impl Entry for f32 {
-    fn of(sum: f64) -> Self {
+    fn from_f64(sum: f64) -> Self {
         sum as f32
     }
 }
 
 impl Entry for u16 {
-    fn of(sum: f64) -> Self {
+    fn from_f64(sum: f64) -> Self {
         sum as u16
     }
 }
@@ -154,7 +154,7 @@ impl<T: Entry> Gram<T> {
                             }
                         }
                         for (slot, &count) in row.iter_mut().zip(&counts) {
-                            *slot = T::of(f64::from(count));
+                            *slot = T::from_f64(f64::from(count));
                         }
                     } else {
                         sums.fill(0.0);
@@ -164,7 +164,7 @@ impl<T: Entry> Gram<T> {
                             }
                         }
                         for (slot, &sum) in row.iter_mut().zip(&sums) {
-                            *slot = T::of(sum);
+                            *slot = T::from_f64(sum);
                         }
                     }
                     progress.advance(1)?;

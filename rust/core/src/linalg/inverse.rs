@@ -1,4 +1,5 @@
-//! Inverse of a symmetric positive definite matrix in square tiles, on as many threads as there are.
+//! Inverse of a symmetric positive definite matrix in square tiles, on as many threads as there
+//! are.
 //!
 //! Method: the symmetric sweep. For each block k of pivots, with `P = A_kk^-1` and `C` its column:
 //! `A_ij -= C_i P C_j^T` elsewhere, `C` becomes `C P`, `A_kk` becomes `-P`; after all blocks the
@@ -54,7 +55,7 @@ impl<T: RealField + Copy> Symmetric<T> {
         n: usize,
         progress: &Progress,
         fill: impl Fn(usize, &mut [f64]) + Sync,
-        of: impl Fn(f64) -> T + Sync,
+        convert: impl Fn(f64) -> T + Sync,
     ) -> Result<Self> {
         progress.start(n as u64);
         let blocks: Vec<Result<Vec<Mat<T>>>> = (0..n.div_ceil(TILE))
@@ -70,7 +71,7 @@ impl<T: RealField + Copy> Symmetric<T> {
                     buffer[..=i].fill(0.0);
                     fill(i, &mut buffer[..=i]);
                     for (k, &x) in buffer[..=i].iter().enumerate() {
-                        tiles[k / TILE][(i - rows.start, k % TILE)] = of(x);
+                        tiles[k / TILE][(i - rows.start, k % TILE)] = convert(x);
                     }
                     progress.advance(1)?;
                 }

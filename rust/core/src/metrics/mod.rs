@@ -1,4 +1,4 @@
-//! How good lists are, one list at a time, at any number of cutoffs.
+//! Metrics of top-N lists, one list at a time, at any number of cutoffs.
 //!
 //! Objective: with `T` the test items of a user and `L` the first `k` places of a list, padding not
 //! counted:
@@ -13,12 +13,12 @@
 //! | `arhr` | sum over hits of 1 / rank |
 //! | `hit_rate` | 1 if there is a hit, else 0 |
 //! | `mean_hits` | hits (the mean over users is what the GANMF paper calls hit rate) |
-//! | `roc_auc` | share of (hit, miss) pairs in order; 1 without a miss, 0 without a hit |
+//! | `roc_auc` | fraction of (hit, miss) pairs in order; 1 without a miss, 0 without a hit |
 //! | `precision_recall_min_den` | hits / min(len(T), len(L)) |
 //! | `map_total` | as `map`, divided by len(T) |
 //! | `map_cutoff` | as `map`, divided by k |
 //! | `ndcg_graded` | as `ndcg`, a hit counting as much as its value in the test set |
-//! | `novelty` | sum over L of -log2(share of the item in all interactions) / number of items |
+//! | `novelty` | sum over L of -log2(fraction of interactions with the item) / number of items |
 //! | `average_popularity` | mean over L of popularity / largest popularity |
 //!
 //! An empty `L` gives 0 everywhere.
@@ -28,7 +28,8 @@
 //! Deviation: `hit_rate` is the usual one, in `[0, 1]`. Means over users, and F1 of mean precision
 //! and mean recall, are taken by the caller.
 //!
-//! Guarantee: sums over lists are exact ([`fixed_point`]), hence the same in any order, in blocks and in shards.
+//! Guarantee: sums over lists are exact ([`fixed_point`]), hence the same in any order, in blocks
+//! and in shards.
 //!
 //! Cost: the list is stamped into an array as long as the catalogue and the test items are looked
 //! up in it, so that what follows touches hits only: O(len(T) + width + hits x cutoffs) a list;
@@ -39,7 +40,7 @@ mod list;
 mod measure;
 mod metric;
 
-pub use measure::{Measured, Popularity, Request, measure};
+pub use measure::{Measured, MetricsRequest, Popularity, measure};
 pub use metric::{METRIC_NAMES, Metric};
 
 #[cfg(test)]
@@ -62,7 +63,7 @@ mod tests {
 
     fn measured(items: &Array2<i32>, users: &[i64], cutoffs: &[usize]) -> Result<Measured> {
         let popularity = Popularity::new(train_set().view());
-        let request = Request {
+        let request = MetricsRequest {
             metrics: &Metric::ALL,
             cutoffs,
             popularity: Some(&popularity),
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn a_popularity_that_is_missing_or_of_other_items_is_refused() {
         let with = |popularity: Option<&Popularity>| {
-            let request = Request {
+            let request = MetricsRequest {
                 metrics: &[Metric::Novelty],
                 cutoffs: &[1],
                 popularity,

@@ -1,4 +1,4 @@
-//! Random scores: a ranking that is reproducible and knows nothing.
+//! Random scores: a reproducible ranking without information.
 //!
 //! Objective: none; the score of an item for a user is uniform in `[0, 1)`, a pure function of
 //! `(seed, user, item)`, so that every order of the catalogue is equally likely.
@@ -8,11 +8,11 @@
 
 use ndarray::Array2;
 
-use crate::base::dispatch::{Kernel, widest};
+use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::rng::bits;
 use crate::base::rows::par_chunks;
 use crate::base::{Error, Progress, Result};
-use crate::rank::{Lists, Request, rank_made_scores};
+use crate::rank::{Lists, Request, rank_scores_by};
 
 /// Users per unit of work.
 const USERS: usize = 16;
@@ -42,8 +42,8 @@ impl Kernel for Fill<'_> {
 /// # Errors
 /// `Cancelled`.
 pub fn rank_random(seed: u64, request: &Request, progress: &Progress) -> Result<Lists> {
-    rank_made_scores(request, progress, |user, scores| {
-        widest(Fill { seed, user, scores });
+    rank_scores_by(request, progress, |user, scores| {
+        dispatch(Fill { seed, user, scores });
     })
 }
 
@@ -75,7 +75,7 @@ pub fn random_scores(
                 .zip(block.chunks_exact_mut(n_items.max(1)))
             {
                 let user = user as usize;
-                widest(Fill { seed, user, scores });
+                dispatch(Fill { seed, user, scores });
             }
             Ok(block)
         },

@@ -2,7 +2,7 @@
 //!
 //! Objective: `S = P_iu P_ui`, the transition probabilities of item to user to item, each raised to
 //! `alpha` before the product and divided by `n_j^beta` (the popularity of the target) after it;
-//! zero diagonal; the `topk` largest of each row kept, rows scaled to sum one if asked, and then
+//! zero diagonal; the `topk` largest of each row kept, rows optionally scaled to sum one, and then
 //! the `topk` largest of each column kept. A profile is scored by `x S`.
 //!
 //! Source: Cooper et al., "Random walks in recommender systems", WWW 2014 (P3alpha); Paudel et al.,
@@ -18,13 +18,14 @@
 //! Cost: as for item neighbours, see [`neighbours`](crate::neighbours).
 
 use crate::base::accumulate::Accumulator;
+use crate::base::error::check_non_negative;
 use crate::base::rows::build_rows;
 use crate::base::topk::check_topk;
-use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
+use crate::base::{CsrMatrix, CsrView, Progress, Result};
 use crate::neighbours::pair_counts::stream::sum_pairs;
 use crate::neighbours::pairs_are_dense;
-use crate::neighbours::similarity::Measure;
-use crate::neighbours::topk_per_target::{Shelves, key};
+use crate::neighbours::similarity::PreparedSimilarity;
+use crate::neighbours::topk_per_target::{TopkPerTarget, sort_key};
 
 /// Parameters of [`fit_p3`].
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +45,8 @@ pub struct P3Params {
 impl P3Params {
     pub(crate) fn check(&self) -> Result<()> {
         check_topk(self.topk)?;
-        for (name, value) in [("alpha", self.alpha), ("beta", self.beta)] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::invalid(format!(
-                    "{name} must be finite and at least 0, not {value}"
-                )));
-            }
-        }
-        Ok(())
+        check_non_negative("alpha", self.alpha)?;
+        check_non_negative("beta", self.beta)
     }
 }
 
@@ -88,8 +83,8 @@ pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<Csr
         })
         .collect();
     let counts = urm.col_counts();
-    // An item without users meets nobody: any divisor but zero leaves its weights at zero.
-    let measure = Measure::Product {
+    // An item without users has no sums: any nonzero divisor leaves its weights at zero.
+    let measure = PreparedSimilarity::Product {
         neighbour: counts
             .iter()
             .map(|&n| f64::from(n.max(1)).powf(params.beta))
@@ -102,7 +97,7 @@ pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<Csr
         shift: 0.0,
     };
     let rows = if pairs_are_dense(urm) {
-        let make = |columns: &[u32]| Ok(Shelves::new(&measure, columns, params.topk));
+        let make = |columns: &[u32]| Ok(TopkPerTarget::new(&measure, columns, params.topk));
         sum_pairs(steps, Some(&weights), progress, make)?.finish(progress)?
     } else {
         by_rows(steps, &weights, &measure, params.topk, progress)?
@@ -148,7 +143,7 @@ fn sums(m: CsrView) -> (Vec<f64>, Vec<f64>) {
 fn by_rows(
     urm: CsrView,
     weights: &[f64],
-    measure: &Measure,
+    measure: &PreparedSimilarity,
     topk: usize,
     progress: &Progress,
 ) -> Result<CsrMatrix> {
@@ -207,7 +202,7 @@ fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
     for i in 0..view.n_rows() {
         look(i)?;
         for (j, x) in view.row(i) {
-            keys[next[j]] = key(x, i as u32);
+            keys[next[j]] = sort_key(x, i as u32);
             next[j] += 1;
         }
     }
@@ -230,7 +225,7 @@ fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
     for i in 0..view.n_rows() {
         look(i)?;
         for (j, x) in view.row(i) {
-            if key(x, i as u32) <= last[j] {
+            if sort_key(x, i as u32) <= last[j] {
                 indices.push(j as i32);
                 values.push(x);
             }

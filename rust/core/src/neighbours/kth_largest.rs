@@ -1,15 +1,15 @@
-//! The k-th best of a row of scores, found in vectors.
+//! The k-th largest of a row of scores, found with SIMD.
 //!
 //! Scores are not negative, so their bits have their order. The value of the k-th best is bracketed
 //! by counting how many scores reach the middle of the bracket: a pass over a row that lies in
 //! the first-level cache takes a fraction of what moving its elements would. The few that remain
-//! are looked at one by one.
+//! are compared one by one.
 
 use crate::base::dispatch::Kernel;
 
 /// Scores compared at once.
 const BLOCK: usize = 32;
-/// Scores left in the bracket that are looked at one by one.
+/// Scores left in the bracket that are compared one by one.
 const FEW: usize = 48;
 
 /// What is kept of a row: scores with larger bits, and those with equal bits up to an index.
@@ -75,13 +75,13 @@ impl Kernel for FindCut<'_> {
 }
 
 /// Calls `take` with the index and the score of each of the scores that a cut keeps, in order.
-pub(crate) struct Kept<'a, F> {
+pub(crate) struct ForEachKept<'a, F> {
     pub(crate) scores: &'a [f32],
     pub(crate) cut: Cut,
     pub(crate) take: F,
 }
 
-impl<F: FnMut(usize, f32)> Kernel for Kept<'_, F> {
+impl<F: FnMut(usize, f32)> Kernel for ForEachKept<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -104,8 +104,8 @@ impl<F: FnMut(usize, f32)> Kernel for Kept<'_, F> {
     }
 }
 
-/// As [`Kept`] of the scores of one neighbour, each for a target with a cut of its own.
-pub(crate) struct KeptByEach<'a, F> {
+/// As [`ForEachKept`] of the scores of one neighbour, each for a target with a cut of its own.
+pub(crate) struct ForEachKeptByTarget<'a, F> {
     pub(crate) neighbour: usize,
     pub(crate) scores: &'a [f32],
     pub(crate) bits: &'a [i32],
@@ -113,7 +113,7 @@ pub(crate) struct KeptByEach<'a, F> {
     pub(crate) take: F,
 }
 
-impl<F: FnMut(usize, f32)> Kernel for KeptByEach<'_, F> {
+impl<F: FnMut(usize, f32)> Kernel for ForEachKeptByTarget<'_, F> {
     type Output = ();
 
     #[inline(always)]
@@ -198,18 +198,18 @@ fn for_each(scores: &[f32], passes: impl Fn(i32) -> bool, mut take: impl FnMut(u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::dispatch::widest;
+    use crate::base::dispatch::dispatch;
     use crate::base::rng::Rng;
     use crate::base::topk::{Scored, keep_top};
 
     fn kept(scores: &[f32], k: usize) -> Vec<usize> {
-        let cut = widest(FindCut {
+        let cut = dispatch(FindCut {
             scores,
             k,
             few: &mut Vec::new(),
         });
         let mut kept = Vec::new();
-        widest(Kept {
+        dispatch(ForEachKept {
             scores,
             cut,
             take: |i, score| {

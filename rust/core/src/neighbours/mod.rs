@@ -2,7 +2,7 @@
 //!
 //! Objective: for each *target* column j the `topk` most similar columns i, by one of the six
 //! similarities of [`similarity`]. Columns that share no row are no neighbours, except
-//! under the euclidean similarity, which knows a distance between any two.
+//! under the euclidean similarity, which is defined for any two.
 //!
 //! Item weights are the transpose, W[i, j] with j the target, and a profile is scored by x W.
 //! Keeping the neighbours of the target, not of the history item, is what makes the model good: on
@@ -31,7 +31,7 @@ use crate::base::topk::{Scored, check_topk};
 use crate::base::{CsrMatrix, CsrView, Progress, Result};
 use pair_counts::stream;
 use similarity::Similarity;
-use topk_per_target::Shelves;
+use topk_per_target::TopkPerTarget;
 
 /// Parameters of [`neighbours`].
 #[derive(Debug, Clone, Copy)]
@@ -76,11 +76,11 @@ pub(crate) fn pairs_are_dense(urm: CsrView) -> bool {
 /// Every pair once, in panels.
 fn by_pairs(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
     let KnnParams { topk, similarity } = params;
-    let of = |sizes: &[f64]| similarity.of(sizes, urm.n_rows());
+    let of = |sizes: &[f64]| similarity.prepare(sizes, urm.n_rows());
     if urm.values().is_none() && urm.n_rows() <= stream::MAX_COUNTED {
         let counts: Vec<f64> = urm.col_counts().iter().map(|&n| f64::from(n)).collect();
         let measure = of(&counts);
-        let make = |columns: &[u32]| Ok(Shelves::new(&measure, columns, topk));
+        let make = |columns: &[u32]| Ok(TopkPerTarget::new(&measure, columns, topk));
         stream::count_pairs(urm, progress, make)?.finish(progress)
     } else {
         let mut squares = vec![0f64; urm.n_cols()];
@@ -90,7 +90,7 @@ fn by_pairs(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrM
             }
         }
         let measure = of(&squares);
-        let make = |columns: &[u32]| Ok(Shelves::new(&measure, columns, topk));
+        let make = |columns: &[u32]| Ok(TopkPerTarget::new(&measure, columns, topk));
         stream::sum_pairs(urm, None, progress, make)?.finish(progress)
     }
 }
@@ -101,7 +101,7 @@ fn by_rows(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrMa
     let n_items = urm.n_cols();
     let items = urm.transpose();
     let items = items.view();
-    let measure = similarity.of(&squared_norms(items), urm.n_rows());
+    let measure = similarity.prepare(&squared_norms(items), urm.n_rows());
     build_rows(
         (n_items, n_items),
         progress,

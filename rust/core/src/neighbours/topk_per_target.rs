@@ -1,30 +1,30 @@
-//! The best neighbours of every target, out of pairs that arrive in panels.
+//! The `k` best neighbours of every target, out of pairs that arrive in panels.
 //!
 //! Each pair of a panel is a candidate twice: its larger rank for the target of the smaller, and
-//! the other way round. A target keeps a shelf of candidates, cut back to the best `k` when it is
-//! full; from then on the worst of them is what a candidate must reach. That is turned into the
-//! overlap it takes, a linear function, so that whole rows are compared in vectors and only what may
-//! pass is scored, in f64, exactly.
+//! the other way round. Each target keeps a bounded buffer of candidates, cut back to the best `k`
+//! when it is full; from then on the worst of them is what a candidate must reach. That is turned
+//! into the overlap it takes, a linear function, so that whole rows are compared with SIMD and only
+//! what may pass is scored, in f64, exactly.
 //!
 //! The order among candidates is total, so the best `k` depend neither on the order of arrival
 //! nor on the number of threads.
 
 use rayon::prelude::*;
 
-use crate::base::dispatch::{Kernel, widest};
+use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::rows::build_rows;
 use crate::base::{CsrMatrix, Progress, Result};
 use crate::neighbours::pair_counts::panel::{Panel, Sink, Sum};
-use crate::neighbours::similarity::Measure;
+use crate::neighbours::similarity::PreparedSimilarity;
 
-/// Targets whose shelves one thread works on at a time: their floors stay in the first-level cache.
+/// Targets per unit of parallel work: their floors stay in the first-level cache.
 const STRIPE: usize = 1024;
 /// Overlaps compared at once.
 const BLOCK: usize = 32;
 
 /// A candidate as one number, smallest first in the order of a ranking.
 #[inline]
-pub(crate) fn key(score: f32, column: u32) -> u64 {
+pub(crate) fn sort_key(score: f32, column: u32) -> u64 {
     // Scores are positive, and the bits of positive floats have their order.
     u64::from(!score.to_bits()) << 32 | u64::from(column)
 }
@@ -34,9 +34,9 @@ fn score_of(key: u64) -> f32 {
     f32::from_bits(!((key >> 32) as u32))
 }
 
-/// Shelves of all targets, by rank.
-pub(crate) struct Shelves<'a> {
-    measure: &'a Measure,
+/// Candidate buffers of all targets, by rank.
+pub(crate) struct TopkPerTarget<'a> {
+    measure: &'a PreparedSimilarity,
     columns: Vec<u32>,
     k: usize,
     floors: Floors,
@@ -54,9 +54,9 @@ struct Floors {
     largest: f64,
 }
 
-impl<'a> Shelves<'a> {
-    /// Empty shelves; `columns` holds the column of each rank.
-    pub(crate) fn new(measure: &'a Measure, columns: &[u32], k: usize) -> Self {
+impl<'a> TopkPerTarget<'a> {
+    /// Empty buffers; `columns` holds the column of each rank.
+    pub(crate) fn new(measure: &'a PreparedSimilarity, columns: &[u32], k: usize) -> Self {
         let n = columns.len();
         let by_rank = |f: &dyn Fn(usize) -> f64| -> Vec<f32> {
             columns.iter().map(|&c| f(c as usize) as f32).collect()
@@ -86,13 +86,13 @@ impl<'a> Shelves<'a> {
     pub(crate) fn finish(mut self, progress: &Progress) -> Result<CsrMatrix> {
         let n = self.columns.len();
         let k = self.k;
-        self.kept.par_iter_mut().try_for_each(|shelf| {
+        self.kept.par_iter_mut().try_for_each(|buffer| {
             progress.check()?;
-            if shelf.len() > k {
-                shelf.select_nth_unstable(k - 1);
-                shelf.truncate(k);
+            if buffer.len() > k {
+                buffer.select_nth_unstable(k - 1);
+                buffer.truncate(k);
             }
-            shelf.sort_unstable_by_key(|&key| key as u32);
+            buffer.sort_unstable_by_key(|&key| key as u32);
             Ok(())
         })?;
         let mut rank_of = vec![0u32; n];
@@ -113,17 +113,17 @@ impl<'a> Shelves<'a> {
     }
 }
 
-/// What all threads share.
+/// Read by all threads.
 #[derive(Clone, Copy)]
 struct Shared<'a> {
-    measure: &'a Measure,
+    measure: &'a PreparedSimilarity,
     columns: &'a [u32],
     floors: &'a Floors,
     k: usize,
 }
 
-/// The shelves of a stretch of targets, lent to one thread.
-struct Stretch<'a> {
+/// The buffers of consecutive targets, borrowed by one thread.
+struct TargetRange<'a> {
     shared: Shared<'a>,
     /// Rank of the first target.
     first: usize,
@@ -132,10 +132,10 @@ struct Stretch<'a> {
     bases: &'a mut [f32],
 }
 
-type Lent<'a> = (&'a mut [Vec<u64>], (&'a mut [f32], &'a mut [f32]));
+type Slices<'a> = (&'a mut [Vec<u64>], (&'a mut [f32], &'a mut [f32]));
 
-impl<'a> Stretch<'a> {
-    fn new(shared: Shared<'a>, first: usize, (kept, (slopes, bases)): Lent<'a>) -> Self {
+impl<'a> TargetRange<'a> {
+    fn new(shared: Shared<'a>, first: usize, (kept, (slopes, bases)): Slices<'a>) -> Self {
         Self {
             shared,
             first,
@@ -146,7 +146,7 @@ impl<'a> Stretch<'a> {
     }
 }
 
-impl Stretch<'_> {
+impl TargetRange<'_> {
     /// Rank `i` may be a neighbour of rank `j`.
     #[inline(never)]
     fn offer(&mut self, i: usize, j: usize, overlap: f64) {
@@ -163,14 +163,14 @@ impl Stretch<'_> {
             return;
         }
         let at = j - self.first;
-        let shelf = &mut self.kept[at];
-        if shelf.capacity() == 0 {
-            shelf.reserve_exact(k + k / 2 + 32);
+        let buffer = &mut self.kept[at];
+        if buffer.capacity() == 0 {
+            buffer.reserve_exact(k + k / 2 + 32);
         }
-        shelf.push(key(score, ci));
-        if shelf.len() == shelf.capacity() {
-            let (_, &mut worst, _) = shelf.select_nth_unstable(k - 1);
-            shelf.truncate(k);
+        buffer.push(sort_key(score, ci));
+        if buffer.len() == buffer.capacity() {
+            let (_, &mut worst, _) = buffer.select_nth_unstable(k - 1);
+            buffer.truncate(k);
             let worst = score_of(worst);
             let floor = measure.floor(worst, cj as usize, floors.heaviest, floors.largest);
             self.slopes[at] = floor.slope;
@@ -179,14 +179,14 @@ impl Stretch<'_> {
     }
 }
 
-/// Offer the smaller ranks to target `t`, whose row this is.
-struct TakeRow<'a, 'b, T> {
-    to: &'a mut Stretch<'b>,
+/// Offer the smaller ranks to target `t`, given its row of sums.
+struct OfferRow<'a, 'b, T> {
+    to: &'a mut TargetRange<'b>,
     t: usize,
     row: &'a [T],
 }
 
-impl<T: Sum> Kernel for TakeRow<'_, '_, T> {
+impl<T: Sum> Kernel for OfferRow<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -204,20 +204,20 @@ impl<T: Sum> Kernel for TakeRow<'_, '_, T> {
             while passing != 0 {
                 let l = passing.trailing_zeros() as usize;
                 passing &= passing - 1;
-                to.offer(start + l, t, sums[l].wide());
+                to.offer(start + l, t, sums[l].to_f64());
             }
         }
     }
 }
 
-/// Offer rank `t` to the targets of a stretch; `row` holds its sums with them.
-struct TakeColumn<'a, 'b, T> {
-    to: &'a mut Stretch<'b>,
+/// Offer rank `t` to consecutive targets; `row` holds its sums with them.
+struct OfferColumn<'a, 'b, T> {
+    to: &'a mut TargetRange<'b>,
     t: usize,
     row: &'a [T],
 }
 
-impl<T: Sum> Kernel for TakeColumn<'_, '_, T> {
+impl<T: Sum> Kernel for OfferColumn<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -233,7 +233,7 @@ impl<T: Sum> Kernel for TakeColumn<'_, '_, T> {
             while passing != 0 {
                 let l = passing.trailing_zeros() as usize;
                 passing &= passing - 1;
-                to.offer(t, to.first + start + l, sums[l].wide());
+                to.offer(t, to.first + start + l, sums[l].to_f64());
             }
         }
     }
@@ -249,17 +249,17 @@ fn reaching<T: Sum>(sums: &[T], a: &[f32], b: &[f32], floor: impl Fn(f32, f32) -
         <&[f32; BLOCK]>::try_from(b),
     ) {
         for l in 0..BLOCK {
-            mask |= u32::from(sums[l].narrow() >= floor(a[l], b[l])) << l;
+            mask |= u32::from(sums[l].to_f32() >= floor(a[l], b[l])) << l;
         }
     } else {
         for (l, ((sum, &a), &b)) in sums.iter().zip(a).zip(b).enumerate() {
-            mask |= u32::from(sum.narrow() >= floor(a, b)) << l;
+            mask |= u32::from(sum.to_f32() >= floor(a, b)) << l;
         }
     }
     mask
 }
 
-impl<T: Sum> Sink<T> for Shelves<'_> {
+impl<T: Sum> Sink<T> for TopkPerTarget<'_> {
     fn absorb(&mut self, panel: &Panel<T>) -> Result<()> {
         let Self {
             measure,
@@ -285,9 +285,9 @@ impl<T: Sum> Sink<T> for Shelves<'_> {
                     .zip(bases[first..end].par_chunks_mut(1)),
             )
             .enumerate()
-            .for_each(|(b, lent)| {
-                widest(TakeRow {
-                    to: &mut Stretch::new(shared, first + b, lent),
+            .for_each(|(b, slices)| {
+                dispatch(OfferRow {
+                    to: &mut TargetRange::new(shared, first + b, slices),
                     t: first + b,
                     row: panel.row(b),
                 });
@@ -301,14 +301,14 @@ impl<T: Sum> Sink<T> for Shelves<'_> {
             )
             .with_max_len(1)
             .enumerate()
-            .for_each(|(s, lent)| {
+            .for_each(|(s, slices)| {
                 let start = s * STRIPE;
-                let mut stretch = Stretch::new(shared, start, lent);
+                let mut targets = TargetRange::new(shared, start, slices);
                 for b in 0..panel.rows {
                     let row = panel.row(b);
                     if let Some(row) = row.get(start..row.len().min(start + STRIPE)) {
-                        widest(TakeColumn {
-                            to: &mut stretch,
+                        dispatch(OfferColumn {
+                            to: &mut targets,
                             t: first + b,
                             row,
                         });
@@ -325,7 +325,12 @@ mod tests {
 
     #[test]
     fn keys_have_the_order_of_a_ranking() {
-        let mut keys = [key(0.5, 3), key(2.0, 9), key(0.5, 1), key(1e-40, 0)];
+        let mut keys = [
+            sort_key(0.5, 3),
+            sort_key(2.0, 9),
+            sort_key(0.5, 1),
+            sort_key(1e-40, 0),
+        ];
         keys.sort_unstable();
         let columns: Vec<u32> = keys.iter().map(|&k| k as u32).collect();
         assert_eq!(columns, [9, 1, 3, 0]);

@@ -1,8 +1,8 @@
 //! Weights of interactions, as of words in documents: items are the documents, users the words.
 //!
 //! Objective: TF-IDF `sqrt(x) idf_u`, BM25 `x (K1 + 1) / (K1 (1 - B + B l_i / mean l) + x) idf_u`,
-//! with `idf_u = ln(I / (1 + n_u))` for I items and `n_u` items of user u, `l_i` the sum of item i's
-//! values, K1 = 1.2 and B = 0.75.
+//! with `idf_u = ln(I / (1 + n_u))` for I items and `n_u` items of user u, `l_i` the sum of item
+//! i's values, K1 = 1.2 and B = 0.75.
 //!
 //! Source: G. Salton and C. Buckley, "Term-weighting approaches in automatic text retrieval",
 //! 1988; S. Robertson et al., "Okapi at TREC-3", 1994; in the form of the evaluation framework of
@@ -10,7 +10,9 @@
 //!
 //! Cost: O(nnz).
 
-use crate::base::{CsrMatrix, CsrView};
+use std::str::FromStr;
+
+use crate::base::{CsrMatrix, CsrView, Error, Result};
 
 /// How interactions are weighted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,22 @@ pub enum Weighting {
     TfIdf,
     /// Saturating value, corrected for the length of the item, times the rarity of the user.
     Bm25,
+}
+
+impl FromStr for Weighting {
+    type Err = Error;
+
+    fn from_str(value: &str) -> Result<Self> {
+        match value {
+            "TF-IDF" => Ok(Self::TfIdf),
+            "BM25" => Ok(Self::Bm25),
+            _ => Err(Error::not_a_choice(
+                "feature_weighting",
+                "TF-IDF or BM25",
+                value,
+            )),
+        }
+    }
 }
 
 const K1: f64 = 1.2;

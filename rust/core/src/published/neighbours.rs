@@ -2,12 +2,12 @@
 //!
 //! Objective: the weights of [`neighbours`](crate::neighbours) to the bit that the GANMF paper's
 //! evaluation framework gave them. Three things decide: the order of the candidates before a cut
-//! that is not stable (see `order`), the precision of each step, and which of equal weights are kept
-//! at the cut.
+//! that is not stable (see `order`), the precision of each step, and which of equal weights are
+//! kept at the cut.
 //!
 //! Source: the evaluation framework of Ferrari Dacrema et al., RecSys 2019, in the state that the
-//! authors of the GANMF paper ran. Deviation: none known; the figures of P3alpha and of ItemKNN with
-//! cosine come out to the last digit on Last.fm, whose ties are the hardest.
+//! authors of the GANMF paper ran. Deviation: none known; the figures of P3alpha and of ItemKNN
+//! with cosine come out to the last digit on Last.fm, whose ties are the hardest.
 //!
 //! Cost: as the kernels in our own order, plus a sort for each row that has more candidates than
 //! are kept.
@@ -90,7 +90,8 @@ pub fn neighbours(urm: CsrView, params: KnnParams, progress: &Progress) -> Resul
     }
 }
 
-/// The `topk` of largest `weight(co, i, j)` for each target j among columns that share a row with it.
+/// The `topk` of largest `weight(co, i, j)` for each target j among columns that share a row with
+/// it.
 fn nearest(
     urm: CsrView,
     items: CsrView,

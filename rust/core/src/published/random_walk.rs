@@ -10,7 +10,7 @@ use crate::models::random_walk::P3Params;
 ///
 /// # Errors
 /// As [`fit_p3`](crate::models::random_walk::fit_p3).
-pub fn p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<CsrMatrix> {
+pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<CsrMatrix> {
     params.check()?;
     let n_items = urm.n_cols();
     let shape = (n_items, n_items);

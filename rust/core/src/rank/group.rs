@@ -85,15 +85,15 @@ impl Group {
 
     /// Take the scores of the next target.
     #[inline(always)]
-    pub(super) fn take(&mut self, item: i32, scores: &[f32; LANES]) {
+    pub(super) fn offer(&mut self, item: i32, scores: &[f32; LANES]) {
         let zeros = self.zeros;
         self.zeros = from_fn(|l| zeros[l] + scores[l] * 0.0);
         let seen = &self.seen;
         self.lanes
-            .take::<true>(item, scores, || seen[item as usize]);
+            .offer::<true>(item, scores, || seen[item as usize]);
     }
 
-    /// Write the lists of the group, whose users stand from `first` on.
+    /// Write the lists of the group; `first` is the position of its first user.
     pub(super) fn finish(
         &mut self,
         request: &Request,

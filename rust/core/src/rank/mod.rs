@@ -2,9 +2,9 @@
 //!
 //! Objective: for each user the `n` items of highest score among the candidates that the user has
 //! not seen, best first, ties to the smaller item number; `-1` / `-inf` pad lists that run out of
-//! items. Four forms of scores: item weights, factors, popularity, and dense blocks made elsewhere.
+//! items. Four forms of scores: item weights, factors, popularity, and dense scores.
 //!
-//! Method: scores of a few users side by side are made in a buffer that stays in the cache and
+//! Method: scores of a few users side by side are computed in a buffer that stays in the cache and
 //! compared, one vector at a time, with the score of the n-th best so far; only what passes is
 //! collected. Seen items never pass. A score that is not finite is refused, naming the user.
 //!
@@ -29,4 +29,4 @@ pub use popularity::rank_popularity;
 pub use product::rank_product;
 pub use request::{Lists, Request};
 pub use scores::rank_scores;
-pub(crate) use scores::{check_scores, copy_scores, rank_made_scores, rank_rows};
+pub(crate) use scores::{check_scores, copy_scores, rank_rows, rank_scores_by};

@@ -8,7 +8,7 @@ use crate::base::{Error, Progress, Result};
 /// Users per unit of work.
 const USERS: usize = 64;
 
-/// Lists of the items of highest score, the same order for everybody.
+/// Lists of the items of highest score, in the same order for all users.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the length does not fit, [`Error::NonFinite`], `Cancelled`.

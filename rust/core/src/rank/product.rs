@@ -1,25 +1,25 @@
 //! Lists from a product of sparse matrices: profiles and item weights, or neighbours and profiles.
 //!
 //! Users are scored side by side, one in each lane of a vector: a row of the weights is read once
-//! for all of them and added under a mask of who has the item. Popular items, whose rows are the
-//! long ones, are in many profiles, so that most of the work is shared. Targets are taken tile by
-//! tile, for a few vectors of users one after the other, so that neither the scores being added to
-//! nor the weights of the tile leave the second-level cache. Each lane adds its terms
-//! in the order of the items, and a lane without the item adds zero: the bits are those of one user
-//! alone. Profiles that hold much of the catalogue have a faster way where the processor allows it,
-//! with the same bits (`product_avx512`).
+//! for all of them and added under a mask of the users that have the item. Popular items, whose
+//! rows are the long ones, are in many profiles, so that most of the work is shared. Targets are
+//! taken tile by tile, for a few vectors of users one after the other, so that neither the scores
+//! being added to nor the weights of the tile leave the second-level cache. Each lane adds its
+//! terms in the order of the items, and a lane without the item adds zero: the bits are those of
+//! one user alone. Profiles that hold much of the catalogue have a faster path on AVX-512, with the
+//! same bits (`product_avx512`).
 //!
-//! Memory: a copy of the right side by tiles, 6 bytes a cell, and 4 bytes for each of its rows and tile;
-//! for a thousand users or more another copy, 8 bytes a cell.
+//! Memory: a copy of the right side by tiles, 6 bytes a nonzero, and 4 bytes for each of its rows
+//! and tile; for a thousand users or more another copy, 8 bytes a nonzero.
 
 use std::array::from_fn;
 
 use super::batches::rank_batches;
 use super::group::{Group, LANES};
 #[cfg(target_arch = "x86_64")]
-use super::product_avx512::Masked;
+use super::product_avx512::MaskedProduct;
 use super::request::{Lists, Request, check_users};
-use crate::base::dispatch::{Kernel, widest};
+use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::{CsrView, Error, Progress, Result};
 
 /// Vectors of users that visit a tile in turn.
@@ -57,7 +57,7 @@ pub fn rank_product(
     check_users(request, left.n_rows(), "left")?;
     let tiles = Tiles::new(right, progress)?;
     #[cfg(target_arch = "x86_64")]
-    let masked = Masked::new(left, right, request);
+    let masked = MaskedProduct::new(left, right, request);
     let n_columns = request.columns().len;
     rank_batches(
         request,
@@ -80,10 +80,10 @@ pub fn rank_product(
                     group.spread(left, users, &mut scratch.slot);
                 }
             }
-            for tile in 0..tiles.n() {
+            for tile in 0..tiles.n_tiles() {
                 progress.check()?;
                 for group in groups.iter_mut().filter(|group| !group.is_done) {
-                    widest(Visit {
+                    dispatch(Visit {
                         group,
                         scores: &mut scratch.scores,
                         tiles: &tiles,
@@ -152,13 +152,13 @@ impl Tiles {
         Ok(tiles)
     }
 
-    fn n(&self) -> usize {
+    fn n_tiles(&self) -> usize {
         self.bases.len()
     }
 
     /// Starts of the rows of `tile`, and all that stands behind its first row.
     #[inline(always)]
-    fn of(&self, tile: usize) -> (&[u32], &[u16], &[f32]) {
+    fn tile_rows(&self, tile: usize) -> (&[u32], &[u16], &[f32]) {
         let lines = self.n_rows + 1;
         let base = self.bases[tile];
         let starts = &self.starts[tile * lines..(tile + 1) * lines];
@@ -209,7 +209,7 @@ impl Kernel for Visit<'_> {
         let end = (first + tiles.width).min(tiles.n_items);
         let scores = &mut self.scores[..end - first];
         scores.fill([0.0; LANES]);
-        let (starts, columns, values) = tiles.of(self.tile);
+        let (starts, columns, values) = tiles.tile_rows(self.tile);
         for (&i, x) in group.items.iter().zip(&group.profile) {
             let range = starts[i as usize] as usize..starts[i as usize + 1] as usize;
             let x = *x;
@@ -222,14 +222,14 @@ impl Kernel for Visit<'_> {
         match self.candidates {
             None => {
                 for (item, sums) in (first..end).zip(&*scores) {
-                    group.take(item as i32, sums);
+                    group.offer(item as i32, sums);
                 }
             }
             Some(candidates) => {
                 let from = candidates.partition_point(|&i| (i as usize) < first);
                 let to = candidates.partition_point(|&i| (i as usize) < end);
                 for &item in &candidates[from..to] {
-                    group.take(item, &scores[item as usize - first]);
+                    group.offer(item, &scores[item as usize - first]);
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! The product for binary profiles, on processors that add under masks of bits (AVX-512).
 //!
-//! Targets are scored one after the other, for 128 users at once, whose sums never leave the
-//! registers: a weight of the target is added to the users that have its item, and who they are is
-//! one bit each. Nothing is stored but what enters a list. Every weight is visited, held or not, so
+//! Targets are scored one after the other, for 128 users at once, with all sums in
+//! registers: a weight of the target is added under a mask with one bit for each user that has the
+//! item. Only scores that enter a list are stored. Every weight is visited, held or not, so
 //! this pays where the profiles of the users together hold much of the catalogue.
 
 use pulp::{Simd, b16, bytemuck, f32x16, x86::V4};
@@ -22,15 +22,15 @@ const FEW: usize = 1024;
 const BLOCK: usize = 1024;
 
 /// Weights by target.
-pub(super) struct Masked<'a> {
+pub(super) struct MaskedProduct<'a> {
     simd: V4,
     weights: CsrMatrix,
-    /// Weights of the targets that are asked for.
+    /// Number of weights of the requested targets.
     n_weights: usize,
     request: &'a Request<'a>,
 }
 
-impl<'a> Masked<'a> {
+impl<'a> MaskedProduct<'a> {
     /// None if the processor cannot, `left` has values other than one, `right` has none, or the
     /// users are few.
     pub(super) fn new(left: CsrView, right: CsrView, request: &'a Request<'a>) -> Option<Self> {
@@ -52,8 +52,8 @@ impl<'a> Masked<'a> {
         })
     }
 
-    /// Score all targets for groups of users, as many together as there are registers for, where that
-    /// is faster than group by group, and mark those groups as done.
+    /// Score all targets for groups of users, as many together as there are registers for, where
+    /// that is faster than group by group, and mark those groups as done.
     pub(super) fn rank(
         &self,
         left: CsrView,
@@ -136,7 +136,7 @@ impl<T: Iterator<Item = i32>> Kernel for Visit<'_, T> {
             }
             let scores: [[f32; LANES]; TOGETHER] = bytemuck::cast::<[f32x16; VECTORS], _>(sums);
             for (group, scores) in self.groups.iter_mut().zip(&scores) {
-                group.take(item, scores);
+                group.offer(item, scores);
             }
         }
     }

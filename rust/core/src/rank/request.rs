@@ -1,8 +1,8 @@
-//! Which lists are asked for, and the lists.
+//! The request for top-N lists, and the lists.
 
 use crate::base::{CsrView, Error, Result};
 
-/// Which lists are asked for; validated when it is made.
+/// Which top-N lists to compute; validated on construction.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub(crate) users: &'a [i64],
@@ -12,7 +12,7 @@ pub struct Request<'a> {
     pub(crate) candidates: Option<&'a [i32]>,
 }
 
-/// Lists of `n` items for each user asked for, row after row.
+/// Top-N lists of the requested users, row after row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lists {
     /// Item numbers, padded with -1.

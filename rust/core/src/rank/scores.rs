@@ -1,4 +1,4 @@
-//! Lists from dense scores made elsewhere, and the same in the order of the published lists.
+//! Top-N lists from dense scores.
 
 use ndarray::ArrayView2;
 
@@ -11,7 +11,7 @@ use crate::base::{Error, Progress, Result};
 const USERS: usize = 64;
 /// Scores summed at once when they are checked.
 const BLOCK: usize = 32;
-/// Lists from rows of scores made elsewhere: row r belongs to the r-th user of the request.
+/// Lists from rows of dense scores: row r belongs to the r-th user of the request.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the shape does not fit, [`Error::NonFinite`], `Cancelled`.
@@ -27,7 +27,7 @@ pub fn rank_scores(
 }
 
 /// Lists from scores that `make(user, buffer)` writes, a user at a time.
-pub(crate) fn rank_made_scores(
+pub(crate) fn rank_scores_by(
     request: &Request,
     progress: &Progress,
     make: impl Fn(usize, &mut [f32]) + Sync,

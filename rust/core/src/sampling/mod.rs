@@ -1,4 +1,4 @@
-//! Random sets of items for adversarial training: what a user is taken not to have chosen.
+//! Random sets of items for adversarial training: items assumed not to be chosen by a user.
 //!
 //! Three laws, all keyed by `(seed, stream, row)`, so that a set can be made again instead of being
 //! kept, and is the same for any number of threads and any cut into batches:
@@ -10,21 +10,20 @@
 //! Source: uniform subsets by independent coins whose number of heads is then corrected at random
 //! places. Given the number of heads, which items show heads is exchangeable, and stays so while
 //! random heads are added or taken away; hence the coins need not be fair to the last bit, and a
-//! byte does for each. Weighted subsets by the smallest of exponential variables with the weights as
-//! rates (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006). Draws by
-//! inversion of the cumulative sums.
-//! Deviation: none.
-//! Cost: O(items) per row, with an eighth of a random number per item for the uniform law, one for
-//! the weighted; memory a row of scratch per worker beside the batch that is written.
+//! byte does for each. Weighted subsets by the smallest of exponential variables with the weights
+//! as rates (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006). Draws by
+//! inversion of the cumulative sums. Deviation: none. Cost: O(items) per row, with an eighth of a
+//! random number per item for the uniform law, one for the weighted; memory a row of scratch per
+//! worker besides the batch that is written.
 
 use rayon::prelude::*;
 
-use crate::base::dispatch::widest;
+use crate::base::dispatch::dispatch;
 use crate::base::rng::Rng;
 use crate::base::rows::ScratchPool;
 use crate::base::{CsrView, Error, Progress, Result};
 
-/// What a sampled set depends on, beside the row it belongs to.
+/// What a sampled set depends on, besides its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     /// Seed of the model.
@@ -33,7 +32,7 @@ pub struct Key {
     pub stream: u64,
 }
 
-/// A batch of rows of `urm` with the share of their unobserved items to sample.
+/// A batch of rows of `urm` with the fraction of their unobserved items to sample.
 #[derive(Debug, Clone, Copy)]
 pub struct Masks<'a> {
     urm: CsrView<'a>,
@@ -44,7 +43,7 @@ pub struct Masks<'a> {
 }
 
 impl<'a> Masks<'a> {
-    /// Check rows and share; with `keep_observed` the cells of `urm` keep their values in the
+    /// Check rows and fraction; with `keep_observed` the cells of `urm` keep their values in the
     /// masks, else they are zero.
     ///
     /// # Errors
@@ -79,7 +78,7 @@ impl<'a> Masks<'a> {
         (unobserved as f64 * self.ratio) as usize
     }
 
-    /// Put observed cells to what the caller wants of them.
+    /// Set observed cells to their values or to zero.
     fn settle_observed(&self, row: usize, mask: &mut [f32]) {
         for (item, value) in self.urm.row(row) {
             mask[item] = if self.keep_observed { value } else { 0.0 };
@@ -130,7 +129,7 @@ fn check_rows(rows: &[i64], n_rows: usize) -> Result<()> {
 
 /// Ones at `floor(ratio * unobserved)` unobserved items of each row, every such set equally likely.
 ///
-/// `out` is row-major, one row of `n_cols` cells for each of the rows asked for.
+/// `out` is row-major, one row of `n_cols` cells for each of the requested rows.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if `out` has another size; [`Error::Cancelled`].
@@ -215,7 +214,7 @@ pub fn mask_weighted(
         let weights = &weights[place * n..(place + 1) * n];
         let rng = Rng::at(masks.key.seed, masks.key.stream, row as u64);
         keys.resize(n, 0);
-        let unsound = widest(|| waiting_times(&rng, weights, keys));
+        let unsound = dispatch(|| waiting_times(&rng, weights, keys));
         if unsound {
             // Perhaps only where it does not matter.
             check_unobserved(masks.urm.cols(row), weights, row)?;
@@ -236,7 +235,8 @@ pub fn mask_weighted(
 }
 
 /// An exponential variable with each weight as its rate: its bits, which are in the order of floats
-/// from zero upwards, above the number of the item. Says whether a weight is not positive and finite.
+/// from zero upwards, above the number of the item. Says whether a weight is not positive and
+/// finite.
 #[inline(always)]
 fn waiting_times(rng: &Rng, weights: &[f32], keys: &mut [u64]) -> bool {
     let mut unsound = false;
@@ -342,7 +342,7 @@ fn draw_row(
     if count == 0 {
         return Ok(Vec::new());
     }
-    let (total, unsound) = widest(|| piece_sums(weights, sums));
+    let (total, unsound) = dispatch(|| piece_sums(weights, sums));
     if unsound {
         let item = weights.iter().position(|&w| !(w >= 0.0 && w.is_finite()));
         let item = item.unwrap_or(0);
@@ -360,7 +360,7 @@ fn draw_row(
         .collect())
 }
 
-/// Items that are summed before anybody looks for one of them.
+/// Items per partial sum, searched before single items.
 const PIECE: usize = 64;
 const LANES: usize = 8;
 

@@ -8,11 +8,11 @@ use crate::base::{CsrView, Error, Progress, Result};
 const WHO: u64 = 0x636f_6c64;
 const WHAT: u64 = 0x636f_6c65;
 
-/// Labels 0 for users who stay, 1 for the profile and 2 for the target of those held out, and the
+/// Labels 0 for training users, 1 for the profile and 2 for the target of those held out, and the
 /// rows held out, ascending.
 ///
 /// Users are drawn among those with two interactions or more, so that each has a profile and a
-/// target; `users` counts or is a share of these.
+/// target; `users` counts or is a fraction of these.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if a size is out of range, or there are not enough such users;
@@ -29,7 +29,7 @@ pub fn cold_users(
     let able: Vec<usize> = (0..urm.n_rows()).filter(|&u| urm.row_len(u) >= 2).collect();
     let wanted = match users {
         Size::Count(count) => count,
-        Size::Share(_) => users.of(able.len()),
+        Size::Fraction(_) => users.out_of(able.len()),
     };
     if wanted == 0 || wanted >= able.len() {
         return Err(Error::invalid(format!(
@@ -48,7 +48,7 @@ pub fn cold_users(
         if cold[row] {
             labels.fill(1);
             let mut rng = Rng::at(seed, WHAT, row as u64);
-            choose(&mut rng, target.of(labels.len()), 2, labels);
+            choose(&mut rng, target.out_of(labels.len()), 2, labels);
         }
     })?;
     let rows = (0..urm.n_rows()).filter(|&u| cold[u]).map(|u| u as i64);
@@ -65,8 +65,8 @@ mod tests {
         let urm = stairs(80);
         let (labels, rows) = cold_users(
             urm.view(),
-            Size::Share(0.25),
-            Size::Share(0.2),
+            Size::Fraction(0.25),
+            Size::Fraction(0.2),
             4,
             &Progress::new(),
         )

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::labels::{check_labels, chunks_of_rows, rows_of};
+use super::labels::{check_len, chunks_of_rows, rows_of};
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 
 /// Write the parts that the labels name, `n_parts` matrices of the shape of `urm`.
@@ -16,7 +16,7 @@ pub fn divide(
     n_parts: usize,
     progress: &Progress,
 ) -> Result<Vec<CsrMatrix>> {
-    check_labels(urm, labels)?;
+    check_len("labels", labels.len(), urm)?;
     if let Some(at) = labels.iter().position(|&l| usize::from(l) >= n_parts) {
         return Err(Error::invalid(format!(
             "labels[{at}] is {}, outside 0..{n_parts}",
@@ -42,7 +42,7 @@ pub fn part(
     of: u8,
     progress: &Progress,
 ) -> Result<(CsrMatrix, CsrMatrix)> {
-    check_labels(urm, labels)?;
+    check_len("labels", labels.len(), urm)?;
     let n_rows = urm.n_rows();
     progress.start(n_rows as u64);
     let (mut rest_ptr, mut held_ptr) = (vec![0; n_rows + 1], vec![0; n_rows + 1]);
@@ -87,7 +87,7 @@ pub fn part(
     ))
 }
 
-/// Copy what belongs to each cell (column or value) to the side its label says, in parallel.
+/// Copy what belongs to each cell (column or value) to the side of its label, in parallel.
 fn gather<T: Copy + Default + Send + Sync>(
     urm: CsrView<'_>,
     labels: &[u8],

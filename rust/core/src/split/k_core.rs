@@ -4,7 +4,7 @@
 //! The largest such set is the same in whatever order they are taken (Seidman, "Network structure
 //! and minimum degree", Social Networks 5, 1983, here with one bound for users and one for items).
 //!
-//! Cost: O(nnz) time, every cell is taken away once; a transpose beside the result.
+//! Cost: O(nnz) time, every cell is removed once; a transpose besides the result.
 
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 

@@ -11,19 +11,19 @@ pub(super) const CHUNK: usize = 1024;
 /// How much is held out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Size {
-    /// A share in (0, 1), rounded to the nearest number of cells, halves up.
-    Share(f64),
+    /// A fraction in (0, 1), rounded to the nearest number of cells, halves up.
+    Fraction(f64),
     /// A number of cells.
     Count(usize),
 }
 
 impl Size {
-    /// Refuse a share outside (0, 1) and a count of zero.
+    /// Refuse a fraction outside (0, 1) and a count of zero.
     pub(super) fn check(self, name: &str) -> Result<()> {
         match self {
-            Self::Share(share) if !(share > 0.0 && share < 1.0) => Err(Error::invalid(format!(
-                "{name} must lie between 0 and 1, both excluded, not {share}"
-            ))),
+            Self::Fraction(fraction) if !(fraction > 0.0 && fraction < 1.0) => Err(Error::invalid(
+                format!("{name} must lie between 0 and 1, both excluded, not {fraction}"),
+            )),
             Self::Count(0) => Err(Error::invalid(format!("{name} must be at least 1, not 0"))),
             _ => Ok(()),
         }
@@ -31,12 +31,12 @@ impl Size {
 
     /// Out of `n`; at least one and at most `n - 1`, so that both sides have something, and none
     /// where that cannot be.
-    pub(super) fn of(self, n: usize) -> usize {
+    pub(super) fn out_of(self, n: usize) -> usize {
         if n < 2 {
             return 0;
         }
         let wanted = match self {
-            Self::Share(share) => (n as f64 * share + 0.5).floor() as usize,
+            Self::Fraction(fraction) => (n as f64 * fraction + 0.5).floor() as usize,
             Self::Count(count) => count,
         };
         wanted.clamp(1, n - 1)
@@ -118,26 +118,15 @@ pub(super) fn chunks_of_rows<'a, T>(indptr: &[i64], mut cells: &'a mut [T]) -> V
         .collect()
 }
 
-pub(super) fn check_labels(urm: CsrView<'_>, labels: &[u8]) -> Result<()> {
-    if labels.len() != urm.nnz() {
-        return Err(Error::invalid(format!(
-            "labels has {} entries but urm has {} cells",
-            labels.len(),
-            urm.nnz()
-        )));
+/// Refuse what has not one entry for each stored cell.
+pub(super) fn check_len(name: &str, len: usize, urm: CsrView<'_>) -> Result<()> {
+    if len == urm.nnz() {
+        return Ok(());
     }
-    Ok(())
-}
-
-pub(super) fn check_times(urm: CsrView<'_>, times: &[i64]) -> Result<()> {
-    if times.len() != urm.nnz() {
-        return Err(Error::invalid(format!(
-            "times has {} entries but urm has {} cells",
-            times.len(),
-            urm.nnz()
-        )));
-    }
-    Ok(())
+    Err(Error::invalid(format!(
+        "{name} has {len} entries but urm has {} cells",
+        urm.nnz()
+    )))
 }
 
 /// What the tests of the rules share.

@@ -5,11 +5,11 @@
 //!
 //! | rule | labels |
 //! |---|---|
-//! | [`holdout`] | 1 for a share or a number of cells, of every user or of all |
+//! | [`holdout`] | 1 for a fraction or a number of cells, of every user or of all |
 //! | [`leave_k_out`] | 1 for `k` cells of every user who has more than `k` |
 //! | [`k_fold`] | the number of the fold |
 //! | [`latest_of_users`], [`cut_at`] | 1 for the latest cells of every user, or from a moment on |
-//! | [`cold_users`] | 0 for users who stay, 1 and 2 for profile and target of the others |
+//! | [`cold_users`] | 0 for training users, 1 and 2 for profile and target of the others |
 //! | [`k_core()`] | 1 for cells of users and items that keep enough interactions |
 //!
 //! and [`paper_protocol`] makes the five sets of the GANMF paper.
@@ -23,7 +23,7 @@
 //!
 //! Deviation: the probability is compared with 64 random bits and is off by less than n / 2^64.
 //!
-//! Cost: one draw a cell, no scratch beside one byte a cell for the labels.
+//! Cost: one draw a cell, no scratch besides one byte a cell for the labels.
 
 mod cold;
 mod divide;

@@ -15,7 +15,7 @@
 //! function of `(seed, row of urm, column of urm)`: not of the number of threads, and for the first
 //! split not of the other interactions either, short of the exact cut.
 //!
-//! Cost: O(nnz log n) time for profiles of length n; two bytes a stored cell beside the results.
+//! Cost: O(nnz log n) time for profiles of length n; two bytes a stored cell besides the results.
 
 use rayon::prelude::*;
 

@@ -17,7 +17,8 @@ fn matrix(users: usize, items: usize, share: f64, weighted: bool) -> CsrMatrix {
     CsrMatrix::try_new(items, indptr, indices, weighted.then_some(values)).expect("valid")
 }
 
-/// The largest miss of the conditions for the minimum: `(G B)_ij + l2 B_ij = G_ij` off the diagonal.
+/// The largest miss of the conditions for the minimum: `(G B)_ij + l2 B_ij = G_ij` off the
+/// diagonal.
 fn miss(urm: &CsrMatrix, b: &[f32], l2: f64) -> f64 {
     let urm = urm.view();
     let n = urm.n_cols();

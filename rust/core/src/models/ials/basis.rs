@@ -34,7 +34,7 @@ pub(super) struct Basis {
     out: Mat<f32>,
 }
 
-/// What the system of one row needs to know.
+/// Inputs that the systems of all rows share.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a> {
     pub(super) z: &'a [f32],

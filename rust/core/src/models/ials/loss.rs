@@ -62,7 +62,7 @@ pub fn loss(
     let penalty = |rows: CsrView, factors: ArrayView2<f32>| {
         let regs = params.penalties(rows);
         let of_row = |(row, x): (usize, ndarray::ArrayView1<f32>)| {
-            regs.of(row) * x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()
+            regs.of_row(row) * x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()
         };
         factors
             .rows()

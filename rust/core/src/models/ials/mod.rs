@@ -92,7 +92,7 @@ pub fn half_step(
                 if rows.row_len(row) == 0 {
                     t.fill(0.0);
                 } else {
-                    solver.solve(rows, row, params, basis.row(penalties.of(row)), t);
+                    solver.solve(rows, row, params, basis.row(penalties.of_row(row)), t);
                 }
                 progress.advance(1)?;
             }

@@ -2,6 +2,7 @@
 
 use ndarray::ArrayView2;
 
+use crate::base::error::{check_non_negative, check_positive};
 use crate::base::{CsrView, Error, Result};
 
 /// How the weight of an interaction grows with its value.
@@ -47,23 +48,10 @@ impl IalsParams {
             Confidence::Linear => 1.0,
             Confidence::Log { epsilon } => epsilon,
         };
-        for (name, value, low_is_allowed) in [
-            ("alpha", self.alpha, true),
-            ("epsilon", epsilon, false),
-            ("reg", self.reg, false),
-            ("reg_exponent", self.reg_exponent, true),
-        ] {
-            if !value.is_finite() || value < 0.0 || (value == 0.0 && !low_is_allowed) {
-                let domain = if low_is_allowed {
-                    "at least 0"
-                } else {
-                    "greater than 0"
-                };
-                return Err(Error::invalid(format!(
-                    "{name} must be finite and {domain}, not {value}"
-                )));
-            }
-        }
+        check_non_negative("alpha", self.alpha)?;
+        check_positive("epsilon", epsilon)?;
+        check_positive("reg", self.reg)?;
+        check_non_negative("reg_exponent", self.reg_exponent)?;
         if self.solver == Solver::ConjugateGradient(0) {
             return Err(Error::invalid("cg_steps must be at least 1, not 0"));
         }
@@ -101,7 +89,7 @@ pub(super) enum Penalties {
 
 impl Penalties {
     #[inline]
-    pub(super) fn of(&self, row: usize) -> f64 {
+    pub(super) fn of_row(&self, row: usize) -> f64 {
         match self {
             Self::Same(reg) => *reg,
             Self::Each(regs) => regs[row],

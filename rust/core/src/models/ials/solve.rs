@@ -7,11 +7,12 @@ use faer::linalg::cholesky::llt::factor::{
 use faer::linalg::cholesky::llt::solve::solve_in_place;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par, Spec};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::basis::{Shared, padded};
 use super::params::{IalsParams, Solver};
 use crate::base::CsrView;
+use crate::base::dispatch::dispatch_simd;
 
 /// Rows of Z that one product of the exact solver takes in.
 const BLOCK: usize = 512;
@@ -20,7 +21,6 @@ const BLOCK: usize = 512;
 pub(super) struct RowSolver {
     k: usize,
     solver: Solver,
-    arch: Arch,
     /// Confidences minus one of the row's cells.
     weights: Vec<f32>,
     /// The diagonal that stands where the identity does when reg is the typical one.
@@ -45,7 +45,6 @@ impl RowSolver {
         Self {
             k,
             solver,
-            arch: Arch::new(),
             weights: Vec::new(),
             diagonal: vec![1.0; kp],
             residual: vec![0.0; kp],
@@ -85,7 +84,6 @@ impl RowSolver {
         match self.solver {
             Solver::ConjugateGradient(steps) => {
                 let Self {
-                    arch,
                     weights,
                     diagonal,
                     residual,
@@ -94,7 +92,7 @@ impl RowSolver {
                     partial,
                     ..
                 } = self;
-                arch.dispatch(ConjugateGradient {
+                dispatch_simd(ConjugateGradient {
                     z: Rows {
                         z: shared.z,
                         cols,
@@ -127,7 +125,7 @@ impl RowSolver {
         }
         t.fill(0.0);
         for (cols, weights) in cols.chunks(BLOCK).zip(self.weights.chunks(BLOCK)) {
-            self.arch.dispatch(Gather {
+            dispatch_simd(Gather {
                 z: Rows { z, cols, weights },
                 scale: None,
                 gathered: &mut self.gathered,
@@ -164,7 +162,7 @@ impl RowSolver {
             *s = 1.0 / e.sqrt();
         }
         t.fill(0.0);
-        self.arch.dispatch(Gather {
+        dispatch_simd(Gather {
             z: Rows {
                 z,
                 cols,
@@ -193,10 +191,10 @@ impl RowSolver {
             Par::Seq,
         );
         let small = &mut self.small[..n];
-        self.arch.dispatch(Times { gathered, t, small });
+        dispatch_simd(Times { gathered, t, small });
         let rhs = MatMut::from_column_major_slice_mut(small, n, 1);
         factor_and_solve(matrix, rhs, MemStack::new(&mut self.stack));
-        self.arch.dispatch(Subtract {
+        dispatch_simd(Subtract {
             gathered,
             small: &self.small[..n],
             t,

@@ -23,6 +23,9 @@
 
 mod storage;
 
+use std::str::FromStr;
+
+use crate::base::error::{check_non_negative, check_positive};
 use crate::base::rng::Rng;
 use crate::base::rows::{build_rows, par_chunks};
 use crate::base::topk::{Scored, check_topk, keep_top};
@@ -48,7 +51,24 @@ pub enum Sgd {
     Adam,
 }
 
-/// Where S lives.
+impl FromStr for Sgd {
+    type Err = Error;
+
+    fn from_str(value: &str) -> Result<Self> {
+        match value {
+            "sgd" => Ok(Self::Plain),
+            "adagrad" => Ok(Self::Adagrad),
+            "adam" => Ok(Self::Adam),
+            _ => Err(Error::not_a_choice(
+                "sgd",
+                r#""sgd", "adagrad" or "adam""#,
+                value,
+            )),
+        }
+    }
+}
+
+/// Where S is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// Every cell: items squared, or half of that with `symmetric`.
@@ -80,23 +100,9 @@ pub struct SlimBprParams {
 
 impl SlimBprParams {
     fn check(&self) -> Result<()> {
-        for (name, value, low_is_allowed) in [
-            ("lambda_i", self.lambda_i, true),
-            ("lambda_j", self.lambda_j, true),
-            ("learning_rate", self.learning_rate, false),
-        ] {
-            if !value.is_finite() || value < 0.0 || (value == 0.0 && !low_is_allowed) {
-                let domain = if low_is_allowed {
-                    "at least 0"
-                } else {
-                    "greater than 0"
-                };
-                return Err(Error::invalid(format!(
-                    "{name} must be finite and {domain}, not {value}"
-                )));
-            }
-        }
-        Ok(())
+        check_non_negative("lambda_i", self.lambda_i)?;
+        check_non_negative("lambda_j", self.lambda_j)?;
+        check_positive("learning_rate", self.learning_rate)
     }
 }
 
@@ -147,7 +153,7 @@ impl Profiles {
         }
     }
 
-    fn of(&self, user: u32) -> &[u32] {
+    fn profile(&self, user: u32) -> &[u32] {
         &self.labels[self.starts[user as usize]..self.starts[user as usize + 1]]
     }
 
@@ -155,7 +161,7 @@ impl Profiles {
     fn draw(&self, seed: u64, number: u64) -> Draw {
         let mut rng = Rng::at(seed, STREAM, number);
         let user = self.eligible[rng.below(self.eligible.len() as u64) as usize];
-        let profile = self.of(user);
+        let profile = self.profile(user);
         let positive = profile[rng.below(profile.len() as u64) as usize];
         let negative = loop {
             let label = rng.below(self.items.len() as u64) as u32;
@@ -340,8 +346,8 @@ impl SlimBpr {
             Ok(())
         })?;
         // `cut` has a row for each column of S. Symmetric weights, and with the quirk all weights,
-        // are applied as S; those that are not symmetric belong transposed, for S[i, l] speaks for
-        // i because of l.
+        // are applied as S; those that are not symmetric belong transposed, for S[i, l] is the
+        // evidence for i given l.
         if self.params.symmetric || self.params.published_quirks {
             Ok(cut.view().transpose())
         } else {
@@ -426,7 +432,7 @@ fn train<C: Cells>(
                 positive: i,
                 negative: j,
             } = profiles.draw(params.seed, *number);
-            let profile = profiles.of(user);
+            let profile = profiles.profile(user);
             cells.reserve(2 * profile.len())?;
             let x = f64::from(cells.sum(i, profile)) - f64::from(cells.sum(j, profile));
             if !x.is_finite() {

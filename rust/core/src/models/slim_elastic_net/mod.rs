@@ -1,7 +1,7 @@
 //! SLIM: a sparse linear item model, by elastic-net regression of each item on all others.
 //!
-//! Objective, for each target item j: `min_w 1/(2 U) |x_j - X w|^2 + alpha l1_ratio |w|_1 +
-//! alpha (1 - l1_ratio)/2 |w|^2` with `w_j = 0`, and `w >= 0` if asked, U the number of users. The
+//! Objective, for each target item j: `min_w 1/(2 U) |x_j - X w|^2 + alpha l1_ratio |w|_1 + alpha
+//! (1 - l1_ratio)/2 |w|^2` with `w_j = 0`, and optionally `w >= 0`, U the number of users. The
 //! `topk` weights largest in size are kept of each solution; a profile is scored by `x W`.
 //!
 //! Source: Ning and Karypis, "SLIM: sparse linear methods for top-n recommender systems", ICDM
@@ -23,6 +23,7 @@ mod solver;
 #[cfg(test)]
 mod tests;
 
+use crate::base::error::check_non_negative;
 use crate::base::rows::par_chunks;
 use crate::base::sparse::Duplicates;
 use crate::base::topk::{Scored, check_topk};
@@ -31,7 +32,7 @@ use crate::linalg::gram::{Entry, Gram, Popular};
 use problem::Problem;
 use solver::{CAP, Solver};
 
-/// Share of pairs of items from which on the Gram matrix is dense.
+/// Fraction of pairs of items from which on the Gram matrix is dense.
 const DENSE: f64 = 0.2;
 /// Target items per unit of work.
 const ITEMS: usize = 8;
@@ -41,7 +42,7 @@ const ITEMS: usize = 8;
 pub struct Penalty {
     /// Strength, at least zero.
     pub alpha: f64,
-    /// Share of the absolute values, in 0..=1; the rest is squares.
+    /// Fraction of the penalty on absolute values, in 0..=1; the rest is on squares.
     pub l1_ratio: f64,
 }
 
@@ -67,7 +68,7 @@ pub struct SlimFit {
     pub unconverged: usize,
 }
 
-/// How a fit will go about it.
+/// Form and memory of a fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// Whether the Gram matrix is stored whole.
@@ -118,12 +119,7 @@ pub fn fit_path(
 fn check(penalties: &[Penalty], params: SlimParams) -> Result<()> {
     check_topk(params.topk)?;
     for p in penalties {
-        if !(p.alpha.is_finite() && p.alpha >= 0.0) {
-            return Err(Error::invalid(format!(
-                "alpha must be finite and at least 0, not {}",
-                p.alpha
-            )));
-        }
+        check_non_negative("alpha", p.alpha)?;
         if !(0.0..=1.0).contains(&p.l1_ratio) {
             return Err(Error::invalid(format!(
                 "l1_ratio must be between 0 and 1, not {}",

@@ -4,7 +4,7 @@ use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 
 use super::problem::Problem;
-use crate::base::dispatch::{Kernel, widest};
+use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::{Progress, Result};
 use crate::linalg::gram::{Entry, Gram};
 
@@ -16,7 +16,7 @@ const SWEEPS: usize = 16;
 /// The part of the Gram matrix that belongs to a working set, with its gradient and weights.
 #[derive(Debug, Default)]
 pub(super) struct Small {
-    /// Items whose entries are in `gram`.
+    /// Number of items with entries in `gram`.
     loaded: usize,
     stride: usize,
     gram: Vec<f32>,
@@ -138,7 +138,7 @@ impl Small {
                 ridge,
                 ..
             } = self;
-            let done = widest(Sweeps {
+            let done = dispatch(Sweeps {
                 p,
                 limit,
                 all: &mut all,

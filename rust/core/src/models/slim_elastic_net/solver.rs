@@ -14,7 +14,7 @@
 
 use super::problem::Problem;
 use super::small::{Small, SubtractRows};
-use crate::base::dispatch::widest;
+use crate::base::dispatch::dispatch;
 use crate::base::{Progress, Result};
 use crate::linalg::gram::{Entry, Gram, Popular};
 
@@ -116,7 +116,7 @@ impl<'a, T: Entry> Solver<'a, T> {
                 }
             }
         }
-        // Alone, the target is no candidate; what equals it may speak for it.
+        // The target itself is no candidate; items equal to it are.
         let others = self.data.members(j).len() - 1;
         if others == 0 {
             self.correlation[j] = 0.0;
@@ -153,7 +153,7 @@ impl<'a, T: Entry> Solver<'a, T> {
 
     /// Solve for target `j`, from the weights there are; false if `max_iter` came first.
     ///
-    /// `last` says that no further problem will start from these weights.
+    /// `last`: no further problem starts from these weights.
     pub(super) fn solve(
         &mut self,
         j: usize,
@@ -266,7 +266,7 @@ impl<'a, T: Entry> Solver<'a, T> {
         self.set.push(i);
     }
 
-    /// The sparse form is copied afresh each time, and wants its items ascending.
+    /// The sparse form is copied again in each round and needs ascending items.
     fn sort_set(&mut self) {
         self.set.sort_unstable();
         for (at, &i) in self.set.iter().enumerate() {
@@ -310,7 +310,7 @@ impl<'a, T: Entry> Solver<'a, T> {
                 // Candidates are the popular items, as a rule; later problems may have more.
                 let most = self.candidates.iter().max().map_or(0, |&i| i as usize + 1);
                 let gradient = &mut self.gradient[..if last { most } else { *n }];
-                widest(SubtractRows {
+                dispatch(SubtractRows {
                     gradient,
                     values,
                     n: *n,
@@ -363,7 +363,8 @@ impl<'a, T: Entry> Solver<'a, T> {
 
     /// Drop candidates that the duality gap proves to have no weight.
     fn screen(&mut self, p: Problem) {
-        // With the residual r, the dual point is s (r, -sqrt(l2) w); all of it follows from c, g, w.
+        // With the residual r, the dual point is s (r, -sqrt(l2) w); all of it follows from c, g,
+        // w.
         let (mut cw, mut gw, mut ww, mut l1_norm) = (0.0, 0.0, 0.0, 0.0);
         for &i in &self.support {
             let i = i as usize;

@@ -9,7 +9,7 @@
 use rayon::prelude::*;
 
 use super::ranked::{Rank, Ranked};
-use crate::base::dispatch::{Kernel, widest};
+use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::{Progress, Result};
 
 const LANES: usize = 8;
@@ -84,7 +84,7 @@ impl HeadBits {
                     let a = &self.group(own)[chunk.clone()];
                     for (other, counts) in counts.iter_mut().enumerate() {
                         let b = &self.group(other)[chunk.clone()];
-                        widest(AddCounts { a, b, counts });
+                        dispatch(AddCounts { a, b, counts });
                     }
                 }
                 for (lane, row) in out.chunks_mut(self.n).enumerate() {
@@ -171,7 +171,7 @@ mod tests {
         let (mut a, b) = (words(3 * TREE), words(3 * TREE));
         a[7] = [u64::MAX; LANES];
         let mut counts = [[1u64; LANES]; LANES];
-        widest(AddCounts {
+        dispatch(AddCounts {
             a: &a,
             b: &b,
             counts: &mut counts,

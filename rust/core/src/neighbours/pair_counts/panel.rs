@@ -5,29 +5,29 @@ use crate::base::Result;
 /// A sum over common rows, as a panel holds it.
 pub(crate) trait Sum: Copy + Default + Send + Sync {
     /// As the formulas use it.
-    fn wide(self) -> f64;
+    fn to_f64(self) -> f64;
     /// As thresholds use it.
-    fn narrow(self) -> f32;
+    fn to_f32(self) -> f32;
 }
 
 impl Sum for f32 {
     #[inline(always)]
-    fn wide(self) -> f64 {
+    fn to_f64(self) -> f64 {
         f64::from(self)
     }
     #[inline(always)]
-    fn narrow(self) -> f32 {
+    fn to_f32(self) -> f32 {
         self
     }
 }
 
 impl Sum for f64 {
     #[inline(always)]
-    fn wide(self) -> f64 {
+    fn to_f64(self) -> f64 {
         self
     }
     #[inline(always)]
-    fn narrow(self) -> f32 {
+    fn to_f32(self) -> f32 {
         self as f32
     }
 }
@@ -48,7 +48,7 @@ impl<T> Panel<'_, T> {
     }
 }
 
-/// Whoever takes in the panels, in order.
+/// Consumer of panels, in order.
 pub(crate) trait Sink<T> {
     fn absorb(&mut self, panel: &Panel<T>) -> Result<()>;
 }

@@ -17,25 +17,25 @@ pub(crate) trait Rank: Copy + Default + Send + Sync {
     fn new(rank: usize) -> Self;
     fn index(self) -> usize;
     /// Length of an array that any rank below `n` can index.
-    fn room(n: usize) -> usize;
+    fn array_len(n: usize) -> usize;
     /// Add `step` to the sum of each rank in `row`.
-    fn tally<C: Cell>(row: &[Self], step: C::Step, sums: &mut [C]);
+    fn add_row<C: RunningSum>(row: &[Self], step: C::Step, sums: &mut [C]);
     /// Add `step` times its value to the sum of each rank in `row`.
-    fn tally_values<C: Cell>(row: &[Self], values: &[f32], step: f64, sums: &mut [C]);
+    fn add_weighted_row<C: RunningSum>(row: &[Self], values: &[f32], step: f64, sums: &mut [C]);
 }
 
 /// A sum under way.
-pub(crate) trait Cell: Copy + Default + Send + Sync {
+pub(crate) trait RunningSum: Copy + Default + Send + Sync {
     type Step: Copy;
     type Sum: Sum;
     fn step(weight: f64) -> Self::Step;
     fn add(&mut self, step: Self::Step);
-    fn sum(self) -> Self::Sum;
+    fn total(self) -> Self::Sum;
 }
 
 macro_rules! counter {
     ($type:ty, $widen:expr) => {
-        impl Cell for $type {
+        impl RunningSum for $type {
             type Step = ();
             type Sum = f32;
             fn step(_: f64) {}
@@ -44,7 +44,7 @@ macro_rules! counter {
                 *self = self.wrapping_add(1);
             }
             #[inline(always)]
-            fn sum(self) -> f32 {
+            fn total(self) -> f32 {
                 $widen(self)
             }
         }
@@ -54,7 +54,7 @@ macro_rules! counter {
 counter!(u16, f32::from);
 counter!(u32, |count| count as f32);
 
-impl Cell for f64 {
+impl RunningSum for f64 {
     type Step = f64;
     type Sum = f64;
     fn step(weight: f64) -> f64 {
@@ -65,7 +65,7 @@ impl Cell for f64 {
         *self += step;
     }
     #[inline(always)]
-    fn sum(self) -> f64 {
+    fn total(self) -> f64 {
         self
     }
 }
@@ -80,11 +80,11 @@ impl Rank for u16 {
         self as usize
     }
     // An array of every possible rank needs no check of an index.
-    fn room(_: usize) -> usize {
+    fn array_len(_: usize) -> usize {
         Self::SPAN
     }
     #[inline]
-    fn tally<C: Cell>(row: &[Self], step: C::Step, sums: &mut [C]) {
+    fn add_row<C: RunningSum>(row: &[Self], step: C::Step, sums: &mut [C]) {
         let sums: &mut [C; Self::SPAN] = sums.try_into().expect("room for every rank");
         let (eights, rest) = row.as_chunks::<8>();
         for eight in eights {
@@ -97,7 +97,7 @@ impl Rank for u16 {
         }
     }
     #[inline]
-    fn tally_values<C: Cell>(row: &[Self], values: &[f32], step: f64, sums: &mut [C]) {
+    fn add_weighted_row<C: RunningSum>(row: &[Self], values: &[f32], step: f64, sums: &mut [C]) {
         let sums: &mut [C; Self::SPAN] = sums.try_into().expect("room for every rank");
         for (&r, &x) in row.iter().zip(values) {
             sums[r as usize].add(C::step(step * f64::from(x)));
@@ -114,17 +114,17 @@ impl Rank for u32 {
     fn index(self) -> usize {
         self as usize
     }
-    fn room(n: usize) -> usize {
+    fn array_len(n: usize) -> usize {
         n
     }
     #[inline]
-    fn tally<C: Cell>(row: &[Self], step: C::Step, sums: &mut [C]) {
+    fn add_row<C: RunningSum>(row: &[Self], step: C::Step, sums: &mut [C]) {
         for &r in row {
             sums[r as usize].add(step);
         }
     }
     #[inline]
-    fn tally_values<C: Cell>(row: &[Self], values: &[f32], step: f64, sums: &mut [C]) {
+    fn add_weighted_row<C: RunningSum>(row: &[Self], values: &[f32], step: f64, sums: &mut [C]) {
         for (&r, &x) in row.iter().zip(values) {
             sums[r as usize].add(C::step(step * f64::from(x)));
         }
@@ -271,7 +271,7 @@ impl<R: Rank> Ranked<R> {
 
     /// Add up all rows of some entries, each from its beginning to its end.
     #[inline]
-    pub(crate) fn walk<C: Cell>(
+    pub(crate) fn walk<C: RunningSum>(
         &self,
         entries: Range<usize>,
         ends: &[usize],
@@ -289,9 +289,9 @@ impl<R: Rank> Ranked<R> {
                 match (&self.values, &self.member_values) {
                     (Some(values), Some(own)) => {
                         let step = weight * f64::from(own[at]);
-                        R::tally_values(&self.ranks[range.clone()], &values[range], step, sums);
+                        R::add_weighted_row(&self.ranks[range.clone()], &values[range], step, sums);
                     }
-                    _ => R::tally(&self.ranks[range], C::step(weight), sums),
+                    _ => R::add_row(&self.ranks[range], C::step(weight), sums),
                 }
             }
         }

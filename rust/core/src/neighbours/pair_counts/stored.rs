@@ -1,29 +1,31 @@
-//! Co-occurrence counts that are kept, so that many similarities can be tried on one matrix.
+//! Stored co-occurrence counts, so that many similarities can be tried on one matrix.
 //!
 //! Objective: co[i, j], the rows that hold both columns i and j, counted once; then any similarity,
-//! shrinkage and cut of [`neighbours`](crate::neighbours) from the counts alone, with the same bits as a fresh fit.
+//! shrinkage and cut of [`neighbours`](crate::neighbours) from the counts alone, with the same bits
+//! as a fresh fit.
 //!
 //! Method: full rows, 16 bits a count (32 where a column is longer), or sparse rows where those are
-//! shorter. A target's similarities are computed with SIMD and cut at the k-th best (`kth_largest`).
-//! Item weights come row by row, out of the cuts of all targets, and are never transposed.
+//! shorter. A target's similarities are computed with SIMD and cut at the k-th best
+//! (`kth_largest`). Item weights come row by row, out of the cuts of all targets, and are never
+//! transposed.
 //!
-//! Cost: memory as [`bytes_needed`] says; a fit takes O(columns^2 + columns topk), or O(stored
+//! Cost: memory as given by [`bytes_needed`]; a fit takes O(columns^2 + columns topk), or O(stored
 //! pairs) from sparse rows.
 
 use super::panel::{Panel, Sink};
 use super::stream;
 use crate::base::accumulate::Accumulator;
-use crate::base::dispatch::widest;
+use crate::base::dispatch::dispatch;
 use crate::base::rows::{build_rows, par_chunks};
 use crate::base::topk::{Scored, check_topk};
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 use crate::neighbours::KnnParams;
-use crate::neighbours::kth_largest::{Cut, FindCut, Kept, KeptByEach};
-use crate::neighbours::similarity::{Count, Measure, Side};
+use crate::neighbours::kth_largest::{Cut, FindCut, ForEachKept, ForEachKeptByTarget};
+use crate::neighbours::similarity::{Count, PreparedSimilarity, Side};
 
 /// Counts of common rows of all pairs of columns.
 #[derive(Debug)]
-pub struct Cooccurrence {
+pub struct PairCounts {
     n_rows: usize,
     sizes: Vec<f64>,
     counts: Counts,
@@ -50,7 +52,7 @@ pub fn bytes_needed(urm: CsrView) -> (u64, bool) {
     (dense.min(sparse), sparse < dense)
 }
 
-impl Cooccurrence {
+impl PairCounts {
     /// Count the common rows of all columns of `urm`, whose values are ignored.
     ///
     /// # Errors
@@ -89,7 +91,7 @@ impl Cooccurrence {
     pub fn neighbours(&self, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
         let KnnParams { topk, similarity } = params;
         check_topk(topk)?;
-        let measure = similarity.of(&self.sizes, self.n_rows);
+        let measure = similarity.prepare(&self.sizes, self.n_rows);
         match &self.counts {
             Counts::Narrow(cells) => self.by_square(cells, &measure, topk, progress),
             Counts::Wide(cells) => self.by_square(cells, &measure, topk, progress),
@@ -137,7 +139,7 @@ impl Cooccurrence {
     pub fn item_weights(&self, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
         let KnnParams { topk, similarity } = params;
         check_topk(topk)?;
-        let measure = similarity.of(&self.sizes, self.n_rows);
+        let measure = similarity.prepare(&self.sizes, self.n_rows);
         match &self.counts {
             Counts::Narrow(cells) => self.weights_by_square(cells, &measure, topk, progress),
             Counts::Wide(cells) => self.weights_by_square(cells, &measure, topk, progress),
@@ -148,7 +150,7 @@ impl Cooccurrence {
     fn by_square<C: Count>(
         &self,
         cells: &[C],
-        measure: &Measure,
+        measure: &PreparedSimilarity,
         topk: usize,
         progress: &Progress,
     ) -> Result<CsrMatrix> {
@@ -159,7 +161,7 @@ impl Cooccurrence {
             || (vec![0f32; n], Vec::new()),
             |(scores, few), j, out| {
                 let cut = cut_target(cells, measure, j, topk, scores, few);
-                widest(Kept {
+                dispatch(ForEachKept {
                     scores,
                     cut,
                     take: |i, score| out.push(i as i32, score),
@@ -174,7 +176,7 @@ impl Cooccurrence {
     fn weights_by_square<C: Count>(
         &self,
         cells: &[C],
-        measure: &Measure,
+        measure: &PreparedSimilarity,
         topk: usize,
         progress: &Progress,
     ) -> Result<CsrMatrix> {
@@ -201,7 +203,7 @@ impl Cooccurrence {
             |scores, i, out| {
                 measure.score_all(Side::Neighbour, i, &cells[i * n..][..n], scores);
                 scores[i] = 0.0;
-                widest(KeptByEach {
+                dispatch(ForEachKeptByTarget {
                     neighbour: i,
                     scores,
                     bits: &bits,
@@ -220,7 +222,7 @@ const TARGETS: usize = 32;
 /// Score all neighbours of target `j` and find which are kept.
 fn cut_target<C: Count>(
     cells: &[C],
-    measure: &Measure,
+    measure: &PreparedSimilarity,
     j: usize,
     topk: usize,
     scores: &mut [f32],
@@ -229,7 +231,7 @@ fn cut_target<C: Count>(
     let n = scores.len();
     measure.score_all(Side::Target, j, &cells[j * n..][..n], scores);
     scores[j] = 0.0;
-    widest(FindCut {
+    dispatch(FindCut {
         scores,
         k: topk,
         few,
@@ -314,7 +316,7 @@ mod tests {
         for (urm, sparse) in [(random(80, 60, 0.2), false), (random(60, 400, 0.005), true)] {
             let progress = Progress::new();
             assert_eq!(bytes_needed(urm.view()).1, sparse);
-            let kept = Cooccurrence::new(urm.view(), &progress).expect("counts");
+            let kept = PairCounts::new(urm.view(), &progress).expect("counts");
             let euclidean = |mode| Kind::Euclidean {
                 normalize: true,
                 average: false,

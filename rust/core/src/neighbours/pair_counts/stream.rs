@@ -1,4 +1,4 @@
-//! The overlap of every pair of columns, each pair once, streamed to whoever wants it.
+//! The overlap of every pair of columns, each pair once, streamed to a `Sink`.
 //!
 //! Objective: with columns ranked by popularity, for every rank t the sums over common rows
 //! `S[r, t] = sum_u w_u x_ur x_ut` of all r < t: counts where everything is one.
@@ -6,15 +6,15 @@
 //! Method: pairs come in panels of consecutive t, so that a consumer can work on a panel while it
 //! is in the cache, and nothing of the size columns squared is ever held.
 //!
-//! - Rows are rewritten as ascending ranks. The sums of column t are made by walking the rows of
+//! - Rows are rewritten as ascending ranks. The sums of column t are computed by reading the rows of
 //!   its users up to t: a pair is met once, and the hot counters are those of the popular columns,
-//!   which lie together. Counts are kept in 16 bits and need no multiplication.
+//!   which are adjacent. Counts are kept in 16 bits and need no multiplication.
 //! - Among the most popular columns, the head, nearly every pair has common rows: there counts are
 //!   the ones of `bits_r & bits_t`, see [`bits`]. Where the head ends is chosen by estimating both
 //!   costs from the data.
 //!
-//! Weighted sums are made in f64, in the order of the rows. Every sum is made by one thread, so
-//! the number of threads changes nothing.
+//! Weighted sums are computed in f64, in the order of the rows. Every sum is computed by one
+//! thread, so the number of threads changes nothing.
 //!
 //! Cost: time at most half the sum over rows of their squared length, plus columns squared over the
 //! vector width for reading the panels; memory O(nnz), and at most one bit per cell of the head.
@@ -23,8 +23,8 @@ use rayon::prelude::*;
 
 use super::bits::{self, HeadBits};
 use super::panel::{Panel, Sink};
-use super::ranked::{Cell, Rank, Ranked};
-use crate::base::dispatch::{Kernel, widest};
+use super::ranked::{Rank, Ranked, RunningSum};
+use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::rows::ScratchPool;
 use crate::base::{CsrView, Progress, Result};
 
@@ -39,7 +39,7 @@ pub(crate) const MAX_COUNTED: usize = 1 << 24;
 /// Count common rows of all pairs of columns of `urm`, whose values are ignored; at most
 /// [`MAX_COUNTED`] rows.
 ///
-/// `make` is told which column has which rank, and returns the sink.
+/// `make` receives the column of each rank and returns the sink.
 pub(crate) fn count_pairs<S: Sink<f32>>(
     urm: CsrView,
     progress: &Progress,
@@ -118,8 +118,8 @@ fn sum<R: Rank, S: Sink<f64>>(
     Ok(sink)
 }
 
-/// Panels of the ranks `range`, by walking the rows up to each rank.
-fn tail<R: Rank, C: Cell, S: Sink<C::Sum>>(
+/// Panels of the ranks `range`, by reading the rows up to each rank.
+fn tail<R: Rank, C: RunningSum, S: Sink<C::Sum>>(
     ranked: &Ranked<R>,
     weights: Option<&[f64]>,
     range: std::ops::Range<usize>,
@@ -135,7 +135,7 @@ fn tail<R: Rank, C: Cell, S: Sink<C::Sum>>(
         .clamp(8, 256)
         .max(rayon::current_num_threads());
     let mut cells = vec![C::Sum::default(); rows.min(range.len()) * n];
-    let scratch = ScratchPool::new(|| vec![C::default(); R::room(n)]);
+    let scratch = ScratchPool::new(|| vec![C::default(); R::array_len(n)]);
     let mut ends: Vec<usize> = Vec::new();
     for first in range.clone().step_by(rows) {
         let rows = rows.min(range.end - first);
@@ -153,7 +153,7 @@ fn tail<R: Rank, C: Cell, S: Sink<C::Sum>>(
                 scratch.with(|sums| {
                     ranked.walk(entries, ends, weights, sums);
                     // What lies beyond t was not touched.
-                    widest(Empty {
+                    dispatch(MoveTotals {
                         sums: &mut sums[..t],
                         out: &mut out[..t],
                     });
@@ -173,18 +173,18 @@ fn tail<R: Rank, C: Cell, S: Sink<C::Sum>>(
 }
 
 /// Move sums out and leave zeros.
-struct Empty<'a, C: Cell> {
+struct MoveTotals<'a, C: RunningSum> {
     sums: &'a mut [C],
     out: &'a mut [C::Sum],
 }
 
-impl<C: Cell> Kernel for Empty<'_, C> {
+impl<C: RunningSum> Kernel for MoveTotals<'_, C> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
         for (slot, sum) in self.out.iter_mut().zip(self.sums) {
-            *slot = sum.sum();
+            *slot = sum.total();
             *sum = C::default();
         }
     }

@@ -1,7 +1,7 @@
 //! The formulas of the similarities, for one pair and for a row of pairs in vectors.
 //!
-//! Each is a struct of its numbers and is written once, so that a pair has the same bits whoever
-//! asks. A row is worked on in blocks of fixed length, which the compiler turns into vectors.
+//! Each formula is a struct of its numbers and is written once, so that a pair has the same bits on
+//! every path. A row is computed in blocks of fixed length, which the compiler turns into vectors.
 
 use crate::base::dispatch::Kernel;
 use crate::base::vector_math::{exp, ln_1p};
@@ -11,7 +11,7 @@ const BLOCK: usize = 32;
 
 /// A similarity of one item with any other, given their overlap and two numbers of the other.
 pub(crate) trait Formula: Copy {
-    fn of(self, overlap: f64, a: f64, b: f64) -> f64;
+    fn score(self, overlap: f64, a: f64, b: f64) -> f64;
 }
 
 /// `overlap / (own a + shift)`
@@ -23,7 +23,7 @@ pub(crate) struct Product {
 
 impl Formula for Product {
     #[inline(always)]
-    fn of(self, overlap: f64, a: f64, _: f64) -> f64 {
+    fn score(self, overlap: f64, a: f64, _: f64) -> f64 {
         overlap / (self.own * a + self.shift)
     }
 }
@@ -39,14 +39,14 @@ pub(crate) struct Ratio {
 
 impl Formula for Ratio {
     #[inline(always)]
-    fn of(self, overlap: f64, a: f64, _: f64) -> f64 {
+    fn score(self, overlap: f64, a: f64, _: f64) -> f64 {
         overlap / (overlap * self.c + (self.own + self.factor * a) + self.shift)
     }
 }
 
 /// How a distance enters the denominator.
 pub(crate) trait Curve: Copy {
-    fn at(self, d: f64) -> f64;
+    fn apply(self, d: f64) -> f64;
 }
 
 #[derive(Clone, Copy)]
@@ -58,21 +58,21 @@ pub(crate) struct Exp;
 
 impl Curve for Lin {
     #[inline(always)]
-    fn at(self, d: f64) -> f64 {
+    fn apply(self, d: f64) -> f64 {
         d
     }
 }
 
 impl Curve for Log {
     #[inline(always)]
-    fn at(self, d: f64) -> f64 {
+    fn apply(self, d: f64) -> f64 {
         ln_1p(d)
     }
 }
 
 impl Curve for Exp {
     #[inline(always)]
-    fn at(self, d: f64) -> f64 {
+    fn apply(self, d: f64) -> f64 {
         exp(d)
     }
 }
@@ -95,8 +95,8 @@ impl<F: Curve> Distance<F> {
 
 impl<F: Curve> Formula for Distance<F> {
     #[inline(always)]
-    fn of(self, overlap: f64, a: f64, _: f64) -> f64 {
-        1.0 / (self.f.at(self.square(overlap, a).sqrt()) + self.shift)
+    fn score(self, overlap: f64, a: f64, _: f64) -> f64 {
+        1.0 / (self.f.apply(self.square(overlap, a).sqrt()) + self.shift)
     }
 }
 
@@ -109,11 +109,11 @@ pub(crate) struct Normalized<F> {
 
 impl<F: Curve> Formula for Normalized<F> {
     #[inline(always)]
-    fn of(self, overlap: f64, a: f64, b: f64) -> f64 {
+    fn score(self, overlap: f64, a: f64, b: f64) -> f64 {
         let norms = self.root * b;
         let distance = self.distance;
         let d = (distance.square(overlap, a) / norms).sqrt();
-        let score = 1.0 / (distance.f.at(d) + distance.shift);
+        let score = 1.0 / (distance.f.apply(d) + distance.shift);
         if norms > 0.0 { score } else { 0.0 }
     }
 }
@@ -121,7 +121,7 @@ impl<F: Curve> Formula for Normalized<F> {
 /// A stored count.
 pub trait Count: Copy + Default + Send + Sync {
     /// As the formulas use it.
-    fn wide(self) -> f64;
+    fn to_f64(self) -> f64;
     /// From a sum that is a whole number in range.
     fn from_f32(count: f32) -> Self;
 }
@@ -130,7 +130,7 @@ macro_rules! count {
     ($type:ty) => {
         impl Count for $type {
             #[inline(always)]
-            fn wide(self) -> f64 {
+            fn to_f64(self) -> f64 {
                 f64::from(self)
             }
             #[inline(always)]
@@ -145,7 +145,7 @@ count!(u16);
 count!(u32);
 
 /// A formula for a whole row of pairs; all slices have one length.
-pub(crate) struct Each<'a, C, F> {
+pub(crate) struct RowKernel<'a, C, F> {
     pub(crate) formula: F,
     pub(crate) counts: &'a [C],
     pub(crate) a: &'a [f64],
@@ -153,7 +153,7 @@ pub(crate) struct Each<'a, C, F> {
     pub(crate) scores: &'a mut [f32],
 }
 
-impl<C: Count, F: Formula> Kernel for Each<'_, C, F> {
+impl<C: Count, F: Formula> Kernel for RowKernel<'_, C, F> {
     type Output = ();
 
     #[inline(always)]
@@ -164,15 +164,15 @@ impl<C: Count, F: Formula> Kernel for Each<'_, C, F> {
         let (a, a_rest) = self.a.as_chunks::<BLOCK>();
         let (b, b_rest) = self.b.as_chunks::<BLOCK>();
         for (((scores, counts), a), b) in scores.iter_mut().zip(counts).zip(a).zip(b) {
-            // A local array: the compiler need not fear that the slices overlap.
+            // A local array cannot alias the slices, so the loop is vectorised.
             let mut block = [0f32; BLOCK];
             for l in 0..BLOCK {
-                block[l] = formula.of(counts[l].wide(), a[l], b[l]) as f32;
+                block[l] = formula.score(counts[l].to_f64(), a[l], b[l]) as f32;
             }
             *scores = block;
         }
         for (((score, count), a), b) in rest.iter_mut().zip(counts_rest).zip(a_rest).zip(b_rest) {
-            *score = formula.of(count.wide(), *a, *b) as f32;
+            *score = formula.score(count.to_f64(), *a, *b) as f32;
         }
     }
 }

@@ -24,10 +24,13 @@
 
 mod formulas;
 
-use crate::base::dispatch::widest;
+use std::str::FromStr;
+
+use crate::base::dispatch::dispatch;
+use crate::base::error::check_non_negative;
 use crate::base::{Error, Result};
 pub(crate) use formulas::Count;
-use formulas::{Curve, Distance, Each, Exp, Formula, Lin, Log, Normalized, Product, Ratio};
+use formulas::{Curve, Distance, Exp, Formula, Lin, Log, Normalized, Product, Ratio, RowKernel};
 
 /// How a distance becomes a similarity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,23 @@ pub enum FromDistance {
     Log,
     /// 1 / (e^d + shrink + 1e-9)
     Exp,
+}
+
+impl FromStr for FromDistance {
+    type Err = Error;
+
+    fn from_str(value: &str) -> Result<Self> {
+        match value {
+            "lin" => Ok(Self::Lin),
+            "log" => Ok(Self::Log),
+            "exp" => Ok(Self::Exp),
+            _ => Err(Error::not_a_choice(
+                "similarity_from_distance_mode",
+                "lin, log or exp",
+                value,
+            )),
+        }
+    }
 }
 
 /// Which similarity; see the [module](self).
@@ -77,7 +97,7 @@ pub enum Kind {
     },
 }
 
-/// A similarity with its shrinkage; validated when it is made.
+/// A similarity with its shrinkage; validated on construction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Similarity {
     kind: Kind,
@@ -90,21 +110,14 @@ impl Similarity {
     /// # Errors
     /// [`Error::InvalidArgument`] if a number is negative or not finite.
     pub fn try_new(kind: Kind, shrink: f64) -> Result<Self> {
-        let mut numbers = vec![("shrink", shrink)];
+        check_non_negative("shrink", shrink)?;
         match kind {
-            Kind::Asymmetric { alpha, .. } => numbers.push(("asymmetric_alpha", alpha)),
+            Kind::Asymmetric { alpha, .. } => check_non_negative("asymmetric_alpha", alpha)?,
             Kind::Tversky { alpha, beta } => {
-                numbers.push(("tversky_alpha", alpha));
-                numbers.push(("tversky_beta", beta));
+                check_non_negative("tversky_alpha", alpha)?;
+                check_non_negative("tversky_beta", beta)?;
             }
             _ => {}
-        }
-        for (name, value) in numbers {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::invalid(format!(
-                    "{name} must be finite and at least 0, not {value}"
-                )));
-            }
         }
         Ok(Self { kind, shrink })
     }
@@ -131,19 +144,19 @@ impl Similarity {
 
     /// The similarity for items of these sizes, out of `n_users` users.
     #[must_use]
-    pub fn of(&self, sizes: &[f64], n_users: usize) -> Measure {
+    pub fn prepare(&self, sizes: &[f64], n_users: usize) -> PreparedSimilarity {
         let powers = |e: f64| -> Vec<f64> { sizes.iter().map(|n| n.powf(e)).collect() };
         let roots = || -> Vec<f64> { sizes.iter().map(|n| n.sqrt()).collect() };
         let plain = || {
             let scale = if self.shrink > 0.0 { self.shrink } else { 1.0 };
-            Measure::Product {
+            PreparedSimilarity::Product {
                 neighbour: vec![0.0; sizes.len()],
                 target: vec![0.0; sizes.len()],
                 shift: scale,
             }
         };
         let shift = self.shrink + 1e-6;
-        let ratio = |overlap, target, neighbour| Measure::Ratio {
+        let ratio = |overlap, target, neighbour| PreparedSimilarity::Ratio {
             sizes: sizes.to_vec(),
             overlap,
             target,
@@ -151,7 +164,7 @@ impl Similarity {
             shift,
         };
         match self.kind {
-            Kind::Cosine { normalize: true } => Measure::Product {
+            Kind::Cosine { normalize: true } => PreparedSimilarity::Product {
                 neighbour: roots(),
                 target: roots(),
                 shift,
@@ -159,7 +172,7 @@ impl Similarity {
             Kind::Asymmetric {
                 alpha,
                 normalize: true,
-            } => Measure::Product {
+            } => PreparedSimilarity::Product {
                 neighbour: powers(1.0 - alpha),
                 target: powers(alpha),
                 shift,
@@ -172,7 +185,7 @@ impl Similarity {
                 normalize,
                 average,
                 mode,
-            } => Measure::Distance {
+            } => PreparedSimilarity::Distance {
                 sizes: sizes.to_vec(),
                 roots: normalize.then(roots),
                 scale: if average { 1.0 / n_users as f64 } else { 1.0 },
@@ -185,7 +198,7 @@ impl Similarity {
 
 /// A similarity prepared for items of known sizes.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Measure {
+pub enum PreparedSimilarity {
     /// `overlap / (neighbour_i target_j + shift)`
     Product {
         /// Factor of each item as the neighbour.
@@ -223,7 +236,7 @@ pub enum Measure {
     },
 }
 
-/// Whose numbers a row of scores has in common.
+/// Which side of the pair is fixed along a row of scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The scores of all neighbours of one target.
@@ -232,37 +245,37 @@ pub enum Side {
     Neighbour,
 }
 
-/// Whoever takes the formula of a measure.
-trait With {
+/// Visitor that receives the concrete formula of a similarity.
+trait FormulaVisitor {
     type Output;
-    /// `a` and `b` hold the numbers of the others that the formula asks for.
-    fn take<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) -> Self::Output;
+    /// `a` and `b` hold the two numbers of every other column that the formula needs.
+    fn visit<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) -> Self::Output;
 }
 
-struct One {
+struct ScorePair {
     overlap: f64,
     other: usize,
 }
 
-impl With for One {
+impl FormulaVisitor for ScorePair {
     type Output = f32;
 
     #[inline(always)]
-    fn take<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) -> f32 {
-        formula.of(self.overlap, a[self.other], b[self.other]) as f32
+    fn visit<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) -> f32 {
+        formula.score(self.overlap, a[self.other], b[self.other]) as f32
     }
 }
 
-struct All<'a, C> {
+struct ScoreRow<'a, C> {
     overlaps: &'a [C],
     scores: &'a mut [f32],
 }
 
-impl<C: Count> With for All<'_, C> {
+impl<C: Count> FormulaVisitor for ScoreRow<'_, C> {
     type Output = ();
 
-    fn take<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) {
-        widest(Each {
+    fn visit<F: Formula>(self, formula: F, a: &[f64], b: &[f64]) {
+        dispatch(RowKernel {
             formula,
             counts: self.overlaps,
             a,
@@ -272,23 +285,23 @@ impl<C: Count> With for All<'_, C> {
     }
 }
 
-impl Measure {
+impl PreparedSimilarity {
     /// Similarity of neighbour `i` for target `j`; zero where they are no neighbours.
     #[inline]
     #[must_use]
     pub fn score(&self, overlap: f64, i: usize, j: usize) -> f32 {
-        self.formula(Side::Target, j, One { overlap, other: i })
+        self.formula(Side::Target, j, ScorePair { overlap, other: i })
     }
 
     /// [`score`](Self::score) of item `own`, on its `side`, with every other; `overlaps` are those
     /// of the pairs.
     pub fn score_all<C: Count>(&self, side: Side, own: usize, overlaps: &[C], scores: &mut [f32]) {
-        self.formula(side, own, All { overlaps, scores });
+        self.formula(side, own, ScoreRow { overlaps, scores });
     }
 
-    /// Both sides give the same bits: sums and products of two numbers do not know their order.
+    /// Both sides give the same bits: sums and products of two numbers are commutative.
     #[inline(always)]
-    fn formula<W: With>(&self, side: Side, own: usize, with: W) -> W::Output {
+    fn formula<V: FormulaVisitor>(&self, side: Side, own: usize, visitor: V) -> V::Output {
         match self {
             Self::Product {
                 neighbour,
@@ -303,7 +316,7 @@ impl Measure {
                     own: mine[own],
                     shift: *shift,
                 };
-                with.take(formula, others, others)
+                visitor.visit(formula, others, others)
             }
             Self::Ratio {
                 sizes,
@@ -322,18 +335,18 @@ impl Measure {
                     factor: *factor,
                     shift: *shift,
                 };
-                with.take(formula, sizes, sizes)
+                visitor.visit(formula, sizes, sizes)
             }
             Self::Distance { mode, .. } => match mode {
-                FromDistance::Lin => self.distance(Lin, own, with),
-                FromDistance::Log => self.distance(Log, own, with),
-                FromDistance::Exp => self.distance(Exp, own, with),
+                FromDistance::Lin => self.distance(Lin, own, visitor),
+                FromDistance::Log => self.distance(Log, own, visitor),
+                FromDistance::Exp => self.distance(Exp, own, visitor),
             },
         }
     }
 
     #[inline(always)]
-    fn distance<F: Curve, W: With>(&self, f: F, own: usize, with: W) -> W::Output {
+    fn distance<F: Curve, V: FormulaVisitor>(&self, f: F, own: usize, visitor: V) -> V::Output {
         let Self::Distance {
             sizes,
             roots,
@@ -351,17 +364,17 @@ impl Measure {
             f,
         };
         match roots {
-            None => with.take(distance, sizes, sizes),
+            None => visitor.visit(distance, sizes, sizes),
             Some(roots) => {
                 let root = roots[own];
-                with.take(Normalized { distance, root }, sizes, roots)
+                visitor.visit(Normalized { distance, root }, sizes, roots)
             }
         }
     }
 }
 
 /// What overlap a pair needs for a score: at least `slope * weight(i) + base + offset(i)`, with
-/// [`Measure::weight`] and [`Measure::offset`] of the neighbour i.
+/// [`PreparedSimilarity::weight`] and [`PreparedSimilarity::offset`] of the neighbour i.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Floor {
     /// Factor of the weight.
@@ -373,7 +386,7 @@ pub struct Floor {
 /// How much a floor lies too low, so that rounding in f32 cannot hide a pair.
 const CAUTION: f64 = 2e-6;
 
-impl Measure {
+impl PreparedSimilarity {
     /// Weight of neighbour `i` in a [`Floor`].
     #[must_use]
     pub fn weight(&self, i: usize) -> f64 {
@@ -462,7 +475,7 @@ mod tests {
 
     fn score(kind: Kind, shrink: f64, co: f64) -> f32 {
         let s = Similarity::try_new(kind, shrink).expect("valid");
-        s.of(&[4.0, 9.0, 0.0], 10).score(co, 0, 1)
+        s.prepare(&[4.0, 9.0, 0.0], 10).score(co, 0, 1)
     }
 
     #[test]
@@ -520,8 +533,8 @@ mod tests {
             mode: FromDistance::Lin,
         };
         let s = Similarity::try_new(kind, 0.0).expect("valid");
-        assert_eq!(s.of(&[4.0, 0.0], 5).score(0.0, 1, 0), 0.0);
-        assert_eq!(s.of(&[0.0, 0.0], 5).score(0.0, 1, 0), 0.0);
+        assert_eq!(s.prepare(&[4.0, 0.0], 5).score(0.0, 1, 0), 0.0);
+        assert_eq!(s.prepare(&[0.0, 0.0], 5).score(0.0, 1, 0), 0.0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Alternating least squares.
 
-use ganmf_core::models::ials::{Confidence, IalsParams, Solver, half_step, loss};
+use ganmf_core::models::ials::{self, Confidence, IalsParams, Solver};
 use numpy::{IntoPyArray, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
 
@@ -46,7 +46,7 @@ pub(crate) fn ials_half_step<'py>(
     let fixed = fixed.as_array();
     let start = start.as_ref().map(PyReadonlyArray2::as_array);
     let factors = run(py, report.as_ref(), |p| {
-        half_step(view, fixed, start, &params, p)
+        ials::half_step(view, fixed, start, &params, p)
     })?;
     Ok(factors.into_pyarray(py))
 }
@@ -68,5 +68,5 @@ pub(crate) fn ials_loss(
     let (users, items) = (users.guard(py), items.guard(py));
     let (users, items) = (users.view()?, items.view()?);
     let (x, y) = (user_factors.as_array(), item_factors.as_array());
-    run(py, None, |p| loss(users, items, x, y, &params, p))
+    run(py, None, |p| ials::loss(users, items, x, y, &params, p))
 }

@@ -1,11 +1,11 @@
 //! Fitting of SLIM by elastic net.
 
-use ganmf_core::models::slim_elastic_net::{Penalty, SlimParams, fit_path, plan};
+use ganmf_core::models::slim_elastic_net::{self, Penalty, SlimParams};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::args::topk_of;
 use crate::csr::Csr;
-use crate::models::topk_of;
 use crate::run::{get_num_threads, run};
 
 /// Item weights by elastic net for each `(alpha, l1_ratio)`: `(weights, items not converged)`.
@@ -36,7 +36,7 @@ pub(crate) fn fit_slim_elastic_net(
     let guard = urm.guard(py);
     let view = guard.view()?;
     let fits = run(py, report.as_ref(), |p| {
-        fit_path(view, &penalties, params, p)
+        slim_elastic_net::fit_path(view, &penalties, params, p)
     })?;
     fits.into_iter()
         .map(|fit| Ok((Csr::from_matrix(py, fit.weights)?, fit.unconverged)))
@@ -48,5 +48,5 @@ pub(crate) fn fit_slim_elastic_net(
 pub(crate) fn slim_elastic_net_bytes(py: Python<'_>, urm: &Csr) -> PyResult<usize> {
     let threads = get_num_threads()?;
     let guard = urm.guard(py);
-    Ok(plan(guard.view()?, threads).bytes)
+    Ok(slim_elastic_net::plan(guard.view()?, threads).bytes)
 }

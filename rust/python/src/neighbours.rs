@@ -1,23 +1,18 @@
 //! Fitting of item and user weights.
 
-use ganmf_core::models::random_walk::{P3Params, fit_p3};
-use ganmf_core::neighbours::pair_counts::stored::{Cooccurrence, bytes_needed};
-use ganmf_core::neighbours::similarity::{FromDistance, Kind, Similarity};
+use ganmf_core::neighbours::pair_counts::stored;
+use ganmf_core::neighbours::similarity::{Kind, Similarity};
 use ganmf_core::neighbours::weighting::{Weighting, weighted};
-use ganmf_core::neighbours::{KnnParams, neighbours};
+use ganmf_core::neighbours::{self, KnnParams};
 use ganmf_core::published;
 use ganmf_core::{CsrMatrix, Error, Progress};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::args::{choice, topk_of};
 use crate::csr::Csr;
 use crate::error::to_python;
 use crate::run::run;
-
-pub(crate) fn topk_of(topk: i64) -> PyResult<usize> {
-    usize::try_from(topk)
-        .map_err(|_| PyValueError::new_err(format!("topk must be at least 1, not {topk}")))
-}
 
 /// Parameters of nearest neighbours, as a mapping; those of another similarity are not read.
 #[derive(FromPyObject)]
@@ -52,16 +47,7 @@ impl KnnArgs {
             "euclidean" => Kind::Euclidean {
                 normalize,
                 average: self.normalize_avg_row,
-                mode: match self.similarity_from_distance_mode.as_str() {
-                    "lin" => FromDistance::Lin,
-                    "log" => FromDistance::Log,
-                    "exp" => FromDistance::Exp,
-                    other => {
-                        return Err(PyValueError::new_err(format!(
-                            "similarity_from_distance_mode must be lin, log or exp, not {other:?}"
-                        )));
-                    }
-                },
+                mode: choice(&self.similarity_from_distance_mode)?,
             },
             other => {
                 return Err(PyValueError::new_err(format!(
@@ -89,16 +75,7 @@ pub(crate) fn fit_knn(
     as_published: bool,
 ) -> PyResult<Csr> {
     let params = params.params()?;
-    let weighting = match weighting {
-        None => None,
-        Some("TF-IDF") => Some(Weighting::TfIdf),
-        Some("BM25") => Some(Weighting::Bm25),
-        Some(other) => {
-            return Err(PyValueError::new_err(format!(
-                "there is no weighting {other:?}"
-            )));
-        }
-    };
+    let weighting: Option<Weighting> = weighting.map(choice).transpose()?;
     let guard = urm.guard(py);
     let view = guard.view()?;
     let kernel = |progress: &Progress| -> Result<CsrMatrix, Error> {
@@ -107,7 +84,7 @@ pub(crate) fn fit_knn(
         let found = if as_published {
             published::neighbours::neighbours(view, params, progress)?
         } else {
-            neighbours(view, params, progress)?
+            neighbours::neighbours(view, params, progress)?
         };
         Ok(oriented(found, by_target))
     };
@@ -115,44 +92,10 @@ pub(crate) fn fit_knn(
     Csr::from_matrix(py, found)
 }
 
-/// Item weights (items x items, rows are history items) by P3alpha, or RP3beta where beta > 0.
-#[pyfunction]
-#[pyo3(signature = (
-    urm, topk, alpha, beta, normalize_similarity, prune_columns, report=None, as_published=false
-))]
-pub(crate) fn fit_p3alpha(
-    py: Python<'_>,
-    urm: &Csr,
-    topk: i64,
-    alpha: f64,
-    beta: f64,
-    normalize_similarity: bool,
-    prune_columns: bool,
-    report: Option<Py<PyAny>>,
-    as_published: bool,
-) -> PyResult<Csr> {
-    let params = P3Params {
-        topk: topk_of(topk)?,
-        alpha,
-        beta,
-        normalize_similarity,
-        prune_columns,
-    };
-    let guard = urm.guard(py);
-    let view = guard.view()?;
-    let fit = if as_published {
-        published::random_walk::p3
-    } else {
-        fit_p3
-    };
-    let weights = run(py, report.as_ref(), |p| fit(view, params, p))?;
-    Csr::from_matrix(py, weights)
-}
-
 /// Counts of common rows of all pairs of columns, kept for many fits; values are ignored.
 #[pyclass(frozen, module = "ganmf_fast._core")]
 pub(crate) struct PairCounts {
-    counts: Cooccurrence,
+    counts: stored::PairCounts,
 }
 
 #[pymethods]
@@ -162,7 +105,7 @@ impl PairCounts {
     fn new(py: Python<'_>, urm: &Csr, report: Option<Py<PyAny>>) -> PyResult<Self> {
         let guard = urm.guard(py);
         let view = guard.view()?;
-        let counts = run(py, report.as_ref(), |p| Cooccurrence::new(view, p))?;
+        let counts = run(py, report.as_ref(), |p| stored::PairCounts::new(view, p))?;
         Ok(Self { counts })
     }
 
@@ -170,7 +113,7 @@ impl PairCounts {
     #[staticmethod]
     fn bytes_needed(py: Python<'_>, urm: &Csr) -> PyResult<u64> {
         let guard = urm.guard(py);
-        Ok(bytes_needed(guard.view()?).0)
+        Ok(stored::bytes_needed(guard.view()?).0)
     }
 
     /// As `fit_knn` of the matrix that was counted, without its values.
