@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from ganmf_fast.base.progress import set_quiet
 from ganmf_fast.cli import main
-from ganmf_fast.progress import set_quiet
 
 PUBLISHED = ("lastfm", "hetrec2011", "ml-1m")
 # OpenBLAS picks kernels by the processor; those for AVX2 run on nearly all.

@@ -49,7 +49,7 @@ def measure(n_items: int) -> dict[str, Any]:
     import torch
 
     import ganmf_fast as gf
-    from ganmf_fast.gan.training import Training
+    from ganmf_fast.gan.ganmf.module import Training
 
     gf.set_num_threads(1)
     torch.set_num_threads(1)

@@ -9,10 +9,10 @@ import scipy.sparse as sp
 torch = pytest.importorskip("torch", reason="GANs need torch, which is not installed")
 
 import ganmf_fast as gf
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.gan.caae_players import CaaePlayers
 from ganmf_fast.gan.cfgan_players import CfganPlayers
-from ganmf_fast.gan.products import by_onednn
-from ganmf_fast.urm import as_csr
+from ganmf_fast.gan.matmul import by_onednn
 from straight_gans import StraightCAAE, StraightCFGAN
 
 Measure = Callable[..., object]

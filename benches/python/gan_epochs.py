@@ -22,11 +22,11 @@ import torch
 
 import ganmf_fast as gf
 from ganmf_fast import reference
+from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.experiments import environment
 from ganmf_fast.gan.caae_players import CaaePlayers
 from ganmf_fast.gan.cfgan_players import CfganPlayers
-from ganmf_fast.gan.training import Training
-from ganmf_fast.urm import as_csr, to_scipy
+from ganmf_fast.gan.ganmf.module import Training
 from straight_gans import StraightCAAE, StraightCFGAN, StraightGANMF
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gan-epochs.json"

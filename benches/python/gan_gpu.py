@@ -28,10 +28,10 @@ from torch.profiler import ProfilerActivity, profile
 
 import ganmf_fast as gf
 from ganmf_fast import reference
+from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.experiments import environment
-from ganmf_fast.gan.exact import d_costs, g_costs
-from ganmf_fast.gan.training import Training
-from ganmf_fast.urm import as_csr, to_scipy
+from ganmf_fast.gan.ganmf.exact import d_costs, g_costs
+from ganmf_fast.gan.ganmf.module import Training
 from straight_gans import StraightGANMF
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gan-gpu.json"

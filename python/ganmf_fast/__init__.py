@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see of the names below
     from ganmf_fast import models, split, tuning
+    from ganmf_fast.base.threads import set_num_threads
     from ganmf_fast.data import datasets
     from ganmf_fast.data.interactions import Interactions
     from ganmf_fast.evaluation import compare, evaluate, evaluate_lists
     from ganmf_fast.gan.binganmf import BinGANMF
     from ganmf_fast.gan.caae import CAAE
     from ganmf_fast.gan.cfgan import CFGAN
-    from ganmf_fast.gan.ganmf import GANMF
+    from ganmf_fast.gan.ganmf.estimator import GANMF
     from ganmf_fast.models.cooccurrence import Cooccurrence
     from ganmf_fast.models.ease import EASE
-    from ganmf_fast.models.graph import P3alpha, RP3beta
     from ganmf_fast.models.knn import ItemKNN, UserKNN
+    from ganmf_fast.models.model_file import load
     from ganmf_fast.models.popularity import TopPopular
     from ganmf_fast.models.random import Random
+    from ganmf_fast.models.random_walk import P3alpha, RP3beta
     from ganmf_fast.models.slim_bpr import SLIMBPR
     from ganmf_fast.models.slim_elastic_net import SLIMElasticNet
     from ganmf_fast.models.svd import PureSVD
     from ganmf_fast.models.wrmf import WRMF
-    from ganmf_fast.persistence import load
     from ganmf_fast.split import Splits
-    from ganmf_fast.threads import set_num_threads
     from ganmf_fast.tuning import tune
 
 __version__ = _version("ganmf-fast")
@@ -42,8 +42,8 @@ _ATTRIBUTES = {
     "compare": "ganmf_fast.evaluation",
     "evaluate": "ganmf_fast.evaluation",
     "evaluate_lists": "ganmf_fast.evaluation",
-    "load": "ganmf_fast.persistence",
-    "set_num_threads": "ganmf_fast.threads",
+    "load": "ganmf_fast.models.model_file",
+    "set_num_threads": "ganmf_fast.base.threads",
     "tune": "ganmf_fast.tuning",
 }
 _MODELS = (

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.cli.app import build
-from ganmf_fast.config import ConfigError, install
-from ganmf_fast.errors import DataError
+from ganmf_fast.cli.config import ConfigError, install
 
 __all__ = ["main"]
 

@@ -14,8 +14,8 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from ganmf_fast import progress
-from ganmf_fast.threads import set_num_threads
+from ganmf_fast.base import progress
+from ganmf_fast.base.threads import set_num_threads
 
 __all__ = [
     "Common",

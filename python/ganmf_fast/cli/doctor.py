@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say
+from ganmf_fast.cli.config import FILE_NAME, user_config_path
 from ganmf_fast.cli.source import Source
-from ganmf_fast.config import FILE_NAME, user_config_path
 from ganmf_fast.data import datasets
 from ganmf_fast.experiments import environment
 

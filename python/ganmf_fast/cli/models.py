@@ -12,6 +12,7 @@ import polars as pl
 from cyclopts import Parameter
 
 from ganmf_fast import models
+from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.cli.common import (
     Common,
     begin,
@@ -28,9 +29,8 @@ from ganmf_fast.evaluation import evaluate as evaluate_model
 from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommendations, Recommender
 from ganmf_fast.models.ids import matching_csr
-from ganmf_fast.persistence import load
+from ganmf_fast.models.model_file import load
 from ganmf_fast.split import Splits
-from ganmf_fast.urm import to_scipy
 
 Part = Literal["train", "train_small"]
 HeldOut = Literal["test", "validation", "early_stop"]

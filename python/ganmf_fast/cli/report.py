@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ganmf_fast.base.files import written_whole
 from ganmf_fast.cli.common import Common, begin, print_json, say, show
-from ganmf_fast.files import written_whole
 
 _NO_COMMON = Common()
 
@@ -24,7 +24,7 @@ def report(
     """One self-contained HTML file on a run: what it found, how, on what, and what is missing."""
     begin(common)
     try:
-        html = importlib.import_module("ganmf_fast.report.html")
+        html = importlib.import_module("ganmf_fast.report")
     except ImportError as error:
         raise ImportError(
             f'a report needs {error.name}: pip install "ganmf-fast[report]"'

@@ -24,14 +24,14 @@ from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.experiment import Experiment, published_dataset
 from ganmf_fast.experiments.figures import Figure4, Figure5, Figure6, Figure7
-from ganmf_fast.experiments.rows import Plan, Row, plans, read_params, select
-from ganmf_fast.experiments.store import FORMAT, Store
 from ganmf_fast.experiments.table1 import Table1
 from ganmf_fast.experiments.table2 import Table2, Table3
 from ganmf_fast.experiments.tuned import tuned_params
+from ganmf_fast.experiments.variants import Plan, Row, plans, read_params, select
 from ganmf_fast.models import model_class
-from ganmf_fast.report.comparison import Comparison, Entry
-from ganmf_fast.report.tables import terminal_table
+from ganmf_fast.results.result_table import Comparison, Entry
+from ganmf_fast.results.store import FORMAT, Store
+from ganmf_fast.results.tables import terminal_table
 from ganmf_fast.split import Splits, paper_protocol
 
 _NO_COMMON, _NO_SOURCE = Common(), Source()
@@ -401,7 +401,7 @@ def _splits(opened: Splits | Interactions, seed: int, data: str) -> tuple[Splits
 def _draw(store: Store, comparison: Comparison) -> None:
     """Draw the chart, if there is something to draw and to draw with."""
     try:
-        chart = importlib.import_module("ganmf_fast.report.chart")
+        chart = importlib.import_module("ganmf_fast.results.chart")
     except ImportError:
         say('charts are left out, since they need matplotlib: pip install "ganmf-fast[plots]"')
         return

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, show
 from ganmf_fast.cli.tune import JOURNAL, Index
-from ganmf_fast.errors import DataError
 from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.runs import RunIndex
 from ganmf_fast.tuning.search import best_of, in_words
@@ -68,7 +68,7 @@ def show_(
     if plots is not None:
         # matplotlib is an extra, and slow to load.
         try:
-            charts = importlib.import_module("ganmf_fast.report.study")
+            charts = importlib.import_module("ganmf_fast.results.study")
         except ImportError:
             raise ImportError('plots needs matplotlib: pip install "ganmf-fast[plots]"') from None
         say(f"{', '.join(charts.write_charts(header, trials, plots))} are in {plots}")

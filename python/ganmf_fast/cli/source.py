@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.data.opening import open_data
 from ganmf_fast.split import Splits
+from ganmf_fast.split.open_data import open_data
 
 __all__ = ["DataName", "Source"]
 

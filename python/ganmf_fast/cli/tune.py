@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from ganmf_fast.base.files import written_whole
 from ganmf_fast.cli.common import (
     Common,
     begin,
@@ -19,15 +20,14 @@ from ganmf_fast.cli.common import (
 )
 from ganmf_fast.cli.models import given_params
 from ganmf_fast.cli.source import DataName, Source
-from ganmf_fast.experiments.rows import ROWS
-from ganmf_fast.files import written_whole
+from ganmf_fast.experiments.variants import ROWS
 from ganmf_fast.models import model_class
 from ganmf_fast.split import Splits, paper_protocol
 from ganmf_fast.tuning import TuningResult
 from ganmf_fast.tuning import tune as search
 from ganmf_fast.tuning.runs import RunIndex
 from ganmf_fast.tuning.search import best_of, in_words
-from ganmf_fast.tuning.trackers import Ending, Study, Tracker
+from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["JOURNAL", "Index", "Lines", "tune"]

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ganmf_fast.errors import DataError
+from ganmf_fast.base.errors import DataError
 
 Place = Callable[[int], str]
 

@@ -21,11 +21,11 @@ import pooch
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.progress import Report, reporter
+from ganmf_fast.base.urm import as_csr, fingerprint
 from ganmf_fast.data.interactions import Interactions, from_text
 from ganmf_fast.data.readers import Roles, Text
-from ganmf_fast.errors import DataError
-from ganmf_fast.progress import Report, reporter
-from ganmf_fast.urm import as_csr, fingerprint
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -12,13 +12,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse, fingerprint, to_scipy
 from ganmf_fast.data.columns import Place, numbers, parsed_ids, parsed_times, series, times
 from ganmf_fast.data.frames import FrameType, columns_of, frame
 from ganmf_fast.data.ids import IdIndex, encode, id_array, object_array
 from ganmf_fast.data.readers import Column, Roles, Text, read_delimited, read_parquet
 from ganmf_fast.data.streaming import stream
-from ganmf_fast.errors import DataError
-from ganmf_fast.urm import Duplicates, as_csr, csr_from_sparse, fingerprint, to_scipy
 
 __all__ = ["Interactions", "frame"]
 
@@ -333,7 +333,7 @@ class Interactions:
         Raises
         ------
         TypeError, ValueError
-            As for `ganmf_fast.urm.as_csr`, or if ids are missing or not distinct, or there is not
+            As for `base.urm.as_csr`, or if ids are missing or not distinct, or there is not
             one timestamp per interaction.
         """
         _check_duplicates(duplicates)

@@ -17,7 +17,7 @@ from typing import TextIO
 
 import polars as pl
 
-from ganmf_fast.errors import DataError
+from ganmf_fast.base.errors import DataError
 
 Column = str | int
 # Bytes that are not UTF-8 come out as this character, to be found with their line.

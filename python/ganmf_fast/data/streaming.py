@@ -15,10 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr, CsrBuilder
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.data.ids import id_array
 from ganmf_fast.data.readers import Column, column_name
-from ganmf_fast.errors import DataError
-from ganmf_fast.progress import Report, reporter
 
 __all__ = ["stream"]
 

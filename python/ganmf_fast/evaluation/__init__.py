@@ -1,9 +1,9 @@
 """How good lists are: on held-out items, and beyond accuracy; and how sure that is."""
 
-from ganmf_fast.evaluation.comparison import Comparison, compare
 from ganmf_fast.evaluation.groups import by_item_popularity, by_profile_length
 from ganmf_fast.evaluation.measure import evaluate, evaluate_lists
 from ganmf_fast.evaluation.result import METRICS, Evaluation
+from ganmf_fast.evaluation.significance import Comparison, compare
 
 __all__ = [
     "METRICS",

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.measure import (
     Measuring,
     checked_cutoffs,
@@ -17,9 +19,7 @@ from ganmf_fast.evaluation.measure import (
 )
 from ganmf_fast.evaluation.result import PER_USER, Evaluation, check_metrics
 from ganmf_fast.models.base import Recommender, users_with_items
-from ganmf_fast.models.checks import check_int
 from ganmf_fast.models.ids import matching_csr
-from ganmf_fast.urm import as_csr
 
 __all__ = ["by_item_popularity", "by_profile_length", "profile_groups"]
 

@@ -16,6 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.executors import executor_maker
+from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.threads import num_threads
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.result import (
     NEED_TRAIN,
     OF_COUNTS,
@@ -24,14 +29,9 @@ from ganmf_fast.evaluation.result import (
     Tally,
     check_metrics,
 )
-from ganmf_fast.executors import executor_maker
 from ganmf_fast.models.base import Recommender, users_with_items
-from ganmf_fast.models.checks import check_int
-from ganmf_fast.models.dense_scorers import rank_blocks
 from ganmf_fast.models.ids import matching_csr
-from ganmf_fast.progress import reporter
-from ganmf_fast.threads import num_threads
-from ganmf_fast.urm import as_csr
+from ganmf_fast.scorers.dense import rank_blocks
 
 __all__ = ["evaluate", "evaluate_lists"]
 
@@ -89,7 +89,7 @@ def evaluate(
         The result has the same bits for any number. On one machine threads do the same without
         copies.
     executor : {"local", "ray"} or callable, default "local"
-        Where the workers are; see `ganmf_fast.executors`.
+        Where the workers are; see `ganmf_fast.base.executors`.
 
     Returns
     -------

@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ganmf_fast.hardware import processor
-from ganmf_fast.threads import get_num_threads
+from ganmf_fast.base.hardware import processor
+from ganmf_fast.base.threads import get_num_threads
 
 if sys.platform != "win32":
     import resource

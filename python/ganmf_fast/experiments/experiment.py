@@ -16,17 +16,26 @@ from numpy.typing import NDArray
 
 from ganmf_fast import models, reference
 from ganmf_fast.evaluation import Evaluation, evaluate
-from ganmf_fast.evaluation.comparison import compare_values
 from ganmf_fast.evaluation.result import PER_USER
+from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
-from ganmf_fast.experiments.rows import QUICK_EPOCHS, ROWS, Plan, Row, plans, select
-from ganmf_fast.experiments.store import FORMAT, ConflictError, Record, Store, difference, npz
+from ganmf_fast.experiments.variants import QUICK_EPOCHS, ROWS, Plan, Row, plans, select
 from ganmf_fast.models import model_class
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.report.comparison import Chart, Comparison, Entry, Key, Run, heading, key_of, shown
-from ganmf_fast.report.document import to_json
-from ganmf_fast.report.tables import summary_csv, to_csv, to_latex, to_markdown
+from ganmf_fast.results.document import to_json
+from ganmf_fast.results.result_table import (
+    Chart,
+    Comparison,
+    Entry,
+    Key,
+    Run,
+    heading,
+    key_of,
+    shown,
+)
+from ganmf_fast.results.store import FORMAT, ConflictError, Record, Store, difference, npz
+from ganmf_fast.results.tables import summary_csv, to_csv, to_latex, to_markdown
 from ganmf_fast.split import Splits
 
 __all__ = [

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import reference
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.groups import profile_groups
 from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.experiments.cosine import between_users
 from ganmf_fast.experiments.experiment import Cell, Chart, Experiment, Files, Place, Values
-from ganmf_fast.experiments.rows import Plan, Row, plans
-from ganmf_fast.experiments.store import Record, npz
+from ganmf_fast.experiments.variants import Plan, Row, plans
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.report.comparison import Comparison, Entry, Key, Run
+from ganmf_fast.results.result_table import Comparison, Entry, Key, Run
+from ganmf_fast.results.store import Record, npz
 from ganmf_fast.split import Splits
-from ganmf_fast.urm import as_csr
 
 __all__ = ["Figure4", "Figure5", "Figure6", "Figure7"]
 

@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from ganmf_fast import reference
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.experiment import published_dataset, write_tables
-from ganmf_fast.experiments.store import FORMAT, Store
-from ganmf_fast.report.comparison import Comparison, Entry, Key, Run
+from ganmf_fast.results.result_table import Comparison, Entry, Key, Run
+from ganmf_fast.results.store import FORMAT, Store
 from ganmf_fast.split import Splits
-from ganmf_fast.urm import as_csr
 
 __all__ = ["Table1", "statistics"]
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ganmf_fast.experiments.experiment import Experiment, published_dataset
-from ganmf_fast.experiments.rows import select
-from ganmf_fast.report.comparison import Comparison
+from ganmf_fast.experiments.variants import select
+from ganmf_fast.results.result_table import Comparison
 
 __all__ = ["STRONG", "Table2", "Table3", "published_dataset"]
 

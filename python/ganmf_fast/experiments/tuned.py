@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganmf_fast.experiments.rows import Row
+from ganmf_fast.experiments.variants import Row
 from ganmf_fast.models import model_class
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning import Tracker, packaged_space, tune

@@ -23,12 +23,12 @@ from torch.nn.functional import mse_loss
 from ganmf_fast._core import Csr
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batch
+from ganmf_fast.gan.ganmf.module import FactorPlayers
+from ganmf_fast.gan.matmul import affine
 from ganmf_fast.gan.networks import ACTIVATIONS, Perceptron
 from ganmf_fast.gan.players import Footprint
-from ganmf_fast.gan.products import affine
-from ganmf_fast.gan.sparse import times
+from ganmf_fast.gan.sparse_ops import times
 from ganmf_fast.gan.trainer import Losses
-from ganmf_fast.gan.training import FactorPlayers
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.binganmf import BinGANMF

@@ -8,9 +8,9 @@ Deviation: see there. torch is needed to fit, not to use or to load a fitted mod
 from typing import TYPE_CHECKING, Literal
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_choice
 from ganmf_fast.gan.estimator import Adversarial
-from ganmf_fast.models.autoencoder import ACTIVATIONS
-from ganmf_fast.models.checks import check_choice
+from ganmf_fast.scorers.autoencoder import ACTIVATIONS
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.players import Players
@@ -56,13 +56,13 @@ class BinGANMF(Adversarial):
     published_quirks : bool, default False
         Train as the published code does: the generator with the label of made profiles, so that it
         learns to be recognised; the discriminator with the number of the row as a further input;
-        and `best_epoch_` as there, see :class:`~ganmf_fast.gan.ganmf.GANMF`.
+        and `best_epoch_` as there, see :class:`~ganmf_fast.gan.ganmf.estimator.GANMF`.
     gradient_norms : bool, default False
         Write the norms of the gradients to the history.
     checkpoint_every : int, default 0
         Epochs between two writings of the whole state to `checkpoint_path`; 0 is never.
     checkpoint_path : str, optional
-        File of that state, see :class:`~ganmf_fast.gan.ganmf.GANMF`.
+        File of that state, see :class:`~ganmf_fast.gan.ganmf.estimator.GANMF`.
 
     Attributes
     ----------

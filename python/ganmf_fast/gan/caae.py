@@ -8,8 +8,8 @@ Deviation: see there. torch is needed to fit, not to use or to load a fitted mod
 from typing import TYPE_CHECKING
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_bool
 from ganmf_fast.gan.estimator import Adversarial
-from ganmf_fast.models.checks import check_bool
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.players import Players
@@ -61,13 +61,13 @@ class CAAE(Adversarial):
         "cpu", "cuda", "cuda:1" ...; "auto" is "cuda" where there is one.
     published_quirks : bool, default False
         As the published code does: G' with the layers of G, users from the thousandth on scored by
-        the profiles of others, and `best_epoch_` as in :class:`~ganmf_fast.gan.ganmf.GANMF`.
+        the profiles of others, and `best_epoch_` as in `GANMF`.
     gradient_norms : bool, default False
         Write the norms of the generators' gradients to the history.
     checkpoint_every : int, default 0
         Epochs between two writings of the whole state to `checkpoint_path`; 0 is never.
     checkpoint_path : str, optional
-        File of that state, see :class:`~ganmf_fast.gan.ganmf.GANMF`.
+        File of that state, see `GANMF`.
 
     Attributes
     ----------

@@ -38,9 +38,9 @@ from ganmf_fast._core import Csr, draw_items, mask_unobserved
 from ganmf_fast.gan.batches import Batch, Batches
 from ganmf_fast.gan.networks import Generator, Perceptron, mean_cosine, sigmoid, total
 from ganmf_fast.gan.players import Footprint, Players, autoencoder, squares
-from ganmf_fast.gan.sparse import times
+from ganmf_fast.gan.sparse_ops import times
 from ganmf_fast.gan.trainer import DivergedError, Losses, Pass
-from ganmf_fast.models.autoencoder import Autoencoder
+from ganmf_fast.scorers.autoencoder import Autoencoder
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.caae import CAAE

@@ -34,16 +34,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.nn.functional import embedding
 
 from ganmf_fast._core import Csr, mask_unobserved
+from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batch, Batches
+from ganmf_fast.gan.matmul import affine
 from ganmf_fast.gan.networks import ACTIVATIONS, Perceptron, mean_cosine
 from ganmf_fast.gan.players import Footprint, Players, autoencoder
-from ganmf_fast.gan.products import affine
-from ganmf_fast.gan.sparse import masked_squares, sampled, times, weighted
+from ganmf_fast.gan.sparse_ops import masked_squares, sampled, times, weighted
 from ganmf_fast.gan.trainer import Losses, Pass
-from ganmf_fast.models.autoencoder import Autoencoder
-from ganmf_fast.models.scorers import Factors
-from ganmf_fast.urm import to_scipy
+from ganmf_fast.scorers.autoencoder import Autoencoder
+from ganmf_fast.scorers.base import Factors
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.cfgan import CFGAN

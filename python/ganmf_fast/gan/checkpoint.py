@@ -18,8 +18,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ganmf_fast.errors import DataError
-from ganmf_fast.files import read_tensors, write_tensors
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.files import read_tensors, write_tensors
 
 __all__ = ["FORMAT", "Checkpoint"]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_bool, check_int, check_memory, check_real
+from ganmf_fast.base.progress import Report
+from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.models.base import Recommender, map_at_5
-from ganmf_fast.models.checks import check_bool, check_int, check_memory, check_real
-from ganmf_fast.models.scorers import Scorer
-from ganmf_fast.progress import Report
-from ganmf_fast.urm import fingerprint
+from ganmf_fast.scorers.base import Scorer
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.players import Players

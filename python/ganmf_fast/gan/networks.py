@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from ganmf_fast.gan.products import affine
+from ganmf_fast.gan.matmul import affine
 
 Activation = Callable[[Tensor], Tensor]
 

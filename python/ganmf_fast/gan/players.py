@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.progress import Report
+from ganmf_fast.base.threads import get_num_threads
 from ganmf_fast.gan.adam import Moments, TensorFlowAdam
 from ganmf_fast.gan.checkpoint import Checkpoint
+from ganmf_fast.gan.distributed import Ranks, SharedCheckpoint
 from ganmf_fast.gan.networks import Perceptron
-from ganmf_fast.gan.ranks import Ranks, SharedCheckpoint
 from ganmf_fast.gan.trainer import Losses, Outcome, Pass, Schedule, Trainer
-from ganmf_fast.models.autoencoder import Autoencoder
-from ganmf_fast.models.scorers import Scorer
-from ganmf_fast.progress import Report
-from ganmf_fast.threads import get_num_threads
+from ganmf_fast.scorers.autoencoder import Autoencoder
+from ganmf_fast.scorers.base import Scorer
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.estimator import Adversarial

@@ -21,9 +21,9 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from ganmf_fast.base.progress import Report
 from ganmf_fast.gan.checkpoint import Checkpoint
 from ganmf_fast.models.early_stopping import announce
-from ganmf_fast.progress import Report
 
 Losses = Mapping[str, float]
 

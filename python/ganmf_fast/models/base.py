@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ganmf_fast import _core, persistence
+from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.progress import Report, reporter
+from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.models.checks import check_int
-from ganmf_fast.models.dense_scorers import DenseWeights
+from ganmf_fast.models import model_file
 from ganmf_fast.models.ids import Ids, matching_csr
-from ganmf_fast.models.scorers import Factors, ItemWeights, Scorer
-from ganmf_fast.progress import Report, reporter
-from ganmf_fast.urm import as_csr, to_scipy
+from ganmf_fast.scorers.base import Factors, ItemWeights, Scorer
+from ganmf_fast.scorers.dense import DenseWeights
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -380,7 +381,7 @@ class Recommender(BaseEstimator, ABC):
         The file appears whole or not at all. `ganmf_fast.load` reads it.
         """
         self._check_fitted()
-        persistence.save(self, path)
+        model_file.save(self, path)
 
     def _rows(self, users: object) -> NDArray[np.int64]:
         if self.ids_ is not None:

@@ -9,10 +9,10 @@ Cost: once what a fit costs; 2 bytes (4 beyond 65,535 users of an item) for each
 from typing import TYPE_CHECKING
 
 from ganmf_fast import _core
+from ganmf_fast.base.checks import check_choice, check_memory, check_real
+from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.models.checks import check_choice, check_memory, check_real
-from ganmf_fast.progress import reporter
-from ganmf_fast.urm import as_csr
 
 if TYPE_CHECKING:
     from ganmf_fast._core import Csr

@@ -16,9 +16,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ganmf_fast.progress import Report
+from ganmf_fast.base.progress import Report
 
-__all__ = ["Outcome", "announce", "run_epochs", "watched"]
+__all__ = ["EarlyStopping", "Outcome", "announce", "run_epochs", "watched"]
 
 T = TypeVar("T")
 
@@ -103,3 +103,39 @@ def run_epochs(
     if kept is None:
         return Outcome(last, last, len(history), history)
     return Outcome(kept, last, best_epoch, history)
+
+
+class EarlyStopping:
+    """The rule by which training stops: patience, strictly better values alone count.
+
+    Parameters
+    ----------
+    patience : int
+        Checks without improvement after which one more ends the training.
+
+    Attributes
+    ----------
+    best_epoch : int
+        Epoch of the best value; 0 before the first check.
+    best_value : float
+    without_improvement : int
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.best_epoch = 0
+        self.best_value = -math.inf
+        self.without_improvement = 0
+
+    def update(self, epoch: int, value: float) -> bool:
+        """Take in the value of a check; whether it is the best so far."""
+        self.without_improvement += 1
+        improved = value > self.best_value
+        if improved:
+            self.best_epoch, self.best_value, self.without_improvement = epoch, value, 0
+        return improved
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether training ends."""
+        return self.without_improvement > self.patience

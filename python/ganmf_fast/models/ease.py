@@ -11,11 +11,11 @@ is chosen by a bound of the condition number. See the module of the kernel.
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_memory, check_real
+from ganmf_fast.base.progress import Report
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.checks import check_memory, check_real
-from ganmf_fast.models.dense_scorers import DenseWeights, DualEase
-from ganmf_fast.models.scorers import Scorer
-from ganmf_fast.progress import Report
+from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.dense import DenseWeights, DualEase
 
 __all__ = ["EASE"]
 

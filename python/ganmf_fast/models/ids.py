@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.urm import as_csr
 
 __all__ = ["Ids", "matching_csr"]
 

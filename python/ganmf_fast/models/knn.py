@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real
+from ganmf_fast.base.progress import Report
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.checks import check_bool, check_choice, check_int, check_real
 from ganmf_fast.models.cooccurrence import Cooccurrence
-from ganmf_fast.models.scorers import ItemWeights, Scorer, UserWeights
-from ganmf_fast.progress import Report
+from ganmf_fast.scorers.base import ItemWeights, Scorer, UserWeights
 
 if TYPE_CHECKING:
     from ganmf_fast._core import _KnnParams

@@ -7,9 +7,9 @@ Source: the usual non-personalised baseline. Cost: O(nnz) time, O(items) memory.
 import numpy as np
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.progress import Report
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.scorers import Popularity
-from ganmf_fast.progress import Report
+from ganmf_fast.scorers.base import Popularity
 
 __all__ = ["TopPopular"]
 

@@ -5,10 +5,10 @@ in [0, 1). Source: the usual floor of a comparison. Cost: no memory beyond the l
 """
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.progress import Report
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.checks import check_int
-from ganmf_fast.models.random_scores import RandomScores
-from ganmf_fast.progress import Report
+from ganmf_fast.scorers.random import RandomScores
 
 __all__ = ["Random"]
 

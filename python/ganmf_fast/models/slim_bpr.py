@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
-from ganmf_fast.models.base import Recommender, map_at_5
-from ganmf_fast.models.checks import (
+from ganmf_fast.base.checks import (
     available_memory,
     check_bool,
     check_choice,
@@ -20,9 +19,10 @@ from ganmf_fast.models.checks import (
     check_memory,
     check_real,
 )
+from ganmf_fast.base.progress import Report
+from ganmf_fast.models.base import Recommender, map_at_5
 from ganmf_fast.models.early_stopping import Outcome, run_epochs
-from ganmf_fast.models.scorers import ItemWeights
-from ganmf_fast.progress import Report
+from ganmf_fast.scorers.base import ItemWeights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,13 +15,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_bool, check_int, check_memory, check_real
+from ganmf_fast.base.progress import Report, reporter
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.checks import check_bool, check_int, check_memory, check_real
 from ganmf_fast.models.ids import Ids
-from ganmf_fast.models.scorers import ItemWeights
-from ganmf_fast.progress import Report, reporter
-from ganmf_fast.urm import as_csr
+from ganmf_fast.scorers.base import ItemWeights
 
 __all__ = ["SLIMElasticNet"]
 

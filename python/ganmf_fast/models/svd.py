@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.progress import Report
+from ganmf_fast.base.threads import interruptible, one_blas_thread
+from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.checks import check_int
-from ganmf_fast.models.scorers import Factors
-from ganmf_fast.progress import Report
-from ganmf_fast.threads import interruptible, one_blas_thread
-from ganmf_fast.urm import to_scipy
+from ganmf_fast.scorers.base import Factors
 
 __all__ = ["PureSVD"]
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_memory, check_real
+from ganmf_fast.base.progress import Report
+from ganmf_fast.base.threads import one_blas_thread
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models.base import Recommender, map_at_5
-from ganmf_fast.models.checks import check_bool, check_choice, check_int, check_memory, check_real
 from ganmf_fast.models.early_stopping import Outcome, run_epochs
-from ganmf_fast.models.scorers import Factors
-from ganmf_fast.progress import Report
-from ganmf_fast.threads import one_blas_thread
-from ganmf_fast.urm import as_csr
+from ganmf_fast.scorers.base import Factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

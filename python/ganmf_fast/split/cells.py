@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.urm import as_csr
 
 _MAX_SEED = 2**64 - 1
 
@@ -23,7 +23,7 @@ class Source:
 
     @classmethod
     def of(cls, X: object) -> "Source":
-        """From whatever `ganmf_fast.urm.as_csr` takes."""
+        """From whatever `ganmf_fast.base.urm.as_csr` takes."""
         return cls(as_csr(X), X if isinstance(X, Interactions) else None)
 
     def times(self, rule: str) -> NDArray[np.int64]:

@@ -22,11 +22,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.urm import as_csr, fingerprint, to_scipy
 from ganmf_fast.data.ids import object_array
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.errors import DataError
 from ganmf_fast.split.cells import Source, check_seed, leakage
-from ganmf_fast.urm import as_csr, fingerprint, to_scipy
 
 __all__ = ["PARTS", "Splits", "paper_protocol"]
 
@@ -240,7 +240,7 @@ def paper_protocol(X: object, seed: int = 1337) -> Splits:
     Raises
     ------
     TypeError, ValueError
-        If `X` is not such a matrix (see `ganmf_fast.urm.as_csr`), no user has two interactions,
+        If `X` is not such a matrix (see `base.urm.as_csr`), no user has two interactions,
         or `seed` is out of range.
 
     References

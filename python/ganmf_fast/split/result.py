@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.cells import Source, leakage
-from ganmf_fast.urm import to_scipy
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

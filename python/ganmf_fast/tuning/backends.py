@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ganmf_fast.errors import unknown
+from ganmf_fast.base.errors import unknown
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Curve, Trial
 
@@ -272,7 +272,7 @@ class Published(Skopt):
     They used `gp_minimize` of scikit-optimize 0.7.2 with scikit-learn 0.20; what has changed since
     is undone: values are centred and not scaled to unit variance, and a point may be asked again.
     Values are shares, not percent. Told the values of their log, it asks their questions
-    (tests/test_tuning_published.py).
+    (tests/tuning/test_published_search.py).
     """
 
     _logarithmic: ClassVar[bool] = False

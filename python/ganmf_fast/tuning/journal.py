@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ganmf_fast.errors import ConflictError, DataError, difference
-from ganmf_fast.files import sync_folder, try_lock
+from ganmf_fast.base.errors import ConflictError, DataError, difference
+from ganmf_fast.base.files import sync_folder, try_lock
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["FORMAT", "Journal", "in_use", "parse_journal", "read_journal"]

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ganmf_fast import models, progress
-from ganmf_fast.errors import reason, suggestion
+from ganmf_fast import models
+from ganmf_fast.base import progress
+from ganmf_fast.base.errors import reason, suggestion
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation import evaluate, evaluate_lists
 from ganmf_fast.models.base import Recommender, users_with_items
 from ganmf_fast.models.early_stopping import watched
 from ganmf_fast.tuning.backends import median_pruner
 from ganmf_fast.tuning.spaces import Params
 from ganmf_fast.tuning.trial import Curve, Question, Trial
-from ganmf_fast.urm import as_csr
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -15,10 +15,10 @@ from typing import Any
 
 import platformdirs
 
-from ganmf_fast.errors import DataError
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.tuning.journal import in_use
 from ganmf_fast.tuning.search import best_of
-from ganmf_fast.tuning.trackers import Ending, Study
+from ganmf_fast.tuning.trackers.base import Ending, Study
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["RunIndex", "runs_path"]

@@ -24,18 +24,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ganmf_fast.errors import ConflictError, DataError, difference, reason
+from ganmf_fast.base.checks import check_bool, check_choice, check_int
+from ganmf_fast.base.errors import ConflictError, DataError, difference, reason
+from ganmf_fast.base.executors import Executor, MakeExecutor, executor_maker
+from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.result import check_metrics
-from ganmf_fast.executors import Executor, MakeExecutor, executor_maker
-from ganmf_fast.models.checks import check_bool, check_choice, check_int
-from ganmf_fast.progress import Report, reporter
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning.backends import Backend, backend_class
 from ganmf_fast.tuning.journal import FORMAT, Journal
 from ganmf_fast.tuning.objective import Metric, Objective, Target, measure
 from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
-from ganmf_fast.tuning.trackers import Ending, Study, Tracker, Trackers, tracker_of
+from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker, Trackers, tracker_of
 from ganmf_fast.tuning.trial import Question, Trial
 
 __all__ = ["Final", "TuningResult", "best_of", "in_words", "tune"]
@@ -235,7 +235,7 @@ def tune(
         "skopt"; see `ganmf_fast.tuning.backends`.
     executor : {"local", "ray"} or callable, default "local"
         Where trials run: in processes on this machine, or on a Ray cluster; see
-        `ganmf_fast.executors` and `ganmf_fast.ray_executor`.
+        `ganmf_fast.base.executors` and `ganmf_fast.base.ray_executor`.
     n_workers : int, default 1
         Trials at a time. Each number has a sequence of questions of its own.
     space : dict or path, optional
@@ -253,7 +253,7 @@ def tune(
     ties : {"index", "published"}, default "index"
         Order of equal scores in lists, as in `ganmf_fast.evaluate`.
     trackers : iterable of Tracker, "mlflow" or "tensorboard"
-        Told of every finished trial; see `ganmf_fast.tuning.trackers`, and there for settings of
+        Told of every finished trial; see `tuning.trackers.base`, and there for settings of
         the two.
     moved : bool, default False
         The journal comes from another machine or from other versions. Where questions would be

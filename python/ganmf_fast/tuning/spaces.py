@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ganmf_fast.errors import suggestion
+from ganmf_fast.base.errors import suggestion
 from ganmf_fast.models import NAMES
 
 __all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]

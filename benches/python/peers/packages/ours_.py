@@ -6,8 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 
 import ganmf_fast as gf
-from ganmf_fast.models.scorers import Factors, ItemWeights
-from ganmf_fast.urm import as_csr
+from ganmf_fast.base.urm import as_csr
+from ganmf_fast.scorers.base import Factors, ItemWeights
 from peers.inputs import Urm, to_arrays
 from peers.job import Job, UnavailableError
 from peers.operations import ease as ease_operation

@@ -1,0 +1,178 @@
+"""Where work runs: in this process, in several on this machine, or on a cluster.
+
+An executor is made by a callable ``make(task, n_workers)`` and is a context manager with one
+method, ``submit(question)``, that answers with a `concurrent.futures.Future` of ``task(question)``.
+A task is the trial of a search, or the evaluation of some users. Never more than `n_workers`
+questions are open; whoever submits them decides their order. What makes another executor:
+
+- The task is plain data. Send it to each worker once and call it there with each question; it may
+  keep what it has prepared between calls.
+- A future that ends with an exception means that the task raised it, which trials never do, or
+  that the worker is gone. An executor that can run the question elsewhere should do so.
+- On leaving the context nothing goes on running, also after Ctrl-C.
+
+Register the name in `EXECUTORS`, or pass the callable itself as `executor`.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias, cast
+
+from ganmf_fast.base import progress
+from ganmf_fast.base.errors import unknown
+from ganmf_fast.base.threads import get_num_threads, set_num_threads
+
+__all__ = ["EXECUTORS", "Executor", "MakeExecutor", "Task", "executor_maker"]
+
+Task: TypeAlias = Callable[[Any], Any]
+
+
+class Executor(Protocol):
+    """What runs a task."""
+
+    def __enter__(self) -> Self:
+        """Start."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End everything that is still running."""
+
+    def submit(self, question: Any) -> "Future[Any]":
+        """Answer a question, as soon as there is an answer."""
+
+
+MakeExecutor: TypeAlias = Callable[[Task, int], Executor]
+
+
+class Serial(contextlib.AbstractContextManager["Serial"]):
+    """Answers each question here, before `submit` returns."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def __exit__(self, *_error: object) -> None:
+        """Nothing is running."""
+
+    def submit(self, question: Any) -> "Future[Any]":
+        """See `Executor`."""
+        future: Future[Any] = Future()
+        future.set_result(self._task(question))
+        return future
+
+
+class Processes(contextlib.AbstractContextManager["Processes"]):
+    """Some processes on this machine, each with its share of the threads.
+
+    A process that dies, because memory ran out for example, takes its own question with it and no
+    other; a new one takes its place.
+
+    Raises
+    ------
+    ImportError
+        If loky, which starts the processes, is not installed.
+    """
+
+    def __init__(self, task: Task, n_workers: int) -> None:
+        if importlib.util.find_spec("loky") is None:
+            raise ImportError('n_workers above 1 needs loky: pip install "ganmf-fast[tune]"')
+        self._pool = importlib.import_module("loky").ProcessPoolExecutor
+        self._task = task
+        self._threads = max(1, get_num_threads() // n_workers)
+        self._slots: list[tuple[Any, Future[Any]] | None] = [None] * n_workers
+
+    def _start(self) -> Any:
+        threads = str(self._threads)
+        return self._pool(
+            1,
+            initializer=_begin_worker,
+            initargs=(self._task, self._threads, os.getpid()),
+            # For libraries that are loaded later, such as torch.
+            env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+        )
+
+    def submit(self, question: Any) -> "Future[Any]":
+        """See `Executor`."""
+        at = next(at for at, slot in enumerate(self._slots) if slot is None or slot[1].done())
+        slot = self._slots[at]
+        if slot is not None and slot[1].exception() is not None:
+            self._end(slot[0])
+            slot = None
+        process = self._start() if slot is None else slot[0]
+        future: Future[Any] = process.submit(_answer, question)
+        self._slots[at] = (process, future)
+        return future
+
+    def __exit__(self, *_error: object) -> None:
+        """End all processes, at once if they are at work."""
+        for slot in self._slots:
+            if slot is not None:
+                self._end(slot[0])
+
+    @staticmethod
+    def _end(process: Any) -> None:
+        process.shutdown(wait=True, kill_workers=True)
+
+
+_worker: dict[str, Task] = {}
+
+
+def _begin_worker(task: Task, threads: int, parent: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the search answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    progress.set_quiet(True)
+    set_num_threads(threads)
+    _worker["task"] = task
+
+
+def _end_with(parent: int) -> None:
+    """End this process amid its work when the one that began it is no more, killed for example."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _answer(question: Any) -> Any:
+    return _worker["task"](question)
+
+
+def local(task: Task, n_workers: int) -> Executor:
+    """Work in this process with one worker, in processes of their own with more."""
+    return Serial(task) if n_workers == 1 else Processes(task, n_workers)
+
+
+EXECUTORS: dict[str, str] = {
+    "local": "ganmf_fast.base.executors:local",
+    "ray": "ganmf_fast.base.ray_executor:on_ray",
+}
+"""Executors by name: module and callable ``make(task, n_workers)``."""
+
+
+def executor_maker(executor: object) -> MakeExecutor:
+    """What makes the executor of a name, or a callable of the user's own as it is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such executor.
+    """
+    if isinstance(executor, str):
+        if executor not in EXECUTORS:
+            raise ValueError(unknown("executor", executor, EXECUTORS))
+        module, _, name = EXECUTORS[executor].partition(":")
+        return cast("MakeExecutor", getattr(importlib.import_module(module), name))
+    if not callable(executor):
+        raise TypeError(f"executor must be a name or a callable that makes one, not {executor!r}")
+    return cast("MakeExecutor", executor)

@@ -1,0 +1,205 @@
+"""Hyperparameters declared once: type, default, range, search range and description in one field.
+
+A class decorated with `hyperparameters`, whose fields are made by `param`, is a dataclass. Its
+signature and scikit-learn's ``get_params``, ``set_params``, ``clone`` and ``repr`` follow from the
+fields; so do the checks (`check_params`), the section "Parameters" of its docstring, and the ranges
+that are searched (`search_ranges`).
+"""
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from functools import cache
+from types import NoneType, UnionType
+from typing import (
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real
+
+__all__ = ["check_params", "hyperparameters", "param", "search_ranges"]
+
+_Class = TypeVar("_Class", bound=type)
+_SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class _Param:
+    """What a field says beyond its type and default."""
+
+    doc: str
+    at_least: float | None
+    above: float | None
+    at_most: float | None
+    below: float | None
+    search: Mapping[str, Any] | None
+    check: Callable[[str, object], object] | None
+
+
+def param(
+    default: Any,
+    doc: str,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    search: Mapping[str, Any] | None = None,
+    check: Callable[[str, object], object] | None = None,
+    kw_only: bool = False,
+) -> Any:
+    """Declare a hyperparameter.
+
+    Parameters
+    ----------
+    default : int, float, bool, str or None
+    doc : str
+        Description; the range is added to it.
+    at_least, above, at_most, below : float, optional
+        Range of a number, ends included (`at_least`, `at_most`) or not (`above`, `below`).
+    search : mapping, optional
+        Range that is searched by `tune`, in the form of ``tuning/spaces.toml``.
+    check : callable, optional
+        ``check(name, value)`` in place of the check that follows from type and range.
+    kw_only : bool, default False
+        Whether the parameter is passed by keyword alone.
+    """
+    described = _Param(doc, at_least, above, at_most, below, search, check)
+    return field(default=default, kw_only=kw_only, metadata={"param": described})
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(param, field))
+def hyperparameters(cls: _Class) -> _Class:
+    """Make a class a dataclass of hyperparameters and document them in its docstring."""
+    made: Any = dataclass(eq=False, repr=False)(cls)
+    made.__doc__ = _documented(inspect.cleandoc(cls.__doc__ or ""), made)
+    return made  # type: ignore[no-any-return]
+
+
+def check_params(params: object) -> None:
+    """Check every hyperparameter of an instance, in the order of declaration.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is of another type or out of range; the message names parameter and value.
+    """
+    cls: Any = type(params)
+    for name, (hint, declared) in _declared(cls).items():
+        value = getattr(params, name)
+        if declared.check is not None:
+            declared.check(name, value)
+        else:
+            _check(name, value, hint, declared)
+
+
+def search_ranges(cls: Any) -> dict[str, Mapping[str, Any]]:
+    """The search range of each hyperparameter that has one, in the order of declaration."""
+    return {
+        name: declared.search
+        for name, (_, declared) in _declared(cls).items()
+        if declared.search is not None
+    }
+
+
+@cache
+def _declared(cls: Any) -> dict[str, tuple[Any, _Param]]:
+    """Type and declaration of each hyperparameter."""
+    hints = get_type_hints(cls)
+    declared: list[Field[Any]] = [f for f in fields(cls) if "param" in f.metadata]
+    return {f.name: (hints[f.name], f.metadata["param"]) for f in declared}
+
+
+def _check(name: str, value: object, hint: Any, declared: _Param) -> None:
+    kinds = [kind for kind in _kinds(hint) if kind is not NoneType]
+    if value is None and len(kinds) < len(_kinds(hint)):
+        return
+    [kind] = kinds
+    if get_origin(kind) is Literal:
+        check_choice(name, value, get_args(kind))
+    elif kind is bool:
+        check_bool(name, value)
+    elif kind is int:
+        high = declared.at_most
+        check_int(name, value, int(declared.at_least or 0), None if high is None else int(high))
+    elif kind is float:
+        low, high = (
+            declared.at_least,
+            declared.at_most if declared.below is None else declared.below,
+        )
+        bounds = {k: v for k, v in (("low", low), ("high", high)) if v is not None}
+        number = check_real(name, value, **bounds)
+        if number == declared.below:
+            raise ValueError(f"{name} must be less than {number:g}, not {number:g}")
+    elif not isinstance(value, kind):
+        raise TypeError(f"{name} must be a string, not {value!r}")
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """Members of a union, or the type itself."""
+    return get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+
+
+def _documented(doc: str, cls: Any) -> str:
+    """`doc` with the section "Parameters" in front of its first section."""
+    entries = ["Parameters\n----------"]
+    for item in fields(cls):
+        if "param" in item.metadata:
+            declared: _Param = item.metadata["param"]
+            text = f"{inspect.cleandoc(declared.doc)}{_range(declared)}"
+            body = textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="    ")
+            entries.append(f"{item.name} : {_type(item)}\n{body}")
+    section = "\n".join(entries)
+    first = _SECTION.search(doc)
+    if first is None:
+        return f"{doc}\n\n{section}\n"
+    return f"{doc[: first.start()]}{section}\n\n{doc[first.start() :]}"
+
+
+def _range(declared: _Param) -> str:
+    low = (
+        f"at least {declared.at_least:g}"
+        if declared.at_least is not None
+        else f"greater than {declared.above:g}"
+        if declared.above is not None
+        else ""
+    )
+    high = (
+        f"at most {_plain(declared.at_most)}"
+        if declared.at_most is not None
+        else f"less than {declared.below:g}"
+        if declared.below is not None
+        else ""
+    )
+    said = " and ".join(part for part in (low, high) if part)
+    return f" {said[0].upper()}{said[1:]}." if said else ""
+
+
+def _plain(number: float) -> str:
+    return "2^63 - 1" if number == 2**63 - 1 else f"{number:g}"
+
+
+def _type(item: "Field[Any]") -> str:
+    kinds = _kinds(item.type)
+    names = [
+        "{" + ", ".join(f'"{choice}"' for choice in get_args(kind)) + "}"
+        if get_origin(kind) is Literal
+        else getattr(kind, "__name__", str(kind))
+        for kind in kinds
+        if kind is not NoneType
+    ]
+    default = "optional" if item.default is None else f"default {_shown(item.default)}"
+    return f"{' or '.join(names)}, {default}"
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)

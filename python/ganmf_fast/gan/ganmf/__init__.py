@@ -1,0 +1,1 @@
+"""GANMF: estimator, module and the arithmetic of its steps."""

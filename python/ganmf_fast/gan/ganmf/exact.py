@@ -1,0 +1,329 @@
+"""The training step of GANMF from low-rank pieces, without a dense batch.
+
+Objective: losses and gradients of :mod:`~ganmf_fast.gan.ganmf.dense`, to rounding.
+Source: derived here. Everything in both losses is quadratic in matrices of low rank. Write
+We (I x E) for the encoder, W = [Wd^T, bd] (I x (E+1)) for the decoder with its bias, F = P_b Q^T
+for the made profiles, Z = [Enc(x), 1] and Z_f = [Enc(f), 1] for the hidden layers. The residuals
+are R = Z W^T - X_b and R_f = Z_f W^T - F, and with n = batch x items:
+
+- energies ``|R|^2 / n`` and ``|R_f|^2 / n``, with ``R W = Z W^T W - X_b W`` and
+  ``R_f W = Z_f W^T W - F W``;
+- D, with c = 2 (1 + m) / n and c_f = -2 / n if the hinge is active, else c = 2 / n and c_f = 0:
+  ``dW = c R^T Z + c_f R_f^T Z_f``, ``dEnc(x) = c R W`` and ``dEnc(f) = c_f R_f W`` without their
+  last columns, ``dWe = X_b^T dEnc(x) + F^T dEnc(f)``;
+- G, with c_g = 2 (1 - a) / n: ``dEnc(f) = c_g R_f W + 2 a / (batch E) (Enc(f) - Enc(x))`` and
+  ``dF = dEnc(f) We^T - c_g R_f``, where the minus sign is the made profile as its own target;
+  ``dP_b = dF Q``, ``dQ = dF^T P_b``.
+
+Where D sees only part of the real profiles, X_b is replaced by that part in ``Enc(x)`` and in
+``dWe``, and stays as it is in R.
+
+X_b is sparse and only ever multiplies narrow matrices. In the other products the factors can be
+associated in two ways: through W^T W, Q^T W, Q^T We and Q^T Q, which costs nothing per user of
+the batch (:class:`_Narrow`), or through Z W^T and P_b Q^T, which is cheaper when the batch is
+smaller than the layers (:class:`_Wide`). The same numbers come out of both; `auto` counts
+multiplications and takes the cheaper one, batch by batch.
+Cost: time ``O(items E (E + K) + nnz_b E)`` for narrow products, ``O(batch items (E + K))`` for wide
+ones; memory ``O(items (E + K) + nnz)``, since wide products are only chosen for small batches.
+"""
+
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from ganmf_fast.gan.batches import Batch
+from ganmf_fast.gan.distributed import Ranks
+from ganmf_fast.gan.ganmf.dense import LossWeights
+from ganmf_fast.gan.matmul import add_product, product
+from ganmf_fast.gan.networks import Discriminator, Generator, total
+
+
+def d_costs(batch: int, items: int, emb: int, factors: int) -> tuple[int, int]:
+    """Multiplications of the narrow and of the wide products in a discriminator step."""
+    narrow = items * (2 * emb**2 + 4 * emb * factors) + batch * emb * (4 * emb + 4 * factors)
+    return narrow, batch * items * (8 * emb + factors)
+
+
+def g_costs(batch: int, items: int, emb: int, factors: int, batches: int) -> tuple[int, int]:
+    """Likewise in a generator step, of which `batches` share one W^T W."""
+    narrow = items * (emb**2 // batches + 4 * emb * factors + 2 * factors**2)
+    narrow += batch * (emb**2 + 6 * emb * factors + 2 * factors**2)
+    return narrow, batch * items * (4 * emb + 3 * factors)
+
+
+class _Products(Protocol):
+    """Products with the made profiles and with the decoder; names as in the module's text."""
+
+    def encoded(self) -> Tensor:
+        """``F We``."""
+
+    def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``(Z W^T W, |R_f|^2, R_f W)``, and remember ``Z`` and ``Z_f``."""
+
+    def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
+        """``(|R_f|^2, R_f W)``, and remember ``Z_f``."""
+
+    def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
+        """``out = c W Z^T Z + c_f R_f^T Z_f + d_reg W``; the rest of dW is sparse."""
+
+    def encoder_gradient(self, out: Tensor, dEnc_f: Tensor) -> None:
+        """``out += F^T dEnc(f)``."""
+
+    def factor_gradients(self, out: Tensor, dEnc_f: Tensor, c_g: float) -> Tensor:
+        """``out += dF^T P_b``; returns ``dF Q``."""
+
+
+class _Pass:
+    """Parameters of both networks, and products that stay while one of the networks does."""
+
+    def __init__(self, generator: Generator, discriminator: Discriminator) -> None:
+        self.P = generator.user_factors
+        self.Q = generator.item_factors
+        self.We = discriminator.encoder
+        self.W = discriminator.decoder
+        self._fixed: dict[str, Tensor] = {}
+
+    def clear(self) -> None:
+        """Forget the products: another network is about to move."""
+        self._fixed.clear()
+
+    def gram_of_decoder(self, fixed: bool) -> Tensor:
+        """W^T W; kept for the rest of the pass if the discriminator is `fixed`."""
+        return self._kept("W", self.W, fixed)
+
+    def gram_of_factors(self, fixed: bool) -> Tensor:
+        """Q^T Q, likewise if the generator is."""
+        return self._kept("Q", self.Q, fixed)
+
+    def _kept(self, name: str, matrix: Tensor, fixed: bool) -> Tensor:
+        if not fixed:
+            return product(matrix.T, matrix)
+        if name not in self._fixed:
+            self._fixed[name] = product(matrix.T, matrix)
+        return self._fixed[name]
+
+
+class _Narrow:
+    """Products through the small matrices W^T W, Q^T W, Q^T We, Q^T Q."""
+
+    def __init__(self, state: _Pass, users: Tensor, d_moves: bool) -> None:
+        self._state = state
+        self._P_b = state.P[users]
+        self._QWe = product(state.Q.T, state.We)
+        self._QW = product(state.Q.T, state.W)
+        self._WW = state.gram_of_decoder(fixed=not d_moves)
+        self._QQ = state.gram_of_factors(fixed=d_moves)
+        self._Z = self._P_b.new_empty(0)
+        self._Z_f = self._P_b.new_empty(0)
+
+    def encoded(self) -> Tensor:
+        return product(self._P_b, self._QWe)
+
+    def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self._Z = Z
+        return (product(Z, self._WW), *self.residual(Z_f))
+
+    def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
+        self._Z_f = Z_f
+        FW = product(self._P_b, self._QW)
+        RW = product(Z_f, self._WW) - FW
+        squares = total(RW * Z_f) - total(FW * Z_f)
+        squares += total(product(self._P_b, self._QQ) * self._P_b)
+        return squares, RW
+
+    def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
+        small = c * product(self._Z.T, self._Z)
+        if c_f:
+            add_product(small, self._Z_f.T, self._Z_f, c_f)
+        small.diagonal().add_(d_reg)
+        out.copy_(product(self._state.W, small))
+        if c_f:
+            add_product(out, self._state.Q, product(self._P_b.T, self._Z_f), -c_f)
+
+    def encoder_gradient(self, out: Tensor, dEnc_f: Tensor) -> None:
+        add_product(out, self._state.Q, product(self._P_b.T, dEnc_f))
+
+    def factor_gradients(self, out: Tensor, dEnc_f: Tensor, c_g: float) -> Tensor:
+        state, P_b = self._state, self._P_b
+        add_product(out, state.We, product(dEnc_f.T, P_b))
+        add_product(out, state.W, product(self._Z_f.T, P_b), -c_g)
+        add_product(out, state.Q, product(P_b.T, P_b), c_g)
+        RQ = product(self._Z_f, self._QW.T) - product(P_b, self._QQ)
+        return add_product(RQ.mul_(-c_g), dEnc_f, self._QWe.T)
+
+
+class _Wide:
+    """Products through Z W^T and P_b Q^T, which are batch x items but sum over few columns.
+
+    In a discriminator step those of real and made profiles are one product of twice the rows: W is
+    read once for both, which is most of the cost where the batch is small.
+    """
+
+    def __init__(self, state: _Pass, users: Tensor) -> None:
+        self._state = state
+        self._P_b = state.P[users]
+        self._F = product(self._P_b, state.Q.T)
+        self._Z = self._R = self._P_b.new_empty(0)
+
+    def encoded(self) -> Tensor:
+        return product(self._F, self._state.We)
+
+    def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self._Z = torch.cat([Z, Z_f])
+        self._R = product(self._Z, self._state.W.T)
+        R_f = self._R[len(Z) :].sub_(self._F)
+        RW = product(self._R, self._state.W)
+        return RW[: len(Z)], total(R_f * R_f), RW[len(Z) :]
+
+    def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
+        self._R = product(Z_f, self._state.W.T).sub_(self._F)
+        return total(self._R * self._R), product(self._R, self._state.W)
+
+    def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
+        half = len(self._F)
+        if c_f:
+            Z, R = self._Z, self._R
+            Z[:half] *= c
+            Z[half:] *= c_f
+        else:
+            Z, R = c * self._Z[:half], self._R[:half]
+        torch.mul(self._state.W, d_reg, out=out)
+        add_product(out, R.T, Z)
+
+    def encoder_gradient(self, out: Tensor, dEnc_f: Tensor) -> None:
+        add_product(out, self._F.T, dEnc_f)
+
+    def factor_gradients(self, out: Tensor, dEnc_f: Tensor, c_g: float) -> Tensor:
+        dF = product(dEnc_f, self._state.We.T).sub_(self._R, alpha=c_g)
+        add_product(out, dF.T, self._P_b)
+        return product(dF, self._state.Q)
+
+
+class ExactStep:
+    """Losses and gradients as :class:`~ganmf_fast.gan.ganmf.dense.DenseStep`, by other arithmetic.
+
+    Parameters
+    ----------
+    generator, discriminator : the networks
+    weights : LossWeights
+    batches : int
+        Batches of a pass.
+    products : {"auto", "narrow", "wide"}
+        Which association to take; "auto" counts multiplications.
+    ranks : Ranks, optional
+        Those that share the batches; by default this one alone.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        weights: LossWeights,
+        batches: int,
+        products: Literal["auto", "narrow", "wide"] = "auto",
+        ranks: Ranks | None = None,
+    ) -> None:
+        self._generator = generator
+        self._discriminator = discriminator
+        self._weights = weights
+        self._batches = batches
+        self._choice = products
+        self._ranks = ranks or Ranks()
+        self._state = _Pass(generator, discriminator)
+        for parameter in (*generator.parameters(), *discriminator.parameters()):
+            parameter.grad = torch.zeros_like(parameter)
+
+    def start_pass(self) -> None:
+        """Forget what was kept while the other network stood still."""
+        self._state.clear()
+
+    def _products(self, batch: Batch, d_moves: bool) -> _Products:
+        shape = (batch.size, batch.n_items, self._state.We.shape[1], self._state.Q.shape[1])
+        narrow, wide = d_costs(*shape) if d_moves else g_costs(*shape, self._batches)
+        if self._choice == "narrow" or (self._choice == "auto" and narrow <= wide):
+            return _Narrow(self._state, batch.users, d_moves)
+        return _Wide(self._state, batch.users)
+
+    @torch.no_grad()
+    def discriminator_step(self, batch: Batch, seen: Batch | None = None) -> dict[str, float]:
+        """L_D and its gradients; `seen` is what D sees of the real profiles, if not all."""
+        D, weights = self._discriminator, self._weights
+        seen = batch if seen is None else seen
+        cells = batch.whole.rows * batch.n_items
+        products = self._products(batch, d_moves=True)
+        Z = _with_ones(seen.times(D.encoder) + D.encoder_bias)
+        XW = batch.times(D.decoder)
+        Z_f = _with_ones(products.encoded() + D.encoder_bias)
+        ZWW, made_squares, RW_f = products.residuals(Z, Z_f)
+        real_squares = (total(ZWW * Z) - 2 * total(XW * Z) + batch.squares).item()
+        squares = self._ranks.total(real_squares, made_squares.item())
+        real_energy, made_energy = (whole / cells for whole in squares)
+        hinge = weights.m * real_energy - made_energy
+        c = 2 * (1 + weights.m * (hinge > 0)) / cells
+        c_f = -2 / cells if hinge > 0 else 0.0
+
+        to_decoder, to_encoder, to_bias = (
+            _gradient(p) for p in (D.decoder, D.encoder, D.encoder_bias)
+        )
+        penalty = weights.d_reg * D.squares().item() if weights.d_reg else 0.0
+        reg = weights.d_reg / self._ranks.size
+        products.decoder_gradient(to_decoder, c, c_f, reg)
+        batch.add_transposed(to_decoder, Z, -c)
+        dEnc = c * (ZWW - XW)[:, :-1]
+        torch.mul(D.encoder, reg, out=to_encoder)
+        seen.add_transposed(to_encoder, dEnc, 1.0)
+        torch.add(dEnc.sum(dim=0), D.encoder_bias, alpha=reg, out=to_bias)
+        if c_f:
+            dEnc_f = c_f * RW_f[:, :-1]
+            products.encoder_gradient(to_encoder, dEnc_f)
+            to_bias += dEnc_f.sum(dim=0)
+        return {
+            "d_loss": real_energy + max(0.0, hinge) + penalty,
+            "real_energy": real_energy,
+            "made_energy": made_energy,
+            "hinge_active": float(hinge > 0),
+        }
+
+    @torch.no_grad()
+    def generator_step(self, batch: Batch) -> dict[str, float]:
+        """L_G and its gradients."""
+        G, D, weights = self._generator, self._discriminator, self._weights
+        cells = batch.whole.rows * batch.n_items
+        share = weights.recon_coefficient
+        products = self._products(batch, d_moves=False)
+        FWe = products.encoded()
+        difference = FWe - batch.times(D.encoder)
+        feature_cells = batch.whole.rows * difference.shape[1]
+        feature_squares = total(difference * difference).item()
+        squares, RW = products.residual(_with_ones(FWe + D.encoder_bias))
+        whole, feature_whole = self._ranks.total(squares.item(), feature_squares)
+        energy, features = whole / cells, feature_whole / feature_cells
+        c_g = 2 * (1 - share) / cells
+
+        dEnc_f = difference.mul_(2 * share / feature_cells).add_(RW[:, :-1], alpha=c_g)
+        to_users, to_items = _gradient(G.user_factors), _gradient(G.item_factors)
+        if reg := weights.g_reg / self._ranks.size:
+            for gradient, decay in zip((to_users, to_items), G.decay(reg), strict=True):
+                gradient.copy_(decay)
+        else:
+            to_users.zero_()
+            to_items.zero_()
+        to_users.index_add_(0, batch.users, products.factor_gradients(to_items, dEnc_f, c_g))
+        penalty = weights.g_reg * G.squares().item() if weights.g_reg else 0.0
+        return {
+            "g_loss": (1 - share) * energy + share * features + penalty,
+            "feature_loss": features,
+        }
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    """The buffer of a parameter's gradient, made by the constructor of the step."""
+    if parameter.grad is None:
+        raise RuntimeError("the gradient buffer of a parameter was taken away")
+    return parameter.grad
+
+
+def _with_ones(hidden: Tensor) -> Tensor:
+    """``[hidden, 1]``: the column that meets the bias in the decoder."""
+    return torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1)

@@ -1,0 +1,1 @@
+"""Results of experiments: tables, charts, documents, run folders."""

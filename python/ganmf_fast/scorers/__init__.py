@@ -1,0 +1,1 @@
+"""Fitted models in the forms that are ranked."""

@@ -1,0 +1,190 @@
+"""Perceptrons over profiles as a form that ranks: what CFGAN and CAAE leave behind.
+
+The hidden layers of a block of users are computed at once; the output layer is linear, so that the
+scores are inner products of the last hidden layer with item kernels, which Rust ranks without ever
+holding users x items. torch is not needed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast import _core
+from ganmf_fast._core import Csr
+from ganmf_fast.base.progress import Report
+from ganmf_fast.base.threads import one_blas_thread
+from ganmf_fast.base.urm import as_csr, to_scipy
+from ganmf_fast.scorers.base import Factors, Lists, Scorer
+from ganmf_fast.scorers.tensors import Floats, Tensors, check_array, check_matrix, dense_float32
+
+__all__ = ["ACTIVATIONS", "Autoencoder"]
+
+# Users whose hidden layers are held at once.
+_BLOCK = 4096
+
+
+def _sigmoid(x: Floats) -> Floats:
+    result: Floats = 0.5 * (1 + np.tanh(0.5 * x))
+    return result
+
+
+ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
+    "linear": lambda x: x,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "relu": lambda x: np.maximum(x, 0),
+    "LeakyReLU": lambda x: np.where(x < 0, np.float32(0.2) * x, x),
+}
+"""Activations by the names of the published code."""
+
+
+@dataclass(frozen=True, eq=False)
+class Autoencoder(Scorer):
+    """Scores of a profile x: ``a(... a(x first + b_0) inner_1 + b_1 ...) output^T + output_bias``.
+
+    Parameters
+    ----------
+    first : float32 array, shape (n_items, nodes)
+    inner : tuple of float32 arrays, shape (nodes, nodes)
+    biases : tuple of float32 arrays, shape (nodes,), one more than `inner` has
+    output : float32 array, shape (n_items, nodes)
+    output_bias : float32 array, shape (n_items,)
+    activation : str
+        Of the hidden layers, a key of `ACTIVATIONS`.
+    block : int, default 0
+        If not 0, user u gets the scores of user ``u % block``: the published results of CAAE
+        were computed so, with blocks of 1000.
+    """
+
+    kind: ClassVar[str] = "autoencoder"
+    first: Floats
+    inner: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+    output: Floats
+    output_bias: Floats
+    activation: str
+    block: int = 0
+
+    def __post_init__(self) -> None:
+        """Check types, shapes and values."""
+        check_matrix("first", self.first)
+        check_matrix("output", self.output)
+        check_array("output_bias", self.output_bias, 1)
+        nodes = self.first.shape[1]
+        for kernel in self.inner:
+            check_matrix("inner", kernel)
+        for bias in self.biases:
+            check_array("biases", bias, 1)
+        if (
+            self.output.shape != self.first.shape
+            or len(self.output_bias) != len(self.output)
+            or any(kernel.shape != (nodes, nodes) for kernel in self.inner)
+            or any(len(bias) != nodes for bias in self.biases)
+            or len(self.biases) != len(self.inner) + 1
+        ):
+            raise ValueError("the layers of the autoencoder do not fit together")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"there is no activation {self.activation!r}")
+        if self.block < 0:
+            raise ValueError(f"block must be at least 0, not {self.block}")
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.output)
+
+    def hidden(self, profiles: Any) -> Floats:
+        """Last hidden layer of sparse rows, with a column of ones that meets the output's bias."""
+        act = ACTIVATIONS[self.activation]
+        with one_blas_thread():
+            layer = act(dense_float32(profiles @ self.first) + self.biases[0])
+            for kernel, bias in zip(self.inner, self.biases[1:], strict=True):
+                layer = act(layer @ kernel + bias)
+        ones = np.ones((len(layer), 1), np.float32)
+        return np.concatenate([layer, ones], axis=1, dtype=np.float32)
+
+    def output_rows(self) -> Floats:
+        """Kernel and bias of each item."""
+        return np.concatenate([self.output, self.output_bias[:, None]], axis=1)
+
+    def _sources(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
+        return users % self.block if self.block else users
+
+    def rank(
+        self,
+        profiles: Csr,
+        users: NDArray[np.int64],
+        n: int,
+        seen: Csr | None = None,
+        candidates: NDArray[np.int32] | None = None,
+        report: Report | None = None,
+    ) -> Lists:
+        """See `Scorer.rank`."""
+        rows, output = to_scipy(profiles), self.output_rows()
+        hide = None if seen is None else to_scipy(seen)
+        items = np.empty((len(users), n), dtype=np.int32)
+        scores = np.empty((len(users), n), dtype=np.float32)
+        for start in range(0, len(users), _BLOCK):
+            block = users[start : start + _BLOCK]
+            layer = self.hidden(rows[self._sources(block)])
+            numbers = np.arange(len(block))
+            masked = None if hide is None else as_csr(hide[block], "seen", allow_empty=True)
+            done = slice(start, start + len(block))
+            items[done], scores[done] = _core.rank_factors(
+                layer, output, numbers, n, masked, candidates
+            )
+            if report is not None:
+                report(start + len(block), len(users))
+        return items, scores
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        layer = self.hidden(to_scipy(profiles)[self._sources(users)])
+        return self._scored(layer)
+
+    def fold_in(self, profiles: Csr) -> Floats:
+        """See `Scorer.fold_in`."""
+        return self._scored(self.hidden(to_scipy(profiles)))
+
+    def _scored(self, layer: Floats) -> Floats:
+        with one_blas_thread():
+            return dense_float32(layer @ self.output_rows().T)
+
+    def similarity(self, item: int) -> Floats:
+        """Cosine between the items' output kernels."""
+        return Factors(self.output[:1], self.output).similarity(item)
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        return {
+            "first": self.first,
+            **{f"inner.{n}": kernel for n, kernel in enumerate(self.inner)},
+            **{f"biases.{n}": bias for n, bias in enumerate(self.biases)},
+            "output": self.output,
+            "output_bias": self.output_bias,
+            "activation": np.array([list(ACTIVATIONS).index(self.activation)]),
+            "block": np.array([self.block]),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "Autoencoder":
+        """See `Scorer.from_tensors`."""
+        for name in ("activation", "block"):
+            if tensors[name].shape != (1,) or tensors[name].dtype != np.int64:
+                raise ValueError(f"{name} must be one int64")
+        number = int(tensors["activation"][0])
+        if not 0 <= number < len(ACTIVATIONS):
+            raise ValueError(f"there is no activation {number}")
+        layers = sum(name.startswith("biases.") for name in tensors)
+        return cls(
+            tensors["first"],
+            tuple(tensors[f"inner.{n}"] for n in range(layers - 1)),
+            tuple(tensors[f"biases.{n}"] for n in range(layers)),
+            tensors["output"],
+            tensors["output_bias"],
+            list(ACTIVATIONS)[number],
+            int(tensors["block"][0]),
+        )

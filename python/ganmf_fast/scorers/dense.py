@@ -1,0 +1,271 @@
+"""Forms that make scores in dense blocks: EASE by items, and by users.
+
+A block holds a number of users that depends on the catalogue alone, and is made by sparse products
+or on one BLAS thread: bits never depend on the number of threads.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast import _core
+from ganmf_fast._core import Csr
+from ganmf_fast.base.progress import Report
+from ganmf_fast.base.threads import one_blas_thread
+from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.tensors import (
+    Floats,
+    Tensors,
+    check_array,
+    check_matrix,
+    csr_from_tensors,
+    csr_tensors,
+    dense_float32,
+)
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+__all__ = ["DenseWeights", "DualEase", "rank_blocks"]
+
+# A dense block of scores holds at most this many bytes, and at most this many users.
+_BLOCK_BYTES = 64 * 2**20
+_BLOCK_USERS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class DenseWeights(Scorer):
+    """Dense item-to-item weights B, for models that are dense by nature: scores are x B.
+
+    Parameters
+    ----------
+    weights : float32 array, shape (n_items, n_items)
+    """
+
+    kind: ClassVar[str] = "dense_weights"
+    weights: Floats
+
+    def __post_init__(self) -> None:
+        """Check type, shape and values."""
+        check_matrix("weights", self.weights)
+        if self.weights.shape[0] != self.weights.shape[1]:
+            raise ValueError(f"weights must be square, not of shape {self.weights.shape}")
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.weights)
+
+    def rank(
+        self,
+        profiles: Csr,
+        users: NDArray[np.int64],
+        n: int,
+        seen: Csr | None = None,
+        candidates: NDArray[np.int32] | None = None,
+        report: Report | None = None,
+    ) -> Lists:
+        """See `Scorer.rank`."""
+        rows = to_scipy(profiles)
+        return rank_blocks(
+            lambda block: rows[block] @ self.weights,
+            self.n_items,
+            users,
+            n,
+            seen,
+            candidates,
+            report,
+        )
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        return dense_float32(to_scipy(profiles)[users] @ self.weights)
+
+    def fold_in(self, profiles: Csr) -> Floats:
+        """See `Scorer.fold_in`."""
+        return dense_float32(to_scipy(profiles) @ self.weights)
+
+    def similarity(self, item: int) -> Floats:
+        """Weights of the items that speak for `item`: its column of B."""
+        near = self.weights[:, item].copy()
+        near[item] = -np.inf
+        return near
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        return {"weights": self.weights}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "DenseWeights":
+        """See `Scorer.from_tensors`."""
+        return cls(tensors["weights"])
+
+
+@dataclass(frozen=True, eq=False)
+class DualEase(Scorer):
+    """EASE for fewer users than items, without any items x items matrix.
+
+    With M = (X X^T + l2 I)^-1 and P = (X^T X + l2 I)^-1 the matrix inversion lemma gives
+    P = (I - X^T M X) / l2. EASE scores are x - (x P) / diag P; for a fitted user x_u P = (M X)_u.
+
+    Parameters
+    ----------
+    urm : Csr, shape (n_users, n_items)
+        The matrix X that was fitted.
+    inverse : float32 array, shape (n_users, n_users)
+        M, symmetric.
+    diagonal : float32 array, shape (n_items,)
+        The diagonal of P, positive.
+    l2 : float
+        Positive.
+    """
+
+    kind: ClassVar[str] = "dual_ease"
+    urm: Csr
+    inverse: Floats
+    diagonal: Floats
+    l2: float
+
+    def __post_init__(self) -> None:
+        """Check types, shapes and values."""
+        check_matrix("inverse", self.inverse)
+        check_array("diagonal", self.diagonal, 1)
+        n_users, n_items = self.urm.n_rows, self.urm.n_cols
+        if self.inverse.shape != (n_users, n_users) or self.diagonal.shape != (n_items,):
+            raise ValueError(
+                f"inverse has shape {self.inverse.shape} and diagonal {self.diagonal.shape}, "
+                f"but there are {n_users} users and {n_items} items"
+            )
+        if not (self.diagonal > 0).all() or not 0 < self.l2 < np.inf:
+            raise ValueError("diagonal and l2 must be positive")
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return self.urm.n_rows
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return self.urm.n_cols
+
+    @cached_property
+    def _items(self) -> "sp.csr_array[np.float32]":
+        """X^T by rows: a product with it gives each score its terms in the order of the users."""
+        return to_scipy(self.urm.transpose())
+
+    def _times_urm(self, left: Floats) -> Floats:
+        """`left` X, for a few dense rows."""
+        return np.ascontiguousarray((self._items @ np.ascontiguousarray(left.T)).T)
+
+    def rank(
+        self,
+        profiles: Csr,
+        users: NDArray[np.int64],
+        n: int,
+        seen: Csr | None = None,
+        candidates: NDArray[np.int32] | None = None,
+        report: Report | None = None,
+    ) -> Lists:
+        """See `Scorer.rank`."""
+        return rank_blocks(
+            lambda block: self.scores(profiles, block),
+            self.n_items,
+            users,
+            n,
+            seen,
+            candidates,
+            report,
+        )
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        del profiles
+        return _minus(
+            to_scipy(self.urm)[users], self._times_urm(self.inverse[users]), self.diagonal
+        )
+
+    def fold_in(self, profiles: Csr) -> Floats:
+        """See `Scorer.fold_in`."""
+        rows = to_scipy(profiles)
+        overlap = dense_float32(rows @ self._items)
+        with one_blas_thread():
+            left = overlap @ self.inverse
+        projected = _minus(rows, self._times_urm(left), np.float32(1.0)) / np.float32(self.l2)
+        return _minus(rows, projected, self.diagonal)
+
+    def similarity(self, item: int) -> Floats:
+        """Weights of the items that speak for `item`: column -P[:, item] / P[item, item]."""
+        column = self._items[[item]]
+        left = (self.inverse[column.indices] * column.data[:, None]).sum(axis=0)
+        near: Floats = self._times_urm(left[None, :])[0]
+        near /= np.float32(self.l2 * self.diagonal[item])
+        near[item] = -np.inf
+        return near
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        return {
+            **csr_tensors("fitted", self.urm),
+            "inverse": self.inverse,
+            "diagonal": self.diagonal,
+            "l2": np.array([self.l2]),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "DualEase":
+        """See `Scorer.from_tensors`."""
+        l2 = tensors["l2"]
+        if l2.shape != (1,) or l2.dtype != np.float64:
+            raise ValueError("l2 must be one float64")
+        urm = csr_from_tensors("fitted", tensors)
+        return cls(urm, tensors["inverse"], tensors["diagonal"], float(l2[0]))
+
+
+def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:
+    """`rows` - `dense` / `divisor`, computed in place of `dense`."""
+    np.divide(dense, divisor, out=dense)
+    np.negative(dense, out=dense)
+    coo = rows.tocoo()
+    dense[coo.row, coo.col] += coo.data
+    return dense
+
+
+def rank_blocks(
+    scores_of: Callable[[NDArray[np.int64]], Floats],
+    n_items: int,
+    users: NDArray[np.int64],
+    n: int,
+    seen: Csr | None,
+    candidates: NDArray[np.int32] | None,
+    report: Report | None,
+    as_published: bool = False,
+) -> Lists:
+    """Rank users in blocks whose dense scores fit in a bounded piece of memory.
+
+    Parameters
+    ----------
+    scores_of : callable
+        Scores of all items, float32 (len(block), n_items), for a block of users.
+    n_items, users, n, seen, candidates, report
+        As for `Scorer.rank`.
+    as_published : bool, default False
+        Take equal scores in the order of the published lists instead of by item number.
+    """
+    size = max(1, min(_BLOCK_USERS, _BLOCK_BYTES // (4 * n_items)))
+    items = np.empty((len(users), n), dtype=np.int32)
+    scores = np.empty((len(users), n), dtype=np.float32)
+    for start in range(0, len(users), size):
+        block = users[start : start + size]
+        done = slice(start, start + len(block))
+        items[done], scores[done] = _core.rank_scores(
+            dense_float32(scores_of(block)), block, n, seen, candidates, None, as_published
+        )
+        if report is not None:
+            report(start + len(block), len(users))
+    return items, scores

@@ -1,0 +1,86 @@
+"""The form of scores that are random: a pure function of (seed, user, item), stored nowhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast import _core
+from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.progress import Report
+from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.tensors import Floats, Tensors
+
+__all__ = ["RandomScores"]
+
+
+@dataclass(frozen=True, eq=False)
+class RandomScores(Scorer):
+    """Scores that are random but always the same: nothing is stored.
+
+    Parameters
+    ----------
+    seed, users, items : int
+    """
+
+    kind: ClassVar[str] = "random"
+    seed: int
+    users: int
+    items: int
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_int("seed", self.seed, 0, 2**63 - 1)
+        check_int("users", self.users, 0, 2**63 - 1)
+        check_int("items", self.items, 0, 2**31 - 1)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return self.users
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return self.items
+
+    def rank(
+        self,
+        profiles: Csr,
+        users: NDArray[np.int64],
+        n: int,
+        seen: Csr | None = None,
+        candidates: NDArray[np.int32] | None = None,
+        report: Report | None = None,
+    ) -> Lists:
+        """See `Scorer.rank`."""
+        del profiles
+        return _core.rank_random(
+            self.seed, self.users, self.items, users, n, seen, candidates, report
+        )
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        del profiles
+        return _core.random_scores(self.seed, users, self.items)
+
+    def fold_in(self, profiles: Csr) -> Floats:
+        """Scores by row number: a new user in row r is served like the fitted user r."""
+        return _core.random_scores(
+            self.seed, np.arange(profiles.n_rows, dtype=np.int64), self.items
+        )
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        return {"parameters": np.array([self.seed, self.users, self.items], dtype=np.int64)}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "RandomScores":
+        """See `Scorer.from_tensors`."""
+        parameters = tensors["parameters"]
+        if parameters.shape != (3,) or parameters.dtype != np.int64:
+            raise ValueError("parameters must be three int64")
+        return cls(*(int(value) for value in parameters))

@@ -1,0 +1,1 @@
+"""Observers of a search: progress lines, MLflow, TensorBoard."""

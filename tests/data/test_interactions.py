@@ -1,0 +1,380 @@
+import gzip
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import scipy.sparse as sp
+
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.data.interactions import Interactions, frame
+
+COLUMNS = {"who": ["b", "a", "b"], "what": [30, 20, 20], "stars": [1.0, 2.0, 3.0]}
+MAKERS = {"dict": dict, "polars": pl.DataFrame, "pandas": pd.DataFrame, "pyarrow": pa.table}
+
+
+def write(tmp_path, text, name="x.csv"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def one_sentence(caught):
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_frame_type_gives_the_same_interactions_and_is_remembered(kind):
+    data = Interactions.from_frame(MAKERS[kind](COLUMNS), "who", "what", "stars")
+    assert data.frame_type == kind
+    assert data.user_ids.tolist() == ["a", "b"]
+    assert data.item_ids.tolist() == [20, 30]
+    np.testing.assert_array_equal(data.urm.toarray(), [[2, 0], [3, 1]])
+    assert data.urm.dtype == np.float32
+    assert (data.n_users, data.n_items, data.n_interactions) == (2, 2, 3)
+    assert isinstance(frame({"user": data.user_ids}, kind), type(MAKERS[kind](COLUMNS)))
+
+
+def test_the_order_of_rows_changes_nothing():
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame(
+        {
+            "u": rng.integers(0, 30, 500),
+            "i": rng.integers(0, 20, 500).astype(str),
+            "t": rng.permutation(500),
+        }
+    )
+    plain = Interactions.from_frame(table, "u", "i", timestamp="t")
+    mixed = Interactions.from_frame(
+        table.sample(fraction=1, shuffle=True, seed=3), "u", "i", None, "t"
+    )
+    assert plain.data_hash == mixed.data_hash
+    for array in ("user_ids", "item_ids", "timestamps"):
+        np.testing.assert_array_equal(getattr(plain, array), getattr(mixed, array))
+
+
+def test_ids_of_mixed_types_are_numbered_type_by_type():
+    users = [("x", 1), "q", 7, ("x", 1)]
+    data = Interactions.from_frame({"u": users, "i": [1, 1, 1, 2]}, "u", "i")
+    assert data.user_ids.tolist() == [7, "q", ("x", 1)]
+    assert data.user_index(["q", ("x", 1)]).tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"user \('y', 2\) is unknown"):
+        data.user_index([("y", 2)])
+
+
+def test_ids_of_a_type_without_an_order_are_numbered_by_first_appearance():
+    users = [2j, 1j, "q", 5]
+    data = Interactions.from_frame({"u": users, "i": [1, 1, 1, 2]}, "u", "i")
+    assert data.user_ids.tolist() == [2j, 1j, 5, "q"]
+
+
+def test_tuples_of_one_kind_are_sorted():
+    data = Interactions.from_frame({"u": [(2, 1), (1, 5)], "i": [0, 0]}, "u", "i")
+    assert data.user_ids.tolist() == [(1, 5), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([2**63 + 1, 2**63 + 2, 5], dtype=np.uint64),
+        np.array([2**60 + 1, 2**60 + 2, -4], dtype=np.int64),
+        np.array([1.5, 0.25, 9.0]),
+        np.array(["2020-01-02", "2020-01-01", "2021-01-01"], dtype="datetime64[s]"),
+        np.array(["bb", "a", "cc"]),
+        pd.Categorical(["bb", "a", "cc"]),
+        pd.array([3, 1, 2], dtype="Int64"),
+    ],
+)
+def test_looking_ids_up_inverts_the_encoding(values):
+    df = pd.DataFrame({"u": values, "i": [0, 1, 2]})
+    data = Interactions.from_frame(df, "u", "i")
+    np.testing.assert_array_equal(data.user_index(data.user_ids), [0, 1, 2])
+    rows = data.user_index(np.asarray(values))
+    for row, item in zip(rows, [0, 1, 2], strict=True):
+        assert data.urm.toarray()[row, item] == 1
+
+
+@pytest.mark.parametrize("wanted", [[1, 99], 99, "1", [1.5], [2**40], ["abc"], np.array([-1])])
+def test_an_unknown_id_is_named(wanted):
+    data = Interactions.from_frame({"u": [1, 2], "i": [5, 6]}, "u", "i")
+    with pytest.raises(ValueError, match=r"user .* is unknown; there are 2 users") as caught:
+        data.user_index(wanted)
+    one_sentence(caught)
+
+
+def test_looking_up_nothing_or_one_id_is_fine():
+    data = Interactions.from_frame({"u": ["1", "2"], "i": [5, 6]}, "u", "i")
+    assert data.user_index([]).tolist() == []
+    assert data.user_index("2").tolist() == [1]
+    assert data.item_index(6).tolist() == [1]
+    assert data.user_index(pd.Series(["2", "1"])).tolist() == [1, 0]
+    assert data.user_index(pl.Series(["2"])).dtype == np.int64
+
+
+def test_repeated_events_are_one_interaction_and_can_be_counted():
+    events = {"u": [1, 1, 2], "i": [5, 5, 5]}
+    assert Interactions.from_frame(events, "u", "i").urm.data.tolist() == [1, 1]
+    counted = Interactions.from_frame(events, "u", "i", duplicates="sum")
+    np.testing.assert_array_equal(counted.urm.toarray(), [[2], [1]])
+    with pytest.raises(DataError, match="row 1: user 1 and item 5 were given before"):
+        Interactions.from_frame(events, "u", "i", duplicates="error")
+
+
+def test_repeated_ratings_are_an_error_by_default_and_first_means_earliest():
+    ratings = {"u": [1, 1], "i": [5, 5], "r": [2.0, 4.0], "t": [20, 10]}
+    with pytest.raises(DataError, match="row 1: user 1 and item 5"):
+        Interactions.from_frame(ratings, "u", "i", "r")
+    first = Interactions.from_frame(ratings, "u", "i", "r", duplicates="first")
+    earliest = Interactions.from_frame(ratings, "u", "i", "r", "t", duplicates="first")
+    total = Interactions.from_frame(ratings, "u", "i", "r", "t", duplicates="sum")
+    assert (first.urm[0, 0], earliest.urm[0, 0], total.urm[0, 0]) == (2, 4, 6)
+    assert earliest.timestamps.tolist() == total.timestamps.tolist() == [10]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"u": ["a", None]}, DataError, "row 1: u is missing"),
+        ({"i": [1.0, float("nan")]}, DataError, "row 1: i is missing"),
+        ({"u": [("a",), None]}, DataError, "row 1: u is missing"),
+        ({"u": [[1], [2]]}, TypeError, r"id \[1\] at row 0 is not hashable"),
+        ({"u": np.ones((2, 2))}, TypeError, "one-dimensional"),
+        ({"r": [1, -1]}, DataError, "row 1: r -1 is negative"),
+        ({"r": [1, 0]}, DataError, "row 1: r 0 is no interaction"),
+        ({"r": [1, np.inf]}, DataError, "row 1: r inf is not a finite"),
+        ({"r": [1, 1e300]}, DataError, "row 1: r 1e\\+300 is not a finite"),
+        ({"r": [1, None]}, DataError, "row 1: r is missing"),
+        ({"r": ["1", "good"]}, DataError, "row 1: r 'good' is not a number"),
+        ({"r": [(1,), 2]}, TypeError, "must hold numbers"),
+        ({"t": ["x", "y"]}, TypeError, "must hold numbers or dates"),
+        ({"i": [1, 2, 3]}, ValueError, "one length"),
+        ({"u": [], "i": [], "r": [], "t": []}, DataError, "no interactions"),
+    ],
+)
+def test_bad_columns_are_refused_with_the_row(change, error, words):
+    good = {"u": ["a", "b"], "i": [1, 2], "r": [1.0, 2.0], "t": [1, 2]}
+    with pytest.raises(error, match=words) as caught:
+        Interactions.from_frame(good | change, "u", "i", "r", "t")
+    one_sentence(caught)
+
+
+def test_a_missing_pandas_value_is_found_in_nullable_and_string_columns():
+    for column in (pd.array([1, None], dtype="Int64"), ["a", None], pd.Categorical(["a", None])):
+        with pytest.raises(DataError, match="row 1: u is missing"):
+            Interactions.from_frame(pd.DataFrame({"u": column, "i": [1, 2]}), "u", "i")
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_missing_column_is_named_with_those_there_are(kind):
+    with pytest.raises(ValueError, match="no column 'nobody'; its columns are who, what, stars"):
+        Interactions.from_frame(MAKERS[kind](COLUMNS), "nobody", "what")
+
+
+@pytest.mark.parametrize("df", [None, 3, [1], pl.LazyFrame({"u": [1]})])
+def test_what_is_no_frame_is_refused(df):
+    with pytest.raises(TypeError, match="df must be"):
+        Interactions.from_frame(df, "u", "i")
+
+
+def test_an_unknown_choice_for_duplicates_is_refused():
+    with pytest.raises(ValueError, match=r"duplicates must be .* not 'last'"):
+        Interactions.from_frame(COLUMNS, "who", "what", duplicates="last")
+    with pytest.raises(ValueError, match=r"duplicates must be .* not 'last'"):
+        Interactions.from_matrix(np.eye(2), duplicates="last")
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";", "::", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_files_of_every_separator_are_read_alike(tmp_path, separator, end):
+    lines = [
+        ["userId", "movieId", "rating", "time"],
+        ["7", "x", "3.5", "100"],
+        ["2", "y", "1", "50"],
+    ]
+    path = write(tmp_path, end.join(separator.join(line) for line in lines) + end)
+    given = separator if separator == "|" else None
+    data = Interactions.from_csv(path, rating=2, timestamp=3, separator=given)
+    named = Interactions.from_csv(path, "userId", "movieId", "rating", "time", separator=given)
+    for d in (data, named):
+        assert d.user_ids.tolist() == [2, 7]
+        assert d.item_ids.tolist() == ["x", "y"]
+        np.testing.assert_array_equal(d.urm.toarray(), [[0, 1], [3.5, 0]])
+        assert d.timestamps.tolist() == [50, 100]
+        assert d.frame_type == "polars"
+        assert d.name == "x"
+
+
+def test_quotes_blank_lines_spaces_bom_and_gzip_are_read(tmp_path):
+    text = b'\xef\xbb\xbfuser,item\n"a, b", 1\n\n c,2\n'
+    expected = (["a, b", "c"], [1, 2])
+    plain = Interactions.from_csv(write(tmp_path, text))
+    packed = Interactions.from_csv(write(tmp_path, gzip.compress(text), "y.csv.gz"))
+    for data in (plain, packed):
+        assert (data.user_ids.tolist(), data.item_ids.tolist()) == expected
+
+
+def test_ids_with_leading_zeros_stay_apart(tmp_path):
+    data = Interactions.from_csv(write(tmp_path, "007,a\n7,a\n"))
+    assert data.user_ids.tolist() == ["007", "7"]
+
+
+@pytest.mark.parametrize(
+    ("text", "first_user"),
+    [
+        ("1,2\n3,4\n", 1),
+        ("who,what\n3,4\n", 3),
+        ("user,item\nalice,x\n", "alice"),
+        ("alice,x\nbob,y\n", "alice"),
+    ],
+)
+def test_a_header_is_recognised(tmp_path, text, first_user):
+    data = Interactions.from_csv(write(tmp_path, text))
+    assert data.user_ids[0] == first_user
+
+
+def test_iso_dates_are_timestamps(tmp_path):
+    path = write(tmp_path, "u,i,t\n1,2,2020-01-01\n1,3,2020-01-02\n")
+    data = Interactions.from_csv(path, "u", "i", timestamp="t")
+    assert data.timestamps.astype("datetime64[D]").astype(str).tolist() == [
+        "2020-01-01",
+        "2020-01-02",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("user,item\n1,2\n3\n", {}, "line 3: 1 field, but line 1 has 2"),
+        ("user,item\n1,2\n\n3,4,5\n", {}, "line 4: 3 fields, but line 1 has 2"),
+        ("1\t2\t3\n1\t5\n", {}, "line 2: 2 fields, but line 1 has 3"),
+        ("1::2::3\n\n4::5\n", {}, "line 3: 2 fields, but line 1 has 3"),
+        ("1::2::3\n4::5::x\n", {"rating": 2}, "line 2: rating 'x' is not a number"),
+        ("1,2,3\n\n4,5,-1\n", {"rating": 2}, "line 3: rating -1.0 is negative"),
+        ("1,2,3\n4,5,nan\n", {"rating": 2}, "line 2: rating nan is not a finite"),
+        ("1,2,3\n4,5,\n", {"rating": 2}, "line 2: rating is missing"),
+        ("1,2\n,5\n", {}, "line 2: user is missing"),
+        ("1,2\n4, \n", {}, "line 2: item is missing"),
+        ("1,2,3\n1,3,x\n", {"timestamp": 2}, "line 2: timestamp 'x' is neither"),
+        ("1,2,3\n1,2,4\n", {"rating": 2}, "line 2: user 1 and item 2 were given before"),
+        (b"1,2\n3,\xff\n", {}, "line 2: this is not UTF-8"),
+        ('1,2\n"3,4\n5,6\n', {}, "line 2: unexpected end of data"),
+        ("", {}, "is empty"),
+        ("\n1,2\n", {}, "begins with an empty line"),
+        ("abc\n", {}, "line 1: none of the separators"),
+        ("user,item\n", {}, "holds no interactions"),
+    ],
+)
+def test_a_broken_line_is_refused_with_its_number(tmp_path, text, options, words):
+    path = write(tmp_path, text)
+    with pytest.raises(DataError, match=words) as caught:
+        Interactions.from_csv(path, **options)
+    assert str(path) in str(caught.value)
+    one_sentence(caught)
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path):
+    path = write(tmp_path, "u,i\n1,2\n")
+    with pytest.raises(ValueError, match="no column 'x'; its columns are u, i"):
+        Interactions.from_csv(path, "x", "i")
+    with pytest.raises(ValueError, match="no column 4; line 1 has 2 fields"):
+        Interactions.from_csv(path, 4)
+    with pytest.raises(ValueError, match="has no header, so the column 'u'"):
+        Interactions.from_csv(path, "u", "i", header=False)
+    with pytest.raises(ValueError, match="separator must be"):
+        Interactions.from_csv(path, separator="")
+
+
+def test_a_missing_or_cut_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.csv cannot be read: No such file"):
+        Interactions.from_csv(tmp_path / "gone.csv")
+    cut = write(tmp_path, gzip.compress(b"1,2\n" * 1000)[:-20], "cut.csv.gz")
+    with pytest.raises(DataError, match=r"cut\.csv\.gz"):
+        Interactions.from_csv(cut)
+
+
+def test_parquet_columns_are_found_by_name_and_position(tmp_path):
+    path = tmp_path / "likes.parquet"
+    pl.DataFrame({"t": [1, 2], "u": ["b", "a"], "i": [3, 4]}).write_parquet(path)
+    for user, item in (("u", "i"), (1, 2)):
+        data = Interactions.from_parquet(path, user, item, timestamp="t")
+        assert data.user_ids.tolist() == ["a", "b"]
+        assert data.timestamps.tolist() == [2, 1]
+        assert data.name == "likes"
+    with pytest.raises(ValueError, match="no column 'x'; its columns are t, u, i"):
+        Interactions.from_parquet(path, "x", "i")
+    with pytest.raises(ValueError, match="no column 9; it has 3"):
+        Interactions.from_parquet(path, 9)
+    broken = write(tmp_path, path.read_bytes()[:-9], "broken.parquet")
+    with pytest.raises(DataError, match="not a readable parquet file") as caught:
+        Interactions.from_parquet(broken)
+    one_sentence(caught)
+    with pytest.raises(DataError, match="No such file"):
+        Interactions.from_parquet(tmp_path / "gone.parquet")
+
+
+def test_a_matrix_keeps_the_order_of_given_ids(toy_urm):
+    ids = [f"u{60 - row}" for row in range(60)]
+    data = Interactions.from_matrix(toy_urm, user_ids=ids)
+    assert data.user_ids.tolist() == ids
+    assert data.item_ids.tolist() == list(range(40))
+    assert data.user_index(["u60", "u1"]).tolist() == [0, 59]
+    assert (data.urm != toy_urm).nnz == 0
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        (["a"], "user_ids must hold 2 ids, not 1"),
+        (["a", "a"], "user_ids must be distinct, but 'a'"),
+        (["a", None], "position 1: user_ids is missing"),
+    ],
+)
+def test_bad_ids_of_a_matrix_are_refused(ids, words):
+    with pytest.raises(ValueError, match=words):
+        Interactions.from_matrix(np.eye(2), user_ids=ids)
+
+
+def test_duplicates_of_a_matrix_follow_the_choice():
+    twice = sp.coo_array(([1.0, 2.0], ([0, 0], [1, 1])), shape=(1, 2))
+    with pytest.raises(ValueError, match="more than once"):
+        Interactions.from_matrix(twice)
+    assert Interactions.from_matrix(twice, duplicates="sum").urm[0, 1] == 3
+    assert Interactions.from_matrix(twice, duplicates="first").urm[0, 1] == 1
+
+
+def test_interactions_cannot_be_changed():
+    data = Interactions.from_frame(COLUMNS, "who", "what")
+    with pytest.raises(AttributeError):
+        data.name = "other"
+    with pytest.raises(ValueError, match="read-only"):
+        data.user_ids[0] = "z"
+    with pytest.raises(ValueError, match="read-only"):
+        data.csr.indices[0] = 1
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_frame_holds_the_columns_it_was_made_of(kind):
+    columns = {
+        "s": np.array(["x", "y"]),
+        "n": np.array([1, 2]),
+        "f": np.array([0.5, 1], np.float32),
+    }
+    made = frame(columns, kind)
+    for name, column in columns.items():
+        assert list(np.asarray(made[name]).tolist()) == column.tolist()
+
+
+def test_an_unknown_frame_type_is_refused():
+    with pytest.raises(ValueError, match=r"frame_type must be one of .* not 'excel'"):
+        frame({}, "excel")
+
+
+@pytest.mark.real_data
+def test_raw_files_have_their_published_sizes(data_dir):
+    raw = data_dir / "raw"
+    listens = Interactions.from_csv(raw / "hetrec2011-lastfm-2k" / "user_artists.dat")
+    assert (listens.n_interactions, listens.n_users, listens.n_items) == (92_834, 1_892, 17_632)
+    ratings = Interactions.from_csv(raw / "ml-100k" / "u.data", rating=2, timestamp=3)
+    assert (ratings.n_interactions, ratings.n_users, ratings.n_items) == (100_000, 943, 1_682)
+    assert ratings.urm[ratings.user_index(196)[0], ratings.item_index(242)[0]] == 3

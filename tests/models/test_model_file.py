@@ -1,0 +1,221 @@
+"""Saved models: whole or refused, never half read."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+import ganmf_fast as gf
+from ganmf_fast.base import files
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.urm import as_csr
+from ganmf_fast.models import model_class
+from ganmf_fast.models.ids import Ids
+from ganmf_fast.scorers.base import Factors
+
+X = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 1, 1]], np.float32)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.safetensors"
+    gf.ItemKNN(topk=2).fit(gf.Interactions.from_matrix(X, list("abc"), [9, 7, 5, 3])).save(path)
+    return path
+
+
+def parts(path):
+    with safe_open(path, framework="numpy") as file:
+        names = file.keys()
+        return json.loads(file.metadata()["ganmf_fast"]), {n: file.get_tensor(n) for n in names}
+
+
+def forge(path, meta, tensors):
+    """A file whose checksum is right, whatever it says."""
+    text = json.dumps(meta)
+    tensors = {name: np.ascontiguousarray(a) for name, a in tensors.items()}
+    save_file(tensors, path, {"ganmf_fast": text, "sha256": files.checksum(text, tensors)})
+
+
+def refused(path, match="model.safetensors"):
+    with pytest.raises(DataError, match=match) as raised:
+        gf.load(path)
+    assert path.name in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_cut_anywhere_is_refused(saved):
+    whole = saved.read_bytes()
+    for length in {*range(0, len(whole), 97), *range(16), len(whole) - 1, len(whole) - 4}:
+        saved.write_bytes(whole[:length])
+        refused(saved)
+
+
+def test_a_flipped_bit_anywhere_is_refused(saved):
+    whole = bytearray(saved.read_bytes())
+    for at in {*range(0, len(whole), 41), *range(12), len(whole) - 1}:
+        damaged = whole.copy()
+        damaged[at] ^= 1 << (at % 7)
+        saved.write_bytes(damaged)
+        refused(saved)
+
+
+def test_other_files_are_refused(tmp_path):
+    refused(tmp_path / "absent.safetensors", "there is no model file")
+    refused(tmp_path, "cannot be read|damaged")
+    other = tmp_path / "other.safetensors"
+    save_file({"a": np.zeros(3)}, other)
+    refused(other, "is not a model of ganmf-fast")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "upgrade ganmf-fast"),
+        ({"format": "1"}, "damaged"),
+        ({"model": "os.system"}, "there is no model 'os.system'"),
+        ({"model": ["ItemKNN"]}, "model must be a string"),
+        ({"scorer": "pickle"}, "'pickle' is missing"),
+        ({"scorer": "factors"}, "is missing"),
+        ({"params": {"topk": 2}}, "the parameters are"),
+        ({"params": None}, "must be mappings"),
+        ({"data_hash": "0"}, "data_hash"),
+        ({"ids": 5}, "damaged"),
+        ({"ids": {"frame_type": "excel", "users": "U", "items": "int64"}}, "frame type 'excel'"),
+        ({"ids": {"frame_type": "dict", "users": "int64", "items": "int64"}}, "ids of users"),
+        ({"ids": {"frame_type": "dict", "users": "U", "items": "float32"}}, "ids of items"),
+        ({"ids": {"frame_type": "dict", "users": "U", "items": "datetime64[x]"}}, "damaged"),
+    ],
+)
+def test_a_forged_description_is_refused(saved, change, message):
+    meta, tensors = parts(saved)
+    forge(saved, meta | change, tensors)
+    refused(saved, message)
+
+
+def test_bad_parameters_in_a_file_are_refused(saved):
+    meta, tensors = parts(saved)
+    meta["params"]["topk"] = -1
+    forge(saved, meta, tensors)
+    refused(saved, "topk must be at least 1, not -1")
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("urm.indptr", None, "'urm.indptr' is missing"),
+        ("urm.indptr", np.array([0, 2, 4, 99]), "indptr ends at 99"),
+        ("urm.indptr", np.array([0, 2, 4, 7], np.int32), "damaged"),
+        ("urm.indices", np.array([0, 1, 1, 2, 0, 2, 400], np.int32), "outside 0..4"),
+        ("urm.n_cols", np.array([-1]), "n_cols must be"),
+        ("urm.n_cols", np.array([5]), "damaged"),
+        ("urm.values", np.full(7, -1, np.float32), "is negative"),
+        ("scorer.weights.indices", None, "is missing"),
+        ("scorer.weights.n_cols", np.array([7]), "weights must be square"),
+        ("scorer.weights.values", np.array([np.nan], np.float32), "damaged"),
+        ("ids.users", np.array([97, 98], np.uint8), "do not fit their lengths"),
+        ("ids.users", np.array([97, 98, 255], np.uint8), "damaged"),
+        ("ids.users", np.array([97, 98, 98], np.uint8), "not distinct"),
+        ("ids.users.ends", np.array([3, 1, 3]), "do not fit their lengths"),
+        ("ids.items", np.array([1, 2, 3]), "3 item ids"),
+        ("ids.items", np.array([[1, 2, 3, 4]]), "dimensions"),
+    ],
+)
+def test_forged_arrays_are_refused(saved, name, array, message):
+    meta, tensors = parts(saved)
+    if array is None:
+        del tensors[name]
+    else:
+        tensors[name] = array
+    forge(saved, meta, tensors)
+    refused(saved, message)
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        np.array([3, 1, 2]),
+        np.array([0.5, 1.5, -2.0]),
+        np.array(["ä", "", "日本語"]),
+        np.array(["2020-01-01", "2021-01-01", "2022-01-01"], "datetime64[D]"),
+    ],
+    ids=lambda a: str(a.dtype),
+)
+def test_ids_come_back_as_they_were(tmp_path, users):
+    path = tmp_path / "m.safetensors"
+    model = gf.TopPopular().fit(gf.Interactions.from_matrix(X, users, list("wxyz")))
+    model.save(path)
+    again = gf.load(path)
+    assert again.user_ids_.dtype == model.user_ids_.dtype
+    assert np.array_equal(again.user_ids_, model.user_ids_)
+    assert again.item_ids_.tolist() == list("wxyz")
+    wanted = model.user_ids_[:1]
+    a, b = model.recommend(wanted, n=2), again.recommend(wanted, n=2)
+    assert {k: list(v) for k, v in a.items()} == {k: list(v) for k, v in b.items()}
+
+
+def test_ids_that_no_file_holds_are_named(tmp_path):
+    ids = np.empty(3, object)
+    ids[:] = [(1, 2), "a", dt.date(2020, 1, 1)]
+    model = gf.TopPopular().fit(gf.Interactions.from_matrix(X, ids))
+    with pytest.raises(TypeError, match=r"user id \(1, 2\) cannot be saved"):
+        model.save(tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
+    before = saved.read_bytes()
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        gf.TopPopular().fit(X).save(saved)
+    assert saved.read_bytes() == before
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX")
+def test_a_saved_file_has_the_permissions_of_any_new_file(saved):
+    plain = saved.with_name("plain")
+    plain.touch()
+    assert saved.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_fitted_ganmf_loads_and_ranks_without_torch(tmp_path):
+    path = tmp_path / "ganmf.safetensors"
+    cls = model_class("GANMF")
+    rng = np.random.default_rng(0)
+    factors = Factors(rng.random((3, 2), dtype=np.float32), rng.random((4, 2), dtype=np.float32))
+    model = cls.from_parts(cls(num_factors=2).get_params(), as_csr(X), factors, None)
+    model.best_epoch_ = 15
+    model.history_ = [{"epoch": 1, "d_loss": float("inf")}]
+    model.save(path)
+    assert gf.load(path).best_epoch_ == 15
+    assert gf.load(path).history_ == model.history_
+    code = (
+        "import sys\n"
+        "class NoTorch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'torch':\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, NoTorch())\n"
+        "import ganmf_fast as gf\n"
+        f"print(gf.load({str(path)!r}).recommend([0, 1, 2], n=2).items.tolist())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == model.recommend([0, 1, 2], n=2).items.tolist()
+
+
+def test_ids_of_another_length_do_not_fit():
+    with pytest.raises(ValueError, match="2 user ids"):
+        gf.TopPopular.from_parts(
+            {}, as_csr(X), gf.TopPopular().fit(X).scorer_, Ids(np.arange(2), np.arange(4), "dict")
+        )

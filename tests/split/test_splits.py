@@ -1,0 +1,221 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from ganmf_fast import _core
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.data import datasets
+from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.split import PARTS, Splits, paper_protocol
+from ganmf_fast.split.open_data import open_data
+
+# users, items, then train, test, train_small, validation, early_stop
+PUBLISHED = {
+    "ml-1m": (6040, 3706, 799_983, 200_226, 505_222, 202_272, 92_489),
+    "hetrec2011": (2113, 10109, 684_308, 171_290, 434_575, 171_875, 77_858),
+    "lastfm": (1884, 17632, 74_238, 18_588, 45_751, 19_272, 9_208),
+}
+
+
+@pytest.fixture
+def splits(toy_urm):
+    return paper_protocol(toy_urm, seed=3)
+
+
+def same(a, b):
+    return a.data_hash == b.data_hash
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_splits_load_as_they_are(data_dir, name):
+    s = open_data(name, data_dir, offline=True)
+    found = (s.n_users, s.n_items, *(getattr(s, part).nnz for part in PARTS))
+    assert found == PUBLISHED[name]
+    assert (s.name, s.simulated, s.user_ids) == (name, False, None)
+    assert s.train.dtype == np.float32
+    assert (s.train != sp.load_npz(data_dir / name / "train.npz")).nnz == 0
+
+
+@pytest.mark.real_data
+def test_the_two_interaction_rule_gives_the_published_size_of_lastfm(data_dir):
+    s = paper_protocol(datasets.load("lastfm", data_dir, download=False))
+    assert (s.n_interactions, s.n_users, s.n_items) == (92_826, 1_884, 17_626)
+    assert s.name == "lastfm"
+
+
+def test_the_parts_make_up_the_whole(splits, toy_urm):
+    np.testing.assert_array_equal(splits.urm.toarray(), toy_urm.toarray())
+    inner = splits.train_small + splits.validation + splits.early_stop
+    np.testing.assert_array_equal(inner.toarray(), splits.train.toarray())
+
+
+def test_raw_ids_follow_the_rows_and_columns_that_are_kept():
+    # User "c" has one interaction, and is the only one who knows item 9.
+    data = Interactions.from_frame({"u": [*"aabbc"], "i": [1, 2, 2, 1, 9]}, "u", "i")
+    s = paper_protocol(data)
+    assert s.user_ids.tolist() == ["a", "b"]
+    assert s.item_ids.tolist() == [1, 2]
+    plain = paper_protocol(data.urm)
+    assert same(plain, s)
+    assert plain.item_ids.tolist() == [0, 1]
+
+
+def test_the_seed_decides(toy_urm, splits):
+    assert same(paper_protocol(toy_urm, seed=3), splits)
+    assert not same(paper_protocol(toy_urm, seed=4), splits)
+
+
+def test_thread_count_does_not_change_the_split():
+    before = _core.get_num_threads()
+    try:
+        hashes = set()
+        for n in (1, 2, 5):
+            _core.set_num_threads(n)
+            hashes.add(paper_protocol(_core.demo_urm(1, 700, 300)).data_hash)
+    finally:
+        _core.set_num_threads(before)
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, "1", True, None])
+def test_a_bad_seed_is_named(toy_urm, seed):
+    with pytest.raises((TypeError, ValueError), match="seed must be"):
+        paper_protocol(toy_urm, seed=seed)
+
+
+def test_a_matrix_without_any_user_of_two_interactions_is_refused():
+    with pytest.raises(ValueError, match=r"none of the 3 users .* has 2 interactions"):
+        paper_protocol(np.eye(3))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        None,
+        np.arange(60) * 7,
+        np.array([f"u{i}" for i in range(60)]),
+        np.array(["é", *range(59)], dtype=object),
+        np.arange(60).astype("datetime64[D]"),
+    ],
+)
+def test_saving_and_loading_is_the_identity(tmp_path, toy_urm, ids):
+    data = Interactions.from_matrix(toy_urm, user_ids=ids)
+    s = paper_protocol(data)
+    s.save(tmp_path / "a" / "b")
+    back = Splits.load(tmp_path / "a" / "b")
+    assert same(s, back)
+    np.testing.assert_array_equal(back.user_ids, s.user_ids)
+    np.testing.assert_array_equal(back.item_ids, s.item_ids)
+    assert back.user_ids.dtype == s.user_ids.dtype
+    for part in PARTS:
+        assert (getattr(s, part) != getattr(back, part)).nnz == 0
+
+
+def test_values_and_the_simulated_label_survive_saving(tmp_path):
+    s = paper_protocol(datasets.load("demo"))
+    s.save(tmp_path)
+    back = Splits.load(tmp_path)
+    assert (back.name, back.simulated) == ("demo", True)
+    rated = paper_protocol(np.arange(1, 31, dtype=float).reshape(5, 6))
+    rated.save(tmp_path / "rated")
+    assert Splits.load(tmp_path / "rated").urm.sum() == 465
+    assert Splits.load(tmp_path / "rated").name == "data"
+
+
+def test_saving_twice_replaces_and_leaves_nothing_else(tmp_path, splits, toy_urm):
+    splits.save(tmp_path)
+    paper_protocol(toy_urm, seed=9).save(tmp_path)
+    expected = {*(f"{part}.npz" for part in PARTS), "ids.npz", "splits.json"}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+    assert same(Splits.load(tmp_path), paper_protocol(toy_urm, seed=9))
+
+
+def test_ids_that_need_pickle_are_not_saved(tmp_path, toy_urm):
+    ids = [("tuple", i) for i in range(60)]
+    with pytest.raises(TypeError, match=r"user_ids holds .*only numbers, strings and dates"):
+        paper_protocol(Interactions.from_matrix(toy_urm, user_ids=ids)).save(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_file_is_named(tmp_path, splits):
+    with pytest.raises(DataError, match=r"gone is no folder; a split folder holds train\.npz"):
+        Splits.load(tmp_path / "gone")
+    splits.save(tmp_path)
+    (tmp_path / "validation.npz").unlink()
+    with pytest.raises(DataError, match=r"lacks validation\.npz;"):
+        Splits.load(tmp_path)
+
+
+def pickled(path):
+    np.savez(path, data=np.array([{"a": 1}], dtype=object), format=np.array("csr"))
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flipped", "other arrays", "pickled"])
+def test_a_damaged_file_is_named_in_one_sentence(tmp_path, splits, part, damage):
+    splits.save(tmp_path)
+    path = tmp_path / f"{part}.npz"
+    content = bytearray(path.read_bytes())
+    if damage == "other arrays":
+        np.savez(path, a=np.ones(3))
+    elif damage == "pickled":
+        pickled(path)
+    else:
+        # The header of the first member of a zip file is shorter than 100 bytes.
+        content[100] ^= 0xFF
+        path.write_bytes(
+            {
+                "cut": content[: len(content) // 2],
+                "empty": b"",
+                "text": b"hello",
+                "flipped": content,
+            }[damage]
+        )
+    with pytest.raises(DataError, match=rf"{part}\.npz is damaged") as caught:
+        Splits.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ids.npz", "splits.json"])
+def test_damaged_ids_are_named(tmp_path, splits, name):
+    splits.save(tmp_path)
+    (tmp_path / name).write_bytes(b"[")
+    with pytest.raises(DataError, match=f"{name} is damaged"):
+        Splits.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"test": "train"}, "train and test share .* cells"),
+        ({"validation": "test"}, "validation holds .* cells that are not in train"),
+        ({"early_stop": "train_small"}, "train_small and early_stop share"),
+    ],
+)
+def test_sets_that_do_not_fit_together_are_refused(tmp_path, splits, changes, words):
+    splits.save(tmp_path)
+    for target, source in changes.items():
+        sp.save_npz(tmp_path / f"{target}.npz", getattr(splits, source))
+    with pytest.raises(DataError, match=words):
+        Splits.load(tmp_path)
+
+
+def test_sets_of_different_shapes_are_refused(tmp_path, splits):
+    splits.save(tmp_path)
+    sp.save_npz(tmp_path / "test.npz", sp.csr_array(splits.test.toarray()[:, :30]))
+    with pytest.raises(DataError, match=r"test has shape \(60, 30\), but train has \(60, 40\)"):
+        Splits.load(tmp_path)
+
+
+def test_open_data_finds_names_folders_and_files(tmp_path, splits):
+    splits.save(tmp_path / "mine")
+    assert same(open_data(str(tmp_path / "mine")), splits)
+    csv = tmp_path / "likes.tsv"
+    csv.write_text("user\titem\n1\t2\n3\t4\n")
+    assert open_data(str(csv)).n_users == 2
+    assert open_data("demo").simulated
+    splits.save(tmp_path / "lastfm")
+    assert same(open_data("lastfm", tmp_path), splits)
+    with pytest.raises(DataError, match=r"'lastmf' is neither .*did you mean 'lastfm'\?"):
+        open_data("lastmf")
