@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
@@ -211,9 +211,9 @@ class Recommender(BaseEstimator, ABC):
         allowed = self._allowed(candidates, exclude_items)
         width = min(n, self.n_items_)
         with reporter(f"{type(self).__name__}: recommend") as report:
-            items, scores = self.scorer_.rank(
-                self.urm_, rows, width, self.urm_ if exclude_seen else None, allowed, report
-            )
+            seen = self.urm_ if exclude_seen else None
+            request = RankRequest(rows, width, seen, allowed)
+            items, scores = self.scorer_.rank(self.urm_, request, report)
         beyond = np.arange(width) >= lengths[:, None]
         items[beyond], scores[beyond] = -1, -np.inf
         if self.ids_ is not None:
@@ -446,7 +446,7 @@ def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
     users = users_with_items(validation)
     if not len(users):
         raise ValueError("validation is empty: early stopping needs at least one interaction")
-    items, _ = scorer.rank(urm, users, 5, urm)
+    items, _ = scorer.rank(urm, RankRequest(users, 5, urm))
     [[total]], *_ = _core.measure_lists(
         items, validation, users, [5], ["map"], keep=False, count=False
     )

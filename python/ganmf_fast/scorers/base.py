@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import to_scipy
@@ -50,40 +50,26 @@ class Scorer(ABC):
         return None
 
     @abstractmethod
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
-        """Best `n` items of each user, best first, ties to the smaller item number.
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
+        """Top-N list of each user, best first, ties to the smaller item number.
 
         Parameters
         ----------
         profiles : Csr
-            The interactions the model was fitted on; forms that know their users ignore them.
-        users : int64 array
-            Rows of `profiles` and of `seen`.
-        n : int
-            Length of the lists.
-        seen : Csr, optional
-            Items to leave out, user by user.
-        candidates : int32 array, optional
-            The only items to consider, ascending.
+            The interactions the model was fitted on; forms with user factors ignore them.
+        request : RankRequest
+            Users (rows of `profiles`), length of the lists, items to leave out, candidates.
         report : callable, optional
 
         Returns
         -------
-        items : int32 array (len(users), n), padded with -1
-        scores : float32 array (len(users), n), padded with -inf
+        items : int32 array (len(request.users), request.n), padded with -1
+        scores : float32 array of that shape, padded with -inf
         """
 
     @abstractmethod
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
-        """Scores of all items, float32 (len(users), n_items); parameters as for `rank`."""
+        """Scores of all items, float32 (len(users), n_items); for rows `users` of `profiles`."""
 
     def fold_in(self, profiles: Csr) -> Floats:
         """Scores of all items for users that were not fitted, float32 (rows, n_items).
@@ -148,17 +134,9 @@ class ItemWeights(Scorer):
         """Number of items."""
         return self.weights.n_cols
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        return _core.rank_product(profiles, self.weights, users, n, seen, candidates, report)
+        return _core.rank_product(profiles, self.weights, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -222,17 +200,9 @@ class UserWeights(Scorer):
         """Number of items."""
         return self.items
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        return _core.rank_product(self.neighbours, profiles, users, n, seen, candidates, report)
+        return _core.rank_product(self.neighbours, profiles, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -286,20 +256,10 @@ class Factors(Scorer):
         """Number of items."""
         return len(self.item_factors)
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         del profiles
-        return _core.rank_factors(
-            self.user_factors, self.item_factors, users, n, seen, candidates, report
-        )
+        return _core.rank_factors(self.user_factors, self.item_factors, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -350,18 +310,10 @@ class Popularity(Scorer):
         """Number of items."""
         return len(self.item_scores)
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         del profiles
-        return _core.rank_popularity(self.item_scores, users, n, seen, candidates, report)
+        return _core.rank_popularity(self.item_scores, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""

@@ -76,14 +76,13 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
+    use crate::base::testing::on_threads;
 
     fn means(values: &Array2<f64>, n: usize, seed: u64, threads: usize) -> Array2<f64> {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool")
-            .install(|| bootstrap_means(values.view(), n, seed, &Progress::new()))
-            .expect("valid")
+        on_threads(threads, || {
+            bootstrap_means(values.view(), n, seed, &Progress::new())
+        })
+        .expect("valid")
     }
 
     #[test]

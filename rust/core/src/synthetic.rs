@@ -137,6 +137,7 @@ fn draw_profile(seed: u64, user: usize, items: &[Item], entries: &mut Vec<Scored
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::testing::on_threads;
 
     fn demo(seed: u64, n_users: usize, n_items: usize) -> CsrMatrix {
         demo_urm(seed, n_users, n_items, &Progress::new()).expect("valid")
@@ -144,13 +145,7 @@ mod tests {
 
     #[test]
     fn thread_count_does_not_change_the_result() {
-        let with = |threads| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .expect("a pool")
-                .install(|| demo(4, 200, 300))
-        };
+        let with = |threads| on_threads(threads, || demo(4, 200, 300));
         let one = with(1);
         assert_eq!(one, with(2));
         assert_eq!(one, with(3));

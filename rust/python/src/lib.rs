@@ -32,7 +32,8 @@ mod _core {
         neighbours::{PairCounts, fit_knn},
         random_walk::fit_p3alpha,
         rank::{
-            random_scores, rank_factors, rank_popularity, rank_product, rank_random, rank_scores,
+            RankRequest, random_scores, rank_factors, rank_popularity, rank_product, rank_random,
+            rank_scores,
         },
         run::{get_num_threads, set_num_threads},
         sampling::{draw_items, mask_unobserved},

@@ -3,7 +3,7 @@
 //! Cost: memory proportional to the columns, once per worker; time proportional to the
 //! contributions, because only touched columns are read and cleared.
 
-use crate::base::topk::Scored;
+use super::topk::Scored;
 
 /// Sums by column, in f64 so that the order of contributions hardly shows.
 #[derive(Debug)]

@@ -7,9 +7,9 @@
 
 use rayon::prelude::*;
 
-use crate::base::error::{Error, Result};
-use crate::base::progress::Progress;
-use crate::base::sparse::CsrMatrix;
+use super::error::{Error, Result};
+use super::progress::Progress;
+use super::sparse::{CsrMatrix, check_side};
 
 /// Rows sorted at a time, between two looks at the cancel flag.
 const BLOCK: usize = 4096;
@@ -31,13 +31,8 @@ impl CsrBuilder {
     /// # Errors
     /// [`Error::InvalidArgument`] if a side does not fit 32-bit indices.
     pub fn new(n_rows: usize, n_cols: usize) -> Result<Self> {
-        for (n, what) in [(n_rows, "rows"), (n_cols, "columns")] {
-            if n > i32::MAX as usize {
-                return Err(Error::invalid(format!(
-                    "{n} {what} do not fit 32-bit indices"
-                )));
-            }
-        }
+        check_side(n_rows, "rows")?;
+        check_side(n_cols, "columns")?;
         Ok(Self {
             n_cols,
             indptr: vec![0; n_rows + 1],

@@ -23,11 +23,6 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// That `argument` is none of `choices` but `value`.
-    pub(crate) fn not_a_choice(argument: &str, choices: &str, value: &str) -> Self {
-        Self::invalid(format!("{argument} must be {choices}, not {value:?}"))
-    }
-
     /// An [`Error::InvalidArgument`] from anything printable.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::InvalidArgument(message.into())
@@ -52,3 +47,22 @@ fn check(name: &str, value: f64, is_inside: bool, domain: &str) -> Result<()> {
         "{name} must be finite and {domain}, not {value}"
     )))
 }
+
+/// `FromStr` for an enum by the words that its variants have as values of an argument.
+macro_rules! from_word {
+    ($type:ty, $argument:literal, $choices:literal, { $($word:literal => $variant:ident,)+ }) => {
+        impl std::str::FromStr for $type {
+            type Err = $crate::base::Error;
+
+            fn from_str(word: &str) -> std::result::Result<Self, Self::Err> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(Self::Err::invalid(format!(
+                        "{} must be {}, not {word:?}", $argument, $choices
+                    ))),
+                }
+            }
+        }
+    };
+}
+pub(crate) use from_word;

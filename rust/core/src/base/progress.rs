@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::base::error::{Error, Result};
+use super::error::{Error, Result};
 
 /// Counters a kernel writes and a watcher reads, and a flag the watcher writes and the kernel
 /// reads.

@@ -9,10 +9,10 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use crate::base::error::Result;
-use crate::base::progress::Progress;
-use crate::base::sparse::CsrMatrix;
-use crate::base::topk::{Scored, keep_top};
+use super::error::Result;
+use super::progress::Progress;
+use super::sparse::CsrMatrix;
+use super::topk::{Scored, keep_top};
 
 /// Rows per chunk: long enough to hide the hand-over, short enough to balance skewed rows.
 const CHUNK: usize = 32;
@@ -142,25 +142,22 @@ pub fn par_chunks<S: Send, T: Send>(
 mod tests {
     use super::*;
     use crate::base::error::Error;
+    use crate::base::testing::on_threads;
 
     fn triangle(n: usize, threads: usize) -> CsrMatrix {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool")
-            .install(|| {
-                build_rows(
-                    (n, n),
-                    &Progress::new(),
-                    || 0usize,
-                    |seen, r, out| {
-                        *seen += 1;
-                        (0..=r).for_each(|c| out.push(c as i32, (r * c) as f32));
-                        Ok(())
-                    },
-                )
-            })
-            .expect("no row fails")
+        on_threads(threads, || {
+            build_rows(
+                (n, n),
+                &Progress::new(),
+                || 0usize,
+                |seen, r, out| {
+                    *seen += 1;
+                    (0..=r).for_each(|c| out.push(c as i32, (r * c) as f32));
+                    Ok(())
+                },
+            )
+        })
+        .expect("no row fails")
     }
 
     #[test]

@@ -4,9 +4,7 @@
 //! stored cell is one. Columns ascend strictly within a row. [`CsrView::try_new`] proves this once;
 //! the fields are private and no kernel checks again.
 
-use std::str::FromStr;
-
-use crate::base::error::{Error, Result};
+use super::error::{Error, Result, from_word};
 
 /// Borrowed, validated compressed sparse rows.
 #[derive(Debug, Clone, Copy)]
@@ -37,22 +35,11 @@ pub enum Duplicates {
     First,
 }
 
-impl FromStr for Duplicates {
-    type Err = Error;
-
-    fn from_str(value: &str) -> Result<Self> {
-        match value {
-            "error" => Ok(Self::Error),
-            "sum" => Ok(Self::Sum),
-            "first" => Ok(Self::First),
-            _ => Err(Error::not_a_choice(
-                "duplicates",
-                r#""error", "sum" or "first""#,
-                value,
-            )),
-        }
-    }
-}
+from_word!(Duplicates, "duplicates", r#""error", "sum" or "first""#, {
+    "error" => Error,
+    "sum" => Sum,
+    "first" => First,
+});
 
 impl<'a> CsrView<'a> {
     /// Validate once and borrow.
@@ -67,7 +54,7 @@ impl<'a> CsrView<'a> {
         indices: &'a [i32],
         values: Option<&'a [f32]>,
     ) -> Result<Self> {
-        check_n_cols(n_cols)?;
+        check_side(n_cols, "columns")?;
         let (Some(&first), Some(&last)) = (indptr.first(), indptr.last()) else {
             return Err(Error::invalid(
                 "indptr is empty; it needs one entry more than there are rows",
@@ -342,7 +329,7 @@ impl CsrMatrix {
         values: Option<&[f32]>,
         duplicates: Duplicates,
     ) -> Result<Self> {
-        check_n_cols(n_cols)?;
+        check_side(n_cols, "columns")?;
         if rows.len() != cols.len() || values.is_some_and(|v| v.len() != rows.len()) {
             return Err(Error::invalid(format!(
                 "rows, cols and values must have one length, not {}, {} and {}",
@@ -429,10 +416,10 @@ impl CsrMatrix {
     }
 }
 
-fn check_n_cols(n_cols: usize) -> Result<()> {
-    if n_cols > i32::MAX as usize {
+pub(crate) fn check_side(n: usize, what: &str) -> Result<()> {
+    if n > i32::MAX as usize {
         return Err(Error::invalid(format!(
-            "{n_cols} columns do not fit 32-bit indices"
+            "{n} {what} do not fit 32-bit indices"
         )));
     }
     Ok(())

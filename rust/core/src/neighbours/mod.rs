@@ -140,6 +140,7 @@ mod tests {
     use super::*;
     use crate::base::Error;
     use crate::base::rng::Rng;
+    use crate::base::testing::on_threads;
     use similarity::{FromDistance, Kind};
 
     fn fit(urm: &CsrMatrix, topk: usize, kind: Kind) -> CsrMatrix {
@@ -244,12 +245,8 @@ mod tests {
         for values in [false, true] {
             let urm = skewed(700, 180, values);
             for kind in [KINDS[0], KINDS[6], euclidean(true), euclidean(false)] {
-                let fits: Vec<CsrMatrix> = [1, 3]
-                    .map(|n| {
-                        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();
-                        pool.expect("a pool").install(|| fit(&urm, 9, kind))
-                    })
-                    .into();
+                let fits: Vec<CsrMatrix> =
+                    [1, 3].map(|n| on_threads(n, || fit(&urm, 9, kind))).into();
                 assert_eq!(fits[0], fits[1], "{kind:?}");
             }
         }

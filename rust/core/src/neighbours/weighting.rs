@@ -10,9 +10,8 @@
 //!
 //! Cost: O(nnz).
 
-use std::str::FromStr;
-
-use crate::base::{CsrMatrix, CsrView, Error, Result};
+use crate::base::error::from_word;
+use crate::base::{CsrMatrix, CsrView};
 
 /// How interactions are weighted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,21 +22,10 @@ pub enum Weighting {
     Bm25,
 }
 
-impl FromStr for Weighting {
-    type Err = Error;
-
-    fn from_str(value: &str) -> Result<Self> {
-        match value {
-            "TF-IDF" => Ok(Self::TfIdf),
-            "BM25" => Ok(Self::Bm25),
-            _ => Err(Error::not_a_choice(
-                "feature_weighting",
-                "TF-IDF or BM25",
-                value,
-            )),
-        }
-    }
-}
+from_word!(Weighting, "feature_weighting", "TF-IDF or BM25", {
+    "TF-IDF" => TfIdf,
+    "BM25" => Bm25,
+});
 
 const K1: f64 = 1.2;
 const B: f64 = 0.75;

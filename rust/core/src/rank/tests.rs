@@ -3,6 +3,7 @@ use ndarray::{Array2, Axis};
 use super::*;
 use crate::base::Error;
 use crate::base::rng::Rng;
+use crate::base::testing::random_rows;
 use crate::base::topk::Scored;
 use crate::base::{CsrMatrix, Progress};
 use crate::published;
@@ -14,14 +15,7 @@ fn random(rows: usize, cols: usize, stream: u64) -> Array2<f32> {
 }
 
 fn seen(rows: usize, cols: usize) -> CsrMatrix {
-    let mut indptr = vec![0];
-    let mut indices = Vec::new();
-    for row in 0..rows {
-        let mut rng = Rng::at(2, 0, row as u64);
-        indices.extend((0..cols as i32).filter(|_| rng.unit() < 0.3));
-        indptr.push(indices.len() as i64);
-    }
-    CsrMatrix::try_new(cols, indptr, indices, None).expect("valid")
+    random_rows(2, (rows, cols), 0.3)
 }
 
 /// Sort everything, the definition.

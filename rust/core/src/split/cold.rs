@@ -57,8 +57,9 @@ pub fn cold_users(
 
 #[cfg(test)]
 mod tests {
-    use super::super::labels::testing::{on, per_row, stairs};
+    use super::super::labels::testing::{per_row, stairs};
     use super::*;
+    use crate::base::testing::on_threads;
 
     #[test]
     fn a_cold_user_has_profile_and_target_and_nothing_else() {
@@ -88,7 +89,7 @@ mod tests {
     fn thread_count_does_not_change_who_is_cold() {
         let urm = stairs(2100);
         let cold = |threads| {
-            on(threads, || {
+            on_threads(threads, || {
                 let (users, target) = (Size::Count(300), Size::Count(1));
                 cold_users(urm.view(), users, target, 1, &Progress::new()).expect("valid")
             })

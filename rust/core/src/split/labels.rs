@@ -157,14 +157,6 @@ pub(super) mod testing {
             .map(|r| count(&labels[urm.view().range(r)], label))
             .collect()
     }
-
-    pub(crate) fn on<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool")
-            .install(work)
-    }
 }
 
 #[cfg(test)]

@@ -206,6 +206,7 @@ fn take(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::testing::on_threads;
 
     /// Users with 0, 1, 2, ... interactions, user u holding the items 0, 2, 4, ...
     fn stairs(n: usize) -> CsrMatrix {
@@ -289,13 +290,7 @@ mod tests {
     #[test]
     fn thread_count_does_not_change_the_result() {
         let urm = stairs(700);
-        let with = |threads| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .expect("a pool")
-                .install(|| split(&urm, 1337))
-        };
+        let with = |threads| on_threads(threads, || split(&urm, 1337));
         let one = with(1);
         assert_eq!(one, with(2));
         assert_eq!(one, with(5));

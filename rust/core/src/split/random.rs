@@ -141,8 +141,9 @@ impl Deal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::labels::testing::{count, on, per_row, stairs};
+    use super::super::labels::testing::{count, per_row, stairs};
     use super::*;
+    use crate::base::testing::on_threads;
 
     fn refusal(result: Result<Vec<u8>>) -> String {
         result.expect_err("must be refused").to_string()
@@ -226,7 +227,7 @@ mod tests {
     fn thread_count_does_not_change_the_labels_but_the_seed_does() {
         let urm = stairs(2500);
         let all = |threads, seed| {
-            on(threads, || {
+            on_threads(threads, || {
                 let p = Progress::new();
                 [
                     holdout(urm.view(), Size::Fraction(0.2), true, seed, &p).unwrap(),

@@ -1,6 +1,7 @@
 use super::*;
 use crate::base::CsrMatrix;
 use crate::base::rng::Rng;
+use crate::base::testing::on_threads;
 
 fn matrix(users: usize, items: usize, share: f64, weighted: bool) -> CsrMatrix {
     let (mut indptr, mut indices, mut values) = (vec![0i64], Vec::new(), Vec::new());
@@ -117,16 +118,12 @@ fn the_dual_form_scores_as_the_primal_one() {
 fn thread_count_does_not_change_the_result() {
     let urm = matrix(300, 520, 0.1, false);
     let with = |threads| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool")
-            .install(|| {
-                (
-                    fit_primal(urm.view(), 30.0, &Progress::new()).expect("fits"),
-                    fit_dual(urm.view(), 30.0, &Progress::new()).expect("fits"),
-                )
-            })
+        on_threads(threads, || {
+            (
+                fit_primal(urm.view(), 30.0, &Progress::new()).expect("fits"),
+                fit_dual(urm.view(), 30.0, &Progress::new()).expect("fits"),
+            )
+        })
     };
     let one = with(1);
     assert_eq!(one, with(2));

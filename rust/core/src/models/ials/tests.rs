@@ -1,5 +1,6 @@
 //! Normal equations, the objective, and the two solvers against each other.
 
+use crate::base::testing::on_threads;
 use ndarray::{Array1, Array2};
 use proptest::prelude::*;
 
@@ -229,11 +230,9 @@ fn thread_count_does_not_change_the_result() {
     let y = factors(500, 24, 6);
     for solver in [Solver::Cholesky, Solver::ConjugateGradient(3)] {
         let with = |threads| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .expect("a pool")
-                .install(|| step(&r, &y, Some(&factors(300, 24, 7)), &params(solver)))
+            on_threads(threads, || {
+                step(&r, &y, Some(&factors(300, 24, 7)), &params(solver))
+            })
         };
         let one = with(1);
         assert_eq!(one, with(2));

@@ -23,8 +23,7 @@
 
 mod storage;
 
-use std::str::FromStr;
-
+use crate::base::error::from_word;
 use crate::base::error::{check_non_negative, check_positive};
 use crate::base::rng::Rng;
 use crate::base::rows::{build_rows, par_chunks};
@@ -51,22 +50,11 @@ pub enum Sgd {
     Adam,
 }
 
-impl FromStr for Sgd {
-    type Err = Error;
-
-    fn from_str(value: &str) -> Result<Self> {
-        match value {
-            "sgd" => Ok(Self::Plain),
-            "adagrad" => Ok(Self::Adagrad),
-            "adam" => Ok(Self::Adam),
-            _ => Err(Error::not_a_choice(
-                "sgd",
-                r#""sgd", "adagrad" or "adam""#,
-                value,
-            )),
-        }
-    }
-}
+from_word!(Sgd, "sgd", r#""sgd", "adagrad" or "adam""#, {
+    "sgd" => Plain,
+    "adagrad" => Adagrad,
+    "adam" => Adam,
+});
 
 /// Where S is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

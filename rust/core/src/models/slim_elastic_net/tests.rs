@@ -1,5 +1,6 @@
 use super::*;
 use crate::base::rng::Rng;
+use crate::base::testing::on_threads;
 use proptest::prelude::*;
 
 /// A random matrix of few users and items, some of them empty; with values if `weighted`.
@@ -162,13 +163,7 @@ fn thread_count_does_not_change_the_result() {
         l1_ratio: 0.1,
     };
     for whole in [true, false] {
-        let with = |threads| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .expect("a pool")
-                .install(|| fit(&urm, p, EXACT, whole))
-        };
+        let with = |threads| on_threads(threads, || fit(&urm, p, EXACT, whole));
         let one = with(1);
         assert!(one.weights.view().nnz() > 0);
         assert_eq!(one, with(2));

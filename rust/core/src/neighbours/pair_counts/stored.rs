@@ -296,24 +296,16 @@ fn sparse_counts(urm: CsrView, progress: &Progress) -> Result<CsrMatrix> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::rng::Rng;
+    use crate::base::testing::random_rows;
     use crate::neighbours::similarity::{FromDistance, Kind, Similarity};
     use crate::neighbours::{fit_item_knn, neighbours};
 
-    fn random(n_rows: usize, n_cols: usize, density: f64) -> CsrMatrix {
-        let mut indptr = vec![0];
-        let mut indices = Vec::new();
-        for row in 0..n_rows {
-            let mut rng = Rng::at(8, 0, row as u64);
-            indices.extend((0..n_cols as i32).filter(|_| rng.unit() < density));
-            indptr.push(indices.len() as i64);
-        }
-        CsrMatrix::try_new(n_cols, indptr, indices, None).expect("valid")
-    }
-
     #[test]
     fn kept_counts_give_the_bits_of_a_fresh_fit() {
-        for (urm, sparse) in [(random(80, 60, 0.2), false), (random(60, 400, 0.005), true)] {
+        for (urm, sparse) in [
+            (random_rows(8, (80, 60), 0.2), false),
+            (random_rows(8, (60, 400), 0.005), true),
+        ] {
             let progress = Progress::new();
             assert_eq!(bytes_needed(urm.view()).1, sparse);
             let kept = PairCounts::new(urm.view(), &progress).expect("counts");

@@ -24,10 +24,9 @@
 
 mod formulas;
 
-use std::str::FromStr;
-
 use crate::base::dispatch::dispatch;
 use crate::base::error::check_non_negative;
+use crate::base::error::from_word;
 use crate::base::{Error, Result};
 pub(crate) use formulas::Count;
 use formulas::{Curve, Distance, Exp, Formula, Lin, Log, Normalized, Product, Ratio, RowKernel};
@@ -43,22 +42,11 @@ pub enum FromDistance {
     Exp,
 }
 
-impl FromStr for FromDistance {
-    type Err = Error;
-
-    fn from_str(value: &str) -> Result<Self> {
-        match value {
-            "lin" => Ok(Self::Lin),
-            "log" => Ok(Self::Log),
-            "exp" => Ok(Self::Exp),
-            _ => Err(Error::not_a_choice(
-                "similarity_from_distance_mode",
-                "lin, log or exp",
-                value,
-            )),
-        }
-    }
-}
+from_word!(FromDistance, "similarity_from_distance_mode", "lin, log or exp", {
+    "lin" => Lin,
+    "log" => Log,
+    "exp" => Exp,
+});
 
 /// Which similarity; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq)]
