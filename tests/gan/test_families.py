@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 torch = pytest.importorskip("torch", reason="these models need torch, which is not installed")
 
+from ganmf_fast._core import RankRequest
 from ganmf_fast.base import threads
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.gan import matmul
@@ -509,7 +510,7 @@ def test_caae_as_published_gives_both_generators_one_shape_and_reads_other_users
     urm = as_csr(toy_urm)
     wrong, right = small.scores(urm, np.array([3, 28, 53])), scorer.scores(urm, np.array([3]))
     assert_allclose(wrong, np.repeat(right, 3, axis=0), atol=1e-6)
-    lists, _ = small.rank(urm, np.array([28]), 40, urm)
+    lists, _ = small.rank(urm, RankRequest(np.array([28]), 40, urm))
     seen = set(toy_urm.indices[toy_urm.indptr[28] : toy_urm.indptr[29]].tolist())
     assert not seen & set(lists[0].tolist())
 

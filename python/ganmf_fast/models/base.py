@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.params import check_params
 from ganmf_fast.base.progress import reporter
@@ -226,9 +226,9 @@ class Recommender(BaseEstimator, ABC):
         allowed = self._allowed(candidates, exclude_items)
         width = min(n, self.n_items_)
         with reporter(f"{type(self).__name__}: recommend") as report:
-            items, scores = self.scorer_.rank(
-                self.urm_, rows, width, self.urm_ if exclude_seen else None, allowed, report
-            )
+            seen = self.urm_ if exclude_seen else None
+            request = RankRequest(rows, width, seen, allowed)
+            items, scores = self.scorer_.rank(self.urm_, request, report)
         beyond = np.arange(width) >= lengths[:, None]
         items[beyond], scores[beyond] = -1, -np.inf
         if self.ids_ is not None:
