@@ -676,7 +676,7 @@ def test_cuda_without_a_gpu_says_so(cls, settings, toy_urm):
 
 
 @each_family
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
+@pytest.mark.gpu
 def test_cuda_trains_the_model_of_the_cpu(cls, settings, toy_urm):
     on_cpu, on_gpu = (cls(**{**settings, "device": name}).fit(toy_urm) for name in ("cpu", "cuda"))
     users = range(toy_urm.shape[0])

@@ -439,10 +439,7 @@ def test_a_batch_that_fits_is_smaller_than_the_one_that_did_not():
     assert need.per_row > 4 * 5
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
-
-
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("triton", [True, False], ids=["captured", "without_triton"])
 @pytest.mark.parametrize("step", ["auto", "exact", "dense"])
 def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
@@ -456,7 +453,7 @@ def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
             assert_allclose(ours[name], theirs[name], rtol=1e-3, err_msg=name)
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     "options",
     [
@@ -476,7 +473,7 @@ def test_options_are_the_same_on_a_gpu(toy_urm, options):
     assert_allclose(on_gpu.score_users(range(60)), on_cpu.score_users(range(60)), atol=tolerance)
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_bits_again_and_from_a_checkpoint(toy_urm, tmp_path):
     settings = {**SMALL, "device": "cuda", "epochs": 6}
     whole, again = (GANMF(**settings).fit(toy_urm) for _ in range(2))
@@ -500,7 +497,7 @@ def test_a_gpu_gives_the_same_bits_again_and_from_a_checkpoint(toy_urm, tmp_path
     assert_array_equal(resumed.item_factors_, whole.item_factors_)
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_nothing_in_a_pass_waits_for_the_gpu(toy_urm):
     model = GANMF(**{**SMALL, "device": "cuda"})
     steps = GANMFModule(model, as_csr(toy_urm))._steps
@@ -520,7 +517,7 @@ def test_nothing_in_a_pass_waits_for_the_gpu(toy_urm):
                 torch.cuda.set_sync_debug_mode("default")
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_networks_that_a_gpu_cannot_hold_are_refused_in_a_sentence(toy_urm):
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-6)
