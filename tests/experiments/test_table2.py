@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
+from ganmf_fast.experiments import variants
 from ganmf_fast.experiments.table2 import Table2
-from ganmf_fast.experiments.variants import ROWS, Plan, plans, select
+from ganmf_fast.experiments.variants import ROWS, plans, select
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import to_csv
 
@@ -244,13 +245,13 @@ def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
             self.best_epoch_ = 17
             return self
 
-    monkeypatch.setattr(rows, "model_class", lambda _name: Iterative)
+    monkeypatch.setattr(variants, "model_class", lambda _name: Iterative)
     monkeypatch.setattr(gf.models, "PureSVD", Iterative, raising=False)
     row = next(row for row in ROWS if row.name == "PureSVD")
     five = gf.Splits.load(splits)
 
     def run(folder: str, given: dict) -> str:
-        plan = Plan(row, {"num_factors": 3, **given}, "defaults")
+        plan = variants.Plan(row, {"num_factors": 3, **given}, "defaults")
         comparison = Table2(five, [plan], Store(tmp_path / folder), seeds=[1]).run()
         return str(comparison.entries[0].params["epochs"])
 
