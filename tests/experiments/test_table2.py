@@ -14,7 +14,11 @@ import pytest
 import ganmf_fast as gf
 from ganmf_fast.experiments import variants
 from ganmf_fast.experiments.table2 import Table2
+<<<<<<< HEAD
 from ganmf_fast.experiments.variants import VARIANTS, run_specs, select
+=======
+from ganmf_fast.experiments.variants import ROWS, plans, select
+>>>>>>> part-D
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import to_csv
 
@@ -251,8 +255,13 @@ def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
     five = gf.Splits.load(splits)
 
     def run(folder: str, given: dict) -> str:
+<<<<<<< HEAD
         spec = variants.RunSpec(row, {"num_factors": 3, **given}, "defaults")
         comparison = Table2(five, [spec], Store(tmp_path / folder), seeds=[1]).run()
+=======
+        plan = variants.Plan(row, {"num_factors": 3, **given}, "defaults")
+        comparison = Table2(five, [plan], Store(tmp_path / folder), seeds=[1]).run()
+>>>>>>> part-D
         return str(comparison.entries[0].params["epochs"])
 
     assert run("searched", {}) == "17"
