@@ -189,7 +189,7 @@ def dependences(search: SearchRecord) -> list[tuple[str, Spec]]:
             columns(("at", "value", "what", "trial"), rows),
             height=150,
             layer=[
-                layer(dots(40, color=BASELINE), "datum.what === 'trial'", **at),
+                layer(dots(40, 0.7, color=BASELINE), "datum.what === 'trial'", **at),
                 layer({**mean, "color": GAN}, "datum.what !== 'trial'", **at),
             ],
         )
