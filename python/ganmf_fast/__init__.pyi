@@ -8,6 +8,7 @@ from ganmf_fast.data.interactions import Interactions as Interactions
 from ganmf_fast.evaluation import compare as compare
 from ganmf_fast.evaluation import evaluate as evaluate
 from ganmf_fast.evaluation import evaluate_lists as evaluate_lists
+from ganmf_fast.experiments.session import reproduce as reproduce
 from ganmf_fast.models import *
 from ganmf_fast.models.cooccurrence import Cooccurrence as Cooccurrence
 from ganmf_fast.models.load import load as load

@@ -23,7 +23,8 @@ from seeds import SEEDS
 
 from ganmf_fast import reference
 from ganmf_fast.experiments.environment import describe
-from ganmf_fast.results.study import convergence
+from ganmf_fast.results.charts.files import rendered, search_figures
+from ganmf_fast.results.search import read_search
 from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.trial import best_of
 
@@ -180,10 +181,11 @@ def page(runs: Path) -> None:
 def ganmf_page(runs: Path) -> None:
     """The page of GANMF-u on Last.fm, with the trials so far."""
     folder = runs / "lastfm" / GANMF
-    header, trials = read_journal(folder / "journal.jsonl")
+    _, trials = read_journal(folder / "journal.jsonl")
     shutil.copyfile(folder / "journal.jsonl", RESULTS / "tuning-ganmf.jsonl")
-    picture = convergence(header, trials)
-    picture.savefig(RESULTS / "tuning-ganmf.png", dpi=150, metadata={"Software": None})
+    search = read_search("", (folder / "journal.jsonl").read_text(), print)
+    picture = rendered(search_figures(search)["convergence"], "png")
+    (RESULTS / "tuning-ganmf.png").write_bytes(picture)
     lines = GANMF_INTRODUCTION.format(**machine(), calls=CALLS).splitlines()
     hours = sum(trial.seconds for trial in trials) / 3600
     sessions = json.loads((folder / "sessions.json").read_text())

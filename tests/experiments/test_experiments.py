@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import time
 from dataclasses import replace
@@ -16,9 +17,10 @@ from ganmf_fast.evaluation import by_profile_length
 from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments.cosine import between_users
 from ganmf_fast.experiments.figures import Figure4, Figure5, Figure6, Figure7
+from ganmf_fast.experiments.run_specs import QUICK_EPOCHS, run_specs
 from ganmf_fast.experiments.table1 import statistics
 from ganmf_fast.experiments.table2 import STRONG, Table2, Table3
-from ganmf_fast.experiments.variants import QUICK_EPOCHS, run_specs, select
+from ganmf_fast.experiments.variants import select
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import summary_csv, to_csv, to_latex, to_markdown
@@ -349,7 +351,7 @@ def test_best_is_found_within_a_point_or_among_all(comparison: ResultTable) -> N
 
 
 def test_quick_is_said_in_every_output_and_never_mixed(ganmf, splits: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="charts need matplotlib")
+    pytest.importorskip("vl_convert", reason="charts need vl-convert")
     command = (
         "reproduce",
         "figure6",
@@ -383,7 +385,9 @@ def test_quick_is_said_in_every_output_and_never_mixed(ganmf, splits: Path, tmp_
 def test_charts_are_the_same_bytes_each_time(
     comparison: ResultTable, kind: str, chart: str
 ) -> None:
-    drawing = pytest.importorskip("ganmf_fast.results.chart", reason="charts need matplotlib")
+    drawing = pytest.importorskip(
+        "ganmf_fast.results.charts.files", reason="charts need vl-convert"
+    )
     points = tuple(replace(e, point=float(n)) for n, e in enumerate(comparison.entries[:2]))
     shown = replace(
         comparison,
@@ -394,10 +398,14 @@ def test_charts_are_the_same_bytes_each_time(
     )
     if chart == "heatmaps":
         shown = replace(shown, columns=(("map", 5), ("map", 5)))
-    first, again = (drawing.rendered(drawing.draw(shown), kind) for _ in range(2))
-    assert first == again
-    assert first.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[kind])
-    assert drawing.draw(replace(shown, entries=())) is None
+    first, *again = (drawing.rendered(drawing.table_figure(shown), kind) for _ in range(4))
+    assert again == [first] * 3
+    assert first.startswith({"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF"}[kind])
+    if kind == "svg":
+        links = re.findall(rb"(?:href|src|url)[=(]+[^ >]*", first)
+        assert [link for link in links if b"#" not in link] == []
+        assert b"var(" not in first
+    assert drawing.table_figure(replace(shown, entries=())) is None
 
 
 def test_a_subset_of_points_or_data_that_is_wrong_is_named(
@@ -435,7 +443,7 @@ CHEAP = ("--models", "PureSVD,TopPopular", "--threads", "1")
 def test_all_killed_at_random_ends_as_if_nothing_had_happened(
     start, ganmf, splits: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("matplotlib", reason="charts need matplotlib")
+    pytest.importorskip("vl_convert", reason="charts need vl-convert")
     command = ("reproduce", "all", "--data", splits, "--quick", *CHEAP, "--output")
     whole = ganmf(*command, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr

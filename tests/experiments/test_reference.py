@@ -7,7 +7,8 @@ import pytest
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.evaluation import METRICS
-from ganmf_fast.experiments.variants import VARIANTS, run_specs
+from ganmf_fast.experiments.run_specs import run_specs
+from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.models.registry import model_class
 
 
@@ -54,10 +55,10 @@ def test_parameters_have_the_names_of_our_constructors() -> None:
     assert params == {"topk": 543, "shrink": 6, "normalize": True, "similarity": "cosine"}
     for dataset in reference.dataset_names():
         for spec in run_specs(VARIANTS, dataset):
-            model_class(spec.row.model)(**spec.params)
-            if spec.row.name in ("EASE-R", "SLIM-ElasticNet"):
+            model_class(spec.variant.model)(**spec.params)
+            if spec.variant.name in ("EASE-R", "SLIM-ElasticNet"):
                 assert spec.source == "chosen on validation"
-            elif spec.row.published or spec.row.params_of:
+            elif reference.published(dataset, spec.variant.params_of or spec.variant.name):
                 assert spec.source == "published"
             else:
                 assert spec.source in ("chosen on validation", "defaults")

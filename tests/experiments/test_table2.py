@@ -12,13 +12,10 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
-from ganmf_fast.experiments import variants
+from ganmf_fast.experiments import run_specs as run_specs_module
+from ganmf_fast.experiments.run_specs import run_specs
 from ganmf_fast.experiments.table2 import Table2
-<<<<<<< HEAD
-from ganmf_fast.experiments.variants import VARIANTS, run_specs, select
-=======
-from ganmf_fast.experiments.variants import ROWS, plans, select
->>>>>>> part-D
+from ganmf_fast.experiments.variants import VARIANTS, select
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import to_csv
 
@@ -214,17 +211,15 @@ def test_without_torch_ganmf_is_listed_with_what_it_needs(
     assert found["TopPopular"]["problem"] is None
 
 
-def test_without_matplotlib_the_chart_is_left_out_with_one_sentence(
+def test_without_vl_convert_the_chart_is_left_out_with_one_sentence(
     ganmf, splits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "ganmf_fast.results.chart", raising=False)
-    for name in [n for n in sys.modules if n.startswith("matplotlib.")]:
-        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    monkeypatch.delitem(sys.modules, "ganmf_fast.results.charts.files", raising=False)
     run = tmp_path / "run"
     done = ganmf("reproduce", "table2", "--data", splits, "--output", run, "--models", "TopPopular")
     assert done.returncode == 0, done.stderr
-    assert "ganmf-fast[plots]" in done.stderr
+    assert "ganmf-fast[report]" in done.stderr
     assert (run / "table.md").is_file()
     assert not (run / "chart.png").exists()
 
@@ -249,19 +244,14 @@ def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
             self.best_epoch_ = 17
             return self
 
-    monkeypatch.setattr(variants, "model_class", lambda _name: Iterative)
+    monkeypatch.setattr(run_specs_module, "model_class", lambda _name: Iterative)
     monkeypatch.setattr(gf.models, "PureSVD", Iterative, raising=False)
     row = next(row for row in VARIANTS if row.name == "PureSVD")
     five = gf.Splits.load(splits)
 
     def run(folder: str, given: dict) -> str:
-<<<<<<< HEAD
-        spec = variants.RunSpec(row, {"num_factors": 3, **given}, "defaults")
+        spec = run_specs_module.RunSpec(row, {"num_factors": 3, **given}, "defaults")
         comparison = Table2(five, [spec], Store(tmp_path / folder), seeds=[1]).run()
-=======
-        plan = variants.Plan(row, {"num_factors": 3, **given}, "defaults")
-        comparison = Table2(five, [plan], Store(tmp_path / folder), seeds=[1]).run()
->>>>>>> part-D
         return str(comparison.entries[0].params["epochs"])
 
     assert run("searched", {}) == "17"

@@ -3,7 +3,8 @@
 import pytest
 
 from ganmf_fast import reference
-from ganmf_fast.experiments.variants import run_specs, select
+from ganmf_fast.experiments.run_specs import run_specs
+from ganmf_fast.experiments.variants import select
 
 GAN_ROWS = ("binGANMF-u", "binGANMF-i", "CFGAN-u", "CFGAN-i", "CAAE")
 
@@ -12,7 +13,7 @@ def test_every_row_of_a_gan_is_published_and_its_parameters_are_those_of_the_con
     for dataset in reference.dataset_names():
         for spec in run_specs(select(["GANMF", "BinGANMF", "CFGAN", "CAAE"]), dataset):
             assert spec.source == "published"
-            assert reference.published(dataset, spec.row.name) is not None
+            assert reference.published(dataset, spec.variant.name) is not None
 
 
 @pytest.mark.parametrize("name", GAN_ROWS)

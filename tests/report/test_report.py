@@ -15,18 +15,22 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
-from ganmf_fast.experiments.experiment import write_tables
 from ganmf_fast.experiments.table2 import Table2
 from ganmf_fast.results import document
+from ganmf_fast.results.charts.comparison import points
+from ganmf_fast.results.charts.cost import cost
+from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.store import Store, npz
+from ganmf_fast.results.tables import write_tables
 
 vl_convert = pytest.importorskip("vl_convert", reason="the extra report is not installed")
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 
-from ganmf_fast.experiments.variants import VARIANTS, run_specs, select
-from ganmf_fast.report import charts, findings, open_run, page, render
-from ganmf_fast.report.families import is_gan
+
+from ganmf_fast.experiments.run_specs import run_specs
+from ganmf_fast.experiments.variants import VARIANTS, select
+from ganmf_fast.report import findings, open_run, page, render
 from ganmf_fast.report.findings import COLLAPSE
 from ganmf_fast.report.gan_charts import CURVES
 from ganmf_fast.report.run_folder import ExperimentFolder, History, RunFolder, RunRecord
@@ -239,7 +243,7 @@ def test_every_figure_is_a_specification_that_vega_lite_compiles(
 
 def test_more_models_than_colours_are_told_apart() -> None:
     entries = [replace(entry(f"model {n}", 0.1), point=at) for n in range(20) for at in (0.0, 1.0)]
-    drawn = charts.points(comparison(*entries, chart="lines", axis="factors"))
+    drawn = points(comparison(*entries, chart="lines", axis="factors"))
     encodings = {k: v for layer in (*drawn["layer"], drawn) for k, v in layer["encoding"].items()}
     colours, shapes = (encodings[name]["scale"]["range"] for name in ("color", "shape"))
     looks = list(zip(colours, shapes, strict=True))
@@ -253,7 +257,7 @@ def test_the_best_is_named_beside_its_cost_even_where_the_best_gan_is_near() -> 
         entry("GANMF-u", 0.19, seconds=40.0),
         entry("CAAE", 0.05, seconds=900.0),
     )
-    columns = charts.cost(made, "fit_seconds", "s")["data"]["columns"]
+    columns = cost(made, "fit_seconds", "s")["data"]["columns"]
     named = dict(zip(columns["label"], columns["side"], strict=True))
     assert named == {"Random": "right", "EASE-R": "left", "GANMF-u": "left", "": ""}
 

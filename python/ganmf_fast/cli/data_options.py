@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -10,7 +10,10 @@ from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split import Splits
 from ganmf_fast.split.open_data import open_data
 
-__all__ = ["DataName", "DataOptions"]
+__all__ = ["DataName", "DataOptions", "HeldOut", "Part", "part_of"]
+
+Part = Literal["train", "train_small"]
+HeldOut = Literal["test", "validation", "early_stop"]
 
 DataName = Annotated[
     str,
@@ -35,3 +38,11 @@ class DataOptions:
     def open(self, data: str) -> Splits | Interactions:
         """Open what ``--data`` names."""
         return open_data(data, self.data_dir, self.offline)
+
+
+def part_of(splits: Splits, part: str) -> Any:
+    """One of five splits, with ids where there are any."""
+    matrix = getattr(splits, part)
+    if splits.user_ids is None or splits.item_ids is None:
+        return matrix
+    return Interactions.from_matrix(matrix, splits.user_ids, splits.item_ids)

@@ -24,8 +24,8 @@ def doctor(*, source: DataOptions = _NO_DATA_OPTIONS, common: Common = _NO_COMMO
         problems.append('torch is missing, GANMF cannot be trained: pip install "ganmf-fast[gan]"')
     else:
         torch = importlib.import_module("torch")
-    if importlib.util.find_spec("matplotlib") is None:
-        problems.append('matplotlib is missing, no charts: pip install "ganmf-fast[plots]"')
+    if importlib.util.find_spec("vl_convert") is None:
+        problems.append('vl-convert is missing, no charts: pip install "ganmf-fast[report]"')
     about = environment.describe()
     cuda = bool(torch is not None and torch.cuda.is_available())
     folder = datasets.default_folder() if source.data_dir is None else source.data_dir

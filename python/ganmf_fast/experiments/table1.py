@@ -9,9 +9,10 @@ import numpy as np
 from ganmf_fast import reference
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.experiments import environment
-from ganmf_fast.experiments.experiment import published_dataset, write_tables
+from ganmf_fast.experiments.experiment import published_dataset
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run
 from ganmf_fast.results.store import FORMAT, Store
+from ganmf_fast.results.tables import write_tables
 from ganmf_fast.split import Splits
 
 __all__ = ["Table1", "statistics"]

@@ -1,28 +1,12 @@
-"""The models of the comparison, and the parameters each is run with."""
+"""The models of the comparison, each a variant of a class with parameters that make it one."""
 
-import json
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from ganmf_fast import reference
 from ganmf_fast.base.errors import suggestion
-from ganmf_fast.models.registry import model_class
 
-__all__ = [
-    "QUICK_EPOCHS",
-    "VARIANTS",
-    "ModelVariant",
-    "RunSpec",
-    "read_params",
-    "run_specs",
-    "select",
-]
-
-QUICK_EPOCHS = 10
-"""Epochs of a quick run."""
+__all__ = ["VARIANTS", "ModelVariant", "select"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +20,9 @@ class ModelVariant:
     model : str
         Name of the class.
     fixed : mapping
-        Parameters that make the row what it is.
+        Parameters that make up the variant.
     defaults : mapping
-        Parameters on data that nothing is known for.
-    published : bool
-        Whether the paper has this row.
+        Parameters on data without published or chosen ones.
     quirks : bool
         Run it as the published code did, faults included, with parameters that were published.
     params_of : str
@@ -54,7 +36,6 @@ class ModelVariant:
     model: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    published: bool = True
     quirks: bool = False
     params_of: str = ""
     known_difference: str = ""
@@ -80,7 +61,7 @@ _CAAE = {"epochs": 20}
 _OURS = "the authors' parameters are not published: chosen on validation here"
 
 VARIANTS: tuple[ModelVariant, ...] = (
-    ModelVariant("Random", "Random", published=False),
+    ModelVariant("Random", "Random"),
     ModelVariant("TopPopular", "TopPopular"),
     ModelVariant("PureSVD", "PureSVD", defaults={"num_factors": 20}),
     *(
@@ -94,10 +75,8 @@ VARIANTS: tuple[ModelVariant, ...] = (
         for similarity in ("cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean")
     ),
     ModelVariant("P3alpha", "P3alpha", defaults={"topk": 300, "alpha": 0.8}, quirks=True),
-    ModelVariant(
-        "RP3beta", "RP3beta", defaults={"topk": 300, "alpha": 0.8, "beta": 0.3}, published=False
-    ),
-    ModelVariant("UserKNN", "UserKNN", defaults={"topk": 300, "shrink": 20}, published=False),
+    ModelVariant("RP3beta", "RP3beta", defaults={"topk": 300, "alpha": 0.8, "beta": 0.3}),
+    ModelVariant("UserKNN", "UserKNN", defaults={"topk": 300, "shrink": 20}),
     ModelVariant(
         "SLIM-BPR",
         "SLIMBPR",
@@ -131,9 +110,7 @@ VARIANTS: tuple[ModelVariant, ...] = (
         )
         for row in (
             ModelVariant(name, model, fixed, defaults, quirks=True),
-            ModelVariant(
-                f"{name}-corrected", model, fixed, defaults, published=False, params_of=name
-            ),
+            ModelVariant(f"{name}-corrected", model, fixed, defaults, params_of=name),
         )
     ),
     *(
@@ -142,54 +119,12 @@ VARIANTS: tuple[ModelVariant, ...] = (
             "CFGAN",
             {"mode": mode, "adversarial": False},
             _CFGAN,
-            published=False,
             params_of=f"CFGAN-{mode[0]}",
         )
         for mode in ("user", "item")
     ),
 )
 """Every row, in the order of the table."""
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """A row with the parameters it will be run with."""
-
-    row: ModelVariant
-    params: dict[str, Any]
-    """What is passed to the constructor, apart from seed and device."""
-    source: str
-    """Where the parameters come from."""
-    point: float | None = None
-    """Where in a figure the result stands."""
-
-    @property
-    def signature(self) -> dict[str, Any]:
-        """Every parameter of the constructor with its default."""
-        return dict(model_class(self.row.model)().get_params())
-
-    @property
-    def seeded(self) -> bool:
-        """Whether the model makes random choices."""
-        return "seed" in self.signature
-
-    @property
-    def ties(self) -> str:
-        """Order of equal scores: the published one beside published parameters."""
-        return "published" if self.source == "published" else "index"
-
-    @property
-    def stops_early(self) -> bool:
-        """Whether the number of epochs is still to be found."""
-        return model_class(self.row.model).iterative and "epochs" not in self.params
-
-    def quick(self) -> "RunSpec":
-        """The same with few epochs, given rather than searched."""
-        if not model_class(self.row.model).iterative:
-            return self
-        epochs = min(self.params.get("epochs", QUICK_EPOCHS), QUICK_EPOCHS)
-        source = f"{self.source}, at most {QUICK_EPOCHS} epochs"
-        return replace(self, params={**self.params, "epochs": epochs}, source=source)
 
 
 def select(names: Iterable[str] | None) -> list[ModelVariant]:
@@ -218,91 +153,3 @@ def select(names: Iterable[str] | None) -> list[ModelVariant]:
     if not rows:
         raise ValueError("models names no model")
     return rows
-
-
-def read_params(path: Path) -> dict[str, dict[str, Any]]:
-    """Parameters of rows from a JSON or TOML file: ``{"ItemKNN-cosine": {"topk": 100}}``.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read or has another form.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise ValueError(
-            "params must be 'published', 'tuned' or a JSON or TOML file, but "
-            f"{str(path)!r} cannot be read: {error.strerror}"
-        ) from None
-    except ValueError as error:
-        raise ValueError(f"the file of parameters {path} is damaged: {error}") from None
-    if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
-        raise ValueError(f"{path} must hold a table of parameters for each model")
-    return content
-
-
-def run_specs(
-    rows: Sequence[ModelVariant],
-    dataset: str | None,
-    given: Mapping[str, Mapping[str, Any]] | None = None,
-    source: str = "file",
-) -> list[RunSpec]:
-    """Parameters for each row: given ones, else published, else chosen by us, else defaults.
-
-    Parameters
-    ----------
-    rows : sequence of ModelVariant
-    dataset : str or None
-        Name of the published data set, if it is one.
-    given : mapping, optional
-        ModelVariant name -> parameters.
-    source : str, default "file"
-        Where the given ones come from.
-
-    Raises
-    ------
-    ValueError
-        If `given` names a row or a parameter that does not exist, or contradicts a row.
-    """
-    given = given or {}
-    names = [row.name for row in VARIANTS]
-    for name in given:
-        if name not in names:
-            raise ValueError(f"params has no model {name!r}{suggestion(name, names)}")
-    made = [_plan(row, dataset, given.get(row.name), source) for row in rows]
-    for spec in made:
-        _check(spec)
-    return made
-
-
-def _plan(
-    row: ModelVariant, dataset: str | None, given: Mapping[str, Any] | None, source: str
-) -> RunSpec:
-    if given is not None:
-        for name, value in row.fixed.items():
-            if given.get(name, value) != value:
-                raise ValueError(
-                    f"params gives {row.name} {name}={given[name]!r}, but that row has {value!r}"
-                )
-        return RunSpec(row, {**row.fixed, **given}, source)
-    if dataset is not None:
-        named = row.name if row.published else row.params_of
-        published = reference.best_params(dataset, named) if named else None
-        if published is not None:
-            quirks = {"published_quirks": True} if row.quirks else {}
-            return RunSpec(row, {**row.fixed, **published, **quirks}, "published")
-        chosen = reference.chosen_params(dataset, row.name)
-        if chosen is not None:
-            return RunSpec(row, {**row.fixed, **chosen}, "chosen on validation")
-    return RunSpec(row, {**row.fixed, **row.defaults}, "defaults")
-
-
-def _check(spec: RunSpec) -> None:
-    known = list(spec.signature)
-    for name in spec.params:
-        if name in ("seed", "device"):
-            raise ValueError(f"params sets {name} of {spec.row.name}: use the option --{name}")
-        if name not in known:
-            raise ValueError(f"{spec.row.name} has no parameter {name!r}{suggestion(name, known)}")

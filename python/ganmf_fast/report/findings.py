@@ -7,12 +7,12 @@ first three in the order of :func:`findings` are shown.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganmf_fast.report.families import is_gan
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
-from ganmf_fast.report.searches import Search, improvements
+from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
+from ganmf_fast.results.search import SearchRecord, improvements
 
-__all__ = ["COLLAPSE", "Finding", "collapses", "findings", "main_tables", "named"]
+__all__ = ["COLLAPSE", "Finding", "collapses", "findings", "main_tables"]
 
 COLLAPSE = 0.95
 """Mean cosine between made profiles from which on the alarm says that they have collapsed."""
@@ -62,14 +62,9 @@ def collapses(experiment: ExperimentFolder) -> dict[str, float]:
     for record in experiment.records:
         cosine = record.histories[-1].last("generated_cosine") if record.histories else None
         if cosine is not None:
-            name = named(experiment.comparison, record.row, record.point)
+            name = experiment.comparison.name_of(record.row, record.point)
             found[name] = max(cosine, found.get(name, cosine))
     return found
-
-
-def named(comparison: ResultTable, model: str, point: float | None) -> str:
-    """A model, with its point if it is one of a figure."""
-    return model if point is None else f"{model} at {comparison.point_name(point)}"
 
 
 def main_tables(folder: RunFolder) -> list[ExperimentFolder]:
@@ -182,7 +177,7 @@ def _judged(experiments: Sequence[ExperimentFolder]) -> list[tuple[bool, float, 
             for key in comparison.columns:
                 verdict, delta = entry.verdict(*key), entry.delta(*key)
                 if verdict is not None and delta is not None:
-                    name = named(comparison, entry.model, entry.point)
+                    name = comparison.name_of(entry.model, entry.point)
                     place = f"{name} on {comparison.dataset}, {heading(key)}"
                     found.append((verdict.word == "within tolerance", delta, place))
     return found
@@ -285,7 +280,7 @@ def _seeds(tables: Sequence[ExperimentFolder]) -> Finding | None:
     )
 
 
-def _searched(searches: Sequence[Search]) -> Finding | None:
+def _searched(searches: Sequence[SearchRecord]) -> Finding | None:
     sentences = []
     for search in searches:
         best = search.best

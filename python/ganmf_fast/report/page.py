@@ -18,11 +18,14 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from ganmf_fast.report import charts, gan_charts, search_charts
-from ganmf_fast.report.charts import Spec
-from ganmf_fast.report.families import is_gan
+from ganmf_fast.report import gan_charts
 from ganmf_fast.report.findings import COLLAPSE, collapses, findings, main_tables
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder, RunRecord
+from ganmf_fast.results.charts import comparison as tables
+from ganmf_fast.results.charts import search as searches
+from ganmf_fast.results.charts.base import CONFIG, Spec, stylesheet
+from ganmf_fast.results.charts.cost import cost
+from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, shown, signed
 
 __all__ = ["LIMIT", "render"]
@@ -73,7 +76,6 @@ def render(folder: RunFolder) -> str:
     experiments = sorted(folder.experiments, key=lambda e: _order(e.comparison))
     taken: set[str] = set()
     pages = _pages(experiments, taken)
-    searches = [(_anchor(f"search-{s.label}", taken), s) for s in folder.searches]
     scripts = [_vega(), _resource("page.js")]
     shown_as = {(page.dataset, page.model): page.anchor for page in pages}
     text = (
@@ -87,10 +89,11 @@ def render(folder: RunFolder) -> str:
             main=main_tables(folder),
             findings=findings(folder),
             pages=pages,
-            searches=searches,
+            searches=[(_anchor(f"search-{s.label}", taken), s) for s in folder.searches],
+            chart_config=CONFIG,
             anchor=lambda comparison, model: shown_as.get((comparison.label, model)),
             policy=_policy(scripts),
-            style=_resource("style.css"),
+            style=stylesheet() + _resource("style.css"),
             scripts=scripts,
             figures=_Figures(),
         )
@@ -171,15 +174,15 @@ def _anchor(text: str, taken: set[str]) -> str:
 class _Figures:
     """Specifications of figures, each with a number of its own."""
 
-    quality = staticmethod(charts.quality)
-    differences = staticmethod(charts.differences)
-    cost = staticmethod(charts.cost)
+    quality = staticmethod(tables.quality)
+    differences = staticmethod(tables.differences)
+    points = staticmethod(tables.points)
+    cost = staticmethod(cost)
     alarms = staticmethod(gan_charts.alarms)
-    points = staticmethod(charts.points)
     heatmaps = staticmethod(gan_charts.heatmaps)
-    convergence = staticmethod(search_charts.convergence)
-    parallel = staticmethod(search_charts.parallel)
-    dependences = staticmethod(search_charts.dependences)
+    convergence = staticmethod(searches.convergence)
+    parallel = staticmethod(searches.parallel)
+    dependences = staticmethod(searches.dependences)
 
     def __init__(self) -> None:
         self._drawn = 0
@@ -205,7 +208,7 @@ def _environment() -> Environment:
         "value": _value,
         "seconds": _seconds,
         "literal": _literal,
-        "short": search_charts.shown,
+        "short": searches.shown,
         "bytes": lambda mib: f"{mib:,.0f}",
     }
     environment.filters.update(filters)

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from ganmf_fast import reference
 from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.models.history import with_current_names
-from ganmf_fast.report.searches import JOURNAL, Search, read_search
 from ganmf_fast.results import document, store
 from ganmf_fast.results.document import DamagedError
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run, key_of
+from ganmf_fast.results.search import JOURNAL, SearchRecord, read_search
 
 __all__ = ["ExperimentFolder", "History", "Problem", "RunFolder", "RunRecord", "open_run"]
 
@@ -112,7 +112,7 @@ class RunFolder:
 
     name: str
     experiments: tuple[ExperimentFolder, ...]
-    searches: tuple[Search, ...] = ()
+    searches: tuple[SearchRecord, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -170,7 +170,7 @@ def _place(root: Path, folder: Path) -> str:
     return "" if path == Path() else path.as_posix()
 
 
-def _search(root: Path, folder: Path, problems: list[Problem]) -> Search | None:
+def _search(root: Path, folder: Path, problems: list[Problem]) -> SearchRecord | None:
     path = _place(root, folder)
     where = f"{path}/{JOURNAL}".lstrip("/")
     try:
@@ -376,9 +376,7 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
     dataset = about if isinstance(about, dict) else {}
     data_hash, name = (_texts(dataset).get(word, "") for word in ("hash", "name"))
     simulated = dataset.get("simulated") is True
-    known = reference.dataset_of(data_hash)
-    if known is None and name in reference.dataset_names() and not simulated:
-        known = name
+    known = reference.published_dataset(data_hash, name, simulated=simulated)
     experiment = _texts(config).get("experiment", "")
     order = {row.name: number for number, row in enumerate(VARIANTS)}
     places = sorted(
@@ -394,7 +392,7 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
             Entry(
                 row,
                 tuple(sorted(runs, key=lambda run: run.seed or 0)),
-                _published(known, row) if published and known else {},
+                reference.published_figures(known, row) if published and known else {},
                 dict(mine[0].given),
                 mine[0].source,
                 "; ".join(dict.fromkeys(record.reason for record in mine if record.reason)),
@@ -417,10 +415,3 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
         axis=_texts(config).get("axis", "")
         or ("point" if any(point is not None for _, point in places) else ""),
     )
-
-
-def _published(dataset: str, row: str) -> dict[Key, float]:
-    if not any(known.published for known in VARIANTS if known.name == row):
-        return {}
-    figures = reference.published(dataset, row) or {}
-    return {(metric, k): v for k, found in figures.items() for metric, v in found.items()}

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from ganmf_fast.results.result_table import Chart, Entry, Key, ResultTable, Run, key_of
 
-__all__ = ["DamagedError", "number", "read", "table", "text", "to_json", "whole"]
+__all__ = ["DamagedError", "number", "overview", "read", "table", "text", "to_json", "whole"]
 
 FORMAT = 1
 """Version of the document."""
@@ -84,6 +84,43 @@ def _entry(entry: Entry) -> dict[str, Any]:
             {"seed": run.seed, "values": _named(run.values), "cost": _finite(run.cost)}
             for run in entry.runs
         ],
+    }
+
+
+def overview(comparison: ResultTable) -> dict[str, Any]:
+    """Each model or point with the mean of every metric beside the published value."""
+    content: dict[str, Any] = {
+        "experiment": comparison.experiment,
+        "dataset": comparison.dataset,
+        "simulated": comparison.simulated,
+        "quick": comparison.quick or None,
+        "splits": comparison.splits,
+        "complete": comparison.complete,
+    }
+    if not comparison.axis:
+        models = {entry.model: _means(entry) for entry in comparison.entries}
+        return content | {"models": models}
+    points = [
+        {"model": entry.model, comparison.axis: entry.point, **_means(entry)}
+        for entry in comparison.entries
+    ]
+    return content | {"points": points}
+
+
+def _means(entry: Entry) -> dict[str, Any]:
+    return {
+        "params": entry.params,
+        "source": entry.source,
+        "problem": entry.problem or None,
+        "seeds": [run.seed for run in entry.runs],
+        "metrics": {
+            _name(key): {
+                "value": entry.mean(*key),
+                "published": entry.published.get(key),
+                "delta": entry.delta(*key),
+            }
+            for key in (entry.runs[0].values if entry.runs else ())
+        },
     }
 
 

@@ -237,6 +237,10 @@ class ResultTable:
             return ""
         return self.point_names.get(point, f"{point:g}")
 
+    def name_of(self, model: str, point: float | None) -> str:
+        """A model, with its point if it is one of a figure."""
+        return model if point is None else f"{model} at {self.point_name(point)}"
+
     def rank(self, entry: Entry, metric: str, k: int | None) -> int:
         """Place of an entry, 1 for the best; equal values share a place; 0 for none."""
         mine = entry.mean(metric, k)

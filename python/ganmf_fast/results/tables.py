@@ -13,9 +13,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ganmf_fast.results.document import to_json
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, shown, signed
+from ganmf_fast.results.store import Store
 
-__all__ = ["summary_csv", "terminal_table", "to_csv", "to_latex", "to_markdown"]
+__all__ = ["summary_csv", "terminal_table", "to_csv", "to_latex", "to_markdown", "write_tables"]
 
 _DASH = "\N{EM DASH}"
 _ALIKE = "\N{DEGREE SIGN}"
@@ -315,3 +317,12 @@ def terminal_table(comparison: ResultTable) -> Table:
             cells.append(cell)
         table.add_row(entry.model, *_point(comparison, entry), *cells)
     return table
+
+
+def write_tables(store: Store, comparison: ResultTable) -> None:
+    """Write a table into the folder of a run: CSV, Markdown, LaTeX and JSON."""
+    store.write_text("results.csv", to_csv(comparison))
+    store.write_text("summary.csv", summary_csv(comparison))
+    store.write_text("table.md", to_markdown(comparison))
+    store.write_text("table.tex", to_latex(comparison))
+    store.write_text("comparison.json", to_json(comparison))

@@ -1,6 +1,5 @@
-"""``ganmf runs``."""
+"""``ganmf runs show``."""
 
-import datetime as dt
 import importlib
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +8,8 @@ from cyclopts import Parameter
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, show
-from ganmf_fast.cli.tune import JOURNAL, Index
+from ganmf_fast.cli.index_option import Index
+from ganmf_fast.results.search import JOURNAL, read_search
 from ganmf_fast.tuning import read_journal
 from ganmf_fast.tuning.spaces import Space, searched
 from ganmf_fast.tuning.trackers.index import RunIndex
@@ -18,39 +18,7 @@ from ganmf_fast.tuning.trial import best_of, describe_best
 _NO_COMMON = Common()
 
 
-def list_(*, index: Index = None, common: Common = _NO_COMMON) -> None:
-    """Show the searches on this machine and how far they are, the latest first."""
-    begin(common)
-    runs = RunIndex(index).runs()
-    if common.json:
-        print_json(runs)
-        return
-    if not runs:
-        say("there are no runs yet: ganmf tune makes one")
-        return
-    columns = ("id", "model", "data", "status", "trials", "failed", "metric", "best", "updated")
-    print_table(
-        "",
-        (*columns, "journal"),
-        [
-            (
-                run["id"],
-                run["model"],
-                run["dataset"],
-                run["status"],
-                f"{run['finished']}/{run['n_calls']}",
-                run["failed"],
-                run["metric"],
-                run["best_value"],
-                _local(run["updated"]),
-                run["journal"],
-            )
-            for run in runs
-        ],
-    )
-
-
-def show_(
+def runs_show(
     run: Annotated[str, Parameter(help="Number in the list, folder of a search, or journal.")],
     *,
     plots: Annotated[Path | None, Parameter(help="Folder for charts of the search (PNG).")] = None,
@@ -66,12 +34,12 @@ def show_(
     except (TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged: {error}") from None
     if plots is not None:
-        # matplotlib is an extra, and slow to load.
         try:
-            charts = importlib.import_module("ganmf_fast.results.study")
+            files = importlib.import_module("ganmf_fast.results.charts.files")
         except ImportError:
-            raise ImportError('plots needs matplotlib: pip install "ganmf-fast[plots]"') from None
-        say(f"{', '.join(charts.write_charts(header, trials, plots))} are in {plots}")
+            raise ImportError('plots needs vl-convert: pip install "ganmf-fast[report]"') from None
+        found = read_search("", path.read_text(encoding="utf-8"), say)
+        say(f"{', '.join(files.write_search_figures(found, plots))} are in {plots}")
     if common.json:
         print_json({"search": header, "trials": [trial.to_dict() for trial in trials]})
         return
@@ -112,7 +80,3 @@ def _journal(run: str, index: Path | None) -> Path:
 
 def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _local(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

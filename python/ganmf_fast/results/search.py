@@ -16,7 +16,7 @@ from ganmf_fast.tuning.journal import parse_journal
 from ganmf_fast.tuning.spaces import Dimension, Space, searched
 from ganmf_fast.tuning.trial import Trial, best_of
 
-__all__ = ["JOURNAL", "Search", "dependence", "read_search"]
+__all__ = ["JOURNAL", "SearchRecord", "dependence", "read_search"]
 
 JOURNAL = "journal.jsonl"
 
@@ -26,7 +26,7 @@ _MOST_MODELLED = 300
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchRecord:
     """A search and its trials, in the order of asking."""
 
     path: str
@@ -58,13 +58,13 @@ class Search:
         return f"{self.model} on {self.dataset}{where}"
 
 
-def read_search(path: str, content: str, missing: Callable[[str], None]) -> Search:
+def read_search(path: str, content: str, missing: Callable[[str], None]) -> SearchRecord:
     """A search from the text of its journal.
 
     Parameters
     ----------
     path : str
-        See `Search`.
+        See `SearchRecord`.
     content : str
     missing : callable
         Called with a phrase for each line that cannot be read.
@@ -81,7 +81,7 @@ def read_search(path: str, content: str, missing: Callable[[str], None]) -> Sear
         space = Space.resolve(document.table(header.get("space"), "space"), {}, (0, 0))
     except TypeError as error:
         raise DamagedError(str(error)) from None
-    return Search(
+    return SearchRecord(
         path=path,
         header=header,
         model=document.text(header, "model"),
@@ -103,12 +103,12 @@ def best_so_far(trials: Sequence[Trial]) -> list[float]:
     return found
 
 
-def improvements(search: Search) -> int:
+def improvements(search: SearchRecord) -> int:
     """How often a trial was better than all before."""
     return sum(b > a for a, b in pairwise(best_so_far(search.done)))
 
 
-def dependence(search: Search) -> dict[str, tuple[list[Any], list[float]]]:
+def dependence(search: SearchRecord) -> dict[str, tuple[list[Any], list[float]]]:
     """What each parameter does by itself, as a Gaussian process over the trials sees it.
 
     Returns
