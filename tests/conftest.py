@@ -3,7 +3,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 # Two workers of pytest-xdist share the processors: BLAS and torch begin with one thread in each.
@@ -14,7 +14,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
 
+import ganmf_fast as gf
+from ganmf_fast import _core
 from ganmf_fast.base.progress import set_quiet
 from ganmf_fast.cli import main
 
@@ -77,6 +80,24 @@ def data_dir() -> Path:
             f"real data are absent: {folder} lacks {', '.join(missing)} (set GANMF_TEST_DATA)"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_splits() -> gf.Splits:
+    return gf.split.paper_protocol(gf.datasets.load("demo"), seed=1)
+
+
+@pytest.fixture
+def threads_restored() -> Iterator[None]:
+    """Give back the numbers of threads that the test changes: of Rust, BLAS and torch."""
+    rust = _core.get_num_threads()
+    torch = sys.modules.get("torch")
+    of_torch = torch and torch.get_num_threads()
+    with threadpool_limits():
+        yield
+    _core.set_num_threads(rust)
+    if torch is not None:
+        torch.set_num_threads(of_torch)
 
 
 @pytest.fixture
