@@ -21,6 +21,8 @@ from ganmf_fast import _core
 from ganmf_fast.base.progress import set_quiet
 from ganmf_fast.cli import main
 
+# Fixtures that start processes.
+STARTING = {"ganmf_process", "start", "ranks", "browser"}
 PUBLISHED = ("lastfm", "hetrec2011", "ml-1m")
 # OpenBLAS picks kernels by the processor; those for AVX2 run on nearly all.
 _AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
@@ -28,15 +30,23 @@ _AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what fixtures decide; tests of a file go to one worker, unless they name a group."""
+    """Mark what fixtures decide, and choose what each worker of pytest-xdist runs.
+
+    Tests of a file stay together. Those that start processes go to one worker, and first, since
+    they take longest.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if fixtures & {"ganmf_process", "start"}:
-            item.add_marker(pytest.mark.slow)
         if "data_dir" in fixtures:
             item.add_marker(pytest.mark.real_data)
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(".".join(item.path.with_suffix("").parts[-2:])))
+        if fixtures & STARTING or item.get_closest_marker("avx2_blas"):
+            item.add_marker(pytest.mark.processes)
+        group = ".".join(item.path.with_suffix("").parts[-2:])
+        if item.get_closest_marker("processes"):
+            item.add_marker(pytest.mark.slow)
+            group = "processes"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("processes") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

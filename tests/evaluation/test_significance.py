@@ -134,6 +134,7 @@ def test_ndcg_and_average_precision_are_those_of_scikit_learn():
             assert ev.per_user(name, 25)[row] == pytest.approx(whole, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_ranx(world):
     ranx = pytest.importorskip(
         "ranx", reason="ranx, an outside implementation of the metrics, is not installed"
