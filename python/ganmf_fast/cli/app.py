@@ -4,7 +4,6 @@ from importlib.metadata import version
 
 from cyclopts import App
 
-
 __all__ = ["build"]
 
 
