@@ -1,7 +1,7 @@
-"""Forms that make scores in dense blocks: EASE by items, and by users.
+"""Forms whose scores are computed in dense blocks of users: dense item weights, and EASE by users.
 
-A block holds a number of users that depends on the catalogue alone, and is made by sparse products
-or on one BLAS thread: bits never depend on the number of threads.
+The size of a block depends on the number of items alone, and its scores come from sparse products
+or from BLAS on one thread, so that the number of threads does not change the bits.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +26,7 @@ from ganmf_fast.scorers.tensors import (
     csr_from_tensors,
     csr_tensors,
     dense_float32,
+    scalar,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _BLOCK_USERS = 256
 
 @dataclass(frozen=True, eq=False)
 class DenseWeights(Scorer):
-    """Dense item-to-item weights B, for models that are dense by nature: scores are x B.
+    """Dense item weights B: the scores of a profile x are x B.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ class DenseWeights(Scorer):
         return dense_float32(to_scipy(profiles) @ self.weights)
 
     def similarity(self, item: int) -> Floats:
-        """Weights of the items that speak for `item`: its column of B."""
+        """Weights with which other items contribute to `item`: its column of B."""
         near = self.weights[:, item].copy()
         near[item] = -np.inf
         return near
@@ -140,7 +141,7 @@ class DualEase(Scorer):
 
     @cached_property
     def _items(self) -> "sp.csr_array[np.float32]":
-        """X^T by rows: a product with it gives each score its terms in the order of the users."""
+        """X^T by rows: a product with it sums the terms of a score in the order of the users."""
         return to_scipy(self.urm.transpose())
 
     def _times_urm(self, left: Floats) -> Floats:
@@ -170,7 +171,7 @@ class DualEase(Scorer):
         return _minus(rows, projected, self.diagonal)
 
     def similarity(self, item: int) -> Floats:
-        """Weights of the items that speak for `item`: column -P[:, item] / P[item, item]."""
+        """Column -P[:, item] / P[item, item] of the weights."""
         column = self._items[[item]]
         left = (self.inverse[column.indices] * column.data[:, None]).sum(axis=0)
         near: Floats = self._times_urm(left[None, :])[0]
@@ -190,11 +191,9 @@ class DualEase(Scorer):
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "DualEase":
         """See `Scorer.from_tensors`."""
-        l2 = tensors["l2"]
-        if l2.shape != (1,) or l2.dtype != np.float64:
-            raise ValueError("l2 must be one float64")
+        l2 = scalar("l2", tensors, np.float64)
         urm = csr_from_tensors("fitted", tensors)
-        return cls(urm, tensors["inverse"], tensors["diagonal"], float(l2[0]))
+        return cls(urm, tensors["inverse"], tensors["diagonal"], l2)
 
 
 def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:
@@ -213,7 +212,7 @@ def rank_blocks(
     report: Report | None = None,
     as_published: bool = False,
 ) -> Lists:
-    """Rank users in blocks whose dense scores fit in a bounded piece of memory.
+    """Top-N lists from dense scores, computed in blocks of users of bounded memory.
 
     Parameters
     ----------
@@ -222,7 +221,7 @@ def rank_blocks(
     n_items, request, report
         As for `Scorer.rank`.
     as_published : bool, default False
-        Take equal scores in the order of the published lists instead of by item number.
+        Order equal scores as the published lists do instead of by item number.
     """
     size = max(1, min(_BLOCK_USERS, _BLOCK_BYTES // (4 * n_items)))
     users = request.users

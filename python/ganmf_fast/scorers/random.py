@@ -1,4 +1,4 @@
-"""The form of scores that are random: a pure function of (seed, user, item), stored nowhere."""
+"""Random scores: a pure function of (seed, user, item), of which nothing is stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ __all__ = ["RandomScores"]
 
 @dataclass(frozen=True, eq=False)
 class RandomScores(Scorer):
-    """Scores that are random but always the same: nothing is stored.
+    """Random scores that are a pure function of (seed, user, item).
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class RandomScores(Scorer):
         return _core.random_scores(self.seed, users, self.items)
 
     def fold_in(self, profiles: Csr) -> Floats:
-        """Scores by row number: a new user in row r is served like the fitted user r."""
+        """Scores by row number: a new user in row r has those of the fitted user r."""
         return _core.random_scores(
             self.seed, np.arange(profiles.n_rows, dtype=np.int64), self.items
         )

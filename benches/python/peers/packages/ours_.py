@@ -8,7 +8,8 @@ import scipy.sparse as sp
 import ganmf_fast as gf
 from ganmf_fast._core import RankRequest
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.scorers.base import Factors, ItemWeights
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.weights import ItemWeights
 from peers.inputs import Urm, to_arrays
 from peers.job import Job, UnavailableError
 from peers.operations import ease as ease_operation
