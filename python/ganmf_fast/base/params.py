@@ -1,6 +1,6 @@
 """Hyperparameters declared once: type, default, range, search range and description in one field.
 
-A class decorated with `hyperparameters`, whose fields are declared with `param`, is a dataclass. Its
+A class decorated with `hyperparameters`, whose fields are declared by `param`, is a dataclass. Its
 signature and scikit-learn's ``get_params``, ``set_params``, ``clone`` and ``repr`` follow from the
 fields; so do the checks (`check_params`), the section "Parameters" of its docstring, and the ranges
 that are searched (`search_ranges`).
