@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "file"
     write_whole(path, "é\n")
     assert path.read_bytes() == "é\n".encode()
-    with pytest.raises(RuntimeError), written_whole(path) as part:
-        part.write_text("half of")
-        raise RuntimeError
+
+    def half():
+        with written_whole(path) as part:
+            part.write_text("half of")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
     assert path.read_bytes() == "é\n".encode()
     write_whole(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
@@ -26,10 +32,10 @@ def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
     fsync = os.fsync
 
     def watched(handle):
-        seen.append((os.readlink(f"/proc/self/fd/{handle}"), path.exists()))
+        seen.append((str(Path(f"/proc/self/fd/{handle}").readlink()), path.exists()))
         fsync(handle)
 
-    if not os.path.isdir("/proc/self/fd"):
+    if not Path("/proc/self/fd").is_dir():
         pytest.skip("needs /proc")
     monkeypatch.setattr(files.os, "fsync", watched)
     write_whole(path, "content")
@@ -56,6 +62,7 @@ def test_a_lock_is_for_one_and_leaves_no_file(tmp_path):
     unlock(again)
 
 
+@pytest.mark.processes
 def test_a_lock_ends_with_its_process(tmp_path):
     path = tmp_path / "lock"
     code = (

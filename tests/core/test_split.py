@@ -69,15 +69,12 @@ def test_sizes_per_user_follow_the_protocol(urm):
     assert share == pytest.approx(0.8, abs=0.02)
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_a_seed_names_one_split_for_any_number_of_threads(urm):
-    before = _core.get_num_threads()
     answers = []
-    try:
-        for threads in (1, 2, 4):
-            _core.set_num_threads(threads)
-            answers.append(split(urm, seed=3)[0])
-    finally:
-        _core.set_num_threads(before)
+    for threads in (1, 2, 4):
+        _core.set_num_threads(threads)
+        answers.append(split(urm, seed=3)[0])
     other = split(urm, seed=4)[0]
     for name in NAMES:
         for answer in answers[1:]:
@@ -151,8 +148,9 @@ def test_tastes_in_simulated_data_can_be_learned_but_not_perfectly():
         _, values, *_ = _core.measure_lists(items, test, users, [5], ["map"])
         return values.mean()
 
-    by_popularity = map_at_5(_core.rank_popularity(popularity, users, 5, train)[0])
-    by_neighbours = map_at_5(_core.rank_product(train, weights, users, 5, train)[0])
+    request = _core.RankRequest(users, 5, train)
+    by_popularity = map_at_5(_core.rank_popularity(popularity, request)[0])
+    by_neighbours = map_at_5(_core.rank_product(train, weights, request)[0])
     assert 0.05 < by_popularity < 0.12
     assert 2 * by_popularity < by_neighbours < 0.4
 

@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import (
 
 import ganmf_fast as gf
 from ganmf_fast import _core, models
+from ganmf_fast._core import RankRequest
 from ganmf_fast.base import checks, threads
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models import registry
@@ -88,10 +89,8 @@ def fitted(model, toy_urm, fits) -> Recommender:
 
 
 @pytest.fixture
-def both_thread_counts():
-    before = threads.get_num_threads()
-    yield (1, 2)
-    threads.set_num_threads(before)
+def both_thread_counts(threads_restored):
+    return (1, 2)
 
 
 def test_every_registered_model_is_under_contract():
@@ -484,7 +483,7 @@ def test_ease_on_100000_items_names_what_to_use_instead(monkeypatch):
 )
 def test_ties_go_to_the_smaller_item(scorer):
     profiles = as_csr(np.array([[0, 0, 1, 0, 0], [1, 0, 0, 0, 0]]))
-    items, _ = scorer.rank(profiles, np.array([0, 1]), 3, profiles)
+    items, _ = scorer.rank(profiles, RankRequest(np.array([0, 1]), 3, profiles))
     assert items.tolist() == [[0, 1, 3], [1, 2, 3]]
 
 
@@ -493,7 +492,7 @@ def test_a_score_that_is_not_finite_is_refused():
         Factors(np.array([[np.nan]], np.float32), np.ones((5, 1), np.float32))
     weights = DenseWeights(np.full((3, 3), 3e38, np.float32))
     with pytest.raises(ValueError, match="user 0 has a score that is not finite"):
-        weights.rank(as_csr(np.ones((1, 3))), np.array([0]), 2)
+        weights.rank(as_csr(np.ones((1, 3))), RankRequest(np.array([0]), 2))
 
 
 def test_setting_the_number_of_threads_refuses_nonsense():

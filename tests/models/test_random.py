@@ -4,18 +4,15 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
+from ganmf_fast._core import RankRequest
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.scorers.random import RandomScores
 
 
-@pytest.fixture(scope="module")
-def splits() -> gf.Splits:
-    return gf.split.paper_protocol(gf.datasets.load("demo"), seed=1)
-
-
-def test_the_seed_alone_decides_the_lists(splits):
-    a = gf.Random(seed=4).fit(splits.train).recommend(range(50), n=10, exclude_seen=False)
-    b = gf.Random(seed=4).fit(splits.test).recommend(range(50), n=10, exclude_seen=False)
-    c = gf.Random(seed=5).fit(splits.train).recommend(range(50), n=10, exclude_seen=False)
+def test_the_seed_alone_decides_the_lists(demo_splits):
+    a = gf.Random(seed=4).fit(demo_splits.train).recommend(range(50), n=10, exclude_seen=False)
+    b = gf.Random(seed=4).fit(demo_splits.test).recommend(range(50), n=10, exclude_seen=False)
+    c = gf.Random(seed=5).fit(demo_splits.train).recommend(range(50), n=10, exclude_seen=False)
     assert np.array_equal(a.items, b.items)
     assert not np.array_equal(a.items, c.items)
 
@@ -41,7 +38,7 @@ def test_users_are_independent():
 
 def test_a_huge_catalogue_costs_no_memory():
     scorer = RandomScores(3, 10**12, 10**6)
-    items, _ = scorer.rank(gf.models.base.as_csr(np.eye(1)), np.array([10**11, 5]), 4)
+    items, _ = scorer.rank(as_csr(np.eye(1)), RankRequest(np.array([10**11, 5]), 4))
     assert items.shape == (2, 4)
     assert not np.array_equal(items[0], items[1])
 

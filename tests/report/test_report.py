@@ -59,7 +59,7 @@ def comparison(*entries: Entry, **rest) -> ResultTable:
 
 def curve(cosine: float, epochs: int = 4) -> dict:
     rows = [
-        {"epoch": n + 1, "d_loss": 1.0 / (n + 1), "g_loss": 0.5 + n, "made_cosine": cosine}
+        {"epoch": n + 1, "d_loss": 1.0 / (n + 1), "g_loss": 0.5 + n, "generated_cosine": cosine}
         for n in range(epochs)
     ]
     search = [{**row, "validation": 0.1 * row["epoch"]} for row in rows]
@@ -648,10 +648,10 @@ def test_searches_stand_beside_experiments(gans: Path) -> None:
         (0, '{"format": 7}', "it is a journal of format 7"),
         (0, '{"format": 1, "space": {"a": {"int": [5, 1]}}}', "a needs low < high"),
         (0, '{"format": 1, "space": {"a": {"choice": [1, 1]}}}', "a holds a choice twice"),
-        (2, "{}", "number is None"),
-        (2, "[" * 100_000, "line 3 cannot be read (it is not JSON)"),
-        (2, '{"number": 1, "params": {}, "status": "done", "value": "1"}', "value is '1'"),
-        (2, '{"number": 1, "params": {}, "status": "done", "value": NaN}', "value is nan"),
+        (2, "{}", "line 3 of it is damaged: Object missing required field `number`"),
+        (2, "[" * 100_000, "line 3 of it is damaged"),
+        (2, '{"number": 1, "params": {}, "status": "done", "value": "1"}', "- at `$.value`"),
+        (2, '{"number": 1, "params": {}, "status": "done", "value": NaN}', "malformed"),
         (2, '{"number": 1, "params": {}, "status": "done"}', "value is None of a trial that"),
     ],
 )

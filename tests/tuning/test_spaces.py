@@ -44,34 +44,28 @@ def test_packaged_spaces_are_those_that_journals_were_written_with() -> None:
             assert mine == json.dumps(given, sort_keys=True), (name, parameter)
 
 
-def test_a_declared_range_is_that_of_the_packaged_space(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_declared_ranges_are_searched_in_the_packaged_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     declared = {
         "topk": {"int": [5, 1000], "at_most": "items"},
-        "shrink": {"int": [0, 9]},
-        "normalize": {"choice": [True, False]},
-        "epochs": 300,
+        "shrink": 3,
+        "epochs": {"int": [1, 9]},
     }
-    order = {
-        "shrink": {},
-        "topk": {"at_most": "users"},
-        "epochs": {"choice": [1500]},
-        "normalize": [{"choice": [True], "when": {"similarity": "tversky"}}, {}],
-        "mode": "user",
-    }
+    further = {"choice": [1], "counts_as": "topk"}
+    packaged = {"order": {"WRMF": ["epochs", "again", "topk"]}, "WRMF": {"again": further}}
     monkeypatch.setattr(spaces, "search_ranges", lambda _cls: declared)
-    monkeypatch.setattr(spaces, "_packaged", lambda: {"ItemKNN": order})
-    assert packaged_space("ItemKNN") == {
-        "shrink": {"int": [0, 9]},
-        "topk": {"int": [5, 1000], "at_most": "users"},
-        "epochs": {"choice": [1500]},
-        "normalize": [order["normalize"][0], {"choice": [True, False]}],
-        "mode": "user",
-    }
-    assert list(packaged_space("ItemKNN")) == list(order)
-    # Without a table the order is that of declaration, and changes to the copy are not kept.
-    assert packaged_space("UserKNN") == declared
-    packaged_space("UserKNN")["topk"]["int"] = None
-    assert packaged_space("UserKNN") == declared
+    monkeypatch.setattr(spaces, "_packaged", lambda: packaged)
+    found = packaged_space("WRMF")
+    assert list(found.items()) == [
+        ("epochs", {"int": [1, 9]}),
+        ("again", further),
+        ("topk", declared["topk"]),
+    ]
+    # A model that is not named has the order of declaration; the table is a copy.
+    assert list(packaged_space("EASE").items()) == list(declared.items())
+    packaged_space("EASE")["topk"]["int"] = None
+    assert packaged_space("EASE") == declared
 
 
 def test_every_model_with_something_to_search_has_ranges_of_its_own_parameters() -> None:

@@ -1,7 +1,7 @@
 """JSON from files that anyone may have written: typed, and bounded in size and depth."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ MAX_DEPTH = 64
 """Limit of arrays and objects inside each other."""
 
 
-def read(path: Path, kind: type[T] | Any = Any, limit_bytes: int = MAX_BYTES) -> T:
+def read(path: Path, kind: type[T], limit_bytes: int = MAX_BYTES) -> T:
     """Read a JSON file as a type.
 
     Parameters
@@ -48,9 +48,7 @@ def read(path: Path, kind: type[T] | Any = Any, limit_bytes: int = MAX_BYTES) ->
     return decode(content, str(path), kind, limit_bytes)
 
 
-def decode(
-    content: bytes, name: str, kind: type[T] | Any = Any, limit_bytes: int = MAX_BYTES
-) -> T:
+def decode(content: bytes, name: str, kind: type[T], limit_bytes: int = MAX_BYTES) -> T:
     """Decode JSON as a type; see `read`.
 
     Parameters
@@ -69,7 +67,7 @@ def decode(
         raise DataError(f"{name} is damaged: {error}") from None
     if _is_deeper_than(MAX_DEPTH, value):
         raise DataError(f"{name} is damaged: it is nested deeper than {MAX_DEPTH} levels")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _is_deeper_than(depth: int, value: object) -> bool:

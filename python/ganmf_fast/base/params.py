@@ -1,6 +1,6 @@
 """Hyperparameters declared once: type, default, range, search range and description in one field.
 
-A class decorated with `hyperparameters`, whose fields are made by `param`, is a dataclass. Its
+A class decorated with `hyperparameters`, whose fields come from `param`, is a dataclass. Its
 signature and scikit-learn's ``get_params``, ``set_params``, ``clone`` and ``repr`` follow from the
 fields; so do the checks (`check_params`), the section "Parameters" of its docstring, and the ranges
 that are searched (`search_ranges`).
@@ -27,7 +27,7 @@ from typing import (
 
 from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real
 
-__all__ = ["check_params", "hyperparameters", "param", "search_ranges"]
+__all__ = ["check_params", "hyperparameters", "param", "param_of", "search_ranges"]
 
 _Class = TypeVar("_Class", bound=type)
 _SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
@@ -35,7 +35,7 @@ _SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class _Param:
-    """What a field says beyond its type and default."""
+    """Declaration of a field beyond its type and default."""
 
     doc: str
     at_least: float | None
@@ -69,18 +69,26 @@ def param(
     at_least, above, at_most, below : float, optional
         Range of a number, ends included (`at_least`, `at_most`) or not (`above`, `below`).
     search : mapping, list of mappings, or constant, optional
-        What `tune` searches, as an entry of ``tuning/spaces.toml`` says it: a range such as
+        What `tune` searches, in the form of an entry of ``tuning/spaces.toml``: a range such as
         ``{"int": [5, 1000], "at_most": "items"}``, alternatives with ``when``, or a constant.
     check : callable, optional
         ``check(name, value)`` in place of the check that follows from type and range.
     kw_only : bool, default False
-        Whether the parameter is passed by keyword alone.
+        Whether the parameter is passed by keyword alone, as those after `KW_ONLY` are.
     """
     described = _Param(doc, at_least, above, at_most, below, search, check)
-    return field(default=default, kw_only=kw_only, metadata={"param": described})
+    # Not an explicit False: it would overrule `KW_ONLY` in the class.
+    passed = {"kw_only": True} if kw_only else {}
+    return field(default=default, metadata={"param": described}, **passed)
 
 
-@dataclass_transform(eq_default=False, field_specifiers=(param, field))
+def param_of(cls: Any, name: str) -> Any:
+    """Declare a hyperparameter as another class does."""
+    declared = cls.__dataclass_fields__[name]
+    return field(default=declared.default, kw_only=declared.kw_only, metadata=declared.metadata)
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
 def hyperparameters(cls: _Class) -> _Class:
     """Make a class a dataclass of hyperparameters and document them in its docstring."""
     made: Any = dataclass(eq=False, repr=False)(cls)
@@ -158,7 +166,9 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def _documented(doc: str, cls: Any) -> str:
     """`doc` with the section "Parameters" in front of its first section."""
-    entries = [_entry(item) for item in fields(cls) if "param" in item.metadata]
+    # As in the signature: those that are passed by keyword alone come last.
+    ordered = sorted(fields(cls), key=lambda item: bool(item.kw_only))
+    entries = [_entry(item) for item in ordered if "param" in item.metadata]
     if not entries:
         return doc
     section = "\n".join(["Parameters\n----------", *entries])
@@ -178,6 +188,8 @@ def _entry(item: "Field[Any]") -> str:
 
 
 def _range(declared: _Param) -> str:
+    if declared.at_least is not None and declared.at_most is not None:
+        return f" Between {declared.at_least:g} and {_plain(declared.at_most)}."
     low = (
         f"at least {declared.at_least:g}"
         if declared.at_least is not None

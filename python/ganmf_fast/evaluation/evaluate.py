@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.progress import reporter
@@ -173,18 +173,12 @@ class _UserEvaluation:
         return found.evaluation(self.label)
 
     def _lists(self, users: NDArray[np.int64]) -> NDArray[np.int32]:
-        scorer, urm, n = self.model.scorer_, self.model.urm_, self.cutoffs[-1]
+        scorer, urm = self.model.scorer_, self.model.urm_
+        request = RankRequest(users, self.cutoffs[-1], self.masked)
         if self.ties == "index":
-            return scorer.rank(urm, users, n, self.masked)[0]
+            return scorer.rank(urm, request)[0]
         items, _ = rank_blocks(
-            lambda block: scorer.scores(urm, block),
-            scorer.n_items,
-            users,
-            n,
-            self.masked,
-            None,
-            None,
-            as_published=True,
+            lambda block: scorer.scores(urm, block), scorer.n_items, request, as_published=True
         )
         return items
 

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.accumulator import (
@@ -200,7 +200,8 @@ def _lists_of(
         known = matching_csr(train, "train", shape, model.ids_)
         held_out = matching_csr(test, "test", shape, model.ids_)
         rows = users_with_items(held_out)
-        lists, _ = model.scorer_.rank(model.urm_, rows, cutoffs[-1], known)
+        request = RankRequest(rows, cutoffs[-1], known)
+        lists, _ = model.scorer_.rank(model.urm_, request)
         return held_out, known, lists, rows
     held_out = as_csr(test, "test")
     known = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))

@@ -20,28 +20,14 @@ from ganmf_fast.evaluation.result import Evaluation
 
 __all__ = ["Comparison", "compare", "compare_values", "holm"]
 
-_MODELS = {
-    "model": pl.String,
-    "mean": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-}
-_PAIRS = {
-    "a": pl.String,
-    "b": pl.String,
-    "difference": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "effect_size": pl.Float64,
-    "t": pl.Float64,
-    "t_p": pl.Float64,
-    "t_p_holm": pl.Float64,
-    "t_p_bh": pl.Float64,
-    "wilcoxon": pl.Float64,
-    "wilcoxon_p": pl.Float64,
-    "wilcoxon_p_holm": pl.Float64,
-    "wilcoxon_p_bh": pl.Float64,
-}
+_MODELS = {"model": pl.String} | dict.fromkeys(("mean", "low", "high"), pl.Float64)
+_PAIRS = dict.fromkeys(("a", "b"), pl.String) | dict.fromkeys(
+    (
+        "difference", "low", "high", "effect_size", "t", "t_p", "t_p_holm", "t_p_bh",
+        "wilcoxon", "wilcoxon_p", "wilcoxon_p_holm", "wilcoxon_p_bh",
+    ),
+    pl.Float64,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,7 +10,7 @@ from ganmf_fast.models.slim_bpr import SLIMBPR as SLIMBPR
 from ganmf_fast.models.slim_elastic_net import SLIMElasticNet as SLIMElasticNet
 from ganmf_fast.models.ease import EASE as EASE
 from ganmf_fast.models.wrmf import WRMF as WRMF
-from ganmf_fast.gan.ganmf.estimator import GANMF as GANMF
-from ganmf_fast.gan.binganmf import BinGANMF as BinGANMF
-from ganmf_fast.gan.cfgan import CFGAN as CFGAN
-from ganmf_fast.gan.caae import CAAE as CAAE
+from ganmf_fast.gan.estimators import GANMF as GANMF
+from ganmf_fast.gan.estimators import BinGANMF as BinGANMF
+from ganmf_fast.gan.estimators import CFGAN as CFGAN
+from ganmf_fast.gan.estimators import CAAE as CAAE

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.params import check_params
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.data.frames import frame
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.fit_data import FitCallback, FitData
 from ganmf_fast.models.ids import Ids, matching_csr
@@ -226,9 +226,9 @@ class Recommender(BaseEstimator, ABC):
         allowed = self._allowed(candidates, exclude_items)
         width = min(n, self.n_items_)
         with reporter(f"{type(self).__name__}: recommend") as report:
-            items, scores = self.scorer_.rank(
-                self.urm_, rows, width, self.urm_ if exclude_seen else None, allowed, report
-            )
+            seen = self.urm_ if exclude_seen else None
+            request = RankRequest(rows, width, seen, allowed)
+            items, scores = self.scorer_.rank(self.urm_, request, report)
         beyond = np.arange(width) >= lengths[:, None]
         items[beyond], scores[beyond] = -1, -np.inf
         if self.ids_ is not None:
@@ -337,8 +337,9 @@ class Recommender(BaseEstimator, ABC):
             If `profiles` is not a matrix over the fitted items.
         """
         self._check_fitted()
-        if isinstance(profiles, Interactions) and self.ids_ is not None:
-            rows = Ids(profiles.user_ids, self.ids_.items, "dict").aligned(profiles)
+        data = interactions_of(profiles)
+        if data is not None and self.ids_ is not None:
+            rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data)
         else:
             rows = as_csr(profiles, "profiles", allow_empty=True)
         if rows.n_cols != self.n_items_:

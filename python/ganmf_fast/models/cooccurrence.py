@@ -12,7 +12,7 @@ from ganmf_fast import _core
 from ganmf_fast.base.checks import check_choice, check_memory, check_real
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import Interactions, interactions_of
 
 if TYPE_CHECKING:
     from ganmf_fast._core import Csr
@@ -46,7 +46,7 @@ class Cooccurrence:
 
     def __init__(self, X: object, of: str = "items", max_gib: float | None = None) -> None:
         self.of = check_choice("of", of, ("items", "users"))
-        self.source: Csr | Interactions = X if isinstance(X, Interactions) else as_csr(X, "X")
+        self.source: Csr | Interactions = interactions_of(X) or as_csr(X, "X")
         self.csr = as_csr(X, "X")
         columns = self.csr if of == "items" else self.csr.transpose()
         needed = _core.PairCounts.bytes_needed(columns)

@@ -1,4 +1,4 @@
-"""What a fit gets, in one object."""
+"""Input of a fit, in one object."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ FitCallback: TypeAlias = Callable[[int, Mapping[str, float]], object]
 
 @dataclass(frozen=True, eq=False)
 class FitData:
-    """What `Recommender.fit` hands to `_fit`.
+    """Input of `Recommender._fit`.
 
     Attributes
     ----------

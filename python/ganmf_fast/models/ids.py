@@ -10,7 +10,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import Interactions, interactions_of
 
 __all__ = ["Ids", "matching_csr"]
 
@@ -33,7 +33,8 @@ class Ids:
     @classmethod
     def of(cls, X: object) -> "Ids | None":
         """Ids of `X`, if it has any."""
-        return cls(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
+        data = interactions_of(X)
+        return None if data is None else cls(data.user_ids, data.item_ids, data.frame_type)
 
     @cached_property
     def user_index(self) -> IdIndex:
@@ -84,8 +85,9 @@ def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | Non
     TypeError, ValueError
         If it is no matrix of interactions, has another shape, or holds unknown ids.
     """
-    if isinstance(data, Interactions) and ids is not None:
-        return ids.aligned(data)
+    known = interactions_of(data)
+    if known is not None and ids is not None:
+        return ids.aligned(known)
     csr = as_csr(data, name)
     if (csr.n_rows, csr.n_cols) != shape:
         raise ValueError(

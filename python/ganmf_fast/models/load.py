@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.history import with_current_names
 from ganmf_fast.models.model_file import ModelFile, damage_refused
 from ganmf_fast.models.registry import model_class
 
@@ -32,5 +33,6 @@ def load(path: str | Path) -> Recommender:
         cls = model_class(file.model)
         model = cls.from_parts(file.params, file.urm, file.scorer, file.ids)
         for name in cls.saved_attributes:
-            setattr(model, name, file.learned[name])
+            value = file.learned[name]
+            setattr(model, name, with_current_names(value) if name == "history_" else value)
     return model

@@ -2,7 +2,7 @@
 
 The file holds the scorer, the matrix that was fitted (to exclude seen items), ids, parameters, and
 a SHA-256 of all of it. Files are not trusted: scorers and matrices are validated as new ones are.
-`ModelFile` knows no model; `ganmf_fast.models.load` looks up the class.
+`ModelFile` holds plain data; `ganmf_fast.models.load` makes an estimator of it.
 """
 
 import json

@@ -11,7 +11,7 @@ Cost: O(sum over users of n_u^2) time, O(topk items) memory, plus one row per th
 """
 
 from ganmf_fast import _core
-from ganmf_fast.base.params import hyperparameters, param
+from ganmf_fast.base.params import hyperparameters, param, param_of
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.weights import ItemWeights
@@ -99,15 +99,8 @@ class RP3beta(_RandomWalk):
     recommendations for interactive applications. ACM TiiS 7(1), 2017.
     """
 
-    topk: int = param(
-        100,
-        "Targets kept for each item.",
-        at_least=1,
-        search={"int": [5, 1000], "at_most": "items"},
-    )
-    alpha: float = param(
-        1.0, "Exponent of the transition probabilities.", at_least=0, search={"real": [0.0, 2.0]}
-    )
+    topk: int = param_of(P3alpha, "topk")
+    alpha: float = param_of(P3alpha, "alpha")
     beta: float = param(
         0.6,
         "Each weight is divided by the target's number of users to this power, before any cut; 0 "
@@ -115,11 +108,9 @@ class RP3beta(_RandomWalk):
         at_least=0,
         search={"real": [0.0, 2.0]},
     )
-    normalize_similarity: bool = param(
-        True, "Scale each row of the kept weights to sum to one.", search={"choice": [True, False]}
-    )
-    prune_columns: bool = param(True, "As for `P3alpha`.")
-    published_quirks: bool = param(False, "As for `P3alpha`.")
+    normalize_similarity: bool = param_of(P3alpha, "normalize_similarity")
+    prune_columns: bool = param_of(P3alpha, "prune_columns")
+    published_quirks: bool = param_of(P3alpha, "published_quirks")
 
     def _fit(self, data: FitData) -> ItemWeights:
         return self._weights(data, float(self.beta))

@@ -69,7 +69,7 @@ class SLIMBPR(Recommender):
     )
     epochs: int = param(
         300,
-        "Most epochs with `validation`, and their number without.",
+        "Number of epochs; with `validation` the maximum.",
         at_least=1,
         search={"choice": [1500]},
     )
@@ -125,9 +125,7 @@ class SLIMBPR(Recommender):
         urm, topk = data.urm, min(int(self.topk), data.urm.n_cols)
         # The weights kept, while they are sorted by rows and by columns.
         check_memory(
-            24 * topk * urm.n_cols,
-            f"SLIMBPR with topk={topk} on {urm.n_cols} items",
-            "lower topk",
+            24 * topk * urm.n_cols, f"SLIMBPR with topk={topk} on {urm.n_cols} items", "lower topk"
         )
         free = available_memory() // 2
         dense = _core.SlimBpr.dense_bytes(urm.n_cols, bool(self.symmetric))

@@ -98,7 +98,7 @@ class WRMF(Recommender):
         1e-3, "Strength of the penalty.", above=0, search={"real": [1e-5, 1e-2], "log": True}
     )
     epochs: int = param(
-        30, "Most epochs with `validation`, and their number without.", at_least=1, search=300
+        30, "Number of epochs; with `validation` the maximum.", at_least=1, search=300
     )
     reg_exponent: float = param(
         0.0,
@@ -194,11 +194,7 @@ class WRMF(Recommender):
         self._check_fitted()
         urm = self.urm_ if X is None else as_csr(X, "X")
         return _core.ials_loss(
-            urm,
-            urm.transpose(),
-            self.user_factors_,
-            self.item_factors_,
-            *self._objective(),
+            urm, urm.transpose(), self.user_factors_, self.item_factors_, *self._objective()
         )
 
     def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:

@@ -60,7 +60,7 @@ def collapses(experiment: ExperimentFolder) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for record in experiment.records:
-        cosine = record.histories[-1].last("made_cosine") if record.histories else None
+        cosine = record.histories[-1].last("generated_cosine") if record.histories else None
         if cosine is not None:
             name = experiment.comparison.name_of(record.row, record.point)
             found[name] = max(cosine, found.get(name, cosine))

@@ -79,7 +79,7 @@ CURVES = (
     ("d_loss", "Discriminator loss"),
     ("g_loss", "Generator loss"),
     ("validation", "MAP@5 on validation"),
-    ("made_cosine", "Mean cosine between generated profiles"),
+    ("generated_cosine", "Mean cosine between generated profiles"),
 )
 _STAGES = ("search", "final")
 
@@ -154,7 +154,7 @@ def _curve(name: str, title: str, rows: Sequence[_Point]) -> Spec:
         data=ONCE,
         y={"datum": COLLAPSE, "type": "quantitative"},
     )
-    if name == "made_cosine":
+    if name == "generated_cosine":
         low = min(values)
         scale = {"domainMax": 1, "domainMin": 0 if low > -0.05 else low}
     x = {
@@ -195,7 +195,7 @@ def _curve(name: str, title: str, rows: Sequence[_Point]) -> Spec:
         columns(parts, rows),
         height=170,
         layer=[
-            *([alarm] if name == "made_cosine" else []),
+            *([alarm] if name == "generated_cosine" else []),
             layer(
                 {"type": "line", "strokeWidth": 1.6, "point": name == "validation"},
                 x=x,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganmf_fast.models.history import with_current_names
 from ganmf_fast.results import document, store
 from ganmf_fast.results.document import DamagedError
 from ganmf_fast.results.result_table import Key, key_of
@@ -158,7 +159,8 @@ def _histories(path: Path) -> tuple[History, ...]:
 
 def _columns(rows: object) -> dict[str, NDArray[np.float64]]:
     """Lists of records as arrays; what is not a number is NaN."""
-    records = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    found = rows if isinstance(rows, list) else []
+    records = with_current_names(row for row in found if isinstance(row, dict))
     names = list(dict.fromkeys(name for row in records for name in list(row)[:50]))[:50]
     if "epoch" not in names:
         return {}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import as_csr, to_scipy
@@ -121,20 +121,13 @@ class Autoencoder(Scorer):
     def _sources(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
         return users % self.block if self.block else users
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         rows, output = to_scipy(profiles), self.output_rows()
+        users, seen = request.users, request.seen
         hide = None if seen is None else to_scipy(seen)
-        items = np.empty((len(users), n), dtype=np.int32)
-        scores = np.empty((len(users), n), dtype=np.float32)
+        items = np.empty((len(users), request.n), dtype=np.int32)
+        scores = np.empty((len(users), request.n), dtype=np.float32)
         for start in range(0, len(users), _BLOCK):
             block = users[start : start + _BLOCK]
             layer = self.hidden(rows[self._sources(block)])
@@ -142,7 +135,7 @@ class Autoencoder(Scorer):
             masked = None if hide is None else as_csr(hide[block], "seen", allow_empty=True)
             done = slice(start, start + len(block))
             items[done], scores[done] = _core.rank_factors(
-                layer, output, numbers, n, masked, candidates
+                layer, output, RankRequest(numbers, request.n, masked, request.candidates)
             )
             if report is not None:
                 report(start + len(block), len(users))

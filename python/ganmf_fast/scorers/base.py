@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.scorers.tensors import Floats, Tensors
 
@@ -38,40 +38,26 @@ class Scorer(ABC):
         return None
 
     @abstractmethod
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
-        """Top-N lists of some users: best first, equal scores by ascending item number.
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
+        """Top-N list of each user: best first, equal scores by ascending item number.
 
         Parameters
         ----------
         profiles : Csr
             The interactions that the model was fitted on; ignored by forms that hold their users.
-        users : int64 array
-            Rows of `profiles` and of `seen`.
-        n : int
-            Length of the lists.
-        seen : Csr, optional
-            Items to exclude, for each user.
-        candidates : int32 array, optional
-            The only items to consider, ascending.
+        request : RankRequest
+            Users (rows of `profiles`), length of the lists, items to exclude, candidates.
         report : callable, optional
 
         Returns
         -------
-        items : int32 array (len(users), n), padded with -1
-        scores : float32 array (len(users), n), padded with -inf
+        items : int32 array (len(request.users), request.n), padded with -1
+        scores : float32 array of that shape, padded with -inf
         """
 
     @abstractmethod
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
-        """Scores of all items, float32 (len(users), n_items); parameters as for `rank`."""
+        """Scores of all items, float32 (len(users), n_items); for rows `users` of `profiles`."""
 
     def fold_in(self, profiles: Csr) -> Floats:
         """Scores of all items for users that were not fitted, float32 (rows, n_items).

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import to_scipy
@@ -62,26 +62,10 @@ class DenseWeights(Scorer):
         """Number of items."""
         return len(self.weights)
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         rows = to_scipy(profiles)
-        return rank_blocks(
-            lambda block: rows[block] @ self.weights,
-            self.n_items,
-            users,
-            n,
-            seen,
-            candidates,
-            report,
-        )
+        return rank_blocks(lambda block: rows[block] @ self.weights, self.n_items, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -164,24 +148,10 @@ class DualEase(Scorer):
         """`left` X, for a few dense rows."""
         return np.ascontiguousarray((self._items @ np.ascontiguousarray(left.T)).T)
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         return rank_blocks(
-            lambda block: self.scores(profiles, block),
-            self.n_items,
-            users,
-            n,
-            seen,
-            candidates,
-            report,
+            lambda block: self.scores(profiles, block), self.n_items, request, report
         )
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
@@ -238,11 +208,8 @@ def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:
 def rank_blocks(
     scores_of: Callable[[NDArray[np.int64]], Floats],
     n_items: int,
-    users: NDArray[np.int64],
-    n: int,
-    seen: Csr | None,
-    candidates: NDArray[np.int32] | None,
-    report: Report | None,
+    request: RankRequest,
+    report: Report | None = None,
     as_published: bool = False,
 ) -> Lists:
     """Top-N lists from dense scores, computed in blocks of users of bounded memory.
@@ -251,19 +218,22 @@ def rank_blocks(
     ----------
     scores_of : callable
         Scores of all items, float32 (len(block), n_items), for a block of users.
-    n_items, users, n, seen, candidates, report
+    n_items, request, report
         As for `Scorer.rank`.
     as_published : bool, default False
         Order equal scores as the published lists do instead of by item number.
     """
     size = max(1, min(_BLOCK_USERS, _BLOCK_BYTES // (4 * n_items)))
-    items = np.empty((len(users), n), dtype=np.int32)
-    scores = np.empty((len(users), n), dtype=np.float32)
+    users = request.users
+    items = np.empty((len(users), request.n), dtype=np.int32)
+    scores = np.empty((len(users), request.n), dtype=np.float32)
     for start in range(0, len(users), size):
         block = users[start : start + size]
         done = slice(start, start + len(block))
         items[done], scores[done] = _core.rank_scores(
-            dense_float32(scores_of(block)), block, n, seen, candidates, None, as_published
+            dense_float32(scores_of(block)),
+            RankRequest(block, request.n, request.seen, request.candidates),
+            as_published=as_published,
         )
         if report is not None:
             report(start + len(block), len(users))

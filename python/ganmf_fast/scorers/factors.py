@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.scorers.base import Lists, Scorer
@@ -56,20 +56,10 @@ class Factors(Scorer):
         """Number of items."""
         return len(self.item_factors)
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         del profiles
-        return _core.rank_factors(
-            self.user_factors, self.item_factors, users, n, seen, candidates, report
-        )
+        return _core.rank_factors(self.user_factors, self.item_factors, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""

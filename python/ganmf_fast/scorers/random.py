@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.progress import Report
 from ganmf_fast.scorers.base import Lists, Scorer
@@ -47,20 +47,10 @@ class RandomScores(Scorer):
         """Number of items."""
         return self.items
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         del profiles
-        return _core.rank_random(
-            self.seed, self.users, self.items, users, n, seen, candidates, report
-        )
+        return _core.rank_random(self.seed, self.users, self.items, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""

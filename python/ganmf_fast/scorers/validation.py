@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.scorers.base import Scorer
 
 __all__ = ["exact_mean", "map_at_5", "users_with_items"]
@@ -25,7 +25,7 @@ def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
     users = users_with_items(validation)
     if not len(users):
         raise ValueError("validation is empty: early stopping needs at least one interaction")
-    items, _ = scorer.rank(urm, users, 5, urm)
+    items, _ = scorer.rank(urm, RankRequest(users, 5, urm))
     [[total]], *_ = _core.measure_lists(
         items, validation, users, [5], ["map"], keep=False, count=False
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.scorers.base import Lists, Scorer
@@ -49,17 +49,9 @@ class ItemWeights(Scorer):
         """Number of items."""
         return self.weights.n_cols
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        return _core.rank_product(profiles, self.weights, users, n, seen, candidates, report)
+        return _core.rank_product(profiles, self.weights, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -123,17 +115,9 @@ class UserWeights(Scorer):
         """Number of items."""
         return self.items
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        return _core.rank_product(self.neighbours, profiles, users, n, seen, candidates, report)
+        return _core.rank_product(self.neighbours, profiles, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""

@@ -1,4 +1,4 @@
-"""One text, as given on a command line, to data: a name, a folder of splits, or a file."""
+"""Data named by one text, as on a command line: a data set, a folder of splits, or a file."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ __all__ = ["open_data"]
 def open_data(
     spec: str, data_dir: str | Path | None = None, offline: bool = False
 ) -> Splits | Interactions:
-    """Open data given by one text.
+    """Open data named by one text.
 
     Parameters
     ----------

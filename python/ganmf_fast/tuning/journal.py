@@ -14,12 +14,13 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ganmf_fast.base.errors import ConflictError, DataError, difference
 from ganmf_fast.base.files import sync_folder, try_lock, unlock
+from ganmf_fast.base.json_files import decode
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["FORMAT", "Journal", "in_use", "parse_journal", "read_journal"]
@@ -32,7 +33,7 @@ _SPARE_BYTES = 2**17
 _NOT_COMPARED = ("created", "dataset")
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """A journal open for writing; a context manager.
 
     Parameters
@@ -116,16 +117,7 @@ class Journal:
             sync_folder(self.path.parent)
         self.trials = trials
 
-    def __enter__(self) -> Self:
-        """The journal."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close it."""
         self.close()
 
@@ -278,8 +270,8 @@ def _parse(
             raise DataError(f"{name} is no journal of a search")
         return None, {}, 0
     try:
-        header = _object(lines[0])
-    except ValueError:
+        header: dict[str, Any] = decode(lines[0], name, dict[str, Any])
+    except DataError:
         header = {}
     if "format" not in header:
         raise DataError(f"{name} is no journal of a search")
@@ -291,32 +283,18 @@ def _parse(
     trials: dict[int, Trial] = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
-            trial = Trial.from_dict(_object(line))
-        except ValueError as error:
+            trial: Trial = decode(line, f"line {number} of {name}", Trial)
+        except DataError as error:
             if damaged is not None:
-                damaged(f"line {number} cannot be read ({error})")
+                damaged(str(error))
             elif number == len(lines):
                 # After a loss of power the last line can hold anything.
                 lines.pop()
             else:
-                raise DataError(
-                    f"{name} is damaged: line {number} cannot be read ({error})"
-                ) from None
+                raise
         else:
             trials[trial.number] = trial
     return header, trials, sum(len(line) + 1 for line in lines)
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
-    match content:
-        case dict():
-            return content
-        case _:
-            raise ValueError("it is no table of names and values")
 
 
 def _begins_header(piece: bytes) -> bool:

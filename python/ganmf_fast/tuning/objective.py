@@ -117,7 +117,9 @@ class Objective:
         model = self.tuned.make(**{**self.constants, **params})
         iterative = bool(getattr(model, "iterative", False))
         if isinstance(model, Recommender):
-            fitted = self._once("fitted", lambda: type(model).prepare(self._fitted))
+            # As a `Csr`, without ids: a metric asks for lists by row.
+            bare = as_csr(self._fitted, "train_small")
+            fitted = self._once("fitted", lambda: type(model).prepare(bare))
             early_stop = self._once("early_stop", lambda: as_csr(self._early_stop, "early_stop"))
         else:
             fitted, early_stop = self._fitted, self._early_stop

@@ -9,7 +9,7 @@ and differs between values of n. Finished trials are written at once, in the ord
 import datetime as dt
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from ganmf_fast.base.errors import reason
 from ganmf_fast.base.executors import Executor, MakeExecutor
@@ -26,45 +26,29 @@ __all__ = ["Search"]
 _POLL_SECONDS = 0.2
 
 
+@dataclass
 class Search:
-    """One run of the loop.
+    """One run of the loop."""
 
-    Parameters
-    ----------
-    study : Study
-    suggestions : Suggestions
-    objective : Objective
-    make_executor : callable
-    n_workers : int
-    """
-
-    def __init__(
-        self,
-        study: Study,
-        suggestions: Suggestions,
-        objective: Objective,
-        make_executor: MakeExecutor,
-        n_workers: int,
-    ) -> None:
-        self._study = study
-        self._suggestions = suggestions
-        self._objective = objective
-        self._make_executor = make_executor
-        self._n_workers = n_workers
-        self._finished: dict[int, Trial] = {}
+    study: Study
+    suggestions: Suggestions
+    objective: Objective
+    make_executor: MakeExecutor
+    n_workers: int
+    finished: dict[int, Trial] = field(default_factory=dict)
+    """Trials by number."""
 
     def run(self, journal: Journal | None, trackers: Trackers) -> list[Trial]:
         """Every trial, read from the journal or run now."""
-        n_calls = self._study.n_calls
-        self._finished = {} if journal is None else dict(journal.trials)
-        trackers.begin(self._study, [self._finished[number] for number in sorted(self._finished)])
+        n_calls = self.study.n_calls
+        self.finished = {} if journal is None else dict(journal.trials)
+        trackers.begin(self.study, [self.finished[number] for number in sorted(self.finished)])
         ending: Ending = "failed"
         try:
             # Workers are only started if a trial is left to run.
-            left = any(number not in self._finished for number in range(n_calls))
-            make = self._make_executor
-            executor = make(self._objective, self._n_workers) if left else nullcontext()
-            with reporter(f"{self._study.header['model']}: tune") as report, executor as running:
+            left = any(number not in self.finished for number in range(n_calls))
+            executor = self.make_executor(self.objective, self.n_workers) if left else nullcontext()
+            with reporter(f"{self.study.header['model']}: tune") as report, executor as running:
                 self._loop(running, journal, trackers, report)
             ending = "done"
         except KeyboardInterrupt:
@@ -72,7 +56,7 @@ class Search:
             raise
         finally:
             trackers.end(ending)
-        return [self._finished[number] for number in range(n_calls)]
+        return [self.finished[number] for number in range(n_calls)]
 
     def _loop(
         self,
@@ -81,15 +65,15 @@ class Search:
         trackers: Trackers,
         report: Report,
     ) -> None:
-        n_calls = self._study.n_calls
+        n_calls = self.study.n_calls
         running: dict[Future[Trial], TrialSpec] = {}
 
         def show() -> None:
-            best = best_of(self._finished.values())
-            report(len(self._finished), n_calls, describe_best(best))
+            best = best_of(self.finished.values())
+            report(len(self.finished), n_calls, describe_best(best))
 
         def keep(trial: Trial) -> None:
-            self._finished[trial.number] = trial
+            self.finished[trial.number] = trial
             if journal is not None:
                 journal.append(trial)
             trackers.trial(trial)
@@ -105,14 +89,14 @@ class Search:
         show()
         for number in range(n_calls):
             # Tell as many results as n workers need to be busy, however many there are.
-            while told <= number - self._n_workers:
-                if told in self._finished:
-                    self._suggestions.tell(self._finished[told])
+            while told <= number - self.n_workers:
+                if told in self.finished:
+                    self.suggestions.tell(self.finished[told])
                     told += 1
                 else:
                     collect()
-            recorded = self._finished.get(number)
-            spec = TrialSpec(number, self._suggestions.ask(number, recorded), self._curves(number))
+            recorded = self.finished.get(number)
+            spec = TrialSpec(number, self.suggestions.ask(number, recorded), self._curves(number))
             if recorded is not None or executor is None:
                 continue
             equal = self._equal_trial(spec)
@@ -125,16 +109,16 @@ class Search:
 
     def _curves(self, number: int) -> tuple[tuple[list[tuple[int, float]], float], ...] | None:
         """Curves and values that trial `number` is pruned by."""
-        if not self._suggestions.prunes:
+        if not self.suggestions.backend.prunes:
             return None
-        told = (self._finished[n] for n in range(max(0, number - self._n_workers + 1)))
+        told = (self.finished[n] for n in range(max(0, number - self.n_workers + 1)))
         return tuple((t.curve, t.value) for t in told if t.curve and t.value is not None)
 
     def _equal_trial(self, spec: TrialSpec) -> Trial | None:
         """A finished trial with the same parameters, whose result would be the same."""
-        if not self._objective.repeats:
+        if not self.objective.repeats:
             return None
-        done = (trial for trial in self._finished.values() if trial.status == "done")
+        done = (trial for trial in self.finished.values() if trial.status == "done")
         return next((trial for trial in done if trial.params == spec.params), None)
 
 

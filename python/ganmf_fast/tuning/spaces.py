@@ -1,9 +1,8 @@
 """Search spaces: a range for each parameter, as data.
 
 The range of a parameter is declared with the parameter (`ganmf_fast.base.params`). The packaged
-space of a model has the declared ranges in the order of ``spaces.toml``, which documents the form
-of a table; a model without a table there has them in the order of declaration. A user's own table
-is another TOML file or a dict.
+space of a model has the declared ranges in the order of ``spaces.toml``, or in the order of
+declaration where that has none; the head of the file documents the form of a table of ranges.
 """
 
 import copy
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.params import search_ranges
@@ -32,38 +31,47 @@ _LIMITS: dict[str, Callable[[int, int], int]] = {
 }
 
 
+class _Interval:
+    """Numbers from `low` to `high`, both included."""
+
+    kind: ClassVar[str]
+    low: Any
+    high: Any
+    log: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry of a table of ranges."""
+        return {self.kind: [self.low, self.high]} | ({"log": True} if self.log else {})
+
+    def height(self, value: object) -> float | None:
+        """Relative position of a value, from 0 to 1 on its scale; None if it is out of range."""
+        low, high = float(self.low), float(self.high)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if not low <= value <= high:
+            return None
+        scale: Callable[[float], float] = math.log if self.log else float
+        return (scale(value) - scale(low)) / (scale(high) - scale(low))
+
+
 @dataclass(frozen=True)
-class Int:
+class Int(_Interval):
     """Integers from `low` to `high`, both included."""
 
+    kind: ClassVar[str] = "int"
     low: int
     high: int
     log: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """The entry of a table of ranges."""
-        return {"int": [self.low, self.high]} | ({"log": True} if self.log else {})
-
-    def height(self, value: object) -> float | None:
-        """Relative position of a value, from 0 to 1 on its scale; None if it is out of range."""
-        return _between(self, value)
-
 
 @dataclass(frozen=True)
-class Real:
+class Real(_Interval):
     """Real numbers from `low` to `high`, both included."""
 
+    kind: ClassVar[str] = "real"
     low: float
     high: float
     log: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """The entry of a table of ranges."""
-        return {"real": [self.low, self.high]} | ({"log": True} if self.log else {})
-
-    def height(self, value: object) -> float | None:
-        """Relative position of a value, from 0 to 1 on its scale; None if it is out of range."""
-        return _between(self, value)
 
 
 @dataclass(frozen=True)
@@ -80,14 +88,6 @@ class Choice:
         """Relative position of a value, from 0 to 1; None if it is not a choice."""
         at = [repr(choice) for choice in self.choices]
         return at.index(repr(value)) / max(len(at) - 1, 1) if repr(value) in at else None
-
-
-def _between(range_: "Int | Real", value: object) -> float | None:
-    low, high = float(range_.low), float(range_.high)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        return None
-    scale: Callable[[float], float] = math.log if range_.log else float
-    return (scale(value) - scale(low)) / (scale(high) - scale(low))
 
 
 Dimension: TypeAlias = Int | Real | Choice
@@ -230,19 +230,10 @@ def packaged_space(model: str) -> dict[str, Any] | None:
     if model not in NAMES:
         return None
     declared = search_ranges(model_class(model))
-    order = _packaged().get(model)
-    if order is None:
-        return copy.deepcopy(declared) or None
-    return {name: _with_declared(given, declared.get(name)) for name, given in order.items()}
-
-
-def _with_declared(given: Any, declared: Any) -> Any:
-    """A copy of an entry of ``spaces.toml``, with the declared range where it has none."""
-    if isinstance(given, list):
-        return [_with_declared(entry, declared) for entry in given]
-    if not isinstance(given, Mapping) or not given.keys().isdisjoint(_KINDS):
-        return copy.deepcopy(given)
-    return copy.deepcopy({**declared, **given} if given else declared)
+    own = _packaged().get(model, {})
+    order = _packaged()["order"].get(model, declared)
+    ranges = {**declared, **own}
+    return {name: copy.deepcopy(ranges[name]) for name in order} or None
 
 
 def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:

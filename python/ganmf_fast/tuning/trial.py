@@ -1,17 +1,19 @@
 """A trial of a search: what is to be run, and its result."""
 
 import math
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Self, TypeAlias, get_args
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
 
 from ganmf_fast.tuning.spaces import Params
 
 __all__ = ["Curve", "Trial", "TrialSpec", "best_of", "describe_best"]
 
+Whole: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Status: TypeAlias = Literal["done", "failed", "pruned"]
-Curve: TypeAlias = list[tuple[int, float]]
+Curve: TypeAlias = list[tuple[Whole, float]]
 """Epochs and the validation values of early stopping."""
 
 
@@ -65,16 +67,16 @@ class Trial:
         Date and time, UTC.
     """
 
-    number: int
+    number: Whole
     params: Params
     status: Status
     value: float | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
-    epochs: int | None = None
+    epochs: Whole | None = None
     curve: Curve = field(default_factory=list)
     seconds: float = 0.0
     fit_seconds: float = 0.0
-    seed: int | None = None
+    seed: Whole | None = None
     reason: str = ""
     finished: str = ""
 
@@ -88,25 +90,10 @@ class Trial:
         content["curve"] = [list(point) for point in self.curve]
         return content
 
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """A trial from the dict of `to_dict` or an untrusted one; further entries are ignored.
-
-        Raises
-        ------
-        ValueError
-            If an entry is missing or of another type; the message is a phrase that names it.
-        """
-        known = {f.name for f in fields(cls)}
-        found = {name: value for name, value in content.items() if name in known}
-        for name, is_right in _ENTRIES.items():
-            if not is_right(found.get(name, _DEFAULTS.get(name))):
-                raise ValueError(f"{name} is {found.get(name)!r:.40}")
-        value, status = found.get("value"), found["status"]
-        if (status == "done") != (value is not None):
-            raise ValueError(f"value is {value!r} of a trial that is {status}")
-        found["curve"] = [(epoch, float(value)) for epoch, value in found.get("curve", [])]
-        return cls(**found)
+    def __post_init__(self) -> None:
+        """Check the value of a trial from a file; the types are checked in decoding."""
+        if (self.status == "done") != (self.value is not None):
+            raise ValueError(f"value is {self.value!r} of a trial that is {self.status}")
 
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
@@ -126,42 +113,3 @@ def describe_best(best: Trial | None) -> str:
 
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-def _is_number(value: object) -> bool:
-    # JSON has whole numbers too large for a float.
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= sys.float_info.max
-    )
-
-
-def _is_curve(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(point, list) and len(point) == 2 and _is_whole(point[0]) and _is_number(point[1])
-        for point in value
-    )
-
-
-_ENTRIES: dict[str, Callable[[object], bool]] = {
-    "number": _is_whole,
-    "params": lambda value: isinstance(value, dict),
-    "status": lambda value: isinstance(value, str) and value in get_args(Status),
-    "value": lambda value: value is None or _is_number(value),
-    "metrics": lambda value: isinstance(value, dict),
-    "epochs": lambda value: value is None or _is_whole(value),
-    "curve": _is_curve,
-    "seconds": _is_number,
-    "fit_seconds": _is_number,
-    "seed": lambda value: value is None or _is_whole(value),
-    "reason": lambda value: isinstance(value, str),
-    "finished": lambda value: isinstance(value, str),
-}
-_DEFAULTS: dict[str, Any] = {
-    "metrics": {}, "curve": [], "seconds": 0.0, "fit_seconds": 0.0, "reason": "", "finished": "",
-}  # fmt: skip

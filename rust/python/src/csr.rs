@@ -1,13 +1,13 @@
 //! `Csr`: validated sparse rows over memory that numpy owns.
 
-use ganmf_core::sparse::Duplicates;
 use ganmf_core::{CsrMatrix, CsrView};
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::error::to_python;
-use crate::run::run;
+use ganmf_core::args::choice;
+use ganmf_core::base::error::to_python;
+use ganmf_core::run::run;
 
 /// Compressed sparse rows, validated once; kernels borrow its memory and never check again.
 ///
@@ -144,16 +144,7 @@ impl Csr {
         n_cols: usize,
         duplicates: &str,
     ) -> PyResult<Self> {
-        let duplicates = match duplicates {
-            "error" => Duplicates::Error,
-            "sum" => Duplicates::Sum,
-            "first" => Duplicates::First,
-            other => {
-                return Err(PyValueError::new_err(format!(
-                    "duplicates must be \"error\", \"sum\" or \"first\", not {other:?}"
-                )));
-            }
-        };
+        let duplicates = choice(duplicates)?;
         let (rows, cols) = (slice(&rows, "rows")?, slice(&cols, "cols")?);
         let values = values.as_ref().map(|v| slice(v, "values")).transpose()?;
         let matrix = run(py, None, |_| {
