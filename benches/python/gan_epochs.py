@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ganmf_fast.gan.caae_players import CaaePlayers
-from ganmf_fast.gan.cfgan_players import CfganPlayers
 
 import ganmf_fast as gf
 from ganmf_fast import reference
