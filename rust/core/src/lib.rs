@@ -9,6 +9,7 @@
 
 pub mod base;
 pub mod bootstrap;
+pub mod delimited;
 mod linalg;
 pub mod metrics;
 pub mod models;
