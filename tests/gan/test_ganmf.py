@@ -22,9 +22,9 @@ from ganmf_fast.gan.module import DivergedError
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.gan.trainer import Trainer
 from ganmf_fast.models import model_file
-from ganmf_fast.models.base import map_at_5
 from ganmf_fast.models.ease import EASE
 from ganmf_fast.models.popularity import TopPopular
+from ganmf_fast.scorers.validation import map_at_5
 
 SMALL = {
     "num_factors": 6,
