@@ -11,6 +11,7 @@ pub mod accumulate;
 pub mod bootstrap;
 pub mod cooccurrence;
 mod cuts;
+pub mod delimited;
 pub mod demo;
 pub mod ease;
 mod elementary;

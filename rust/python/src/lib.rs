@@ -2,6 +2,7 @@
 
 mod args;
 mod csr;
+mod delimited;
 mod demo;
 mod ease;
 mod error;
@@ -23,6 +24,8 @@ use pyo3::pymodule;
 mod _core {
     #[pymodule_export]
     use crate::csr::Csr;
+    #[pymodule_export]
+    use crate::delimited::DelimitedReader;
     #[pymodule_export]
     use crate::demo::demo_urm;
     #[pymodule_export]

@@ -1,0 +1,231 @@
+//! Cutting one record of delimited text into fields.
+
+use memchr::{memchr, memchr_iter, memmem};
+
+use crate::error::{Error, Result};
+
+/// What a quote character at the beginning of a field means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quoting {
+    /// Nothing: it is a character like any other.
+    Off,
+    /// RFC 4180: the field ends at the next single quote; two of them stand for one.
+    Rfc4180(u8),
+    /// Nothing, but a field that is read and would be another one under RFC 4180 is refused.
+    OffUnlessAmbiguous(u8),
+}
+
+/// How text is cut into records and fields.
+#[derive(Debug, Clone)]
+pub struct Format {
+    /// One or more bytes between two fields.
+    pub separator: Vec<u8>,
+    /// Meaning of quotes.
+    pub quoting: Quoting,
+    /// Fields of every record.
+    pub width: usize,
+}
+
+/// Place of a field in the bytes of its record, and whether doubled quotes are to be halved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) quoted: bool,
+    pub(super) doubled: bool,
+}
+
+/// A record that was cut: bytes up to and with its line end, and the line ends it holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    pub(super) end: usize,
+    pub(super) lines: u64,
+}
+
+impl Format {
+    /// Cut the record that begins at `text[0]` into `fields`.
+    ///
+    /// None if the record is not complete in `text`, which cannot be once `last` says that no more
+    /// follows. `line` is the number of its first line, for messages.
+    pub(super) fn cut(
+        &self,
+        text: &[u8],
+        last: bool,
+        line: u64,
+        wanted: &[usize],
+        fields: &mut Vec<Field>,
+    ) -> Result<Option<Cut>> {
+        let (content, end) = match memchr(b'\n', text) {
+            Some(at) => (&text[..at], at + 1),
+            None if last => (text, text.len()),
+            None => return Ok(None),
+        };
+        fields.clear();
+        match self.quoting {
+            Quoting::Rfc4180(quote) if memchr(quote, content).is_some() => {
+                return self.cut_quoted(text, quote, last, line, fields);
+            }
+            _ => self.cut_plain(trimmed(content), fields),
+        }
+        if let Quoting::OffUnlessAmbiguous(quote) = self.quoting
+            && memchr(quote, content).is_some()
+        {
+            self.refuse_ambiguous(text, trimmed(content).len(), quote, line, wanted, fields)?;
+        }
+        Ok(Some(Cut { end, lines: 1 }))
+    }
+
+    fn cut_plain(&self, content: &[u8], fields: &mut Vec<Field>) {
+        let mut start = 0;
+        let mut push = |at: usize, width: usize| {
+            fields.push(Field { start, end: at, quoted: false, doubled: false });
+            start = at + width;
+        };
+        if let [separator] = self.separator[..] {
+            memchr_iter(separator, content).for_each(|at| push(at, 1));
+        } else {
+            memmem::find_iter(content, &self.separator)
+                .for_each(|at| push(at, self.separator.len()));
+        }
+        push(content.len(), 0);
+    }
+
+    fn cut_quoted(
+        &self,
+        text: &[u8],
+        quote: u8,
+        last: bool,
+        line: u64,
+        fields: &mut Vec<Field>,
+    ) -> Result<Option<Cut>> {
+        let (mut at, mut lines) = (0, 1);
+        loop {
+            let quoted = text.get(at) == Some(&quote);
+            let field = if quoted {
+                let Some(closed) = close(text, at, quote) else {
+                    return if last {
+                        Err(Error::invalid(format!(
+                            "line {}: a quote is opened and never closed",
+                            line + lines - 1
+                        )))
+                    } else {
+                        Ok(None)
+                    };
+                };
+                if !last && closed.end + 1 + self.separator.len() > text.len() {
+                    return Ok(None);
+                }
+                lines += memchr_iter(b'\n', &text[at..closed.end]).count() as u64;
+                closed
+            } else {
+                let end = self.end_of_plain(&text[at..]).map(|n| at + n);
+                let end = match end {
+                    Some(end) => end,
+                    None if last => text.len(),
+                    None => return Ok(None),
+                };
+                if memchr(quote, &text[at..end]).is_some() {
+                    return Err(Error::invalid(format!(
+                        "line {}: a quote inside a field that does not begin with one",
+                        line + lines - 1
+                    )));
+                }
+                Field { start: at, end, quoted: false, doubled: false }
+            };
+            let after = field.end + usize::from(field.quoted);
+            fields.push(field);
+            let rest = &text[after..];
+            if rest.starts_with(&self.separator) {
+                at = after + self.separator.len();
+                continue;
+            }
+            let end = match rest {
+                [] => after,
+                [b'\n', ..] => after + 1,
+                [b'\r', b'\n', ..] => after + 2,
+                [b'\r'] if last => after + 1,
+                [b'\r'] => return Ok(None),
+                _ => {
+                    return Err(Error::invalid(format!(
+                        "line {}: a quoted field goes on after its closing quote",
+                        line + lines - 1
+                    )));
+                }
+            };
+            if let (false, Some(field)) = (quoted, fields.last_mut())
+                && field.end > field.start
+                && text[field.end - 1] == b'\r'
+                && text.get(field.end) != Some(&b'\r')
+            {
+                field.end -= 1;
+            }
+            return Ok(Some(Cut { end, lines }));
+        }
+    }
+
+    /// Bytes of an unquoted field that begins at `text[0]`: up to a separator or line end.
+    fn end_of_plain(&self, text: &[u8]) -> Option<usize> {
+        let line = memchr(b'\n', text);
+        let within = &text[..line.unwrap_or(text.len())];
+        let separator = if let [byte] = self.separator[..] {
+            memchr(byte, within)
+        } else {
+            memmem::find(within, &self.separator)
+        };
+        separator.or(line)
+    }
+
+    /// Refuse a field of `wanted` that RFC 4180 would read differently, and any quoted field that
+    /// holds a separator; `content` is the length of the record without its line end.
+    fn refuse_ambiguous(
+        &self,
+        text: &[u8],
+        content: usize,
+        quote: u8,
+        line: u64,
+        wanted: &[usize],
+        fields: &[Field],
+    ) -> Result<()> {
+        for (place, field) in fields.iter().enumerate() {
+            if field.start == content || text[field.start] != quote {
+                continue;
+            }
+            // A quote that is never closed, or not at the end of a field, is a plain character.
+            let Some(closed) = close(text, field.start, quote) else {
+                continue;
+            };
+            let rest = &text[closed.end + 1..];
+            let ends = rest.is_empty()
+                || rest.starts_with(&self.separator)
+                || rest.starts_with(b"\n")
+                || rest.starts_with(b"\r\n");
+            let same_line = closed.end < content;
+            let spans = same_line && closed.end + 1 > field.end;
+            if ends && (spans || wanted.contains(&place)) {
+                return Err(Error::invalid(format!(
+                    "line {line}: field {} begins and ends with a quote, which may belong to it or \
+                     enclose it",
+                    place + 1
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The quoted field that opens at `text[start]`; None if its quote is not closed.
+fn close(text: &[u8], start: usize, quote: u8) -> Option<Field> {
+    let (mut at, mut doubled) = (start + 1, false);
+    loop {
+        let end = at + memchr(quote, &text[at..])?;
+        if text.get(end + 1) != Some(&quote) {
+            return Some(Field { start: start + 1, end, quoted: true, doubled });
+        }
+        doubled = true;
+        at = end + 2;
+    }
+}
+
+fn trimmed(content: &[u8]) -> &[u8] {
+    content.strip_suffix(b"\r").unwrap_or(content)
+}
