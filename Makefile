@@ -11,6 +11,7 @@
 #   FRESH   FRESH=1 measures again what `make bench-peers` or `make bench-large` kept
 #   PEERS   the environment of the other packages; one that exists already is used as it is
 #   SIZES   comma-separated sizes of the logs of `make bench-large`
+#   JOBS    processes among which the Python tests are divided
 
 DATA ?= demo
 MODELS ?=
@@ -22,6 +23,7 @@ DATASETS ?=
 FRESH ?=
 PEERS ?= $(VENV)-peers
 SIZES ?= 1M,10M,100M
+JOBS ?= 2
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -31,8 +33,14 @@ ENV := $(abspath $(VENV))
 PY := $(ENV)/bin/python
 STAMP := $(ENV)/.ganmf-installed
 LOG := $(ENV)/setup.log
-PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --quiet
-MATURIN := $(PY) -m maturin develop --release --quiet --skip-install
+BUILD_LOG := $(ENV)/build.log
+# What a package's modules compile to is written when they are first imported.
+PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --quiet --no-compile
+# Cargo's profile of the extension: dev is quick to build again, release has the last of the speed.
+PROFILE := dev
+MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
+# Files stay together, and those that start processes go to one worker (tests/conftest.py).
+PYTEST := $(PY) -m pytest -q -p no:benchmark -n $(JOBS) --dist loadgroup
 
 # maturin refuses to choose between a conda environment and the one named here.
 unexport CONDA_PREFIX
@@ -42,21 +50,26 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce test lint format build bench bench-peers bench-large clean tools
+.PHONY: help reproduce check test lint format build build-release wheel bench bench-peers \
+	bench-large clean tools
 
 help: ## Show this list
 	@echo "Targets (each does its own set-up in $(VENV)):"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-		| while IFS='|' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+		| while IFS='|' read -r name text; do printf '  %-13s %s\n' "$$name" "$$text"; done
 	@echo "Variables: DATA=$(DATA) OUTPUT=$(OUTPUT) MODELS=$(MODELS) VENV=$(VENV) PYTHON=... SHORT=1"
 
-reproduce: build ## The paper's comparison: [DATA=demo|lastfm|...|folder] [MODELS=A,B] [OUTPUT=runs/...]
+reproduce: build-release ## The paper's comparison: [DATA=demo|lastfm|...|folder] [MODELS=A,B] [OUTPUT=runs/...]
 	@$(ENV)/bin/ganmf reproduce table2 --data "$(DATA)" --output "$(OUTPUT)" \
 		$(if $(MODELS),--models "$(MODELS)")
 
+check: lint ## What to run after each change: lint, and the tests not marked slow
+	cargo test --quiet -p ganmf-core
+	$(PYTEST) -m "not slow"
+
 test: build ## Rust tests, then Python tests
-	cargo test --quiet --workspace
-	$(PY) -m pytest -q
+	cargo test --quiet -p ganmf-core
+	$(PYTEST) --durations=25
 
 lint: build ## Formatting, lints, types, and the stubs against the binary
 	cargo fmt --all --check
@@ -71,21 +84,28 @@ format: build ## Write the formatting that lint asks for
 	$(PY) -m ruff check --quiet --fix
 	$(PY) -m ruff format --quiet
 
-build: $(STAMP) ## The release build of the Rust extension, in place
-	@$(MATURIN) >$(LOG) 2>&1 || $(NO_BUILD)
+build: $(STAMP) ## The Rust extension in place, quick to build again after a change
+	@$(MATURIN) >$(BUILD_LOG) 2>&1 || $(NO_BUILD)
 
-bench: build ## Benches in Rust and through Python, with throughput [SHORT=1]
-	cargo bench --quiet -p ganmf-benches -- $(if $(SHORT),--quick)
+build-release: PROFILE := release
+build-release: $(STAMP) ## The Rust extension in place, as in a wheel
+	@$(MATURIN) >$(BUILD_LOG) 2>&1 || $(NO_BUILD)
+
+wheel: $(STAMP) ## A wheel for this platform, in dist/
+	$(PY) -m maturin build --release --out dist
+
+bench: $(if $(SHORT),build,build-release) ## Benches in Rust and through Python, with throughput [SHORT=1]
+	cargo bench --quiet -p ganmf-benches $(if $(SHORT),--profile dev -- --test)
 	$(PY) -m pytest -q benches/python/bench_*.py --benchmark-only --benchmark-sort=name \
 		--benchmark-columns=min,median,stddev,rounds \
 		$(if $(SHORT),--benchmark-max-time=0.1 --benchmark-min-rounds=1)
 
-bench-peers: build ## Beside other packages: [OPS=item_knn,...] [DATASETS=ml-1m,...] [FRESH=1]
+bench-peers: build-release ## Beside other packages: [OPS=item_knn,...] [DATASETS=ml-1m,...] [FRESH=1]
 	@PYTHONPATH=benches/python $(PY) -m peers --environment "$(PEERS)" \
 		$(if $(OPS),--ops "$(OPS)") $(if $(DATASETS),--datasets "$(DATASETS)") \
 		$(if $(FRESH),--fresh)
 
-bench-large: build ## Logs of millions of interactions, from disk to metrics [SIZES=1M,10M,100M]
+bench-large: build-release ## Logs of millions of interactions, from disk to metrics [SIZES=1M,10M,100M]
 	$(PY) benches/large/scaling.py --sizes "$(SIZES)" $(if $(FRESH),--fresh)
 
 clean: ## Remove what the targets build, .venv included; runs/ stays
@@ -94,8 +114,8 @@ clean: ## Remove what the targets build, .venv included; runs/ stays
 	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tools:
-	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust from" \
-		"https://rustup.rs and open a new shell." >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup" \
+		"and open a new shell." >&2; exit 1; }
 	@cargo --version >/dev/null 2>&1 || { echo "cargo does not start: install the toolchain" \
 		"of rust-toolchain.toml with 'rustup toolchain install'." >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "A C linker is missing, which Rust needs: install gcc" \
@@ -121,17 +141,19 @@ $(STAMP): pyproject.toml | tools
 		>"$$($(PY) -c 'import site; print(site.getsitepackages()[0])')/inherited.pth"
 	@$(PY) $(NEW_ENOUGH) || { echo "$(VENV) holds a Python older than 3.11: name another folder" \
 		"with VENV=..., or remove it." >&2; exit 1; }
-	@echo "Installing maturin and building the Rust extension (a minute or two)"
+	@echo "Installing the Python packages, and building the Rust extension (a few minutes)"
 	@$(PIP) --ignore-installed 'maturin>=1.9,<2' 'ruff~=0.17.6' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
-	@$(MATURIN) >$(LOG) 2>&1 || $(NO_BUILD)
-	@echo "Installing the Python packages"
-	@$(PIP) --no-build-isolation --editable '.[dev]' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
+	@$(MATURIN) >$(BUILD_LOG) 2>&1 & build=$$!; trap 'kill $$build' INT TERM; \
+	MATURIN_PEP517_ARGS="--profile $(PROFILE)" $(PIP) --no-build-isolation --editable '.[dev]' \
+		>$(LOG) 2>&1; installed=$$?; \
+	wait $$build || $(NO_BUILD); \
+	[ $$installed = 0 ] || $(NO_DOWNLOAD)
 	@$(PY) -c 'import torch' 2>/dev/null || { \
 		echo "Installing torch (up to 3 GB where pip finds no CPU build)"; \
 		$(PIP) torch >$(LOG) 2>&1 || $(NO_DOWNLOAD); }
 	@touch $@
 
-NO_BUILD = { cat $(LOG) >&2; echo "The Rust extension did not build: cargo says why above" \
-	"(a failed download needs the network or a mirror of crates.io)." >&2; exit 1; }
+NO_BUILD = { cat $(BUILD_LOG) >&2; echo "The Rust extension did not build: cargo says why above" \
+	"(a failed download needs the network or a mirror of the crates)." >&2; exit 1; }
 NO_DOWNLOAD = { echo "pip could not install everything ($(LOG) says what): check the network, or" \
 	"name a package index with PIP_INDEX_URL or a folder of wheels with PIP_FIND_LINKS." >&2; exit 1; }

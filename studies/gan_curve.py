@@ -22,7 +22,7 @@ from typing import Any
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.experiments.variants import select
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 
 # Of the paper's searches.
 LONGEST, FREQ = 300, 5

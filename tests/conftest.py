@@ -6,6 +6,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+# Two workers of pytest-xdist share the processors: BLAS and torch begin with one thread in each.
+# Tests of several threads set their number; Rust has as many as there are processors.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -18,11 +23,36 @@ PUBLISHED = ("lastfm", "hetrec2011", "ml-1m")
 _AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what fixtures decide; tests of a file go to one worker, unless they name a group."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & {"ganmf_process", "start"}:
+            item.add_marker(pytest.mark.slow)
+        if "data_dir" in fixtures:
+            item.add_marker(pytest.mark.real_data)
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(".".join(item.path.with_suffix("").parts[-2:])))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests marked `gpu` where there is none."""
+    if item.get_closest_marker("gpu"):
+        torch = pytest.importorskip("torch", reason="GANs need torch, which is not installed")
+        if not torch.cuda.is_available():
+            pytest.skip("torch finds no CUDA GPU")
+
+
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a test marked `avx2_blas` in a process of its own, with these kernels."""
     if not pyfuncitem.get_closest_marker("avx2_blas") or _AVX2.items() <= os.environ.items():
         return None
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", pyfuncitem.nodeid]
+    # pytest-xdist appends the group.
+    test = pyfuncitem.nodeid.removesuffix(
+        "@" + pyfuncitem.get_closest_marker("xdist_group").args[0]
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
     done = subprocess.run(
         command,
         cwd=pyfuncitem.config.rootpath,

@@ -8,10 +8,11 @@ import scipy.sparse as sp
 
 torch = pytest.importorskip("torch", reason="GANs need torch, which is not installed")
 
-import ganmf_fast as gf
-from ganmf_fast.base.urm import as_csr
 from ganmf_fast.gan.caae_players import CaaePlayers
 from ganmf_fast.gan.cfgan_players import CfganPlayers
+
+import ganmf_fast as gf
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.gan.matmul import by_onednn
 from straight_gans import StraightCAAE, StraightCFGAN
 

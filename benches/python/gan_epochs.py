@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ganmf_fast.gan.caae_players import CaaePlayers
+from ganmf_fast.gan.cfgan_players import CfganPlayers
 
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.experiments import environment
-from ganmf_fast.gan.caae_players import CaaePlayers
-from ganmf_fast.gan.cfgan_players import CfganPlayers
 from ganmf_fast.gan.ganmf.module import Training
 from straight_gans import StraightCAAE, StraightCFGAN, StraightGANMF
 

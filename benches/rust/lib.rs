@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ganmf_core::CsrMatrix;
-use ganmf_core::rng::Rng;
-use ganmf_core::sparse::Duplicates;
+use ganmf_core::base::rng::Rng;
+use ganmf_core::base::sparse::Duplicates;
 
 /// Interactions with power-law users and items, as logs have them: no planted taste, only counts.
 ///

@@ -256,57 +256,53 @@ class SlimBpr:
 
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
 # `users` are rows of `left`, `user_factors` and `seen`; `candidates` are items, ascending.
+@final
+class RankRequest:
+    def __new__(
+        cls,
+        users: NDArray[np.int64],
+        n: int,
+        seen: Csr | None = None,
+        candidates: NDArray[np.int32] | None = None,
+    ) -> RankRequest: ...
+    @property
+    def users(self) -> NDArray[np.int64]: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def seen(self) -> Csr | None: ...
+    @property
+    def candidates(self) -> NDArray[np.int32] | None: ...
+
+_Lists: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
+
 # row u of `left` times `right`: profiles and item weights, or user neighbours and profiles
 def rank_product(
-    left: Csr,
-    right: Csr,
-    users: NDArray[np.int64],
-    n: int,
-    seen: Csr | None = None,
-    candidates: NDArray[np.int32] | None = None,
-    report: _Report | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+    left: Csr, right: Csr, request: RankRequest, report: _Report | None = None
+) -> _Lists: ...
 def rank_factors(
     user_factors: NDArray[np.float32],
     item_factors: NDArray[np.float32],
-    users: NDArray[np.int64],
-    n: int,
-    seen: Csr | None = None,
-    candidates: NDArray[np.int32] | None = None,
+    request: RankRequest,
     report: _Report | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+) -> _Lists: ...
 def rank_popularity(
-    item_scores: NDArray[np.float32],
-    users: NDArray[np.int64],
-    n: int,
-    seen: Csr | None = None,
-    candidates: NDArray[np.int32] | None = None,
-    report: _Report | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+    item_scores: NDArray[np.float32], request: RankRequest, report: _Report | None = None
+) -> _Lists: ...
 
 # a pure function of (seed, user, item)
 def rank_random(
-    seed: int,
-    n_users: int,
-    n_items: int,
-    users: NDArray[np.int64],
-    n: int,
-    seen: Csr | None = None,
-    candidates: NDArray[np.int32] | None = None,
-    report: _Report | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+    seed: int, n_users: int, n_items: int, request: RankRequest, report: _Report | None = None
+) -> _Lists: ...
 def random_scores(seed: int, users: NDArray[np.int64], n_items: int) -> NDArray[np.float32]: ...
 
 # row r of `scores` belongs to users[r]; `as_published` orders equal scores as published lists do
 def rank_scores(
     scores: NDArray[np.float32],
-    users: NDArray[np.int64],
-    n: int,
-    seen: Csr | None = None,
-    candidates: NDArray[np.int32] | None = None,
+    request: RankRequest,
     report: _Report | None = None,
     as_published: bool = False,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+) -> _Lists: ...
 
 # metrics ----------------------------------------------------------------------------------------
 # Names of the metrics that every list has a value of; the last two need `train`.

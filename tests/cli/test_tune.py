@@ -153,7 +153,7 @@ def test_a_search_begins_with_points_of_the_users(ganmf, command, tmp_path) -> N
 
 
 def test_charts_of_a_search_are_png_files(ganmf, command, tmp_path) -> None:
-    pytest.importorskip("matplotlib", reason="charts need matplotlib")
+    pytest.importorskip("vl_convert", reason="charts need vl-convert")
     pytest.importorskip("skopt", reason="partial dependence needs scikit-optimize")
     assert ganmf(*command).returncode == 0
     done = ganmf("runs", "show", tmp_path / "run", "--plots", tmp_path / "charts", "--quiet")

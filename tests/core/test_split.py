@@ -151,8 +151,9 @@ def test_tastes_in_simulated_data_can_be_learned_but_not_perfectly():
         _, values, *_ = _core.measure_lists(items, test, users, [5], ["map"])
         return values.mean()
 
-    by_popularity = map_at_5(_core.rank_popularity(popularity, users, 5, train)[0])
-    by_neighbours = map_at_5(_core.rank_product(train, weights, users, 5, train)[0])
+    request = _core.RankRequest(users, 5, train)
+    by_popularity = map_at_5(_core.rank_popularity(popularity, request)[0])
+    by_neighbours = map_at_5(_core.rank_product(train, weights, request)[0])
     assert 0.05 < by_popularity < 0.12
     assert 2 * by_popularity < by_neighbours < 0.4
 

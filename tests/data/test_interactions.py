@@ -8,7 +8,8 @@ import pytest
 import scipy.sparse as sp
 
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.data.interactions import Interactions, frame
+from ganmf_fast.data.frames import frame
+from ganmf_fast.data.interactions import Interactions
 
 COLUMNS = {"who": ["b", "a", "b"], "what": [30, 20, 20], "stars": [1.0, 2.0, 3.0]}
 MAKERS = {"dict": dict, "polars": pl.DataFrame, "pandas": pd.DataFrame, "pyarrow": pa.table}

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 import ganmf_fast as gf
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation import METRICS, Evaluation
-from ganmf_fast.models.base import map_at_5
+from ganmf_fast.scorers.validation import map_at_5
 
 CUTOFFS = (3, 10)
 

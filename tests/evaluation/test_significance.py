@@ -372,7 +372,7 @@ def test_bad_groups_are_named(world, evaluations):
     [
         ([90], ValueError, r"users holds 90, outside 0\.\.80"),
         ([1, 1], ValueError, "users holds 1 twice"),
-        ([0, 5], ValueError, "users holds nobody with a test item"),
+        ([0, 5], ValueError, "users holds no user with a test item"),
         (["a"], TypeError, "users must be 1 integers"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import time
 from dataclasses import replace
@@ -16,10 +17,11 @@ from ganmf_fast.evaluation import by_profile_length
 from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments.cosine import between_users
 from ganmf_fast.experiments.figures import Figure4, Figure5, Figure6, Figure7
+from ganmf_fast.experiments.run_specs import QUICK_EPOCHS, run_specs
 from ganmf_fast.experiments.table1 import statistics
 from ganmf_fast.experiments.table2 import STRONG, Table2, Table3
-from ganmf_fast.experiments.variants import QUICK_EPOCHS, plans, select
-from ganmf_fast.results.result_table import Comparison, Entry, Run
+from ganmf_fast.experiments.variants import select
+from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import summary_csv, to_csv, to_latex, to_markdown
 from kill_reproduce import outcome
@@ -40,7 +42,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def factors(splits: Path, folder: Path, points=(2, 4, 8), **options) -> Figure6:
     """Figure 6 of the model that takes no time."""
     five = gf.Splits.load(splits)
-    chosen = Figure6.plans(select(["PureSVD"]), None, points)
+    chosen = Figure6.run_specs(select(["PureSVD"]), None, points)
     return Figure6(five, chosen, Store(folder), **{"seeds": [1, 2], **options})
 
 
@@ -57,7 +59,7 @@ def test_the_folder_of_another_experiment_is_refused_and_left_alone(
     factors(splits, tmp_path).run()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     rows = select(["TopPopular"])
-    table = Table2(gf.Splits.load(splits), plans(rows, None), Store(tmp_path), seeds=[1])
+    table = Table2(gf.Splits.load(splits), run_specs(rows, None), Store(tmp_path), seeds=[1])
     with pytest.raises(ConflictError, match="holds figure6, not table2"):
         table.run()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -65,7 +67,7 @@ def test_the_folder_of_another_experiment_is_refused_and_left_alone(
 
 def test_points_and_seeds_are_cells_that_are_done_once(splits: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    found = factors(splits, tmp_path, say=said.append).run()
+    found = factors(splits, tmp_path, log=said.append).run()
     assert [(e.model, e.point, len(e.runs)) for e in found.entries] == [
         ("PureSVD", 2.0, 2), ("PureSVD", 4.0, 2), ("PureSVD", 8.0, 2),
     ]  # fmt: skip
@@ -74,7 +76,7 @@ def test_points_and_seeds_are_cells_that_are_done_once(splits: Path, tmp_path: P
     expected = gf.evaluate(model, five.train, five.test)["map", 5]
     assert found.entries[1].runs[1].values["map", 5] == expected
     said.clear()
-    more = factors(splits, tmp_path, points=(2, 4, 8, 16), say=said.append).run()
+    more = factors(splits, tmp_path, points=(2, 4, 8, 16), log=said.append).run()
     assert sum("finished earlier" in text for text in said) == 6
     assert [e.point for e in more.entries] == [2, 4, 8, 16]
 
@@ -85,14 +87,14 @@ def test_a_damaged_cell_is_done_again(splits: Path, tmp_path: Path, name: str) -
     path = tmp_path / "models" / "PureSVD@4-2" / name
     path.write_bytes(path.read_bytes()[:100])
     said: list[str] = []
-    assert to_csv(factors(splits, tmp_path, say=said.append).run()) == first
+    assert to_csv(factors(splits, tmp_path, log=said.append).run()) == first
     assert sum("finished earlier" in text for text in said) == 5
     with pytest.raises(ConflictError, match=r"cutoffs \[5, 20\], not \[3\]"):
         factors(splits, tmp_path, cutoffs=(3,))
 
 
 def test_a_cell_of_the_first_format_is_read(splits: Path, tmp_path: Path) -> None:
-    five, chosen = gf.Splits.load(splits), plans(select(["TopPopular"]), None)
+    five, chosen = gf.Splits.load(splits), run_specs(select(["TopPopular"]), None)
     first = Table2(five, chosen, Store(tmp_path), seeds=[1]).run()
     path = tmp_path / "models" / "TopPopular" / "result.json"
     record = json.loads(path.read_text())
@@ -103,23 +105,23 @@ def test_a_cell_of_the_first_format_is_read(splits: Path, tmp_path: Path) -> Non
     record["sha256"] = store._digest(store._canonical(record))
     path.write_text(json.dumps(record))
     said: list[str] = []
-    again = Table2(five, chosen, Store(tmp_path), seeds=[1], say=said.append).run()
+    again = Table2(five, chosen, Store(tmp_path), seeds=[1], log=said.append).run()
     assert said == ["[1/1] TopPopular: finished earlier"]
     assert to_csv(again) == to_csv(first)
 
 
 def test_the_same_cell_of_another_experiment_is_taken_over(splits: Path, tmp_path: Path) -> None:
     five, rows = gf.Splits.load(splits), select(["TopPopular", "PureSVD"])
-    Table2(five, plans(rows, None), Store(tmp_path / "a"), seeds=[1]).run()
+    Table2(five, run_specs(rows, None), Store(tmp_path / "a"), seeds=[1]).run()
     said: list[str] = []
     options = {"seeds": [1, 2], "say": said.append, "reuse": [Store(tmp_path / "a")]}
-    Figure7(five, plans(rows, None), Store(tmp_path / "b"), **options).run()
+    Figure7(five, run_specs(rows, None), Store(tmp_path / "b"), **options).run()
     assert sum("taken over" in text for text in said) == 2
     a, b = (Store(tmp_path / name).arrays("PureSVD-1") for name in "ab")
     np.testing.assert_array_equal(a["map@20"], b["map@20"])
     # One that is not quite the same is not.
     said.clear()
-    other = plans(rows, None, {"PureSVD": {"num_factors": 3}})
+    other = run_specs(rows, None, {"PureSVD": {"num_factors": 3}})
     Figure7(five, other, Store(tmp_path / "c"), **options).run()
     assert sum("taken over" in text for text in said) == 1
 
@@ -157,7 +159,7 @@ def test_the_deviation_of_profiles_that_are_nearly_one_is_not_lost_to_rounding()
 
 def test_groups_of_figure_7_are_those_of_the_evaluation(splits: Path, tmp_path: Path) -> None:
     five = gf.Splits.load(splits)
-    chosen = Figure7.plans(select(["PureSVD"]), None, ())
+    chosen = Figure7.run_specs(select(["PureSVD"]), None, ())
     found = Figure7(five, chosen, Store(tmp_path), seeds=[1]).run()
     model = gf.PureSVD(**chosen[0].params, seed=1).fit(five.train)
     frame = by_profile_length(gf.evaluate(model, five.train, five.test), five.train)
@@ -178,12 +180,12 @@ def test_statistics_are_those_of_the_matrix(toy_urm) -> None:
 
 def test_marks_come_from_the_paired_t_test_of_compare(splits: Path, tmp_path: Path) -> None:
     five, rows = gf.Splits.load(splits), select(["TopPopular", "PureSVD", "ItemKNN-cosine"])
-    found = Table2(five, plans(rows, None), Store(tmp_path), seeds=[1]).run()
+    found = Table2(five, run_specs(rows, None), Store(tmp_path), seeds=[1]).run()
     evaluations = [
         gf.evaluate(
             getattr(gf, p.row.model)(**p.params, **s).fit(five.train), five.train, five.test
         )
-        for p, s in zip(plans(rows, None), ({}, {"seed": 1}, {}), strict=True)
+        for p, s in zip(run_specs(rows, None), ({}, {"seed": 1}, {}), strict=True)
     ]
     names = [row.name for row in rows]
     best = max(found.entries, key=lambda e: e.mean("ndcg", 5)).model
@@ -203,19 +205,19 @@ def test_marks_come_from_the_paired_t_test_of_compare(splits: Path, tmp_path: Pa
 def test_plans_of_figures_are_the_published_points() -> None:
     for dataset in reference.dataset_names():
         for row in select(["GANMF-u", "GANMF-i"]):
-            made = Figure4.plans([row], dataset, Figure4.points)
-            assert {plan.source for plan in made} == {"published for this point"}
-            assert [plan.params["recon_coefficient"] for plan in made] == list(Figure4.points)
-            (table2,) = plans([row], dataset)
-            at = Figure6.plans([row], dataset, [50])[0]
+            made = Figure4.run_specs([row], dataset, Figure4.points)
+            assert {spec.source for spec in made} == {"published for this point"}
+            assert [spec.params["recon_coefficient"] for spec in made] == list(Figure4.points)
+            (table2,) = run_specs([row], dataset)
+            at = Figure6.run_specs([row], dataset, [50])[0]
             assert {**at.params, "num_factors": 0} == {**table2.params, "num_factors": 0}
             assert set(reference.latent_factors(dataset, row.name)) == set(Figure6.points)
-        without, matched = Figure5.plans(select(["GANMF-u"]), dataset, ())
+        without, matched = Figure5.run_specs(select(["GANMF-u"]), dataset, ())
         assert without.params["recon_coefficient"] == without.point == 0
         assert matched.point == matched.params["recon_coefficient"] > 0
     assert reference.user_cosine("ml-1m")["with"] == (0.36437175, 0.19517763)
     with pytest.raises(ValueError, match="ItemKNN-cosine, which has no num_factors"):
-        Figure6.plans(select(["ItemKNN-cosine"]), None, [5])
+        Figure6.run_specs(select(["ItemKNN-cosine"]), None, [5])
 
 
 # verdicts ---------------------------------------------------------------------------------------
@@ -248,7 +250,7 @@ def test_a_verdict_is_the_distance_in_tolerances(values, seed, word, tolerance) 
 
 def test_a_verdict_names_what_is_known_of_the_reason() -> None:
     assert entry(0.3).verdict("map", 5).reason == ""
-    assert entry(0.4, seed=None, why="a quirk").verdict("map", 5).reason == "a quirk"
+    assert entry(0.4, seed=None, known_difference="a quirk").verdict("map", 5).reason == "a quirk"
     assert "one seed here" in entry(0.4).verdict("map", 5).reason
     assert "2 seeds here" in entry(0.4, 0.401).verdict("map", 5).reason
     assert entry(0.4, published=None).verdict("map", 5) is None
@@ -288,8 +290,8 @@ def test_an_older_ndcg_is_never_compared() -> None:
 
 
 @pytest.fixture
-def comparison() -> Comparison:
-    return Comparison(
+def comparison() -> ResultTable:
+    return ResultTable(
         "data_1",
         simulated=False,
         splits="as given",
@@ -304,7 +306,7 @@ def comparison() -> Comparison:
     )
 
 
-def test_summary_has_spread_and_verdict(comparison: Comparison, tmp_path: Path) -> None:
+def test_summary_has_spread_and_verdict(comparison: ResultTable, tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
     path.write_text(summary_csv(comparison))
     a, b = read(path)
@@ -319,7 +321,7 @@ def test_summary_has_spread_and_verdict(comparison: Comparison, tmp_path: Path) 
     assert (b["seeds"], b["deviation"], b["verdict"]) == ("1", "", "better")
 
 
-def test_latex_has_rules_best_bold_and_second_underlined(comparison: Comparison) -> None:
+def test_latex_has_rules_best_bold_and_second_underlined(comparison: ResultTable) -> None:
     text = to_latex(comparison)
     assert all(f"\\{rule}rule" in text for rule in ("top", "mid", "bottom"))
     assert "\\textbf{0.3500}" in text
@@ -328,7 +330,7 @@ def test_latex_has_rules_best_bold_and_second_underlined(comparison: Comparison)
     assert text.count("{") == text.count("}")
 
 
-def test_markdown_says_how_many_agree_and_which_do_not(comparison: Comparison) -> None:
+def test_markdown_says_how_many_agree_and_which_do_not(comparison: ResultTable) -> None:
     text = to_markdown(comparison)
     assert "1 of 2 figures above are within tolerance" in text
     assert "| B_2 | MAP@5 | 0.3500 | 0.3000 | better | not known |" in text
@@ -337,7 +339,7 @@ def test_markdown_says_how_many_agree_and_which_do_not(comparison: Comparison) -
     assert "The others" not in to_markdown(alone)
 
 
-def test_best_is_found_within_a_point_or_among_all(comparison: Comparison) -> None:
+def test_best_is_found_within_a_point_or_among_all(comparison: ResultTable) -> None:
     low, high = (entry(v, seed=None, point=p) for v, p in ((0.1, 0.0), (0.2, 1.0)))
     figure = replace(comparison, entries=(low, high), axis="group")
     assert [figure.rank(e, "map", 5) for e in (low, high)] == [2, 1]
@@ -349,7 +351,7 @@ def test_best_is_found_within_a_point_or_among_all(comparison: Comparison) -> No
 
 
 def test_quick_is_said_in_every_output_and_never_mixed(ganmf, splits: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="charts need matplotlib")
+    pytest.importorskip("vl_convert", reason="charts need vl-convert")
     command = (
         "reproduce",
         "figure6",
@@ -380,8 +382,12 @@ def test_quick_is_said_in_every_output_and_never_mixed(ganmf, splits: Path, tmp_
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 @pytest.mark.parametrize("chart", ["bars", "lines", "groups", "heatmaps"])
-def test_charts_are_the_same_bytes_each_time(comparison: Comparison, kind: str, chart: str) -> None:
-    drawing = pytest.importorskip("ganmf_fast.results.chart", reason="charts need matplotlib")
+def test_charts_are_the_same_bytes_each_time(
+    comparison: ResultTable, kind: str, chart: str
+) -> None:
+    drawing = pytest.importorskip(
+        "ganmf_fast.results.charts.files", reason="charts need vl-convert"
+    )
     points = tuple(replace(e, point=float(n)) for n, e in enumerate(comparison.entries[:2]))
     shown = replace(
         comparison,
@@ -392,10 +398,14 @@ def test_charts_are_the_same_bytes_each_time(comparison: Comparison, kind: str, 
     )
     if chart == "heatmaps":
         shown = replace(shown, columns=(("map", 5), ("map", 5)))
-    first, again = (drawing.rendered(drawing.draw(shown), kind) for _ in range(2))
-    assert first == again
-    assert first.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[kind])
-    assert drawing.draw(replace(shown, entries=())) is None
+    first, *again = (drawing.rendered(drawing.table_figure(shown), kind) for _ in range(4))
+    assert again == [first] * 3
+    assert first.startswith({"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF"}[kind])
+    if kind == "svg":
+        links = re.findall(rb"(?:href|src|url)[=(]+[^ >]*", first)
+        assert [link for link in links if b"#" not in link] == []
+        assert b"var(" not in first
+    assert drawing.table_figure(replace(shown, entries=())) is None
 
 
 def test_a_subset_of_points_or_data_that_is_wrong_is_named(
@@ -433,7 +443,7 @@ CHEAP = ("--models", "PureSVD,TopPopular", "--threads", "1")
 def test_all_killed_at_random_ends_as_if_nothing_had_happened(
     start, ganmf, splits: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("matplotlib", reason="charts need matplotlib")
+    pytest.importorskip("vl_convert", reason="charts need vl-convert")
     command = ("reproduce", "all", "--data", splits, "--quick", *CHEAP, "--output")
     whole = ganmf(*command, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr

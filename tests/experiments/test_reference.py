@@ -7,8 +7,9 @@ import pytest
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.evaluation import METRICS
-from ganmf_fast.experiments.variants import ROWS, plans
-from ganmf_fast.models import model_class
+from ganmf_fast.experiments.run_specs import run_specs
+from ganmf_fast.experiments.variants import VARIANTS
+from ganmf_fast.models.registry import model_class
 
 
 def test_known_figures_of_the_paper_are_found() -> None:
@@ -53,14 +54,14 @@ def test_parameters_have_the_names_of_our_constructors() -> None:
     params = reference.best_params("lastfm", "ItemKNN-cosine")
     assert params == {"topk": 543, "shrink": 6, "normalize": True, "similarity": "cosine"}
     for dataset in reference.dataset_names():
-        for plan in plans(ROWS, dataset):
-            model_class(plan.row.model)(**plan.params)
-            if plan.row.name in ("EASE-R", "SLIM-ElasticNet"):
-                assert plan.source == "chosen on validation"
-            elif plan.row.published or plan.row.params_of:
-                assert plan.source == "published"
+        for spec in run_specs(VARIANTS, dataset):
+            model_class(spec.variant.model)(**spec.params)
+            if spec.variant.name in ("EASE-R", "SLIM-ElasticNet"):
+                assert spec.source == "chosen on validation"
+            elif reference.published(dataset, spec.variant.params_of or spec.variant.name):
+                assert spec.source == "published"
             else:
-                assert plan.source in ("chosen on validation", "defaults")
+                assert spec.source in ("chosen on validation", "defaults")
 
 
 def test_epochs_one_above_a_check() -> None:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
-from ganmf_fast.experiments import rows
+from ganmf_fast.experiments import run_specs as run_specs_module
+from ganmf_fast.experiments.run_specs import run_specs
 from ganmf_fast.experiments.table2 import Table2
-from ganmf_fast.experiments.variants import ROWS, plans, select
+from ganmf_fast.experiments.variants import VARIANTS, select
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import to_csv
 
@@ -34,7 +35,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def cheap(splits: Path, folder: Path, names: str = CHEAP, **options) -> Table2:
     given = {"PureSVD": {"num_factors": 4}, "ItemKNN-cosine": {"topk": 10}, "P3alpha": {"topk": 10}}
-    chosen = plans(select(names.split(",")), None, given | options.pop("given", {}))
+    chosen = run_specs(select(names.split(",")), None, given | options.pop("given", {}))
     five = gf.Splits.load(splits)
     return Table2(five, chosen, Store(folder), **{"seeds": [1], **options})
 
@@ -98,7 +99,7 @@ def test_finished_models_are_not_run_again(splits: Path, tmp_path: Path) -> None
     first = to_csv(cheap(splits, tmp_path / "run").run())
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "models").rglob("*.json")}
     said: list[str] = []
-    again = to_csv(cheap(splits, tmp_path / "run", say=said.append).run())
+    again = to_csv(cheap(splits, tmp_path / "run", log=said.append).run())
     assert again == first
     assert [text.partition(": ")[2] for text in said] == ["finished earlier"] * 4
     assert before == {
@@ -141,7 +142,7 @@ def test_a_damaged_model_is_done_again(
     else:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     said: list[str] = []
-    assert to_csv(cheap(splits, tmp_path / "run", say=said.append).run()) == first
+    assert to_csv(cheap(splits, tmp_path / "run", log=said.append).run()) == first
     assert sum("finished earlier" in text for text in said) == 3
     assert path.is_file()
 
@@ -210,17 +211,15 @@ def test_without_torch_ganmf_is_listed_with_what_it_needs(
     assert found["TopPopular"]["problem"] is None
 
 
-def test_without_matplotlib_the_chart_is_left_out_with_one_sentence(
+def test_without_vl_convert_the_chart_is_left_out_with_one_sentence(
     ganmf, splits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "ganmf_fast.results.chart", raising=False)
-    for name in [n for n in sys.modules if n.startswith("matplotlib.")]:
-        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    monkeypatch.delitem(sys.modules, "ganmf_fast.results.charts.files", raising=False)
     run = tmp_path / "run"
     done = ganmf("reproduce", "table2", "--data", splits, "--output", run, "--models", "TopPopular")
     assert done.returncode == 0, done.stderr
-    assert "ganmf-fast[plots]" in done.stderr
+    assert "ganmf-fast[report]" in done.stderr
     assert (run / "table.md").is_file()
     assert not (run / "chart.png").exists()
 
@@ -245,14 +244,14 @@ def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
             self.best_epoch_ = 17
             return self
 
-    monkeypatch.setattr(rows, "model_class", lambda _name: Iterative)
+    monkeypatch.setattr(run_specs_module, "model_class", lambda _name: Iterative)
     monkeypatch.setattr(gf.models, "PureSVD", Iterative, raising=False)
-    row = next(row for row in ROWS if row.name == "PureSVD")
+    row = next(row for row in VARIANTS if row.name == "PureSVD")
     five = gf.Splits.load(splits)
 
     def run(folder: str, given: dict) -> str:
-        plan = rows.Plan(row, {"num_factors": 3, **given}, "defaults")
-        comparison = Table2(five, [plan], Store(tmp_path / folder), seeds=[1]).run()
+        spec = run_specs_module.RunSpec(row, {"num_factors": 3, **given}, "defaults")
+        comparison = Table2(five, [spec], Store(tmp_path / folder), seeds=[1]).run()
         return str(comparison.entries[0].params["epochs"])
 
     assert run("searched", {}) == "17"
@@ -340,7 +339,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(
 @pytest.mark.real_data
 def test_deltas_are_ours_minus_the_published_figures(data_dir: Path, tmp_path: Path) -> None:
     five = gf.Splits.load(data_dir / "lastfm")
-    chosen = plans(select(["TopPopular", "PureSVD"]), "lastfm")
+    chosen = run_specs(select(["TopPopular", "PureSVD"]), "lastfm")
     comparison = Table2(five, chosen, Store(tmp_path / "run"), seeds=[1]).run()
     for record in comparison.tidy():
         if record["published"] is not None:

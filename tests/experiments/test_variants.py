@@ -3,26 +3,27 @@
 import pytest
 
 from ganmf_fast import reference
-from ganmf_fast.experiments.variants import plans, select
+from ganmf_fast.experiments.run_specs import run_specs
+from ganmf_fast.experiments.variants import select
 
 GAN_ROWS = ("binGANMF-u", "binGANMF-i", "CFGAN-u", "CFGAN-i", "CAAE")
 
 
 def test_every_row_of_a_gan_is_published_and_its_parameters_are_those_of_the_constructor():
     for dataset in reference.dataset_names():
-        for plan in plans(select(["GANMF", "BinGANMF", "CFGAN", "CAAE"]), dataset):
-            assert plan.source == "published"
-            assert reference.published(dataset, plan.row.name) is not None
+        for spec in run_specs(select(["GANMF", "BinGANMF", "CFGAN", "CAAE"]), dataset):
+            assert spec.source == "published"
+            assert reference.published(dataset, spec.variant.name) is not None
 
 
 @pytest.mark.parametrize("name", GAN_ROWS)
 def test_published_parameters_come_with_the_published_training_and_corrected_rows_without(name):
-    published, corrected = plans(select([name, f"{name}-corrected"]), "lastfm")
+    published, corrected = run_specs(select([name, f"{name}-corrected"]), "lastfm")
     assert published.params["published_quirks"] is True
     same = {k: v for k, v in published.params.items() if k != "published_quirks"}
     assert corrected.params == same
     # Where nothing is published, nothing is known to be as published.
-    assert "published_quirks" not in plans(select([name]), None)[0].params
+    assert "published_quirks" not in run_specs(select([name]), None)[0].params
 
 
 def test_rows_that_vary_another_are_run_only_when_named():
@@ -30,6 +31,6 @@ def test_rows_that_vary_another_are_run_only_when_named():
     assert set(GAN_ROWS) <= set(names)
     assert not [name for name in names if name.endswith(("-corrected", "-nogan"))]
     assert [row.name for row in select(["CFGAN"])] == ["CFGAN-u", "CFGAN-i"]
-    (control,) = plans(select(["CFGAN-u-nogan"]), "ml-1m")
+    (control,) = run_specs(select(["CFGAN-u-nogan"]), "ml-1m")
     assert control.params["adversarial"] is False
     assert control.params["g_nodes"] == reference.best_params("ml-1m", "CFGAN-u")["g_nodes"]

@@ -2,23 +2,24 @@
 
 import json
 import os
+import pkgutil
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 torch = pytest.importorskip("torch", reason="GANs need torch, which is not installed")
 
 from ganmf_fast.base import files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.gan import checkpoint
-from ganmf_fast.gan.binganmf import BinGANMF
-from ganmf_fast.gan.caae import CAAE
-from ganmf_fast.gan.cfgan import CFGAN
-from ganmf_fast.gan.ganmf.estimator import GANMF
+from ganmf_fast.gan.estimators import CAAE, CFGAN, GANMF, BinGANMF
+from ganmf_fast.models import model_file
 
 SMALL = {"num_factors": 4, "emb_dim": 6, "batch_size": 16, "epochs": 6, "device": "cpu"}
 SMALL |= {"d_dropout": 0.3, "g_ema": 0.5, "g_reg": 1e-3, "g_reg_exponent": 0.5}
@@ -49,17 +50,17 @@ class Killed(BaseException):
 
 def fit_until(monkeypatch, model, data, epochs):
     """Fit, and stop dead in the validation that follows so many epochs."""
-    from ganmf_fast.gan import estimator
+    from ganmf_fast.gan import base
 
     calls = iter(range(1, 99))
 
-    def check(*args):
+    def check(*args, **kwargs):
         if next(calls) > epochs:
             raise Killed
         return 0.5 / epochs
 
     with monkeypatch.context() as patch:
-        patch.setattr(estimator, "map_at_5", check)
+        patch.setattr(base, "map_at_5", check)
         with pytest.raises(Killed):
             model.fit(*data)
 
@@ -75,24 +76,19 @@ def test_a_run_goes_on_to_the_weights_it_would_have_had(
     model = cls(**run, checkpoint_every=every, checkpoint_path=str(path))
     # Killed in the fourth epoch, after checks that give the same value as the real ones would.
     interrupt = iter(range(99))
-    real = model._players
+    module = pkgutil.resolve_name(cls.module)
+    epoch = module.epoch
 
-    def players(profiles):
-        made = real(profiles)
-        passes = made.passes
+    def dying(self, number):
+        for one in epoch(self, number):
+            if number == 4 and next(interrupt) == 1:
+                raise Killed
+            yield one
 
-        def dying(epoch):
-            for one in passes(epoch):
-                if epoch == 4 and next(interrupt) == 1:
-                    raise Killed
-                yield one
-
-        made.passes = dying
-        return made
-
-    model._players = players
-    with pytest.raises(Killed):
-        model.fit(*data)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "epoch", dying)
+        with pytest.raises(Killed):
+            model.fit(*data)
     assert path.exists()
     again = cls(**run, checkpoint_every=every, checkpoint_path=str(path)).fit(*data)
     for name, array in whole.scorer_.tensors().items():
@@ -105,7 +101,7 @@ def test_a_run_goes_on_to_the_weights_it_would_have_had(
 
 @pytest.mark.parametrize("last", ["best", "stopped"])
 def test_what_was_kept_and_the_patience_left_survive_too(data, tmp_path, monkeypatch, last):
-    from ganmf_fast.gan import estimator
+    from ganmf_fast.gan import base
 
     values = [0.1, 0.5, 0.4, 0.3, 0.2, 0.1]
     path = tmp_path / "state.safetensors"
@@ -114,14 +110,14 @@ def test_what_was_kept_and_the_patience_left_survive_too(data, tmp_path, monkeyp
     def fit(values, **extra):
         given = iter(values)
 
-        def check(*args):
+        def check(*args, **kwargs):
             value = next(given)
             if value is None:
                 raise Killed
             return value
 
         with monkeypatch.context() as patch:
-            patch.setattr(estimator, "map_at_5", check)
+            patch.setattr(base, "map_at_5", check)
             return GANMF(**run, **extra).fit(*data)
 
     whole = fit(values)
@@ -140,8 +136,8 @@ PROGRAM = """
 import json, os, signal, sys, threading
 import numpy as np
 from ganmf_fast.base import files
-from ganmf_fast.gan.ganmf.estimator import GANMF
-from ganmf_fast.gan.players import Players
+from ganmf_fast.gan.estimators import GANMF
+from ganmf_fast.gan.trainer import Trainer
 path, output, deaths = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
@@ -164,11 +160,11 @@ def killed(death):
         calls, move = iter(range(999)), files.os.fsync
         files.os.fsync = lambda file: die() if next(calls) == death else move(file)
     else:
-        train = Players.run
+        train = Trainer.run
         def run(*args):
             threading.Timer(death, die).start()
             return train(*args)
-        Players.run = run
+        Trainer.run = run
     fit(path, output)
 
 whole = child(lambda: fit(None, output + ".whole.npz"))
@@ -198,6 +194,23 @@ def test_killed_at_any_moment_a_run_ends_with_the_identical_weights(tmp_path):
     for name in one.files:
         assert_array_equal(one[name], two[name])
     assert not path.exists()
+
+
+def test_files_written_before_columns_were_renamed_are_read(tmp_path):
+    before = Path(__file__).parent / "written_before"
+    expected = json.loads((before / "ganmf.json").read_text())
+    renamed = {f"made_{what}": f"generated_{what}" for what in ("energy", "cosine")}
+    history = [{renamed.get(k, k): v for k, v in row.items()} for row in expected["history"]]
+    path = shutil.copy(before / "ganmf.checkpoint", tmp_path)
+    settings = {"num_factors": 2, "emb_dim": 3, "batch_size": 5, "epochs": 4, "freq": 1}
+    settings |= {"allow_worse": 9, "g_ema": 0.5, "device": "cpu", "checkpoint_every": 1}
+    X, V = np.eye(12) + np.eye(12)[::-1], np.roll(np.eye(12), 1, axis=1)
+    continued = GANMF(**settings, checkpoint_path=path).fit(X, validation=V)
+    loaded = model_file.load(before / "ganmf.safetensors")
+    for model in (continued, loaded):
+        assert_allclose(model.score_users(range(12)), expected["scores"], rtol=1e-4, atol=1e-6)
+        for row, wanted in zip(model.history_, history, strict=True):
+            assert {k: v for k, v in row.items() if "seconds" not in k} == pytest.approx(wanted)
 
 
 # refusals ----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The steps that are queued on a GPU; where there is none, by Triton's interpreter."""
+"""The steps that are captured as CUDA graphs; without a GPU, by Triton's interpreter."""
 
 import os
 
@@ -14,17 +14,17 @@ if not GPU:  # read when Triton is loaded
 pytest.importorskip("triton", reason="this build of torch brings no Triton")
 
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.gan import queued as module
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batches
+from ganmf_fast.gan.ema import Average
+from ganmf_fast.gan.ganmf import cuda_graphs
 from ganmf_fast.gan.ganmf.cuda_graphs import (
-    QueuedAdam,
-    QueuedSteps,
-    can_be_compiled,
-    can_be_numbered,
+    CapturedAdam,
+    CapturedSteps,
+    fits_int32,
+    triton_available,
 )
 from ganmf_fast.gan.ganmf.dense import DenseStep, LossWeights
-from ganmf_fast.gan.ganmf.module import Average
 from ganmf_fast.gan.networks import Discriminator, Generator
 
 DEVICE = torch.device("cuda" if GPU else "cpu")
@@ -103,7 +103,7 @@ CASES = {
 
 @pytest.mark.parametrize("products", ["wide", "narrow"])
 @pytest.mark.parametrize("case", CASES)
-def test_queued_steps_are_those_of_the_definition(case, products):
+def test_captured_steps_are_those_of_the_definition(case, products):
     given = CASES[case]
     users, items = 9, given.get("items", 13)
     profiles = interactions(users, items, 5, given.get("valued", False))
@@ -124,30 +124,30 @@ def test_queued_steps_are_those_of_the_definition(case, products):
     G, D, average = sides[0]
     wanted = by_definition(profiles, (G, D), weights, batch_size, dropout, average, orders)
 
-    queued_G, queued_D, queued_average = sides[1]
-    queued = QueuedSteps(
-        queued_G,
-        queued_D,
+    captured_G, captured_D, captured_average = sides[1]
+    captured = CapturedSteps(
+        captured_G,
+        captured_D,
         weights,
         profiles,
         batch_size,
         RATES,
         dropout=(dropout, torch.Generator().manual_seed(9)),
-        average=queued_average,
+        average=captured_average,
         gradient_norms=given.get("norms", False),
         products=products,
-        record=GPU,
+        capture=GPU,
     )
     found = []
     for order in orders:
-        cells = queued.arranged(order)
-        found += [queued.train_d(cells), queued.train_g(cells)]
+        [batch] = captured.batches(order)
+        found += [captured.train_d(batch), captured.train_g(batch)]
 
     for ours, theirs in zip(found, wanted, strict=True):
         for name in ours:
             assert_allclose(ours[name], theirs[name], rtol=1e-6, atol=1e-9, err_msg=name)
     assert ("d_gradient" in found[0]) == bool(given.get("norms"))
-    for ours, theirs in ((queued_G, G), (queued_D, D), (queued_average, average)):
+    for ours, theirs in ((captured_G, G), (captured_D, D), (captured_average, average)):
         if ours is not None:
             for name, tensor in ours.state_dict().items():
                 assert_allclose(tensor.cpu(), theirs.state_dict()[name], rtol=1e-5, atol=1e-8)
@@ -155,11 +155,11 @@ def test_queued_steps_are_those_of_the_definition(case, products):
 
 def moved(adam, parameter, gradients):
     """The parameter after a pass of steps."""
-    if isinstance(adam, QueuedAdam):
+    if isinstance(adam, CapturedAdam):
         at = torch.zeros(1, dtype=torch.int32, device=DEVICE)
         adam.start_pass()
         for gradient in gradients:
-            adam.move([gradient.to(DEVICE)], at, 0.0)
+            adam.step([gradient.to(DEVICE)], at, 0.0)
             at += 1
     else:
         for gradient in gradients:
@@ -171,12 +171,12 @@ def moved(adam, parameter, gradients):
 def test_moments_go_on_where_they_were():
     gradients = torch.randn(3, 2, 4, 5, generator=torch.Generator().manual_seed(1))
     one = torch.nn.Parameter(torch.ones(4, 5, device=DEVICE))
-    kept = QueuedAdam([one], 0.1, 2)
+    kept = CapturedAdam([one], 0.1, 2)
     for pair in gradients[:2]:
         moved(kept, one, pair)
     state = {name: tensor.clone() for name, tensor in kept.state_dict().items()}
     same, other = (torch.nn.Parameter(one.detach().clone()) for _ in range(2))
-    again, torchs = QueuedAdam([same], 0.1, 2), TensorFlowAdam([other], 0.1)
+    again, torchs = CapturedAdam([same], 0.1, 2), TensorFlowAdam([other], 0.1)
     again.load_state_dict(state)
     torchs.load_state_dict(state)
     wanted = moved(kept, one, gradients[2])
@@ -184,33 +184,37 @@ def test_moments_go_on_where_they_were():
     assert_allclose(moved(torchs, other, gradients[2]), wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["queued", "torch"])
+@pytest.mark.parametrize("kind", ["captured", "torch"])
 def test_what_a_state_lacks_is_as_before_the_first_step(kind):
     parameter = torch.nn.Parameter(torch.ones(4, 5, device=DEVICE))
-    ours = QueuedAdam([parameter], 0.1, 2) if kind == "queued" else TensorFlowAdam([parameter], 0.1)
+    ours = (
+        CapturedAdam([parameter], 0.1, 2)
+        if kind == "captured"
+        else TensorFlowAdam([parameter], 0.1)
+    )
     moved(ours, parameter, torch.ones(2, 4, 5))
     assert ours.state_dict()["0.step"] == 2
     ours.load_state_dict({})
     assert all(not tensor.any() for tensor in ours.state_dict().values())
 
 
-def test_without_a_c_compiler_there_is_a_warning_and_no_queue(monkeypatch):
-    assert can_be_compiled(DEVICE)
-    can_be_compiled.cache_clear()
+def test_without_a_c_compiler_there_is_a_warning_and_no_graph(monkeypatch):
+    assert triton_available(DEVICE)
+    triton_available.cache_clear()
 
     def failing(*_):
         raise RuntimeError("Failed to find C compiler")
 
-    monkeypatch.setattr(module, "adam", failing)
+    monkeypatch.setattr(cuda_graphs, "adam", failing)
     try:
         with pytest.warns(RuntimeWarning, match=r"cannot compile .*Failed to find C compiler"):
-            assert not can_be_compiled(DEVICE)
-        assert not can_be_compiled(DEVICE)  # said once
+            assert not triton_available(DEVICE)
+        assert not triton_available(DEVICE)  # said once
     finally:
-        can_be_compiled.cache_clear()
+        triton_available.cache_clear()
 
 
-def test_lists_that_32_bits_cannot_number_are_not_queued():
+def test_lists_that_32_bits_cannot_number_are_not_captured():
     wide = sp.csr_array((np.ones(1), ([0], [0])), shape=(2**12, 2**20))
-    assert can_be_numbered(as_csr(wide), 4)
-    assert not can_be_numbered(as_csr(wide), 2)
+    assert fits_int32(as_csr(wide), 4)
+    assert not fits_int32(as_csr(wide), 2)

@@ -24,9 +24,9 @@ torch = pytest.importorskip("torch", reason="GANMF needs torch, which is not ins
 from ganmf_fast.base.threads import set_num_threads
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.cli import main
-from ganmf_fast.gan.distributed import Ranks
-from ganmf_fast.gan.ganmf.estimator import GANMF
-from ganmf_fast.gan.ganmf.module import Training
+from ganmf_fast.gan.distributed import ProcessGroup
+from ganmf_fast.gan.estimators import GANMF
+from ganmf_fast.gan.ganmf.module import GANMFModule
 from ganmf_fast.models import model_file
 
 SMALL = {
@@ -88,18 +88,18 @@ class Killed(BaseException):
 @contextlib.contextmanager
 def at_epoch(epoch, act):
     """Call `act` when that epoch begins."""
-    passes = Training.passes
+    real = GANMFModule.epoch
 
-    def watched(self, now):
+    def acting(self, now):
         if now == epoch:
             act()
-        return passes(self, now)
+        return real(self, now)
 
-    Training.passes = watched
+    GANMFModule.epoch = acting
     try:
         yield
     finally:
-        Training.passes = passes
+        GANMFModule.epoch = real
 
 
 def raise_killed():
@@ -236,18 +236,19 @@ def test_both_ranks_end_with_the_same_bits(ranks, name):
 def test_a_hinge_is_open_or_shut_for_all_ranks_together():
     """The case "hinge" has batches whose halves, taken alone, would decide otherwise."""
     X, _ = matrices()
-    players = Training(GANMF(**{**SMALL, **CASES["hinge"]}), as_csr(X))
+    module = GANMFModule(GANMF(**{**SMALL, **CASES["hinge"]}), as_csr(X))
+    steps = module._steps
     decisions = []
     for _ in range(2):
-        for phase, train, batches in players.passes(1):
+        for network, batches in module.epoch(1):
             for batch in batches:
-                if phase == "d" and batch.size == 2:
+                if network == "d" and batch.size == 2:
                     parts = [batch.part(slice(0, 1)), batch.part(slice(1, 2))]
-                    parts = [players._batches.whole(part.numbers) for part in parts]
+                    parts = [steps._batches.whole(part.numbers) for part in parts]
                     decisions.append(
-                        [players._step.discriminator_step(b)["hinge_active"] for b in parts]
+                        [steps._arithmetic.discriminator_step(b)["hinge_active"] for b in parts]
                     )
-                train(batch)
+                module.step(network, batch)
     assert any(first != second for first, second in decisions)
 
 
@@ -293,20 +294,19 @@ def test_alone_it_is_an_error(toy_urm, monkeypatch):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("n", [0, 1, 5, 64])
-def test_shares_are_all_rows_once_and_nearly_equal(n, size):
-    shares = [range(n)[Ranks(rank, size).share(n)] for rank in range(size)]
-    assert [row for share in shares for row in share] == list(range(n))
-    lengths = [len(share) for share in shares]
+def test_parts_are_all_rows_once_and_nearly_equal(n, size):
+    parts = [range(n)[ProcessGroup(rank, size).part(n)] for rank in range(size)]
+    assert [row for part in parts for row in part] == list(range(n))
+    lengths = [len(part) for part in parts]
     assert max(lengths) - min(lengths) <= 1
 
 
 def test_dropout_of_a_part_is_that_of_the_whole():
     X, _ = matrices()
-    players = Training(GANMF(**SMALL), as_csr(X))
-    batch = players._batches.whole(np.arange(20, 50))
+    batch = GANMFModule(GANMF(**SMALL), as_csr(X))._steps._batches.whole(np.arange(20, 50))
     seed = lambda: torch.Generator().manual_seed(3)
     whole = batch.dropped(0.4, seed()).dense()
-    rows = [batch.part(Ranks(r, 4).share(30)).dropped(0.4, seed()).dense() for r in range(4)]
+    rows = [batch.part(ProcessGroup(r, 4).part(30)).dropped(0.4, seed()).dense() for r in range(4)]
     assert_array_equal(torch.cat(rows), whole)
 
 

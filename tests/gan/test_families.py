@@ -8,20 +8,19 @@ from sklearn.exceptions import ConvergenceWarning
 
 torch = pytest.importorskip("torch", reason="these models need torch, which is not installed")
 
+from ganmf_fast._core import RankRequest
 from ganmf_fast.base import threads
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.gan import products
+from ganmf_fast.gan import matmul
 from ganmf_fast.gan.batches import Batches
-from ganmf_fast.gan.bin_players import BinPlayers
-from ganmf_fast.gan.binganmf import BinGANMF
-from ganmf_fast.gan.caae import CAAE
-from ganmf_fast.gan.caae_players import CaaePlayers, Triples
-from ganmf_fast.gan.cfgan import CFGAN
-from ganmf_fast.gan.cfgan_players import CfganPlayers
+from ganmf_fast.gan.binganmf import BinGANMFModule
+from ganmf_fast.gan.caae import CAAEModule, Triples
+from ganmf_fast.gan.cfgan import CFGANModule
+from ganmf_fast.gan.estimators import CAAE, CFGAN, BinGANMF
 from ganmf_fast.gan.matmul import add_product, affine, product
 from ganmf_fast.gan.networks import mean_cosine, mean_cosine_of_factors
 from ganmf_fast.gan.sparse_ops import masked_squares, sampled, times, weighted
-from ganmf_fast.models import model_file
+from ganmf_fast.models.load import load
 from ganmf_fast.scorers.autoencoder import Autoencoder
 
 BIN = {"num_factors": 4, "d_nodes": 5, "batch_size": 16, "epochs": 3, "device": "cpu"}
@@ -46,13 +45,13 @@ def small_matrix():
     return X
 
 
-def as_doubles(players):
-    """The players with parameters of double precision, and batches of it."""
-    for network in players.networks.values():
+def as_doubles(module):
+    """The module with parameters of double precision, and batches of it."""
+    for network in module.networks.values():
         network.double()
-    for name in players.optimisers:  # they have moments of single precision
-        players.optimisers[name] = Still()
-    batches = Batches(players.profiles, 4, torch.device("cpu"), torch.float64)
+    for name in module.optimisers:  # they have moments of single precision
+        module.optimisers[name] = Still()
+    batches = Batches(module.profiles, 4, torch.device("cpu"), torch.float64)
     return next(iter(batches.ordered(np.array([4, 0, 2, 7]))))
 
 
@@ -156,7 +155,7 @@ def test_sparse_products_and_their_gradients_are_those_of_dense_ones(X):
 @pytest.fixture(params=["oneDNN", "torch"])
 def library(request, monkeypatch):
     """Either library of dense products, whatever the processor would choose."""
-    monkeypatch.setattr(products, "_OWN", request.param == "torch" or products._ONEDNN is None)
+    monkeypatch.setattr(matmul, "_OWN", request.param == "torch" or matmul._ONEDNN is None)
 
 
 @pytest.mark.usefixtures("library")
@@ -218,10 +217,10 @@ def test_mean_cosine_is_the_mean_over_pairs():
     made = (P @ Q.T).numpy()
     unit = made[[0, 1, 3, 4, 5]] / np.linalg.norm(made[[0, 1, 3, 4, 5]], axis=1, keepdims=True)
     expected = ((unit @ unit.T).sum() - 5) / 20
-    assert mean_cosine(P @ Q.T)["made_cosine"] == pytest.approx(expected)
-    assert mean_cosine_of_factors(P, Q)["made_cosine"] == pytest.approx(expected)
+    assert mean_cosine(P @ Q.T)["generated_cosine"] == pytest.approx(expected)
+    assert mean_cosine_of_factors(P, Q)["generated_cosine"] == pytest.approx(expected)
     alike = torch.ones(4, 3)
-    assert mean_cosine(alike)["made_cosine"] == pytest.approx(1)
+    assert mean_cosine(alike)["generated_cosine"] == pytest.approx(1)
     assert mean_cosine(alike[:1]) == {}
 
 
@@ -233,11 +232,11 @@ def test_mean_cosine_is_the_mean_over_pairs():
 def test_bin_losses_and_gradients_are_those_of_the_formula(X, quirks, layers, act):
     model = BinGANMF(**BIN, d_layers=layers, d_hidden_act=act, published_quirks=quirks)
     model.set_params(d_reg=0.03, g_reg=0.02, recon_coefficient=0.4)
-    players = BinPlayers(model, as_csr(X))
-    batch = as_doubles(players)
-    _, tensors = named(players.discriminator)
+    module = BinGANMFModule(model, as_csr(X))
+    batch = as_doubles(module)
+    _, tensors = named(module.discriminator)
     D = [t.detach().numpy().copy() for t in tensors]
-    G = players.generator
+    G = module.generator
     P, Q = (t.detach().numpy().copy() for t in (G.user_factors, G.item_factors))
     users = batch.numbers
     x = X[users].astype(np.float64)
@@ -255,9 +254,9 @@ def test_bin_losses_and_gradients_are_those_of_the_formula(X, quirks, layers, ac
         features = np.mean((h_real - h_made) ** 2)
         return bce(made, 0 if quirks else 1) + 0.4 * features + 0.02 * l2([P, Q])
 
-    check_step(lambda: players.train_d(batch)["d_loss"], d_loss, D, tensors)
+    check_step(lambda: module.train_d(batch)["d_loss"], d_loss, D, tensors)
     factors = [G.user_factors, G.item_factors]
-    check_step(lambda: players.train_g(batch)["g_loss"], g_loss, [P, Q], factors)
+    check_step(lambda: module.train_g(batch)["g_loss"], g_loss, [P, Q], factors)
 
 
 def test_bin_as_published_trains_the_generator_to_be_recognised(toy_urm):
@@ -266,21 +265,21 @@ def test_bin_as_published_trains_the_generator_to_be_recognised(toy_urm):
         quirks: BinGANMF(**settings, published_quirks=quirks).fit(toy_urm).history_[-1]
         for quirks in (False, True)
     }
-    assert scores[False]["made_score"] > 0.3
-    assert scores[True]["made_score"] < scores[False]["made_score"] / 2
+    assert scores[False]["generated_score"] > 0.3
+    assert scores[True]["generated_score"] < scores[False]["generated_score"] / 2
 
 
 # CFGAN -------------------------------------------------------------------------------------------
 
 
-def cfgan_masks(players, batch):
-    """The sets of the batch, as the players make them."""
-    shape = (batch.size, players.profiles.n_cols)
+def cfgan_masks(module, batch):
+    """The sets of the batch, as the module make them."""
+    shape = (batch.size, module.profiles.n_cols)
     zr = pm = np.zeros(shape)
-    if players._zr_ratio:
-        zr = players._mask("zr", batch, players._zr_ratio).numpy().astype(np.float64)
-    if players._pm_ratio:
-        pm = players._mask("pm", batch, players._pm_ratio).numpy().astype(np.float64)
+    if module._zr_ratio:
+        zr = module._mask("zr", batch, module._zr_ratio).numpy().astype(np.float64)
+    if module._pm_ratio:
+        pm = module._mask("pm", batch, module._pm_ratio).numpy().astype(np.float64)
     return zr, pm
 
 
@@ -293,16 +292,16 @@ def test_cfgan_losses_and_gradients_are_those_of_the_formula(X, scheme, adversar
     )
     model.set_params(zr_ratio=0.6, zp_ratio=0.3, zr_coefficient=0.7, d_reg=0.03, g_reg=0.02)
     model.set_params(adversarial=adversarial)
-    players = CfganPlayers(model, as_csr(X))
-    batch = as_doubles(players)
+    module = CFGANModule(model, as_csr(X))
+    batch = as_doubles(module)
     # The masks are float32 ones and zeros: exact in any precision.
-    mask_of = players._mask
-    players._mask = lambda *args: mask_of(*args).double()
-    players._epoch = 5
-    (_, d_tensors), (_, g_tensors) = named(players.discriminator), named(players.generator)
+    mask_of = module._mask
+    module._mask = lambda *args: mask_of(*args).double()
+    module._epoch = 5
+    (_, d_tensors), (_, g_tensors) = named(module.discriminator), named(module.generator)
     D, G = ([t.detach().numpy().copy() for t in ts] for ts in (d_tensors, g_tensors))
     x = X[batch.numbers].astype(np.float64)
-    zr, pm = cfgan_masks(players, batch)
+    zr, pm = cfgan_masks(module, batch)
     e = x if scheme == "ZR" else np.maximum(x, pm)
 
     def judged(profile):
@@ -323,19 +322,19 @@ def test_cfgan_losses_and_gradients_are_those_of_the_formula(X, scheme, adversar
         return opinion + zeros + 0.02 * l2(G)
 
     if adversarial:
-        train = lambda: players.train_d(batch)["d_loss"]
+        train = lambda: module.train_d(batch)["d_loss"]
         check_step(train, d_loss, D, d_tensors)
-    train = lambda: players.train_g(batch)["g_loss"]
+    train = lambda: module.train_g(batch)["g_loss"]
     check_step(train, g_loss, G, g_tensors)
 
 
 def test_cfgan_sets_are_drawn_anew_each_epoch_but_not_within_one(X):
-    players = CfganPlayers(CFGAN(**CF, zr_ratio=0.7, zp_ratio=0.5), as_csr(X))
-    batch = players._batches[0].whole(np.arange(9))
+    module = CFGANModule(CFGAN(**CF, zr_ratio=0.7, zp_ratio=0.5), as_csr(X))
+    batch = module._batches[0].whole(np.arange(9))
     sets = []
     for epoch in (1, 1, 2):
-        players._epoch = epoch
-        sets.append([m.copy() for m in cfgan_masks(players, batch)])
+        module._epoch = epoch
+        sets.append([m.copy() for m in cfgan_masks(module, batch)])
     assert_array_equal(sets[0], sets[1])
     assert (sets[0][0] != sets[2][0]).any()
     zr, pm = sets[0]
@@ -345,21 +344,21 @@ def test_cfgan_sets_are_drawn_anew_each_epoch_but_not_within_one(X):
     assert not zr[X > 0].any()
     assert_array_equal(pm.sum(axis=1) - (X > 0).sum(axis=1), np.floor(0.5 * unobserved))
     # A row's sets do not depend on the rest of its batch.
-    alone = players._batches[0].whole(np.array([7]))
+    alone = module._batches[0].whole(np.array([7]))
     assert_array_equal(
-        cfgan_masks(players, alone)[0][0], zr[7] if players._epoch == 1 else sets[2][0][7]
+        cfgan_masks(module, alone)[0][0], zr[7] if module._epoch == 1 else sets[2][0][7]
     )
 
 
 def test_cfgan_as_published_never_shuffles_and_has_one_ratio(X):
     for quirks in (True, False):
         model = CFGAN(**CF, scheme="PM", zr_ratio=0.9, zp_ratio=0.4, published_quirks=quirks)
-        players = CfganPlayers(model, as_csr(X))
-        first = next(iter(players.passes(1)))
-        order = np.concatenate([batch.numbers for batch in first.batches])
+        module = CFGANModule(model, as_csr(X))
+        first = next(iter(module.epoch(1)))
+        order = np.concatenate([batch.numbers for batch in first[1]])
         assert sorted(order) == list(range(9))
         assert (list(order) == list(range(9))) == quirks
-        pm = players._mask("pm", players._batches[0].whole(np.arange(9)), players._pm_ratio)
+        pm = module._mask("pm", module._batches[0].whole(np.arange(9)), module._pm_ratio)
         extra = pm.numpy().sum(axis=1) - (X > 0).sum(axis=1)
         ratio = 0.9 if quirks else 0.4
         assert_array_equal(extra, np.floor(ratio * (X == 0).sum(axis=1)))
@@ -392,17 +391,17 @@ def test_cfgan_item_mode_is_user_mode_on_the_transpose(toy_urm):
 
 
 def caae(X, **extra):
-    players = CaaePlayers(CAAE(**CA, **extra).set_params(beta=0.05, lr=0.1), as_csr(X))
-    batch = as_doubles(players)
-    players._rows = Batches(players.profiles, 4, torch.device("cpu"), torch.float64)
-    chances = players._chances
-    players._chances = lambda *args: chances(*args).astype(np.float32)
-    return players, batch
+    module = CAAEModule(CAAE(**CA, **extra).set_params(beta=0.05, lr=0.1), as_csr(X))
+    batch = as_doubles(module)
+    module._rows = Batches(module.profiles, 4, torch.device("cpu"), torch.float64)
+    weights = module._draw_weights
+    module._draw_weights = lambda *args: weights(*args).astype(np.float32)
+    return module, batch
 
 
 def test_caae_discriminator_step_is_gradient_descent_on_its_formula(X):
-    players, _ = caae(X)
-    D = players.ranker
+    module, _ = caae(X)
+    D = module.ranker
     P, Q, b = arrays(D)
     users, items, drawn = np.array([4, 4, 0, 7]), np.array([1, 2, 3, 3]), np.array([2, 2, 1, 3])
 
@@ -414,7 +413,7 @@ def test_caae_discriminator_step_is_gradient_descent_on_its_formula(X):
     expected = loss()
     wanted = [value - 0.1 * slopes(loss, value) for value in (P, Q, b)]
     triples = Triples(*(torch.from_numpy(a) for a in (users, items, drawn)))
-    assert players.train_d(triples)["d_loss"] == pytest.approx(expected)
+    assert module.train_d(triples)["d_loss"] == pytest.approx(expected)
     for parameter, value in zip(D.parameters(), wanted, strict=True):
         assert_allclose(parameter.detach().numpy(), value, atol=1e-8)
 
@@ -424,12 +423,12 @@ def test_caae_discriminator_step_is_gradient_descent_on_its_formula(X):
 def test_caae_generator_steps_are_gradient_descent_on_their_formulas(
     X, name, baseline, monkeypatch
 ):
-    players, batch = caae(X, g_layers=2, gpr_layers=2, lmbda=0.3, S=0.5, reward_baseline=baseline)
-    network = players.networks[name]
+    module, batch = caae(X, g_layers=2, gpr_layers=2, lmbda=0.3, S=0.5, reward_baseline=baseline)
+    network = module.networks[name]
     drawn = []
-    from ganmf_fast.gan import caae_players
+    from ganmf_fast.gan import caae as caae_module
 
-    real_draw, real_mask = caae_players.draw_items, caae_players.mask_unobserved
+    real_draw, real_mask = caae_module.draw_items, caae_module.mask_unobserved
 
     def draw(chances, *args):
         drawn.append(real_draw(chances.astype(np.float32), *args))
@@ -441,13 +440,13 @@ def test_caae_generator_steps_are_gradient_descent_on_their_formulas(
         real_mask(urm, rows, ratio, seed, stream, out, **kwargs)
         masks.append(out.astype(np.float64))
 
-    monkeypatch.setattr(caae_players, "draw_items", draw)
-    monkeypatch.setattr(caae_players, "mask_unobserved", mask)
+    monkeypatch.setattr(caae_module, "draw_items", draw)
+    monkeypatch.setattr(caae_module, "mask_unobserved", mask)
     _, tensors = named(network)
     before = [t.detach().numpy().copy() for t in tensors]
-    P, Q, b = arrays(players.ranker)
+    P, Q, b = arrays(module.ranker)
     x = X[batch.numbers].astype(np.float64)
-    train = {"g": players.train_g, "gpr": players.train_gpr}[name]
+    train = {"g": module.train_g, "gpr": module.train_gpr}[name]
     reported = train(batch)[f"{name}_loss"]
     after = [t.detach().numpy() for t in tensors]
     items = drawn[0].reshape(4, -1)
@@ -478,16 +477,16 @@ def test_caae_generator_steps_are_gradient_descent_on_their_formulas(
 
 
 def test_caae_draws_belong_to_their_users(X, monkeypatch):
-    players, _ = caae(X)
+    module, _ = caae(X)
     # Each user can only be given the item of his own number.
-    from ganmf_fast.gan import caae_players
+    from ganmf_fast.gan import caae as caae_module
 
-    monkeypatch.setattr(caae_players, "_BLOCK", 4)
+    monkeypatch.setattr(caae_module, "_BLOCK", 4)
     chances = np.zeros((9, 7), np.float32)
     chances[np.arange(9), np.arange(9) % 7] = 1
-    players._chances = lambda _, batch: chances[batch.numbers]
-    seen = list(players._triples())
-    n_batches = -(-players.profiles.nnz // CA["d_bsize"])
+    module._draw_weights = lambda _, batch: chances[batch.numbers]
+    seen = list(module._triples())
+    n_batches = -(-module.profiles.nnz // CA["d_bsize"])
     assert len(seen) == CA["d_steps"] * n_batches * 2
     for triples in seen:
         assert_array_equal(triples.drawn.numpy(), triples.users.numpy() % 7)
@@ -498,7 +497,7 @@ def test_caae_draws_belong_to_their_users(X, monkeypatch):
 def test_caae_as_published_gives_both_generators_one_shape_and_reads_other_users(toy_urm):
     published = CAAE(**CA, published_quirks=True)
     shapes = [
-        [p.shape for p in CaaePlayers(model, as_csr(toy_urm)).negative.parameters()]
+        [p.shape for p in CAAEModule(model, as_csr(toy_urm)).negative.parameters()]
         for model in (published, CAAE(**CA))
     ]
     assert shapes[0][0] == (40, CA["g_units"])
@@ -511,7 +510,7 @@ def test_caae_as_published_gives_both_generators_one_shape_and_reads_other_users
     urm = as_csr(toy_urm)
     wrong, right = small.scores(urm, np.array([3, 28, 53])), scorer.scores(urm, np.array([3]))
     assert_allclose(wrong, np.repeat(right, 3, axis=0), atol=1e-6)
-    lists, _ = small.rank(urm, np.array([28]), 40, urm)
+    lists, _ = small.rank(urm, RankRequest(np.array([28]), 40, urm))
     seen = set(toy_urm.indices[toy_urm.indptr[28] : toy_urm.indptr[29]].tolist())
     assert not seen & set(lists[0].tolist())
 
@@ -531,7 +530,7 @@ def test_seed_decides_everything_and_the_global_generators_are_left_alone(cls, s
 
 @each_family
 def test_threads_do_not_change_the_weights(cls, settings, monkeypatch):
-    monkeypatch.setattr("ganmf_fast.gan.players._WORTH_THREADS", 0)
+    monkeypatch.setattr("ganmf_fast.gan.device._WORTH_THREADS", 0)
     source = np.random.default_rng(0)
     X = sp.csr_array((source.random((200, 700)) < 0.05).astype(np.float32))
     wide = {"BinGANMF": {"num_factors": 40, "d_nodes": 90, "batch_size": 150}}
@@ -571,7 +570,7 @@ def test_early_stopping_keeps_the_best_epoch(cls, settings, toy_urm):
     model = cls(**run).fit(dense - held_out, validation=held_out)
     checked = {row["epoch"]: row["validation"] for row in model.history_ if "validation" in row}
     assert model.best_epoch_ == max(checked, key=checked.get)
-    assert all("made_cosine" in row for row in model.history_)
+    assert all("generated_cosine" in row for row in model.history_)
 
 
 @each_family
@@ -590,16 +589,16 @@ def test_divergence_after_a_check_keeps_the_best_weights_and_the_history(
     held_out[np.arange(60), dense.argmax(axis=1)] = 1
     data = (dense - held_out, held_out)
     whole = cls(**{**settings, "epochs": 4, "freq": 2}).fit(*data)
-    players = {"BinGANMF": BinPlayers, "CFGAN": CfganPlayers, "CAAE": CaaePlayers}[cls.__name__]
-    passes = players.passes
+    module = {"BinGANMF": BinGANMFModule, "CFGAN": CFGANModule, "CAAE": CAAEModule}[cls.__name__]
+    epoch = module.epoch
 
-    def poisoned(self, epoch):
-        if epoch == 5:
+    def poisoned(self, number):
+        if number == 5:
             for parameter in self.generator.parameters():
                 parameter.data.fill_(torch.nan)
-        return passes(self, epoch)
+        return epoch(self, number)
 
-    monkeypatch.setattr(players, "passes", poisoned)
+    monkeypatch.setattr(module, "epoch", poisoned)
     model = cls(**{**settings, "epochs": 9, "freq": 2})
     kept = rf"diverged in epoch 5 \(.* = nan.*the weights of epoch {whole.best_epoch_} are kept"
     with pytest.warns(ConvergenceWarning, match=kept):
@@ -619,7 +618,7 @@ def test_a_truncated_or_damaged_model_file_is_refused(cls, settings, toy_urm, tm
     for damaged in (b"", content[:100], content[: len(content) // 2], content[:-1], flipped):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"m\.safetensors (is damaged|cannot be read)"):
-            model_file.load(path)
+            load(path)
 
 
 def test_a_new_user_without_interactions_gets_finite_scores(toy_urm):
@@ -635,7 +634,7 @@ def test_saved_models_keep_their_scores_and_a_damaged_form_is_refused(
 ):
     model = cls(**settings).fit(toy_urm)
     model.save(tmp_path / "m.safetensors")
-    loaded = model_file.load(tmp_path / "m.safetensors")
+    loaded = load(tmp_path / "m.safetensors")
     assert_array_equal(loaded.score_users([0, 9]), model.score_users([0, 9]))
     assert loaded.history_ == model.history_
     tensors = model.scorer_.tensors() if isinstance(model.scorer_, Autoencoder) else {}
@@ -677,7 +676,7 @@ def test_cuda_without_a_gpu_says_so(cls, settings, toy_urm):
 
 
 @each_family
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
+@pytest.mark.gpu
 def test_cuda_trains_the_model_of_the_cpu(cls, settings, toy_urm):
     on_cpu, on_gpu = (cls(**{**settings, "device": name}).fit(toy_urm) for name in ("cpu", "cuda"))
     users = range(toy_urm.shape[0])

@@ -13,11 +13,14 @@ torch = pytest.importorskip("torch", reason="GANMF needs torch, which is not ins
 
 from ganmf_fast.base import threads
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.gan.ganmf import module as training
-from ganmf_fast.gan.ganmf.estimator import GANMF
-from ganmf_fast.gan.ganmf.module import Training
-from ganmf_fast.gan.players import Footprint
-from ganmf_fast.gan.trainer import DivergedError, Pass, Schedule, Trainer
+from ganmf_fast.gan.device import Footprint
+from ganmf_fast.gan.estimators import GANMF
+from ganmf_fast.gan.ganmf import module as ganmf_module
+from ganmf_fast.gan.ganmf.module import GANMFModule
+from ganmf_fast.gan.ganmf.steps import GradientSteps
+from ganmf_fast.gan.module import DivergedError
+from ganmf_fast.gan.settings import GANSettings
+from ganmf_fast.gan.trainer import Trainer
 from ganmf_fast.models import model_file
 from ganmf_fast.models.base import map_at_5
 from ganmf_fast.models.ease import EASE
@@ -49,23 +52,21 @@ def without_times(row):
 
 
 class Counter:
-    """An adversary whose only weight is the number of generator steps."""
+    """A module whose only weight is the number of generator steps."""
 
     def __init__(self, bad_after=math.inf):
         self.count = torch.zeros(1)
         self.bad_after = bad_after
         self.calls = []
 
-    def passes(self, epoch):
-        yield Pass("d", self.train_d, [0])
-        yield Pass("g", self.train_g, [0])
+    def epoch(self, number):
+        yield "d", [0]
+        yield "g", [0]
 
-    def train_d(self, batch):
-        self.calls.append(f"d{batch}")
-        return {"d_loss": 1.0}
-
-    def train_g(self, batch):
-        self.calls.append(f"g{batch}")
+    def step(self, network, batch):
+        self.calls.append(f"{network}{batch}")
+        if network == "d":
+            return {"d_loss": 1.0}
         self.count += 1
         return {"g_loss": math.nan if self.count > self.bad_after else float(self.count)}
 
@@ -76,37 +77,37 @@ class Counter:
         return {"count": float(self.count)}
 
 
-def trained(adversary, schedule, values=None):
+def trained(module, epochs, values=None, freq=5):
     given = iter(values or ())
     validate = None if values is None else lambda: next(given)
-    return Trainer(adversary, schedule, validate).run(ignore)
+    return Trainer(module, GANSettings(epochs=epochs, freq=freq), validate).run(ignore)
 
 
 def test_sixth_check_without_improvement_stops_and_the_best_weights_are_back():
-    adversary = Counter()
+    module = Counter()
     # An equal value is no improvement; a better one resets the count.
     values = [0.1, 0.05, 0.05, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2, 0.2, 0.9]
-    outcome = trained(adversary, Schedule(300), values)
-    assert outcome.epochs_run == 50
-    assert (outcome.best_epoch, outcome.best_value) == (20, 0.3)
-    assert adversary.count == 20
+    outcome = trained(module, 300, values)
+    assert len(outcome.history) == 50
+    assert (outcome.best_epoch, outcome.stopping.best_value) == (20, 0.3)
+    assert module.count == 20
     assert [row.get("validation") for row in outcome.history][4::5] == values[:10]
 
 
 def test_fewer_checks_than_allowed_run_to_the_end_and_the_last_epoch_is_checked():
-    adversary = Counter()
-    outcome = trained(adversary, Schedule(12, freq=5), [0.1, 0.2, 0.3])
-    assert (outcome.epochs_run, outcome.best_epoch) == (12, 12)
+    module = Counter()
+    outcome = trained(module, 12, [0.1, 0.2, 0.3])
+    assert (len(outcome.history), outcome.best_epoch) == (12, 12)
 
 
 def test_without_validation_all_epochs_run_and_the_last_weights_stay():
-    adversary = Counter()
-    outcome = trained(adversary, Schedule(7))
-    assert (outcome.best_epoch, len(outcome.history), int(adversary.count)) == (7, 7, 7)
+    module = Counter()
+    outcome = trained(module, 7)
+    assert (outcome.best_epoch, len(outcome.history), int(module.count)) == (7, 7, 7)
 
 
 def test_history_holds_mean_losses_diagnoses_and_the_time_of_each_phase():
-    outcome = trained(Counter(), Schedule(3, freq=2), [0.1, 0.2])
+    outcome = trained(Counter(), 3, [0.1, 0.2], freq=2)
     plain = {"epoch", "d_loss", "g_loss", "count", "d_seconds", "g_seconds", "seconds"}
     checked = plain | {"validation", "validation_seconds"}
     assert [set(row) for row in outcome.history] == [plain, checked, checked]
@@ -125,9 +126,9 @@ def test_an_epoch_passes_the_discriminator_first_over_the_same_batches(toy_urm, 
 
         return train
 
-    monkeypatch.setattr(Training, "train_d", note("d"))
-    monkeypatch.setattr(Training, "train_g", note("g"))
-    monkeypatch.setattr(Training, "start_pass", lambda self: calls.append("|"))
+    monkeypatch.setattr(GANMFModule, "train_d", note("d"))
+    monkeypatch.setattr(GANMFModule, "train_g", note("g"))
+    monkeypatch.setattr(GradientSteps, "start_pass", lambda self: calls.append("|"))
     GANMF(**{**SMALL, "epochs": 2, "batch_size": 32}, d_steps=2).fit(toy_urm)
     orders = []
     for epoch in (calls[:9], calls[9:]):
@@ -142,15 +143,15 @@ def test_an_epoch_passes_the_discriminator_first_over_the_same_batches(toy_urm, 
 
 def test_divergence_before_the_first_check_is_an_error_that_names_epoch_and_loss():
     with pytest.raises(DivergedError, match=r"epoch 4 \(g_loss = nan\)"):
-        trained(Counter(bad_after=3), Schedule(20), [0.1, 0.2])
+        trained(Counter(bad_after=3), 20, [0.1, 0.2])
 
 
 def test_divergence_after_a_check_keeps_the_best_weights():
-    adversary = Counter(bad_after=7)
+    module = Counter(bad_after=7)
     with pytest.warns(ConvergenceWarning, match=r"epoch 8 .*weights of epoch 5"):
-        outcome = trained(adversary, Schedule(20), [0.1, 0.2])
+        outcome = trained(module, 20, [0.1, 0.2])
     assert outcome.best_epoch == 5
-    assert adversary.count == 5
+    assert module.count == 5
 
 
 def test_huge_rates_are_answered_by_an_error_not_by_a_bad_model(toy_urm):
@@ -212,14 +213,14 @@ def test_each_option_changes_the_model_and_its_control_does_not(toy_urm, option)
 
 def test_averaged_weights_are_the_average_over_the_steps(toy_urm, monkeypatch):
     steps = []
-    train_g = Training.train_g
+    train_g = GANMFModule.train_g
 
     def noted(self, batch):
         losses = train_g(self, batch)
         steps.append(self.generator.item_factors.detach().numpy().copy())
         return losses
 
-    monkeypatch.setattr(Training, "train_g", noted)
+    monkeypatch.setattr(GANMFModule, "train_g", noted)
     model = GANMF(**{**SMALL, "epochs": 3}, g_ema=0.8).fit(toy_urm)
     average = np.zeros_like(steps[0])
     for t, weights in enumerate(steps, 1):
@@ -253,26 +254,26 @@ def test_a_warm_start_of_more_factors_than_there_are_ranks_keeps_random_columns(
 
 
 def test_frequent_rows_are_shrunk_more_and_rows_on_average_as_before(toy_urm):
-    players = Training(GANMF(**SMALL, g_reg=0.1, g_reg_exponent=1.0), as_csr(toy_urm))
-    weights = players.generator.user_shrinkage.numpy()[:, 0]
+    module = GANMFModule(GANMF(**SMALL, g_reg=0.1, g_reg_exponent=1.0), as_csr(toy_urm))
+    weights = module.generator.user_shrinkage.numpy()[:, 0]
     lengths = np.diff(toy_urm.indptr)
     assert_allclose(weights, lengths / lengths.mean(), rtol=1e-6)
-    assert_allclose(players.generator.item_shrinkage.mean(), 1, rtol=1e-6)
+    assert_allclose(module.generator.item_shrinkage.mean(), 1, rtol=1e-6)
 
 
 def test_the_control_without_an_adversary_ignores_the_energy(toy_urm):
     settings = {**SMALL, "recon_coefficient": 1.0}
-    players = Training(GANMF(**settings), as_csr(toy_urm))
-    losses = players.train_g(next(iter(next(iter(players.passes(1))).batches)))
+    module = GANMFModule(GANMF(**settings), as_csr(toy_urm))
+    losses = module.train_g(next(iter(module.epoch(1)))[1][0])
     assert losses["g_loss"] == pytest.approx(losses["feature_loss"], rel=1e-6)
 
 
 def test_norms_of_gradients_are_those_of_the_gradients(toy_urm):
-    players = Training(GANMF(**SMALL, gradient_norms=True), as_csr(toy_urm))
-    batch = next(iter(next(iter(players.passes(1))).batches))
-    for name, train in (("d", players.train_d), ("g", players.train_g)):
+    module = GANMFModule(GANMF(**SMALL, gradient_norms=True), as_csr(toy_urm))
+    batch = next(iter(module.epoch(1)))[1][0]
+    for name, train in (("d", module.train_d), ("g", module.train_g)):
         norm = train(batch)[f"{name}_gradient"]
-        grads = [p.grad.double() for p in players.networks[name].parameters()]
+        grads = [p.grad.double() for p in module.networks[name].parameters()]
         assert norm == pytest.approx(math.sqrt(sum(float((g**2).sum()) for g in grads)), rel=1e-5)
     assert "d_gradient" not in GANMF(**SMALL).fit(toy_urm).history_[0]
 
@@ -283,13 +284,13 @@ def test_thread_count_does_not_change_the_weights(step, monkeypatch):
     X = sp.csr_array((source.random((500, 3000)) < 0.02).astype(np.float32))
     settings = {**SMALL, "emb_dim": 170, "num_factors": 33, "batch_size": 150, "epochs": 2}
     fitted, used = [], []
-    start_pass = Training.start_pass
+    start_pass = GradientSteps.start_pass
 
-    def noted(training):
+    def noted(steps):
         used.append(torch.get_num_threads())
-        start_pass(training)
+        start_pass(steps)
 
-    monkeypatch.setattr(Training, "start_pass", noted)
+    monkeypatch.setattr(GradientSteps, "start_pass", noted)
     for n in (1, 2):
         with threads.num_threads(n):
             fitted.append(GANMF(**settings, d_reg=1e-4, step=step).fit(X))
@@ -330,8 +331,8 @@ def test_best_epoch_history_and_validation_fit_together(toy_urm):
     assert model.best_epoch_ == max(checked, key=checked.get)
     assert checked[model.best_epoch_] == map_at_5(model.scorer_, model.urm_, as_csr(held_out))
     assert set(model.history_[0]) == {
-        "epoch", "d_loss", "g_loss", "real_energy", "made_energy", "hinge_active",
-        "feature_loss", "made_cosine", "seconds", "d_seconds", "g_seconds",
+        "epoch", "d_loss", "g_loss", "real_energy", "generated_energy", "hinge_active",
+        "feature_loss", "generated_cosine", "seconds", "d_seconds", "g_seconds",
     }  # fmt: skip
     quirky = GANMF(**{**SMALL, "epochs": 40}, freq=2, allow_worse=3, published_quirks=True)
     quirky.fit(train, validation=held_out)
@@ -341,7 +342,7 @@ def test_best_epoch_history_and_validation_fit_together(toy_urm):
 
 def test_interruption_leaves_the_model_unfitted(toy_urm, monkeypatch):
     interrupt = Mock(side_effect=KeyboardInterrupt)
-    monkeypatch.setattr("ganmf_fast.gan.ganmf.module.Training.train_g", interrupt)
+    monkeypatch.setattr(GANMFModule, "train_g", interrupt)
     threads = torch.get_num_threads()
     model = GANMF(**SMALL)
     with pytest.raises(KeyboardInterrupt):
@@ -419,9 +420,9 @@ def test_cuda_without_a_gpu_says_so(toy_urm):
 
 def test_too_little_memory_on_a_gpu_is_answered_with_a_batch_that_fits(toy_urm, monkeypatch):
     full = Mock(side_effect=torch.cuda.OutOfMemoryError("CUDA out of memory"))
-    monkeypatch.setattr(Training, "train_g", full)
+    monkeypatch.setattr(GANMFModule, "train_g", full)
     need = Footprint(fixed=1000, per_row=100, parameter="batch_size", rows=60)
-    monkeypatch.setattr(Training, "footprint", lambda self: need)
+    monkeypatch.setattr(GANMFModule, "footprint", lambda self: need)
     for capacity, advice in ((2500, "batch_size=8 would fit"), (1000, "batch_size=1 would not")):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, c=capacity: (0, c))
         with pytest.raises(MemoryError, match=f"batch_size=60 does not fit .*{advice}"):
@@ -433,20 +434,17 @@ def test_a_batch_that_fits_is_smaller_than_the_one_that_did_not():
     assert Footprint(0, 1, "batch_size", 60).fitting(10**6) == 32
     assert Footprint(0, 1, "batch_size", 1).fitting(10**6) == 0
     model = GANMF(**SMALL, step="dense")
-    need = Training(model, as_csr(np.eye(5))).footprint()
+    need = GANMFModule(model, as_csr(np.eye(5))).footprint()
     assert (need.parameter, need.rows) == ("batch_size", 5)
     assert need.per_row > 4 * 5
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA GPU")
-
-
-@needs_gpu
-@pytest.mark.parametrize("triton", [True, False], ids=["queued", "without_triton"])
+@pytest.mark.gpu
+@pytest.mark.parametrize("triton", [True, False], ids=["captured", "without_triton"])
 @pytest.mark.parametrize("step", ["auto", "exact", "dense"])
 def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
     if not triton:
-        monkeypatch.setattr(training, "find_spec", lambda _: None)
+        monkeypatch.setattr(ganmf_module, "find_spec", lambda _: None)
     on_cpu = GANMF(**SMALL, step=step).fit(toy_urm)
     on_gpu = GANMF(**{**SMALL, "device": "cuda"}, step=step).fit(toy_urm)
     assert_allclose(on_gpu.score_users(range(60)), on_cpu.score_users(range(60)), atol=1e-3)
@@ -455,7 +453,7 @@ def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
             assert_allclose(ours[name], theirs[name], rtol=1e-3, err_msg=name)
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize(
     "options",
     [
@@ -475,7 +473,7 @@ def test_options_are_the_same_on_a_gpu(toy_urm, options):
     assert_allclose(on_gpu.score_users(range(60)), on_cpu.score_users(range(60)), atol=tolerance)
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_bits_again_and_from_a_checkpoint(toy_urm, tmp_path):
     settings = {**SMALL, "device": "cuda", "epochs": 6}
     whole, again = (GANMF(**settings).fit(toy_urm) for _ in range(2))
@@ -484,14 +482,14 @@ def test_a_gpu_gives_the_same_bits_again_and_from_a_checkpoint(toy_urm, tmp_path
 
     kept = {"checkpoint_every": 2, "checkpoint_path": str(tmp_path / "state")}
     with pytest.MonkeyPatch.context() as patch:
-        passes = Training.passes
+        epoch = GANMFModule.epoch
 
-        def interrupted(self, epoch):
-            if epoch == 5:
+        def interrupted(self, number):
+            if number == 5:
                 raise KeyboardInterrupt
-            return passes(self, epoch)
+            return epoch(self, number)
 
-        patch.setattr(Training, "passes", interrupted)
+        patch.setattr(GANMFModule, "epoch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             GANMF(**settings, **kept).fit(toy_urm)
     resumed = GANMF(**settings, **kept).fit(toy_urm)
@@ -499,28 +497,27 @@ def test_a_gpu_gives_the_same_bits_again_and_from_a_checkpoint(toy_urm, tmp_path
     assert_array_equal(resumed.item_factors_, whole.item_factors_)
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_nothing_in_a_pass_waits_for_the_gpu(toy_urm):
     model = GANMF(**{**SMALL, "device": "cuda"})
-    players = Training(model, as_csr(toy_urm))
-    queued = players._queued
-    sums = queued._sums
-    for _ in range(3):  # as they are, recorded, repeated
-        cells = queued.arranged(np.arange(toy_urm.shape[0]))
-        for name, step in (("d", queued._d_step), ("g", queued._g_step)):
+    steps = GANMFModule(model, as_csr(toy_urm))._steps
+    sums = steps._sums
+    for _ in range(3):  # kernel by kernel, captured, replayed
+        [batches] = steps.batches(np.arange(toy_urm.shape[0]))
+        for name, step in (("d", steps._d_step), ("g", steps._g_step)):
             sums.zero_()
-            cells.at.zero_()
-            queued.optimisers[name].start_pass()
+            batches.at.zero_()
+            steps.optimisers[name].start_pass()
             torch.cuda.set_sync_debug_mode("error")
             try:
                 with torch.no_grad():
-                    for rows in queued._rows:
-                        queued._queue(name, rows, step)
+                    for rows in steps._rows:
+                        steps._run(name, rows, step)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_networks_that_a_gpu_cannot_hold_are_refused_in_a_sentence(toy_urm):
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-6)

@@ -113,7 +113,7 @@ def test_losses_computed_by_hand():
     for step in (DenseStep(G, D, weights), ExactStep(G, D, weights, 1)):
         d = step.discriminator_step(batch)
         assert_allclose(d["real_energy"], 1.25)
-        assert_allclose(d["made_energy"], 0.5)
+        assert_allclose(d["generated_energy"], 0.5)
         assert_allclose(d["d_loss"], 1.25 + (2.5 - 0.5) + 0.175)
         g = step.generator_step(batch)
         assert_allclose(g["feature_loss"], 25.0)
@@ -169,7 +169,7 @@ def test_exact_losses_and_gradients_equal_the_dense_ones(problem, products, dtyp
             expected = getattr(dense, name)(batch, *seen)
             wanted = {p: p.grad.clone() for p in network.parameters()}
             if "hinge_active" in expected:
-                gap = weights.m * expected["real_energy"] - expected["made_energy"]
+                gap = weights.m * expected["real_energy"] - expected["generated_energy"]
                 if abs(gap) < 1e-5:  # on the kink either side is right
                     continue
             for p in network.parameters():

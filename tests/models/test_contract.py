@@ -1,6 +1,8 @@
 """One contract that every model keeps."""
 
 import importlib.util
+import inspect
+import re
 import sys
 
 import numpy as np
@@ -9,15 +11,23 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import (
+    check_no_attributes_set_in_init,
+    check_parameters_default_constructible,
+)
 
 import ganmf_fast as gf
 from ganmf_fast import _core, models
+from ganmf_fast._core import RankRequest
 from ganmf_fast.base import checks, threads
 from ganmf_fast.base.urm import as_csr
+from ganmf_fast.models import registry
 from ganmf_fast.models.base import Recommendations, Recommender
-from ganmf_fast.scorers.base import Factors, ItemWeights, Popularity, UserWeights
 from ganmf_fast.scorers.dense import DenseWeights
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.popularity import Popularity
 from ganmf_fast.scorers.random import RandomScores
+from ganmf_fast.scorers.weights import ItemWeights, UserWeights
 
 SETTINGS = {
     "TopPopular": {},
@@ -56,10 +66,10 @@ GANS = ("GANMF", "BinGANMF", "CFGAN", "CAAE")
 def make(name: str) -> Recommender:
     if name in GANS and importlib.util.find_spec("torch") is None:
         pytest.skip(f"{name} is fitted with torch, which is not installed")
-    return models.model_class(name)(**SETTINGS[name])
+    return registry.model_class(name)(**SETTINGS[name])
 
 
-@pytest.fixture(params=list(models.NAMES))
+@pytest.fixture(params=list(registry.NAMES))
 def model(request) -> Recommender:
     return make(request.param)
 
@@ -86,8 +96,8 @@ def both_thread_counts():
 
 
 def test_every_registered_model_is_under_contract():
-    assert set(SETTINGS) == set(models.NAMES)
-    for name in models.NAMES:
+    assert set(SETTINGS) == set(registry.NAMES)
+    for name in registry.NAMES:
         assert name in dir(gf)
 
 
@@ -99,6 +109,43 @@ def test_parameters_are_stored_as_given_and_survive_a_clone(model):
     assert copy.get_params() == params
     assert copy.set_params(**params) is copy
     assert type(model).__name__ in repr(model)
+
+
+def test_scikit_learn_finds_a_well_made_estimator(model):
+    name = type(model).__name__
+    check_no_attributes_set_in_init(name, model)
+    check_parameters_default_constructible(name, model)
+
+
+def test_every_parameter_is_documented(model):
+    documented = re.findall(r"^(\w[\w, ]*) : ", inspect.getdoc(type(model)), re.MULTILINE)
+    names = {name for line in documented for name in line.split(", ")}
+    assert set(model.get_params()) <= names
+
+
+def test_the_callback_sees_the_history_and_can_end_the_fit(model, toy_urm):
+    rows = []
+    model.fit(toy_urm, toy_urm, callback=lambda epoch, values: rows.append((epoch, dict(values))))
+    if not model.iterative:
+        assert not rows
+        return
+    assert rows == [(row["epoch"], row) for row in model.history_]
+    assert "validation" in rows[-1][1]
+
+    class EnoughError(Exception):
+        pass
+
+    def stop(epoch, _values):
+        if epoch == 2:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        clone(model).fit(toy_urm, callback=stop)
+
+
+def test_a_callback_that_cannot_be_called_is_named(model, toy_urm):
+    with pytest.raises(TypeError, match="callback must be called as"):
+        model.fit(toy_urm, callback=3)
 
 
 def test_fit_returns_the_model_and_sets_its_shape(model, toy_urm):
@@ -398,7 +445,7 @@ def test_bad_parameters_are_named_at_fit(name, params, error, message, toy_urm):
 
 def test_unknown_models_get_a_suggestion():
     with pytest.raises(ValueError, match="did you mean 'ItemKNN'"):
-        models.model_class("itemKNN")
+        registry.model_class("itemKNN")
     with pytest.raises(AttributeError, match="Nonsense"):
         _ = models.Nonsense
 
@@ -438,7 +485,7 @@ def test_ease_on_100000_items_names_what_to_use_instead(monkeypatch):
 )
 def test_ties_go_to_the_smaller_item(scorer):
     profiles = as_csr(np.array([[0, 0, 1, 0, 0], [1, 0, 0, 0, 0]]))
-    items, _ = scorer.rank(profiles, np.array([0, 1]), 3, profiles)
+    items, _ = scorer.rank(profiles, RankRequest(np.array([0, 1]), 3, profiles))
     assert items.tolist() == [[0, 1, 3], [1, 2, 3]]
 
 
@@ -447,7 +494,7 @@ def test_a_score_that_is_not_finite_is_refused():
         Factors(np.array([[np.nan]], np.float32), np.ones((5, 1), np.float32))
     weights = DenseWeights(np.full((3, 3), 3e38, np.float32))
     with pytest.raises(ValueError, match="user 0 has a score that is not finite"):
-        weights.rank(as_csr(np.ones((1, 3))), np.array([0]), 2)
+        weights.rank(as_csr(np.ones((1, 3))), RankRequest(np.array([0]), 2))
 
 
 def test_setting_the_number_of_threads_refuses_nonsense():

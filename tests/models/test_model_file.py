@@ -15,9 +15,9 @@ import ganmf_fast as gf
 from ganmf_fast.base import files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.models import model_class
 from ganmf_fast.models.ids import Ids
-from ganmf_fast.scorers.base import Factors
+from ganmf_fast.models.registry import model_class
+from ganmf_fast.scorers.factors import Factors
 
 X = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 1, 1]], np.float32)
 

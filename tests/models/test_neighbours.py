@@ -210,7 +210,6 @@ def test_shared_counts_keep_the_ids_of_interactions():
     counts = gf.Cooccurrence(data)
     model = gf.ItemKNN(topk=2).fit(counts)
     assert model.item_ids_.tolist() == data.item_ids.tolist()
-    assert not hasattr(model, "_shared")
 
 
 def test_counts_that_do_not_fit_are_refused_before_they_are_made(toy_urm):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
+from ganmf_fast._core import RankRequest
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.scorers.random import RandomScores
 
 
@@ -41,7 +43,7 @@ def test_users_are_independent():
 
 def test_a_huge_catalogue_costs_no_memory():
     scorer = RandomScores(3, 10**12, 10**6)
-    items, _ = scorer.rank(gf.models.base.as_csr(np.eye(1)), np.array([10**11, 5]), 4)
+    items, _ = scorer.rank(as_csr(np.eye(1)), RankRequest(np.array([10**11, 5]), 4))
     assert items.shape == (2, 4)
     assert not np.array_equal(items[0], items[1])
 

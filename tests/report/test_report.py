@@ -15,21 +15,25 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
-from ganmf_fast.experiments.experiment import write_tables
 from ganmf_fast.experiments.table2 import Table2
-from ganmf_fast.report import document
-from ganmf_fast.results.result_table import Comparison, Entry, Run
+from ganmf_fast.results import document
+from ganmf_fast.results.charts.comparison import points
+from ganmf_fast.results.charts.cost import cost
+from ganmf_fast.results.families import is_gan
+from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.store import Store, npz
+from ganmf_fast.results.tables import write_tables
 
 vl_convert = pytest.importorskip("vl_convert", reason="the extra report is not installed")
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 
-from ganmf_fast.experiments.variants import ROWS, plans, select
-from ganmf_fast.report import charts, findings, open_run, page, render
-from ganmf_fast.report.families import is_gan
+
+from ganmf_fast.experiments.run_specs import run_specs
+from ganmf_fast.experiments.variants import VARIANTS, select
+from ganmf_fast.report import findings, open_run, page, render
 from ganmf_fast.report.findings import COLLAPSE
 from ganmf_fast.report.gan_charts import CURVES
-from ganmf_fast.report.reading import Cell, Experiment, Folder, History
+from ganmf_fast.report.run_folder import ExperimentFolder, History, RunFolder, RunRecord
 
 MAP, NDCG = ("map", 5), ("ndcg", 5)
 HOSTILE = "<script>window.hostile=1</script>\"'>&{{7*7}}<img src=x onerror=alert(1)>"
@@ -47,14 +51,14 @@ def entry(model: str, *values: float, seconds: float = 1.0, **rest) -> Entry:
     return Entry(model, tuple(runs), **rest)
 
 
-def comparison(*entries: Entry, **rest) -> Comparison:
+def comparison(*entries: Entry, **rest) -> ResultTable:
     about = {"splits": "split for a test", "cutoffs": (5,), "columns": (MAP, NDCG), "chart": "bars"}
-    return Comparison("lastfm", False, entries=entries, **{**about, **rest})
+    return ResultTable("lastfm", False, entries=entries, **{**about, **rest})
 
 
 def curve(cosine: float, epochs: int = 4) -> dict:
     rows = [
-        {"epoch": n + 1, "d_loss": 1.0 / (n + 1), "g_loss": 0.5 + n, "made_cosine": cosine}
+        {"epoch": n + 1, "d_loss": 1.0 / (n + 1), "g_loss": 0.5 + n, "generated_cosine": cosine}
         for n in range(epochs)
     ]
     search = [{**row, "validation": 0.1 * row["epoch"]} for row in rows]
@@ -62,7 +66,7 @@ def curve(cosine: float, epochs: int = 4) -> dict:
 
 
 def write(
-    folder: Path, made: Comparison, cosines: dict[str, float] | None = None, **config
+    folder: Path, made: ResultTable, cosines: dict[str, float] | None = None, **config
 ) -> Path:
     """A run with these results."""
     store = Store(folder)
@@ -144,7 +148,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "tiny"
     rows = select(["TopPopular", "PureSVD", "ItemKNN-cosine", "P3alpha"])
     given = {"PureSVD": {"num_factors": 4}, "ItemKNN-cosine": {"topk": 10}, "P3alpha": {"topk": 10}}
-    Table2(splits, plans(rows, None, given), Store(folder), seeds=[1, 2]).run()
+    Table2(splits, run_specs(rows, None, given), Store(folder), seeds=[1, 2]).run()
     return folder
 
 
@@ -239,7 +243,7 @@ def test_every_figure_is_a_specification_that_vega_lite_compiles(
 
 def test_more_models_than_colours_are_told_apart() -> None:
     entries = [replace(entry(f"model {n}", 0.1), point=at) for n in range(20) for at in (0.0, 1.0)]
-    drawn = charts.points(comparison(*entries, chart="lines", axis="factors"))
+    drawn = points(comparison(*entries, chart="lines", axis="factors"))
     encodings = {k: v for layer in (*drawn["layer"], drawn) for k, v in layer["encoding"].items()}
     colours, shapes = (encodings[name]["scale"]["range"] for name in ("color", "shape"))
     looks = list(zip(colours, shapes, strict=True))
@@ -253,7 +257,7 @@ def test_the_best_is_named_beside_its_cost_even_where_the_best_gan_is_near() -> 
         entry("GANMF-u", 0.19, seconds=40.0),
         entry("CAAE", 0.05, seconds=900.0),
     )
-    columns = charts.cost(made, "fit_seconds", "s")["data"]["columns"]
+    columns = cost(made, "fit_seconds", "s")["data"]["columns"]
     named = dict(zip(columns["label"], columns["side"], strict=True))
     assert named == {"Random": "right", "EASE-R": "left", "GANMF-u": "left", "": ""}
 
@@ -297,8 +301,8 @@ def test_long_trainings_are_thinned_out_and_keep_their_ends(gans: Path) -> None:
 
 def test_a_run_of_everything_stays_below_five_megabytes(tmp_path: Path) -> None:
     """Three data sets, 25 models, three seeds, and long trainings of twelve GANs."""
-    gan_rows = [row.name for row in ROWS if is_gan(row.name)][:12]
-    other_rows = [row.name for row in ROWS if not is_gan(row.name)][:13]
+    gan_rows = [row.name for row in VARIANTS if is_gan(row.name)][:12]
+    other_rows = [row.name for row in VARIANTS if not is_gan(row.name)][:13]
     metrics = [(f"metric_{n}", k) for n in range(20) for k in (5, 20)]
     values = dict.fromkeys([MAP, NDCG, ("map", 20), ("ndcg", 20), *metrics], 0.123456789)
     runs = tuple(Run(seed, values, {"fit_seconds": 1.23456789}) for seed in (1337, 1338, 1339))
@@ -313,16 +317,18 @@ def test_a_run_of_everything_stays_below_five_megabytes(tmp_path: Path) -> None:
     experiments = []
     for dataset in ("lastfm", "hetrec2011", "ml-1m"):
         made = comparison(*entries, columns=(*list(values)[:4],))
-        cells = [
-            Cell(
+        records = [
+            RunRecord(
                 f"{row}-{seed}", row, None, seed, "", True, "", {f"p{n}": n for n in range(25)}, {},
                 "", {}, values, {}, None, histories if is_gan(row) else (),
             )
             for row in (*gan_rows, *other_rows)
             for seed in (1337, 1338, 1339)
         ]  # fmt: skip
-        experiments.append(Experiment(dataset, replace(made, dataset=dataset), tuple(cells), {}))
-    size = len(render(Folder("everything", tuple(experiments))).encode())
+        experiments.append(
+            ExperimentFolder(dataset, replace(made, dataset=dataset), tuple(records), {})
+        )
+    size = len(render(RunFolder("everything", tuple(experiments))).encode())
     assert 2_000_000 < size < 4_500_000
 
 
@@ -393,7 +399,7 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     hostile = entry(HOSTILE, 0.2, params={HOSTILE: HOSTILE}, source=HOSTILE, problem=HOSTILE)
     made = comparison(
         hostile,
-        entry("GANMF-u", 0.1, 0.2, published={MAP: 0.9}, why=HOSTILE),
+        entry("GANMF-u", 0.1, 0.2, published={MAP: 0.9}, known_difference=HOSTILE),
         title=HOSTILE,
         quick=HOSTILE,
     )
@@ -448,7 +454,7 @@ def test_a_bomb_of_zeros_is_not_unpacked(gans: Path) -> None:
     assert len(zeros) < 200_000
     store.write("EASE-R", store.read("EASE-R"), {"cosine.npz": zeros})
     found = open_run(gans)
-    assert found.experiments[0].cells_of(entry("EASE-R"))[0].cosine is None
+    assert found.experiments[0].records_of(entry("EASE-R"))[0].cosine is None
 
 
 # parts that are missing ------------------------------------------------------------------------
@@ -641,10 +647,10 @@ def test_searches_stand_beside_experiments(gans: Path) -> None:
         (0, '{"format": 7}', "it is a journal of format 7"),
         (0, '{"format": 1, "space": {"a": {"int": [5, 1]}}}', "a needs low < high"),
         (0, '{"format": 1, "space": {"a": {"choice": [1, 1]}}}', "a holds a choice twice"),
-        (2, "{}", "number is None"),
-        (2, "[" * 100_000, "line 3 cannot be read (it is not JSON)"),
-        (2, '{"number": 1, "params": {}, "status": "done", "value": "1"}', "value is '1'"),
-        (2, '{"number": 1, "params": {}, "status": "done", "value": NaN}', "value is nan"),
+        (2, "{}", "line 3 of it is damaged: Object missing required field `number`"),
+        (2, "[" * 100_000, "line 3 of it is damaged"),
+        (2, '{"number": 1, "params": {}, "status": "done", "value": "1"}', "- at `$.value`"),
+        (2, '{"number": 1, "params": {}, "status": "done", "value": NaN}', "malformed"),
         (2, '{"number": 1, "params": {}, "status": "done"}', "value is None of a trial that"),
     ],
 )
@@ -679,7 +685,7 @@ def test_hostile_texts_of_a_search_stay_texts(tmp_path: Path) -> None:
 
 def test_a_comparison_is_read_back_as_it_was() -> None:
     made = comparison(
-        replace(entry("A", 0.1, 0.2, published={MAP: 0.3}, why="so"), point=0.5),
+        replace(entry("A", 0.1, 0.2, published={MAP: 0.3}, known_difference="so"), point=0.5),
         entry("B", 0.3, incomparable={NDCG: 0.9}, problem="half", params={"x": [1, None]}),
         axis="share",
         point_names={0.5: "half"},

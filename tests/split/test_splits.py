@@ -1,11 +1,17 @@
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from ganmf_fast import _core
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data import datasets
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import Interactions, interactions_of
+from ganmf_fast.evaluation import evaluate
+from ganmf_fast.models import TopPopular
 from ganmf_fast.split import PARTS, Splits, paper_protocol
 from ganmf_fast.split.open_data import open_data
 
@@ -188,8 +194,8 @@ def test_damaged_ids_are_named(tmp_path, splits, name):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"test": "train"}, "train and test share .* cells"),
-        ({"validation": "test"}, "validation holds .* cells that are not in train"),
+        ({"test": "train"}, "train and test share .* interactions"),
+        ({"validation": "test"}, "validation holds .* interactions that are not in train"),
         ({"early_stop": "train_small"}, "train_small and early_stop share"),
     ],
 )
@@ -219,3 +225,72 @@ def test_open_data_finds_names_folders_and_files(tmp_path, splits):
     assert same(open_data("lastfm", tmp_path), splits)
     with pytest.raises(DataError, match=r"'lastmf' is neither .*did you mean 'lastfm'\?"):
         open_data("lastmf")
+
+
+@pytest.fixture
+def named(toy_urm):
+    users, items = toy_urm.nonzero()
+    frame = {"u": [f"user {u}" for u in users], "i": items * 7}
+    return Interactions.from_frame(frame, "u", "i")
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_model_fitted_on_a_part_answers_by_id(named, tmp_path, saved):
+    s = paper_protocol(named, seed=2)
+    if saved:
+        s.save(tmp_path)
+        s = Splits.load(tmp_path)
+    expected = TopPopular().fit(s.train.copy()).recommend([3, 0], n=2)
+    found = TopPopular().fit(s.train).recommend(s.user_ids[[3, 0]].tolist(), n=2)
+    assert found["user"].tolist() == [s.user_ids[3]] * 2 + [s.user_ids[0]] * 2
+    assert found["item"].tolist() == s.item_ids[expected.items].ravel().tolist()
+
+
+def test_a_model_fitted_on_a_part_is_measured_on_the_others_by_row(named):
+    s = paper_protocol(named, seed=2)
+    plain = TopPopular().fit(s.train.copy())
+    model = TopPopular().fit(s.train)
+    expected = evaluate(plain, s.train.copy(), s.test.copy()).to_dict()
+    assert evaluate(model, s.train, s.test).to_dict() == expected
+    assert evaluate(model, s.train.copy(), s.test).to_dict() == expected
+    assert evaluate(plain, s.train, s.test).to_dict() == expected
+
+
+def test_splits_of_a_plain_matrix_have_models_that_answer_by_row(toy_urm, tmp_path):
+    s = paper_protocol(toy_urm, seed=2)
+    s.save(tmp_path)
+    numbered = paper_protocol(Interactions.from_matrix(toy_urm), seed=2)
+    for splits in (s, Splits.load(tmp_path), numbered):
+        assert TopPopular().fit(splits.train).recommend([3], n=2).items.shape == (1, 2)
+
+
+def test_a_part_is_a_read_only_scipy_array(splits):
+    train = splits.train
+    assert isinstance(train, sp.csr_array)
+    for array in (train.data, train.indices, train.indptr):
+        assert not array.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        train.data[0] = 5
+    assert as_csr(train) is as_csr(splits.train)
+
+
+def test_what_scipy_makes_of_a_part_is_an_ordinary_array(named):
+    train = paper_protocol(named).train
+    assert interactions_of(train) is not None
+    for other in (train + train, train * 2, train[:5], train.copy(), train.astype(np.float64)):
+        assert interactions_of(other) is None
+        assert as_csr(other) is not as_csr(train)
+    wider = paper_protocol(named).train
+    wider.resize((wider.shape[0], wider.shape[1] + 1))
+    assert as_csr(wider).n_cols == train.shape[1] + 1
+    again = copy.copy(train)
+    assert (again != train).nnz == 0
+    assert interactions_of(again).user_ids.tolist() == interactions_of(train).user_ids.tolist()
+
+
+def test_a_changed_copy_of_splits_is_checked_and_an_unchanged_one_is_the_same(splits):
+    renamed = replace(splits, name="other")
+    assert (renamed.name, renamed.data_hash) == ("other", splits.data_hash)
+    assert as_csr(renamed.train) is as_csr(splits.train)
+    with pytest.raises(DataError, match=r"train and test share \d+ interactions"):
+        replace(splits, test=splits.validation)

@@ -1,4 +1,4 @@
-"""Who asks: sequences that a replay repeats exactly, and plain values."""
+"""Backends: sequences that a replay repeats exactly, and plain values."""
 
 import json
 import math
@@ -6,9 +6,12 @@ import math
 import numpy as np
 import pytest
 
+from ganmf_fast.tuning import backends
 from ganmf_fast.tuning.backends import BACKENDS, RandomSearch, backend_class, median_pruner
+from ganmf_fast.tuning.dependence import partial_dependence
 from ganmf_fast.tuning.spaces import Choice, Int, Params, Real
 from ganmf_fast.tuning.trial import Trial
+from ganmf_fast.tuning.tune import _qualified
 
 SPACE = {"a": Int(1, 50), "b": Real(1e-4, 1.0, log=True), "c": Choice((True, False))}
 NEEDS = {"skopt": "skopt", "published": "skopt", "optuna": "optuna"}
@@ -71,8 +74,8 @@ def test_an_amended_question_is_what_is_learnt_from(name: str, n_open: int) -> N
         for backend in (plain, amended):
             backend.tell(Trial(3 + number, params, "done", value(params)))
     if name != "optuna":
-        assert amended._point(other) in amended._optimizer.Xi
-        assert amended._point(other) not in plain._optimizer.Xi
+        assert amended.to_point(other) in amended.optimizer.Xi
+        assert amended.to_point(other) not in plain.optimizer.Xi
     else:
         found = [trial.params for trial in amended._study.trials if trial.value is not None]
         assert found[-1] == other
@@ -126,8 +129,8 @@ def test_questions_at_random_do_not_depend_on_how_many_are_open(name: str) -> No
 def test_a_logarithmic_range_is_seen_as_it_is() -> None:
     pytest.importorskip("skopt", reason="the backend skopt is an extra")
     backend = backend_class("skopt")({"n": Int(1, 9, log=True), "m": Int(1, 9)}, 3, 1)
-    assert backend._point({"n": 4, "m": 4}) == [4, 5]
-    assert backend._optimizer.space.bounds == [(1, 9), (2, 10)]
+    assert backend.to_point({"n": 4, "m": 4}) == [4, 5]
+    assert backend.optimizer.space.bounds == [(1, 9), (2, 10)]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 1000), (-5, 5), (7, 8)])
@@ -138,7 +141,7 @@ def test_whole_numbers_stay_in_their_range(low: int, high: int) -> None:
     asked = sequence(backend, 12, answers=lambda p: p["n"] - p["r"])
     assert all(low <= p["n"] <= high and type(p["n"]) is int for p in asked)
     assert high in {p["n"] for p in asked}
-    curves = backend.partial_dependence(space, [(p, p["n"] - p["r"]) for p in asked], samples=5)
+    curves = partial_dependence(space, [(p, p["n"] - p["r"]) for p in asked], samples=5)
     points, means = curves["n"]
     assert (min(points), max(points)) == (low, high)
     assert means[0] < means[-1]
@@ -153,9 +156,9 @@ def test_partial_dependence_is_that_of_skopt_where_ranges_are_seen_as_they_are()
         for r, c, n in zip(rng.uniform(0, 2, 9), rng.integers(3, size=9), range(9), strict=True)
     ]
     backend = backend_class("skopt")(dimensions, 1, 0)
-    ours = backend.partial_dependence(dimensions, observed, samples=20)
-    optimizer = backend._optimizer
-    optimizer.tell([backend._point(p) for p, _ in observed], [-value for _, value in observed])
+    ours = partial_dependence(dimensions, observed, samples=20)
+    optimizer = backend.optimizer
+    optimizer.tell([backend.to_point(p) for p, _ in observed], [-value for _, value in observed])
     others = optimizer.space.transform(optimizer.space.rvs(n_samples=20, random_state=0))
     for at, name in enumerate(["r", "c"]):
         along, means = plots.partial_dependence_1D(
@@ -177,18 +180,18 @@ def test_points_given_as_x0_and_y0_are_no_resume() -> None:
     sequence(again, 6)
     replayed = [again.ask()]
     assert replayed == whole[6:7]
-    points = [again._point(params) for params in whole[:6]]
+    points = [again.to_point(params) for params in whole[:6]]
     with threadpool_limits(1):
         restarted = skopt.gp_minimize(
             lambda x: -100 * value(dict(zip(SPACE, [x[0] - 1, *x[1:]], strict=True))),
-            made("skopt")._optimizer.space,
+            made("skopt").optimizer.space,
             n_calls=3,
             n_initial_points=1,
             x0=points,
             y0=[-100 * value(params) for params in whole[:6]],
             random_state=5,
         )
-    assert restarted.x_iters[6:9] != [again._point(params) for params in whole[6:9]]
+    assert restarted.x_iters[6:9] != [again.to_point(params) for params in whole[6:9]]
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -205,13 +208,13 @@ def test_a_random_trial_depends_on_its_number_alone() -> None:
 
 def test_the_median_pruner_stops_what_is_below_the_median_at_a_check() -> None:
     pytest.importorskip("optuna", reason="the pruner is Optuna's")
-    rivals = [([(5, v), (10, 2 * v)], 2 * v) for v in (0.1, 0.2, 0.3, 0.4, 0.5)]
-    stop = median_pruner(rivals)
+    completed = [([(5, v), (10, 2 * v)], 2 * v) for v in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    stop = median_pruner(completed)
     assert not stop(5, 0.31)
     # The best of the trial counts, as Optuna has it.
     assert stop(10, 0.35)
-    assert median_pruner(rivals)(5, 0.29)
-    assert not median_pruner(rivals[:4])(5, 0.0)
+    assert median_pruner(completed)(5, 0.29)
+    assert not median_pruner(completed[:4])(5, 0.0)
 
 
 @pytest.mark.parametrize(("name", "package"), [("skopt", "scikit-optimize"), ("optuna", "optuna")])
@@ -221,6 +224,11 @@ def test_a_missing_package_is_named_with_its_extra(
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ImportError, match=rf'needs {package}: pip install "ganmf-fast\[tune\]"'):
         backend_class(name)(SPACE, 2, 0)
+
+
+@pytest.mark.parametrize("name", ["Skopt", "Published", "Optuna", "RandomSearch"])
+def test_a_class_is_called_in_journals_what_it_always_was(name: str) -> None:
+    assert _qualified(getattr(backends, name)) == f"ganmf_fast.tuning.backends.{name}"
 
 
 def test_an_unknown_backend_suggests_one() -> None:

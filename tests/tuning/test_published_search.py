@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ganmf_fast.experiments.variants import select
-from ganmf_fast.models import model_class
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.tuning.spaces import Int, Space, packaged_space, without
 from ganmf_fast.tuning.trial import Trial
 

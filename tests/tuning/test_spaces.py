@@ -1,12 +1,15 @@
-"""What is searched: the packaged ranges are those of the paper; tables of one's own are checked."""
+"""Search spaces: the packaged ranges are those of the paper; the user's tables are checked."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
 from ganmf_fast import models, reference
-from ganmf_fast.experiments.variants import ROWS
-from ganmf_fast.models import model_class
+from ganmf_fast.experiments.variants import VARIANTS
+from ganmf_fast.models.registry import model_class
+from ganmf_fast.tuning import spaces
 from ganmf_fast.tuning.spaces import (
     Choice,
     Int,
@@ -29,6 +32,42 @@ def space_of(model: str, fixed: dict | None = None, shape: tuple[int, int] = ML_
     return Space.resolve(without(table, fixed or {}), params, shape)
 
 
+def test_packaged_spaces_are_those_that_journals_were_written_with() -> None:
+    """The order of dimensions decides every suggestion, and a range a journal's header."""
+    expected = json.loads((Path(__file__).parent / "packaged_spaces.json").read_text())
+    found = {name: packaged_space(name) for name in models.NAMES}
+    for name, table in expected.items():
+        # As text: True is not 1 here, and entries have an order.
+        assert json.dumps(list(found[name])) == json.dumps(list(table)), name
+        for parameter, given in table.items():
+            mine = json.dumps(found[name][parameter], sort_keys=True)
+            assert mine == json.dumps(given, sort_keys=True), (name, parameter)
+
+
+def test_declared_ranges_are_searched_in_the_packaged_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declared = {
+        "topk": {"int": [5, 1000], "at_most": "items"},
+        "shrink": 3,
+        "epochs": {"int": [1, 9]},
+    }
+    further = {"choice": [1], "counts_as": "topk"}
+    packaged = {"order": {"WRMF": ["epochs", "again", "topk"]}, "WRMF": {"again": further}}
+    monkeypatch.setattr(spaces, "search_ranges", lambda _cls: declared)
+    monkeypatch.setattr(spaces, "_packaged", lambda: packaged)
+    found = packaged_space("WRMF")
+    assert list(found.items()) == [
+        ("epochs", {"int": [1, 9]}),
+        ("again", further),
+        ("topk", declared["topk"]),
+    ]
+    # A model that is not named has the order of declaration; the table is a copy.
+    assert list(packaged_space("EASE").items()) == list(declared.items())
+    packaged_space("EASE")["topk"]["int"] = None
+    assert packaged_space("EASE") == declared
+
+
 def test_every_model_with_something_to_search_has_ranges_of_its_own_parameters() -> None:
     for name in models.NAMES:
         if name in ("TopPopular", "Random"):
@@ -43,7 +82,7 @@ def test_every_model_with_something_to_search_has_ranges_of_its_own_parameters()
 
 
 def test_every_value_of_a_range_is_one_that_the_model_takes() -> None:
-    for row in ROWS:
+    for row in VARIANTS:
         if packaged_space(row.model) is None:
             continue
         space = space_of(row.model, dict(row.fixed))
@@ -53,7 +92,7 @@ def test_every_value_of_a_range_is_one_that_the_model_takes() -> None:
                 for name, dim in space.dimensions.items()
             }
             params = {**row.fixed, **space.constants, **space.params(values)}
-            model_class(row.model)(**params)._check_params()
+            model_class(row.model)(**params)._validate_params()
 
 
 def test_random_trials_of_the_papers_seed_contain_parameters_that_its_authors_published() -> None:
@@ -62,7 +101,7 @@ def test_random_trials_of_the_papers_seed_contain_parameters_that_its_authors_pu
     from ganmf_fast.tuning.backends import Skopt
 
     found = set()
-    for row in ROWS:
+    for row in VARIANTS:
         if not row.published or packaged_space(row.model) is None:
             continue
         space = space_of(row.model, dict(row.fixed))
@@ -124,7 +163,7 @@ def test_a_range_can_depend_on_another_parameter() -> None:
     assert cosine["normalize"] == Choice((True, False))
 
 
-def test_a_parameter_that_is_asked_for_twice_counts_the_second_time() -> None:
+def test_a_parameter_with_two_dimensions_has_the_value_of_the_second() -> None:
     space = space_of("ItemKNN", {"similarity": "asymmetric"})
     assert list(space.dimensions)[2:] == [
         "normalize", "similarity", "asymmetric_alpha", "normalize_again"

@@ -20,7 +20,7 @@ import pytest
 import ganmf_fast as gf
 from ganmf_fast.base.errors import ConflictError, DataError
 from ganmf_fast.tuning.journal import Journal, read_journal
-from ganmf_fast.tuning.runs import RunIndex
+from ganmf_fast.tuning.trackers.index import RunIndex
 
 SPACE = {"topk": {"int": [2, 30]}, "shrink": {"real": [0.0, 50.0]}}
 RANDOM = {"backend": "random", "n_calls": 6}
@@ -327,7 +327,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_a_point_asked_again_is_answered_without_a_fit(
+def test_a_repeated_point_is_not_fitted_again(
     knn, tmp_path, monkeypatch: pytest.MonkeyPatch, n_workers: int
 ) -> None:
     from ganmf_fast.tuning.objective import Objective
@@ -352,6 +352,19 @@ def test_a_finished_search_can_go_on_to_more_trials(knn, counting) -> None:
     assert answers(more)[:6] == answers(few)
     assert counting.fits == 9
     assert answers(knn(n_calls=4, model=counting)) == answers(few)[:4]
+
+
+def test_a_journal_of_format_1_goes_on_as_if_it_had_not_stopped(knn, tmp_path) -> None:
+    """Written by version 0.1.0 before tuning was divided into today's modules."""
+    old = tmp_path / "old.jsonl"
+    shutil.copy(Path(__file__).parent / "journal_format_1.jsonl", old)
+    header, trials = read_journal(old)
+    options = {"space": None, "fixed": {"similarity": "asymmetric"}}
+    # Its versions are of another machine; all else in its header has to be what it is today.
+    more = knn(**options, journal=old, moved=True)
+    assert answers(more)[:4] == [same(trial.to_dict()) for trial in trials]
+    assert answers(more) == answers(knn(**options, journal=None))
+    assert header == json.loads(old.read_text().splitlines()[0])
 
 
 def test_each_line_says_what_it_is_of(knn, splits, tmp_path) -> None:
@@ -402,7 +415,7 @@ def test_a_journal_of_other_data_or_another_version_is_refused(knn, splits, tmp_
         knn()
 
 
-def test_a_recorded_question_that_would_not_be_asked_is_refused(knn, tmp_path) -> None:
+def test_a_recorded_point_that_would_not_be_suggested_is_refused(knn, tmp_path) -> None:
     result = knn()
     path = tmp_path / "knn.jsonl"
     topk = result.history[2].params["topk"]
@@ -414,7 +427,7 @@ def test_a_recorded_question_that_would_not_be_asked_is_refused(knn, tmp_path) -
 
 
 def elsewhere(path: Path, trial: int, topk: int, **others) -> None:
-    """Make a journal one of other versions that asked another question."""
+    """Make a journal one of other versions that suggested another point."""
     lines = path.read_text().splitlines()
     lines = [line.replace(f'"ganmf-fast": "{gf.__version__}"', '"ganmf-fast": "0.0.9"')
              for line in lines]  # fmt: skip
@@ -454,7 +467,7 @@ def test_a_journal_of_another_machine_goes_on_with_what_it_asked(
     assert answers(knn(**options, moved=True)) == answers(result)
 
 
-def test_a_question_that_nobody_could_have_asked_is_refused(knn, tmp_path) -> None:
+def test_a_point_outside_the_space_is_refused(knn, tmp_path) -> None:
     knn()
     path = tmp_path / "knn.jsonl"
     for topk in (31, 0, 2.5, "9", None):
@@ -531,7 +544,7 @@ def test_what_is_no_journal_is_refused_and_left_alone(knn, tmp_path) -> None:
     knn()
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:3], b"{}\n", *lines[4:]]))
-    with pytest.raises(DataError, match="line 4 cannot be read"):
+    with pytest.raises(DataError, match=r"line 4 of .* is damaged"):
         knn()
 
 
@@ -650,17 +663,17 @@ class Uneven(contextlib.AbstractContextManager):
         self.order: list[int] = []
         self.broken_at = -1
 
-    def submit(self, question):
-        if question.number == self.broken_at:
+    def submit(self, spec):
+        if spec.number == self.broken_at:
             raise KeyboardInterrupt
         future: Future = Future()
-        delay = 0.15 if question.number % 2 == 0 else 0.0
-        threading.Timer(delay, self.answer, (question, future)).start()
+        delay = 0.15 if spec.number % 2 == 0 else 0.0
+        threading.Timer(delay, self.answer, (spec, future)).start()
         return future
 
-    def answer(self, question, future) -> None:
-        trial = self.objective(question)
-        self.order.append(question.number)
+    def answer(self, spec, future) -> None:
+        trial = self.objective(spec)
+        self.order.append(spec.number)
         future.set_result(trial)
 
     def __exit__(self, *_error) -> None:
@@ -668,7 +681,7 @@ class Uneven(contextlib.AbstractContextManager):
 
 
 @pytest.mark.parametrize("backend", ["skopt", "random"])
-def test_the_order_of_finishing_changes_no_question_and_holes_are_filled(
+def test_the_order_of_finishing_changes_no_point_and_gaps_are_filled(
     knn, tmp_path, backend
 ) -> None:
     if backend == "skopt":
@@ -682,9 +695,9 @@ def test_the_order_of_finishing_changes_no_question_and_holes_are_filled(
         return made[-1]
 
     class InOrder(Uneven):
-        def submit(self, question):
+        def submit(self, spec):
             future: Future = Future()
-            self.answer(question, future)
+            self.answer(spec, future)
             return future
 
     expected = answers(knn(journal=None, executor=InOrder, **options))

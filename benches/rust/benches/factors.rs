@@ -5,9 +5,9 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ganmf_benches::inputs;
 use ganmf_core::Progress;
-use ganmf_core::ials::{Confidence, IalsParams, Solver, half_step};
-use ganmf_core::rng::Rng;
-use ganmf_core::slim_bpr::{Sgd, SlimBpr, SlimBprParams, Storage};
+use ganmf_core::base::rng::Rng;
+use ganmf_core::models::ials::{Confidence, IalsParams, Solver, half_step};
+use ganmf_core::models::slim_bpr::{Sgd, SlimBpr, SlimBprParams, Storage};
 use ndarray::Array2;
 
 fn wrmf_users(c: &mut Criterion) {

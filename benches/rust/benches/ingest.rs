@@ -3,7 +3,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use ganmf_benches::per_interaction;
 use ganmf_core::Progress;
-use ganmf_core::ingest::CsrBuilder;
+use ganmf_core::base::csr_builder::CsrBuilder;
 
 const CHUNK: usize = 1 << 16;
 

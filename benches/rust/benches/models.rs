@@ -3,10 +3,10 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ganmf_benches::{inputs, per_interaction};
 use ganmf_core::Progress;
-use ganmf_core::cooccurrence::Cooccurrence;
-use ganmf_core::graph::{P3Params, fit_p3};
-use ganmf_core::knn::{KnnParams, fit_item_knn, neighbours};
-use ganmf_core::similarity::{FromDistance, Kind, Similarity};
+use ganmf_core::models::random_walk::{P3Params, fit_p3};
+use ganmf_core::neighbours::pair_counts::stored::PairCounts;
+use ganmf_core::neighbours::similarity::{FromDistance, Kind, Similarity};
+use ganmf_core::neighbours::{KnnParams, fit_item_knn, neighbours};
 
 fn cosine() -> KnnParams {
     KnnParams {
@@ -29,7 +29,7 @@ fn user_knn(c: &mut Criterion) {
 
 fn co_occurrence(c: &mut Criterion) {
     per_interaction(c, "co-occurrence", |urm| {
-        Cooccurrence::new(urm.view(), &Progress::new())
+        PairCounts::new(urm.view(), &Progress::new())
     });
 }
 
@@ -54,7 +54,7 @@ fn fit_from_counts(c: &mut Criterion) {
         group.sample_size(10);
         for (label, urm) in inputs() {
             let progress = Progress::new();
-            let counts = Cooccurrence::new(urm.view(), &progress).expect("few rows");
+            let counts = PairCounts::new(urm.view(), &progress).expect("few rows");
             let pairs = urm.view().n_cols().pow(2) as u64;
             group.throughput(Throughput::Elements(pairs));
             group.bench_function(label, |b| {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ganmf_benches::power_law;
-use ganmf_core::knn::{KnnParams, fit_item_knn};
-use ganmf_core::metrics::{Metric, Popularity, Request as Wanted, measure};
+use ganmf_core::base::rng::Rng;
+use ganmf_core::metrics::{Metric, MetricsRequest, Popularity, measure};
+use ganmf_core::neighbours::similarity::{Kind, Similarity};
+use ganmf_core::neighbours::{KnnParams, fit_item_knn};
 use ganmf_core::rank::{Request, rank_factors, rank_popularity, rank_product};
-use ganmf_core::rng::Rng;
-use ganmf_core::similarity::{Kind, Similarity};
 use ganmf_core::{CsrMatrix, CsrView, Progress};
 use ndarray::{Array2, ArrayView2};
 
@@ -67,7 +67,7 @@ fn ranking(c: &mut Criterion) {
         ),
         ("every metric at 20", &Metric::ALL[..], true),
     ] {
-        let wanted = Wanted {
+        let wanted = MetricsRequest {
             metrics,
             cutoffs: &[20],
             popularity: count.then_some(&of_train),

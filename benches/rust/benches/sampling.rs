@@ -5,7 +5,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ganmf_benches::power_law;
 use ganmf_core::Progress;
-use ganmf_core::rng::Rng;
+use ganmf_core::base::rng::Rng;
 use ganmf_core::sampling::{Key, Masks, draw_items, mask_uniform, mask_weighted};
 
 const ITEMS: usize = 17_000;

@@ -11,11 +11,11 @@ fn splits(c: &mut Criterion) {
         paper_protocol(urm.view(), 1337, &p)
     });
     per_interaction(c, "holdout of 20% per user, both sides", |urm| {
-        let labels = holdout(urm.view(), Size::Share(0.2), true, 1, &p).expect("valid");
+        let labels = holdout(urm.view(), Size::Fraction(0.2), true, 1, &p).expect("valid");
         divide(urm.view(), &labels, 2, &p)
     });
     per_interaction(c, "holdout of 20% of all, labels", |urm| {
-        holdout(urm.view(), Size::Share(0.2), false, 1, &p)
+        holdout(urm.view(), Size::Fraction(0.2), false, 1, &p)
     });
     per_interaction(c, "5 folds per user, labels", |urm| {
         k_fold(urm.view(), 5, true, 1, &p)
@@ -27,7 +27,7 @@ fn splits(c: &mut Criterion) {
             .iter()
             .map(|&c| i64::from(c) % 97)
             .collect();
-        latest_of_users(urm.view(), &times, Size::Share(0.2), &p)
+        latest_of_users(urm.view(), &times, Size::Fraction(0.2), &p)
     });
     per_interaction(c, "10-core", |urm| k_core(urm.view(), 10, 10, &p));
 }

@@ -1,11 +1,11 @@
-"""Checks of parameters: one sentence that names the parameter and the value."""
+"""Checks of arguments: each error is one sentence that names the argument and its value."""
 
-import difflib
 import math
 import numbers
-import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from ganmf_fast.base.errors import suggestion
 
 __all__ = [
     "available_memory",
@@ -91,12 +91,12 @@ def check_share(name: str, value: object) -> float:
 
 
 def check_bool(name: str, value: object) -> bool:
-    """Return `value` if it is true or false.
+    """Return `value` if it is a bool.
 
     Raises
     ------
     TypeError
-        If it is anything else.
+        Otherwise.
     """
     if value is True or value is False:
         return bool(value)
@@ -104,38 +104,33 @@ def check_bool(name: str, value: object) -> bool:
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
-    """Return `value` if it is one of `choices`; otherwise suggest the nearest.
+    """Return `value` if it is one of `choices`.
 
     Raises
     ------
     ValueError
-        If it is none of them.
+        If it is none of them; the message suggests the most similar one.
     """
     if isinstance(value, str) and value in choices:
         return value
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
+    hint = suggestion(value, choices, '"')
     listed = ", ".join(f'"{choice}"' for choice in choices)
     raise ValueError(f"{name} must be one of {listed}, not {value!r}{hint}")
 
 
 def available_memory() -> int:
-    """Bytes of memory that a process may still ask for; what cannot be found out counts as free.
+    """Bytes of memory that the process can still allocate.
 
-    The least of what the system says is available and what the control group of the process
-    (a container's limit) leaves.
+    The minimum of the system's available memory and of what the limit of the process's control
+    group (a container's) leaves.
     """
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    meminfo = _read("/proc/meminfo")
-    limits.extend(
-        int(line.split()[1]) * 1024
-        for line in meminfo.splitlines()
-        if line.startswith("MemAvailable:")
-    )
+    import psutil
+
+    limits = [int(psutil.virtual_memory().available)]
     group = _read("/sys/fs/cgroup/memory.max").strip()
     if group.isdigit():
         used = _read("/sys/fs/cgroup/memory.current").strip()
-        # Page cache counts as used but is given back on demand.
+        # Page cache counts as used but is reclaimed on demand.
         cached = next(
             (
                 int(line.split()[1])
@@ -156,16 +151,16 @@ def _read(path: str) -> str:
 
 
 def check_memory(needed: int, what: str, advice: str) -> None:
-    """Refuse work that would not fit, before anything is allocated.
+    """Refuse work that does not fit into memory, before anything is allocated.
 
     Parameters
     ----------
     needed : int
         Bytes.
     what : str
-        Subject of the sentence.
+        Subject of the message.
     advice : str
-        What to do instead.
+        What to change.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Exceptions that mean something to a caller beyond the built-in ones, and words for them."""
+"""The exceptions of the package, and the wording of messages."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ __all__ = ["ConflictError", "DataError", "difference", "reason", "suggestion", "
 
 
 class DataError(ValueError):
-    """A file or data set is missing, damaged or not what it should be.
+    """A file or data set is missing, damaged or otherwise invalid.
 
     The command line ends with exit code 3 on it. Wrong arguments are plain ``ValueError`` or
     ``TypeError``.
@@ -20,12 +20,12 @@ class ConflictError(ValueError):
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first difference between two configurations, in words, or None.
+    """Describe the first difference between two configurations.
 
     Returns
     -------
     str or None
-        Such as ``"topk 100, not 50"``.
+        Such as ``"topk 100, not 50"``; None if they are equal.
     """
     for key in dict.fromkeys([*before, *now]):
         old, new = before.get(key), now.get(key)
@@ -38,20 +38,33 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     return None
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """What to append to a message about an unknown name: the nearest known one, if any is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+def suggestion(name: object, known: Iterable[str], quote: str = "'") -> str:
+    """Text to append to a message about an unknown name.
+
+    Parameters
+    ----------
+    name : object
+    known : iterable of str
+    quote : str, default "'"
+        Quotation mark around the suggestion.
+
+    Returns
+    -------
+    str
+        Such as ``"; did you mean 'topk'?"``; empty if no known name is similar.
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {quote}{near[0]}{quote}?" if near else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """What to say of a name that is none of the known ones."""
+    """Message about a name that is none of the known ones."""
     known = list(known)
     return f"there is no {kind} {name!r}{suggestion(name, known)} ({kind}s are {', '.join(known)})"
 
 
 def reason(error: Exception) -> str:
-    """Why something failed, in one line; without the type where the text is meant for readers."""
+    """Message of an exception in one line, after its type if it is not one meant for users."""
     text = " ".join(str(error).split())
     if text and isinstance(error, ImportError | ValueError | ArithmeticError | MemoryError):
         return text

@@ -1,9 +1,9 @@
-"""Where work runs: in this process, in several on this machine, or on a cluster.
+"""Executors of tasks: this process, several on this machine, or a cluster.
 
 An executor is made by a callable ``make(task, n_workers)`` and is a context manager with one
-method, ``submit(question)``, that answers with a `concurrent.futures.Future` of ``task(question)``.
-A task is the trial of a search, or the evaluation of some users. Never more than `n_workers`
-questions are open; whoever submits them decides their order. What makes another executor:
+method, ``submit(question)``, that returns a `concurrent.futures.Future` of ``task(question)``.
+A task is the trial of a search, or the evaluation of some users. At most `n_workers` questions are
+open at a time; the caller decides their order. Requirements for another executor:
 
 - The task is plain data. Send it to each worker once and call it there with each question; it may
   keep what it has prepared between calls.
@@ -36,7 +36,7 @@ Task: TypeAlias = Callable[[Any], Any]
 
 
 class Executor(Protocol):
-    """What runs a task."""
+    """Runs a task."""
 
     def __enter__(self) -> Self:
         """Start."""
@@ -50,14 +50,14 @@ class Executor(Protocol):
         """End everything that is still running."""
 
     def submit(self, question: Any) -> "Future[Any]":
-        """Answer a question, as soon as there is an answer."""
+        """Start to answer a question."""
 
 
 MakeExecutor: TypeAlias = Callable[[Task, int], Executor]
 
 
 class Serial(contextlib.AbstractContextManager["Serial"]):
-    """Answers each question here, before `submit` returns."""
+    """Answers each question in this process, before `submit` returns."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -73,7 +73,7 @@ class Serial(contextlib.AbstractContextManager["Serial"]):
 
 
 class Processes(contextlib.AbstractContextManager["Processes"]):
-    """Some processes on this machine, each with its share of the threads.
+    """Some processes on this machine, each with a fraction of the threads.
 
     A process that dies, because memory ran out for example, takes its own question with it and no
     other; a new one takes its place.

@@ -1,53 +1,70 @@
-"""Files that appear whole or not at all, or that one process writes at a time; arrays in files."""
+"""Files written whole or not at all, locks between processes, and arrays in files."""
 
 import contextlib
 import hashlib
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-if sys.platform != "win32":
-    import fcntl
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
-__all__ = ["checksum", "read_tensors", "sync_folder", "try_lock", "write_tensors", "written_whole"]
+__all__ = [
+    "checksum",
+    "read_tensors",
+    "sync_file",
+    "sync_folder",
+    "try_lock",
+    "unlock",
+    "write_tensors",
+    "write_whole",
+    "written_whole",
+]
 
 CHECKSUM = "sha256"
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; what is there after the block takes the place of `path`.
+    """Replace a file atomically.
 
-    It is on the disk before it is moved, so that a crash leaves the old file or the new one.
+    Yields a name in the folder of `path`. The file written there is brought to the disk and then
+    renamed to `path`, so that after a crash or a power cut there is the old file or the new one.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        # mkstemp lets only the owner read; give it what a plain open() would have given.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
+        sync_file(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write text (UTF-8) or bytes to a file atomically, see `written_whole`."""
+    with written_whole(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def sync_file(path: Path) -> None:
+    """Bring the content of a file to the disk."""
+    # Windows flushes only what is open for writing.
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
-    """Let the names of new files reach the disk, where the system lets one sync a folder."""
+    """Bring the names in a folder to the disk, on systems that can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -56,15 +73,44 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def try_lock(handle: int) -> bool:
-    """Lock an open file against other processes, until it is closed; false if one of them has."""
-    if sys.platform == "win32":  # without these locks
-        return True
+def try_lock(path: Path) -> "BaseFileLock | None":
+    """Lock a file against other processes and other locks of this one.
+
+    Parameters
+    ----------
+    path : Path
+        Made for the lock, and removed by `unlock`.
+
+    Returns
+    -------
+    filelock.BaseFileLock or None
+        Held until `unlock` or the end of the process; None if the file is locked already.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=0, thread_local=False)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock
+
+
+def unlock(lock: "BaseFileLock") -> None:
+    """Release a lock and remove its file."""
+    path = Path(lock.lock_file)
+    if sys.platform == "win32":  # where an open file cannot be removed
+        lock.release()
+        with contextlib.suppress(OSError):
+            path.unlink()
+    else:
+        path.unlink(missing_ok=True)
+        lock.release()
 
 
 def write_tensors(path: Path, kind: str, text: str, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -74,7 +120,7 @@ def write_tensors(path: Path, kind: str, text: str, tensors: Mapping[str, NDArra
     ----------
     path : Path
     kind : str
-        What the file is, the name under which the text stands.
+        Kind of the file, the key of the text in the header.
     text : str
     tensors : mapping of str to contiguous arrays
     """

@@ -1,4 +1,4 @@
-"""What the machine is, as far as results or the choice of a library depend on it."""
+"""The processor, which last bits of results and the choice of a library depend on."""
 
 import platform
 from contextlib import suppress

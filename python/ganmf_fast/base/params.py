@@ -1,16 +1,17 @@
 """Hyperparameters declared once: type, default, range, search range and description in one field.
 
-A class decorated with `hyperparameters`, whose fields are made by `param`, is a dataclass. Its
+A class decorated with `hyperparameters`, whose fields come from `param`, is a dataclass. Its
 signature and scikit-learn's ``get_params``, ``set_params``, ``clone`` and ``repr`` follow from the
 fields; so do the checks (`check_params`), the section "Parameters" of its docstring, and the ranges
 that are searched (`search_ranges`).
 """
 
 import inspect
+import math
 import re
 import textwrap
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
@@ -26,7 +27,7 @@ from typing import (
 
 from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real
 
-__all__ = ["check_params", "hyperparameters", "param", "search_ranges"]
+__all__ = ["check_params", "hyperparameters", "param", "param_of", "search_ranges"]
 
 _Class = TypeVar("_Class", bound=type)
 _SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
@@ -34,14 +35,14 @@ _SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class _Param:
-    """What a field says beyond its type and default."""
+    """Declaration of a field beyond its type and default."""
 
     doc: str
     at_least: float | None
     above: float | None
     at_most: float | None
     below: float | None
-    search: Mapping[str, Any] | None
+    search: Any
     check: Callable[[str, object], object] | None
 
 
@@ -53,7 +54,7 @@ def param(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
-    search: Mapping[str, Any] | None = None,
+    search: Any = None,
     check: Callable[[str, object], object] | None = None,
     kw_only: bool = False,
 ) -> Any:
@@ -63,11 +64,13 @@ def param(
     ----------
     default : int, float, bool, str or None
     doc : str
-        Description; the range is added to it.
+        Description; the range is added to its first paragraph, which is wrapped. Paragraphs after
+        an empty line are kept as they are.
     at_least, above, at_most, below : float, optional
         Range of a number, ends included (`at_least`, `at_most`) or not (`above`, `below`).
-    search : mapping, optional
-        Range that is searched by `tune`, in the form of ``tuning/spaces.toml``.
+    search : mapping, list of mappings, or constant, optional
+        What `tune` searches, in the form of an entry of ``tuning/spaces.toml``: a range such as
+        ``{"int": [5, 1000], "at_most": "items"}``, alternatives with ``when``, or a constant.
     check : callable, optional
         ``check(name, value)`` in place of the check that follows from type and range.
     kw_only : bool, default False
@@ -77,7 +80,13 @@ def param(
     return field(default=default, kw_only=kw_only, metadata={"param": described})
 
 
-@dataclass_transform(eq_default=False, field_specifiers=(param, field))
+def param_of(cls: Any, name: str) -> Any:
+    """Declare a hyperparameter as another class does."""
+    declared = cls.__dataclass_fields__[name]
+    return field(default=declared.default, kw_only=declared.kw_only, metadata=declared.metadata)
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
 def hyperparameters(cls: _Class) -> _Class:
     """Make a class a dataclass of hyperparameters and document them in its docstring."""
     made: Any = dataclass(eq=False, repr=False)(cls)
@@ -102,8 +111,8 @@ def check_params(params: object) -> None:
             _check(name, value, hint, declared)
 
 
-def search_ranges(cls: Any) -> dict[str, Mapping[str, Any]]:
-    """The search range of each hyperparameter that has one, in the order of declaration."""
+def search_ranges(cls: Any) -> dict[str, Any]:
+    """What is searched of each hyperparameter that declares it, in the order of declaration."""
     return {
         name: declared.search
         for name, (_, declared) in _declared(cls).items()
@@ -113,7 +122,9 @@ def search_ranges(cls: Any) -> dict[str, Mapping[str, Any]]:
 
 @cache
 def _declared(cls: Any) -> dict[str, tuple[Any, _Param]]:
-    """Type and declaration of each hyperparameter."""
+    """Type and declaration of each hyperparameter; none of a class that declares no fields."""
+    if not is_dataclass(cls):
+        return {}
     hints = get_type_hints(cls)
     declared: list[Field[Any]] = [f for f in fields(cls) if "param" in f.metadata]
     return {f.name: (hints[f.name], f.metadata["param"]) for f in declared}
@@ -132,12 +143,14 @@ def _check(name: str, value: object, hint: Any, declared: _Param) -> None:
         high = declared.at_most
         check_int(name, value, int(declared.at_least or 0), None if high is None else int(high))
     elif kind is float:
-        low, high = (
-            declared.at_least,
-            declared.at_most if declared.below is None else declared.below,
+        high = declared.at_most if declared.below is None else declared.below
+        number = check_real(
+            name,
+            value,
+            -math.inf if declared.at_least is None else declared.at_least,
+            math.inf if high is None else high,
+            above=declared.above,
         )
-        bounds = {k: v for k, v in (("low", low), ("high", high)) if v is not None}
-        number = check_real(name, value, **bounds)
         if number == declared.below:
             raise ValueError(f"{name} must be less than {number:g}, not {number:g}")
     elif not isinstance(value, kind):
@@ -151,21 +164,30 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def _documented(doc: str, cls: Any) -> str:
     """`doc` with the section "Parameters" in front of its first section."""
-    entries = ["Parameters\n----------"]
-    for item in fields(cls):
-        if "param" in item.metadata:
-            declared: _Param = item.metadata["param"]
-            text = f"{inspect.cleandoc(declared.doc)}{_range(declared)}"
-            body = textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="    ")
-            entries.append(f"{item.name} : {_type(item)}\n{body}")
-    section = "\n".join(entries)
+    # As in the signature: those that are passed by keyword alone come last.
+    ordered = sorted(fields(cls), key=lambda item: bool(item.kw_only))
+    entries = [_entry(item) for item in ordered if "param" in item.metadata]
+    if not entries:
+        return doc
+    section = "\n".join(["Parameters\n----------", *entries])
     first = _SECTION.search(doc)
     if first is None:
         return f"{doc}\n\n{section}\n"
     return f"{doc[: first.start()]}{section}\n\n{doc[first.start() :]}"
 
 
+def _entry(item: "Field[Any]") -> str:
+    """One parameter, as numpydoc writes it."""
+    declared: _Param = item.metadata["param"]
+    first, *others = inspect.cleandoc(declared.doc).split("\n\n")
+    wrapped = textwrap.fill(f"{first}{_range(declared)}", 92)
+    body = textwrap.indent("\n\n".join([wrapped, *others]), "    ")
+    return f"{item.name} : {_type(item)}\n{body}"
+
+
 def _range(declared: _Param) -> str:
+    if declared.at_least is not None and declared.at_most is not None:
+        return f" Between {declared.at_least:g} and {_plain(declared.at_most)}."
     low = (
         f"at least {declared.at_least:g}"
         if declared.at_least is not None
@@ -185,7 +207,9 @@ def _range(declared: _Param) -> str:
 
 
 def _plain(number: float) -> str:
-    return "2^63 - 1" if number == 2**63 - 1 else f"{number:g}"
+    if isinstance(number, int) and number >= 2**31 and number & (number + 1) == 0:
+        return f"2^{number.bit_length()} - 1"
+    return f"{number:g}"
 
 
 def _type(item: "Field[Any]") -> str:

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for people: late, only on a terminal, never when told to be quiet."""
+"""Progress bar on stderr: after two seconds, only on a terminal, never after `set_quiet(True)`."""
 
 import time
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ _state = {"quiet": False}
 
 
 class Report(Protocol):
-    """What long work calls to say how far it is."""
+    """Callback of long work with its progress."""
 
     def __call__(self, done: int, total: int, text: str = "", /) -> None:
-        """Say that `done` of `total` steps are finished, with a few words beside the bar."""
+        """Show that `done` of `total` steps are finished, with a short text beside the bar."""
 
 
 def set_quiet(quiet: bool) -> None:
-    """Never show progress (true), or show it on terminals (false, the default)."""
+    """Switch progress off (true), or on for terminals (false, the default)."""
     _state["quiet"] = bool(quiet)
 
 
@@ -33,7 +33,7 @@ def is_quiet() -> bool:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Show no progress of what runs inside the block, whose whole has a bar of its own."""
+    """Show no progress within the block, because an outer bar covers it."""
     before = _state["quiet"]
     _state["quiet"] = True
     try:
@@ -43,7 +43,7 @@ def silence() -> Iterator[None]:
 
 
 class _Bar:
-    """Counts from the first call; draws from the third second on."""
+    """Progress bar that is drawn once the work has taken two seconds."""
 
     def __init__(self, label: str, console: Console | None) -> None:
         self._label = label
@@ -72,7 +72,7 @@ class _Bar:
         self._progress.update(self._task, completed=done, total=total or None, text=text)
 
     def close(self) -> None:
-        """Take the bar off the screen."""
+        """Remove the bar from the screen."""
         if self._progress is not None:
             self._progress.stop()
 
@@ -84,7 +84,7 @@ def reporter(label: str) -> Iterator[Report]:
     Parameters
     ----------
     label : str
-        What is going on, such as ``"ItemKNN: fit"``.
+        Description, such as ``"ItemKNN: fit"``.
 
     Yields
     ------

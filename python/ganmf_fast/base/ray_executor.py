@@ -1,8 +1,8 @@
 """Work on a Ray cluster: an existing one, or one of this machine alone.
 
-Which cluster is Ray's own affair: the one that the program is connected to already, else the one
-that the environment variable ``RAY_ADDRESS`` names, else one that runs on this machine, else a new
-one that ends with the work. Ray places the tasks, watches the nodes, and runs a task again (three
+Ray chooses the cluster: the one that the program is connected to already, else the one that the
+environment variable ``RAY_ADDRESS`` names, else one that runs on this machine, else a new one that
+ends with the work. Ray places the tasks, watches the nodes, and runs a task again (three
 times at most) whose node or process died. The task goes into the object store once; a worker
 process takes it from there once and keeps it, with what it has prepared.
 
@@ -55,7 +55,7 @@ class OnRay:
         check_real("num_gpus", self.num_gpus, 0.0)
 
     def __call__(self, task: Task, n_workers: int) -> "RayTasks":
-        """An executor of `task`; how many questions are open at a time is for Ray no concern."""
+        """An executor of `task`; Ray itself limits the number of questions that run."""
         del n_workers
         if importlib.util.find_spec("ray") is None:
             raise ImportError('executor="ray" needs Ray: pip install "ganmf-fast[ray]"')
@@ -69,10 +69,10 @@ on_ray = OnRay()
 class RayTasks(contextlib.AbstractContextManager["RayTasks"]):
     """Questions as Ray tasks."""
 
-    def __init__(self, ray: Any, task: Task, share: OnRay) -> None:
+    def __init__(self, ray: Any, task: Task, limits: OnRay) -> None:
         self._ray = ray
         self._task = task
-        self._share = share
+        self._limits = limits
         self._open: dict[Future[Any], Any] = {}
 
     def __enter__(self) -> Self:
@@ -82,7 +82,7 @@ class RayTasks(contextlib.AbstractContextManager["RayTasks"]):
             self._ray.init(logging_level=logging.WARNING, include_dashboard=False)
         self._stored = self._ray.put(self._task)
         self._answer = self._ray.remote(_answer).options(
-            num_cpus=self._share.num_cpus, num_gpus=self._share.num_gpus
+            num_cpus=self._limits.num_cpus, num_gpus=self._limits.num_gpus
         )
         return self
 
@@ -90,21 +90,21 @@ class RayTasks(contextlib.AbstractContextManager["RayTasks"]):
         """See `Executor`."""
         # In a list the reference stays one, and the worker decides whether it needs the task.
         stored = [self._stored]
-        reference = self._answer.remote(self._stored.hex(), stored, self._share.num_cpus, question)
+        reference = self._answer.remote(self._stored.hex(), stored, self._limits.num_cpus, question)
         future: Future[Any] = reference.future()
         self._open[future] = reference
         future.add_done_callback(self._open.pop)
         return future
 
     def __exit__(self, *_error: object) -> None:
-        """End what is still running; leave a cluster that was connected to here."""
+        """End what is still running; disconnect from a cluster that was connected to here."""
         for reference in list(self._open.values()):
             self._ray.cancel(reference, force=True)
         if self._connected_here:
             self._ray.shutdown()
 
 
-# The task that this worker process has, by the name of its object.
+# The task of this worker process, by the name of its object.
 _worker: dict[str, Task] = {}
 
 

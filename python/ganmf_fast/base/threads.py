@@ -1,4 +1,4 @@
-"""One knob for every kind of threads, and long foreign calls that still answer Ctrl-C."""
+"""Number of threads of Rust, BLAS and torch; interruptible calls into BLAS."""
 
 import sys
 import threading
@@ -26,7 +26,7 @@ _BLAS_LOADED = scipy.linalg.__name__
 
 
 def set_num_threads(n: int) -> None:
-    """Set how many threads Rust kernels, BLAS and (if it is loaded) torch use from now on.
+    """Set the number of threads of Rust kernels, BLAS and (if it is loaded) torch.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def set_num_threads(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """Threads that Rust kernels use."""
+    """Number of threads of Rust kernels."""
     return _core.get_num_threads()
 
 
@@ -59,7 +59,7 @@ def get_num_threads() -> int:
 def num_threads(n: int | None) -> Iterator[None]:
     """Use `n` threads within the block; ``None`` changes nothing.
 
-    Only Rust kernels and BLAS are concerned: torch keeps its own setting.
+    For Rust kernels and BLAS only: torch keeps its own setting.
     """
     if n is None:
         yield
@@ -75,17 +75,17 @@ def num_threads(n: int | None) -> Iterator[None]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Run BLAS and LAPACK on one thread, so that the bits of a sum never depend on how many."""
+    """Run BLAS and LAPACK on one thread: the bits of a sum depend on the number of threads."""
     with threadpool_limits(1, user_api="blas"):
         yield
 
 
 def interruptible(function: Callable[[], T]) -> T:
-    """Run a long call that ignores signals so that Ctrl-C answers at once.
+    """Run a long call that ignores signals so that Ctrl-C is handled at once.
 
-    The call runs in a daemon thread while this one waits. On Ctrl-C its result is abandoned: it
-    must not change anything that the caller goes on using. Only calls that release Python's lock
-    (numpy's linear algebra and sparse products do, scipy's LAPACK wrappers do not) gain from it.
+    The call runs in a daemon thread while this one waits. After Ctrl-C its result is dropped: it
+    must not change anything that the caller still uses. Only calls that release Python's lock
+    (numpy's linear algebra and sparse products do, scipy's LAPACK wrappers do not) benefit.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def interruptible(function: Callable[[], T]) -> T:
 
     Returns
     -------
-    What `function` returns; what it raises is raised here.
+    The result of `function`; its exceptions are raised here.
     """
     results: list[T] = []
     errors: list[BaseException] = []

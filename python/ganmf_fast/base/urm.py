@@ -1,12 +1,13 @@
-"""The interaction matrix (URM): anything a user may pass becomes one validated `Csr`.
+"""The interaction matrix (URM): any matrix that a user passes becomes one validated `Csr`.
 
-Rows are users, columns are items. Values are float32, or absent where every stored cell is one.
-Cost: O(cells); a canonical float32 matrix of other values than one is borrowed, not copied.
+Rows are users, columns are items. Values are float32, or absent if every interaction is one.
+Cost: O(nonzeros); a canonical float32 matrix of other values than one is borrowed, not copied, and
+a `CsrView` gives its `Csr` back.
 """
 
 import copyreg
 import hashlib
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,17 +18,60 @@ from ganmf_fast._core import Csr
 Duplicates = Literal["error", "sum", "first"]
 _MAX_SIDE = 2**31 - 1
 
+if TYPE_CHECKING:
+    _CsrArray = sp.csr_array[np.float32]
+else:
+    _CsrArray = sp.csr_array
+
 
 def _reduced(csr: Csr) -> tuple[type[Csr], tuple[Any, ...]]:
-    """How a `Csr` goes to another process: as its arrays, which are checked again there."""
+    """Pickle a `Csr` as its arrays, which are validated again when they are loaded."""
     return Csr, (csr.indptr, csr.indices, csr.values, csr.n_cols)
 
 
 copyreg.pickle(Csr, _reduced)
 
 
+class CsrView(_CsrArray):
+    """A scipy array that shows a `Csr`; its arrays are read-only. Made by `to_scipy`.
+
+    Whatever scipy computes from it is an ordinary array.
+    """
+
+    _shown: tuple[Csr, object, tuple[Any, ...]] | None = None
+
+    def show(self, csr: Csr, owner: object) -> None:
+        """Forbid writing, and remember what is shown."""
+        for name in ("data", "indices", "indptr"):
+            array = getattr(self, name).view()
+            array.flags.writeable = False
+            setattr(self, name, array)
+        # Known from the validation; otherwise scipy would look, or try to sort read-only arrays.
+        self.has_sorted_indices = True
+        self.has_canonical_format = True
+        self._shown = csr, owner, (self.data, self.indices, self.indptr, self.shape)
+
+    @property
+    def csr(self) -> Csr | None:
+        """The `Csr` that is shown, or None after scipy has put other arrays into this one."""
+        if self._shown is None:
+            return None
+        csr, _, (data, indices, indptr, shape) = self._shown
+        kept = self.data is data and self.indices is indices and self.indptr is indptr
+        return csr if kept and self.shape == shape else None
+
+    @property
+    def owner(self) -> object:
+        """The object whose matrix is shown, as given to `to_scipy`; None if `csr` is."""
+        return None if self._shown is None or self.csr is None else self._shown[1]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        csr = self.csr
+        return super().__reduce_ex__(protocol) if csr is None else (to_scipy, (csr, self.owner))
+
+
 def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
-    """Validate a matrix of interactions once and for all.
+    """Validate a matrix of interactions.
 
     Stored zeros are no interactions and are dropped.
 
@@ -36,9 +80,9 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
     X : Csr, Interactions, scipy sparse matrix or array, or 2-D numpy array
         Shape (users, items); bool, integer or floating point.
     name : str, default "X"
-        What messages call it.
+        Name of the argument in messages.
     allow_empty : bool, default False
-        Whether a matrix without any interaction is fine.
+        Whether a matrix without any interaction is accepted.
 
     Returns
     -------
@@ -48,9 +92,9 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
     Raises
     ------
     TypeError
-        If `X` is something else, or its numbers are not real.
+        If `X` is of another type, or its values are not real numbers.
     ValueError
-        If `X` is not two-dimensional, is empty, holds a cell twice, or a value is negative or
+        If `X` is not two-dimensional, is empty, stores an entry twice, or a value is negative or
         not finite; the message names row and column.
     """
     inner = X if isinstance(X, Csr) else getattr(X, "csr", None)
@@ -69,14 +113,15 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
 
 
 def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -> Csr:
-    """Turn any scipy sparse matrix into a `Csr`, with a choice for cells given twice.
+    """Convert a scipy sparse matrix to a `Csr`.
 
     Parameters
     ----------
     X : scipy sparse matrix or array
     name : str, default "X"
-        What messages call it.
+        Name of the argument in messages.
     duplicates : {"error", "sum", "first"}, default "error"
+        Treatment of entries that are stored more than once.
 
     Returns
     -------
@@ -96,17 +141,17 @@ def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -
             X.check_format(full_check=True)
         except ValueError as error:
             raise ValueError(f"{name} is not a valid CSR matrix: {error}") from None
-        cells = int(X.indptr[-1])
-        values = _float32(X.data[:cells], name, X)
+        nonzeros = int(X.indptr[-1])
+        values = _float32(X.data[:nonzeros], name, X)
         try:
             return Csr(
                 np.ascontiguousarray(X.indptr, dtype=np.int64),
-                np.ascontiguousarray(X.indices[:cells], dtype=np.int32),
+                np.ascontiguousarray(X.indices[:nonzeros], dtype=np.int32),
                 _none_if_ones(values),
                 X.shape[1],
             )
         except ValueError:
-            # Valid for scipy, so the rows are unsorted or hold a cell twice.
+            # Valid for scipy, so the rows are unsorted or hold an entry twice.
             pass
     coo = X.tocoo()
     values = _float32(coo.data, name, coo)
@@ -124,17 +169,19 @@ def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -
         raise ValueError(f"{name}: {error}{hint}") from None
 
 
-def to_scipy(csr: Csr) -> "sp.csr_array[np.float32]":
+def to_scipy(csr: Csr, owner: object = None) -> CsrView:
     """Show a `Csr` as a scipy array; indices and values share its memory where scipy allows.
 
     Parameters
     ----------
     csr : Csr
+    owner : object, optional
+        Object that the view leads back to.
 
     Returns
     -------
-    scipy.sparse.csr_array of float32, shape (users, items)
-        In canonical form. Its arrays may be read-only: copy it before changing it in place.
+    CsrView of float32, shape (users, items)
+        In canonical form. Its arrays are read-only: copy it before changing it in place.
     """
     values = csr.values
     if values is None:
@@ -143,17 +190,13 @@ def to_scipy(csr: Csr) -> "sp.csr_array[np.float32]":
     if csr.nnz <= _MAX_SIDE:
         # scipy wants one index type; narrowing the short array saves widening the long one.
         indptr = indptr.astype(np.int32)
-    matrix: sp.csr_array[np.float32] = sp.csr_array(
-        (values, csr.indices, indptr), shape=(csr.n_rows, csr.n_cols)
-    )
-    # Known from the validation; otherwise scipy would look, or try to sort read-only arrays.
-    matrix.has_sorted_indices = True
-    matrix.has_canonical_format = True
-    return matrix
+    view = CsrView((values, csr.indices, indptr), shape=(csr.n_rows, csr.n_cols))
+    view.show(csr, owner)
+    return view
 
 
 def fingerprint(csr: Csr) -> str:
-    """SHA-256 of a matrix: equal exactly if shape, cells and values are.
+    """SHA-256 of a matrix: equal exactly if shape, interactions and values are.
 
     Parameters
     ----------
@@ -200,7 +243,7 @@ def _checked_dense(X: NDArray[Any], name: str) -> NDArray[Any]:
             f"{name}: the value {X[row, col]} at row {row}, column {col} is not finite"
         )
     with np.errstate(over="ignore"):
-        # Also because scipy knows no float16; what overflows is refused with the stored cells.
+        # Also because scipy knows no float16; what overflows is refused with the nonzeros.
         return X.astype(np.float32)
 
 

@@ -1,13 +1,11 @@
 """Options that commands share, and how they speak."""
 
-import importlib
-import importlib.util
 import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 from rich import box
@@ -20,13 +18,14 @@ from ganmf_fast.base.threads import set_num_threads
 __all__ = [
     "Common",
     "begin",
-    "load_torch_threads",
     "numbers",
     "print_json",
     "print_table",
     "say",
     "show",
 ]
+
+T = TypeVar("T", int, float)
 
 # Wide enough for the tables we print; a terminal's own width is used where there is one.
 _WIDTH = 160
@@ -59,13 +58,6 @@ def begin(common: Common) -> None:
             set_num_threads(common.threads)
         except ValueError as error:
             raise ValueError(f"threads: {error}") from None
-
-
-def load_torch_threads(common: Common) -> None:
-    """Let ``--threads`` hold for torch too, which is not loaded before a GAN is trained."""
-    if common.threads is not None and importlib.util.find_spec("torch") is not None:
-        importlib.import_module("torch")
-        set_num_threads(common.threads)
 
 
 def say(text: str) -> None:
@@ -112,8 +104,8 @@ def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
     sys.stdout.write(json.dumps(content, indent=1, default=str) + "\n")
 
 
-def numbers(name: str, text: str) -> tuple[int, ...]:
-    """Whole numbers separated by commas.
+def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:
+    """Numbers separated by commas, whole ones by default.
 
     Raises
     ------
@@ -121,11 +113,10 @@ def numbers(name: str, text: str) -> tuple[int, ...]:
         If it is something else, or one is given twice; the message names the option.
     """
     try:
-        found = tuple(int(part) for part in text.split(","))
+        found = tuple(kind(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(
-            f"{name} must be whole numbers separated by commas, not {text!r}"
-        ) from None
+        numbers_ = "whole numbers" if kind is int else "numbers"
+        raise ValueError(f"{name} must be {numbers_} separated by commas, not {text!r}") from None
     if len(set(found)) < len(found):
         raise ValueError(f"{name} holds a number twice: {text}")
     return found

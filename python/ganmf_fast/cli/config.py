@@ -7,7 +7,6 @@ a table such as ``[fit]`` or ``[reproduce.table2]`` for one command. A key that 
 an error with a suggestion.
 """
 
-import difflib
 import json
 import os
 import tomllib
@@ -18,6 +17,8 @@ from typing import Any
 import platformdirs
 from cyclopts import App, ArgumentCollection
 from cyclopts.config import Dict, Env
+
+from ganmf_fast.base.errors import suggestion
 
 __all__ = ["ConfigError", "FileSource", "install", "user_config_path"]
 
@@ -106,7 +107,7 @@ class FileSource:
             elif _dashed(key) not in known:
                 where = f"[{'.'.join(commands)}] of {self._path}" if commands else str(self._path)
                 raise ConfigError(
-                    f"unknown key {key!r} in {where}{_suggestion(key, known | subcommands)}"
+                    f"unknown key {key!r} in {where}{suggestion(key, known | subcommands)}"
                 )
 
 
@@ -135,7 +136,7 @@ def _check_environment(variables: Iterable[str], options: _Options) -> None:
     for variable in sorted(variables):
         if variable not in known:
             raise ConfigError(
-                f"unknown environment variable {variable}{_suggestion(variable, known)}"
+                f"unknown environment variable {variable}{suggestion(variable, known)}"
             )
 
 
@@ -152,8 +153,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in value.items()]
     return value
-
-
-def _suggestion(key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

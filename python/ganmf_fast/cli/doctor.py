@@ -8,14 +8,14 @@ from typing import Any
 
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say
 from ganmf_fast.cli.config import FILE_NAME, user_config_path
-from ganmf_fast.cli.source import Source
+from ganmf_fast.cli.data_options import DataOptions
 from ganmf_fast.data import datasets
 from ganmf_fast.experiments import environment
 
-_NO_COMMON, _NO_SOURCE = Common(), Source()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 
 
-def doctor(*, source: Source = _NO_SOURCE, common: Common = _NO_COMMON) -> None:
+def doctor(*, source: DataOptions = _NO_DATA_OPTIONS, common: Common = _NO_COMMON) -> None:
     """Show what this installation is made of and what it can use."""
     begin(common)
     problems = []
@@ -24,8 +24,8 @@ def doctor(*, source: Source = _NO_SOURCE, common: Common = _NO_COMMON) -> None:
         problems.append('torch is missing, GANMF cannot be trained: pip install "ganmf-fast[gan]"')
     else:
         torch = importlib.import_module("torch")
-    if importlib.util.find_spec("matplotlib") is None:
-        problems.append('matplotlib is missing, no charts: pip install "ganmf-fast[plots]"')
+    if importlib.util.find_spec("vl_convert") is None:
+        problems.append('vl-convert is missing, no charts: pip install "ganmf-fast[report]"')
     about = environment.describe()
     cuda = bool(torch is not None and torch.cuda.is_available())
     folder = datasets.default_folder() if source.data_dir is None else source.data_dir

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ganmf_fast.base.files import written_whole
+from ganmf_fast.base.files import write_whole
 from ganmf_fast.cli.common import Common, begin, print_json, say, show
 
 _NO_COMMON = Common()
@@ -38,8 +38,7 @@ def report(
             f"output must lie in a folder that exists, and {str(path.parent)!r} does not"
         )
     page = html.render(folder)
-    with written_whole(path) as part:
-        part.write_text(page, encoding="utf-8")
+    write_whole(path, page)
     if common.json:
         print_json(
             {

@@ -1,48 +1,32 @@
 """``ganmf tune``."""
 
-import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
 
-from ganmf_fast.base.files import written_whole
 from ganmf_fast.cli.common import (
     Common,
     begin,
-    load_torch_threads,
     print_json,
     print_table,
     say,
 )
-from ganmf_fast.cli.models import given_params
-from ganmf_fast.cli.source import DataName, Source
-from ganmf_fast.experiments.variants import ROWS
-from ganmf_fast.models import model_class
+from ganmf_fast.cli.data_options import DataName, DataOptions
+from ganmf_fast.cli.index_option import Index
+from ganmf_fast.cli.params import given_params
+from ganmf_fast.experiments.tuned import model_of, write_result
+from ganmf_fast.models.registry import model_class
+from ganmf_fast.results.search import JOURNAL
 from ganmf_fast.split import Splits, paper_protocol
-from ganmf_fast.tuning import TuningResult
 from ganmf_fast.tuning import tune as search
-from ganmf_fast.tuning.runs import RunIndex
-from ganmf_fast.tuning.search import best_of, in_words
-from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker
-from ganmf_fast.tuning.trial import Trial
+from ganmf_fast.tuning.trackers.index import RunIndex
+from ganmf_fast.tuning.trackers.lines import Lines
+from ganmf_fast.tuning.trial import best_of
 
-__all__ = ["JOURNAL", "Index", "Lines", "tune"]
-
-JOURNAL = "journal.jsonl"
-"""Name of the journal in the folder of a search."""
-
-Index = Annotated[
-    Path | None, Parameter(help="File of the index of runs. Default: one for the user.")
-]
-
-_NO_COMMON, _NO_SOURCE = Common(), Source()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 _FAILED, _SOME_FAILED = 1, 4
-# What is asked for when a model is run, not found by a search.
-_NOT_FOUND = ("seed", "device")
 
 
 def tune(
@@ -97,7 +81,7 @@ def tune(
         Parameter(help='"mlflow" or "tensorboard"; can be given again.', negative=""),
     ] = (),
     index: Index = None,
-    source: Source = _NO_SOURCE,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
     """Search hyper-parameters by the paper's protocol, then fit the best on train.
@@ -105,18 +89,15 @@ def tune(
     It can be interrupted and run again; finished trials are not run twice.
     """
     begin(common)
-    name, fixed = _row(model)
+    name, fixed = model_of(model)
     cls = model_class(name)
     fixed |= given_params(cls, param)
     if device is not None:
         if "device" not in cls().get_params():
             raise ValueError(f"{model} has no device")
         fixed["device"] = device
-    if cls.iterative:
-        load_torch_threads(common)
     opened = source.open(data)
     splits = opened if isinstance(opened, Splits) else paper_protocol(opened, seed)
-    trackers: list[Tracker | str] = [RunIndex(index), Lines(), *tracker]
     try:
         result = search(
             name,
@@ -134,7 +115,7 @@ def tune(
             journal=output / JOURNAL,
             mask=mask,
             ties=ties,
-            trackers=trackers,
+            trackers=[RunIndex(index), Lines(say), *tracker],
             moved=moved,
             first=[given_params(cls, point.split(","), "first") for point in first],
         )
@@ -145,89 +126,13 @@ def tune(
     if best_of(result.history) is None:
         say(f"none of {len(result.history)} trials is done: {result.history[0].reason}")
         return _FAILED
-    document = _document(model, result, final)
-    _write(output / "result.json", document)
-    found = {k: v for k, v in result.best_params.items() if k not in _NOT_FOUND}
-    _write(output / "best.json", {model: found})
+    document = write_result(output, model, result, final=final)
     if common.json:
         print_json(document)
     else:
         _show(document)
     say(f"{JOURNAL}, result.json and best.json (for reproduce --params) are in {output}")
     return _SOME_FAILED if result.n_failed else 0
-
-
-def _row(name: str) -> tuple[str, dict[str, Any]]:
-    """Model and fixed parameters of a row of the table, or of a model by its own name."""
-    for row in ROWS:
-        if row.name == name and not row.params_of:
-            return row.model, dict(row.fixed)
-    model_class(name)  # suggests a name
-    return name, {}
-
-
-class Lines:
-    """A line for each finished trial, where no bar can be shown."""
-
-    def __init__(self) -> None:
-        self._trials: list[Trial] = []
-        self._n_calls = self._earlier = 0
-        self._started = 0.0
-        self._on = not Console(stderr=True).is_terminal
-
-    def begin(self, study: Study, earlier: Sequence[Trial]) -> None:
-        """See `Tracker`."""
-        self._n_calls, self._trials = study.n_calls, list(earlier)
-        self._earlier, self._started = len(earlier), time.monotonic()
-        if earlier:
-            say(f"going on after {len(earlier)} finished trials")
-
-    def trial(self, trial: Trial) -> None:
-        """See `Tracker`."""
-        self._trials.append(trial)
-        if not self._on:
-            return
-        n = len(self._trials)
-        what = trial.status if trial.value is None else f"{trial.value:.4f}"
-        if trial.reason:
-            what += f" ({trial.reason})"
-        each = (time.monotonic() - self._started) / (n - self._earlier)
-        left = _duration(each * max(self._n_calls - n, 0))
-        best = in_words(best_of(self._trials)) or "no best yet"
-        say(f"[{n}/{self._n_calls}] trial {trial.number}: {what}; {best}; {left} left")
-
-    def end(self, ending: Ending) -> None:
-        """See `Tracker`."""
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
-
-
-def _document(model: str, result: TuningResult, final: bool) -> dict[str, Any]:
-    header = dict(result.study.header)
-    statuses = [trial.status for trial in result.history]
-    document = {
-        "model": model,
-        "dataset": header["dataset"],
-        "metric": header["metric"],
-        "best_value": result.best_value,
-        "best_params": result.best_params,
-        "best_trial": result.best_trial.number,
-        "trials": {status: statuses.count(status) for status in ("done", "pruned", "failed")},
-        "seconds": sum(trial.seconds for trial in result.history),
-        "test": result.final.test.to_dict() if final else None,
-        "search": header,
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(document))
-    return plain
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with written_whole(path) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _show(document: Mapping[str, Any]) -> None:

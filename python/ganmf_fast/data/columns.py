@@ -1,6 +1,6 @@
 """One column at a time: ids, ratings and timestamps as checked arrays.
 
-`place(row)` says in messages where a row stands, such as "row 5" or "ratings.csv, line 6".
+`place(row)` names a row in messages, such as "row 5" or "ratings.csv, line 6".
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from ganmf_fast.base.errors import DataError
 Place = Callable[[int], str]
 
 
-def series(values: Any, name: str | None, place: Place) -> pl.Series:
+def series(values: Any, name: str | int | None, place: Place) -> pl.Series:
     """A column of any frame as a polars series without missing entries.
 
     Values that polars has no type for (tuples, mixed types) are kept as Python objects.
@@ -46,7 +46,7 @@ def _is_nan(value: object) -> bool:
     return isinstance(value, float | np.floating) and np.isnan(value)
 
 
-def _polars(values: Any, name: str | None, *, arrow: bool) -> pl.Series:
+def _polars(values: Any, name: str | int | None, *, arrow: bool) -> pl.Series:
     if isinstance(values, pl.Series):
         column = values
     elif arrow:
@@ -66,7 +66,7 @@ def _polars(values: Any, name: str | None, *, arrow: bool) -> pl.Series:
 
 
 def _from_objects(values: list[Any]) -> pl.Series:
-    """Python objects: tuples and mixed types stay what they are, so that no two ids merge."""
+    """Python objects: tuples and mixed types stay as they are, so that no two ids merge."""
     if len({type(value) for value in values if value is not None}) <= 1:
         try:
             column = pl.Series(values, strict=True)
@@ -89,13 +89,13 @@ def parsed_ids(text: pl.Series, place: Place) -> pl.Series:
     return whole if plain else text
 
 
-def numbers(values: Any, name: str | None, place: Place) -> NDArray[np.float32]:
+def numbers(values: Any, name: str | int | None, place: Place) -> NDArray[np.float32]:
     """Ratings as float32: present, finite and positive.
 
     Raises
     ------
     DataError
-        Otherwise; a rating of zero has no meaning, because a zero cell is no interaction.
+        Otherwise; a rating of zero has no meaning, because a zero in the matrix is no interaction.
     TypeError
         If the column holds no numbers.
     """
@@ -132,7 +132,7 @@ def _floats(column: pl.Series) -> pl.Series:
         return column
 
 
-def times(values: Any, name: str | None, place: Place) -> NDArray[Any]:
+def times(values: Any, name: str | int | None, place: Place) -> NDArray[Any]:
     """Timestamps: integers, floating point, or dates as numpy datetime64."""
     column = series(values, name, place)
     if not (column.dtype.is_numeric() or column.dtype in (pl.Date, pl.Datetime)):
@@ -159,7 +159,7 @@ def parsed_times(text: pl.Series, place: Place) -> NDArray[Any]:
 
 
 def _refuse(
-    bad: pl.Series, name: str | None, what: str, place: Place, shown: pl.Series | None = None
+    bad: pl.Series, name: str | int | None, what: str, place: Place, shown: pl.Series | None = None
 ) -> None:
     row = bad.arg_max()
     if row is None or not bad[row]:

@@ -11,7 +11,6 @@ import stat
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,10 +20,12 @@ import pooch
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.files import write_whole
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr, fingerprint
-from ganmf_fast.data.interactions import Interactions, from_text
+from ganmf_fast.data.builders import from_text
+from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Roles, Text
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set lies and what it must hold.
+    """Location of a data set, and its expected content.
 
     `archive_sha256` is None where no checksum is published: the first download is recorded beside
-    the archive and later uses are held to it, and the sizes are checked in any case.
+    the archive and later uses are compared with it, and the sizes are checked in any case.
     """
 
     archive: str
@@ -68,7 +69,7 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """Name of the archive without its ending: the folder people unpack it into."""
+        """Name of the archive without its suffix: the usual folder of the unpacked archive."""
         return self.archive.removesuffix(".zip")
 
 
@@ -122,7 +123,7 @@ class HasUrm(Protocol):
 
     @property
     def name(self) -> str:
-        """What reports call the data."""
+        """Name of the data in reports."""
 
     @property
     def simulated(self) -> bool:
@@ -168,13 +169,8 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
     if data_dir is not None and not root.exists() and not download:
         raise DataError(f"data_dir {str(root)!r} does not exist")
     text = _local_file(source, root) or _from_archive(name, source, root, download=download)
-    data = from_text(
-        text,
-        Roles(0, 1, timestamp=source.timestamp),
-        separator=source.separator,
-        header=source.header,
-        name=name,
-    )
+    roles = Roles(0, 1, timestamp=source.timestamp)
+    data = Interactions(*from_text(text, roles, source.separator, source.header), name)
     found = (data.n_interactions, data.n_users, data.n_items)
     if found != source.sizes:
         raise DataError(
@@ -184,14 +180,8 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
 
 
 def default_folder() -> Path:
-    """Where downloads go by default: the user's cache folder for this package."""
+    """Default folder of downloads: the user's cache folder for this package."""
     return Path(pooch.os_cache("ganmf-fast"))
-
-
-def suggestion(name: str, known: list[str]) -> str:
-    """Words to append to a message about an unknown name, possibly none."""
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def describe(
@@ -209,7 +199,7 @@ def describe(
     Returns
     -------
     dict
-        ``name``, ``simulated``, ``users``, ``items``, ``interactions``, ``density`` (filled share
+        ``name``, ``simulated``, ``users``, ``items``, ``interactions``, ``density`` (fraction
         of the matrix), ``min_profile``, ``median_profile``, ``max_profile`` (items per user),
         ``popularity_gini`` (0: all items equally popular, towards 1: one item has everything)
         and ``data_hash`` (SHA-256 of the matrix).
@@ -247,7 +237,7 @@ def _source(name: str) -> Source:
     if name not in SOURCES:
         raise ValueError(
             f"there is no data set {name!r}; known are {', '.join(names())}"
-            f"{suggestion(str(name), names())}"
+            f"{suggestion(name, names())}"
         )
     return SOURCES[name]
 
@@ -328,7 +318,7 @@ def _download(source: Source, archive: Path) -> None:
 
 
 class _Meter:
-    """What pooch expects of a progress bar, passed on as progress reports."""
+    """Progress bar as pooch expects it, which passes progress on."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -360,7 +350,7 @@ def _short(error: Exception) -> str:
 
 
 def _check_archive(source: Source, archive: Path) -> None:
-    """Hold the archive to its published checksum, or to the one of its first use."""
+    """Compare the archive with its published checksum, or with that of its first use."""
     try:
         content = archive.read_bytes()
     except OSError as error:
@@ -381,7 +371,7 @@ def _check_archive(source: Source, archive: Path) -> None:
         digest,
     )
     try:
-        record.write_text(digest + "\n")
+        write_whole(record, digest + "\n")
     except OSError as error:
         _log.warning("%s could not be recorded: %s", record, error)
 

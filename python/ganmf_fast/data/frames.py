@@ -1,4 +1,4 @@
-"""The caller's kinds of frame: polars, pandas, pyarrow, or a plain dict of arrays."""
+"""Types of frame: polars, pandas, pyarrow, or a plain dict of arrays."""
 
 import importlib
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""Raw ids and matrix positions: encoding a column, looking ids up.
+"""Ids and positions in the matrix: encoding a column, looking ids up.
 
 Sortable ids get positions in ascending order, so that the order of lines in a file changes
-nothing. Ids of mixed types go type by type, in the order of the types' names; only ids whose own
-type knows no order are numbered by first appearance.
+nothing. Ids of mixed types are ordered type by type, by the names of the types; only ids
+of a type without order are numbered by first appearance.
 """
 
 from collections.abc import Hashable, Sequence

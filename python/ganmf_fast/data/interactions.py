@@ -1,26 +1,25 @@
-"""Who interacted with what: a matrix together with the ids of its rows and columns."""
+"""Interactions of users with items: a matrix with the ids of its rows and columns."""
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import polars as pl
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse, fingerprint, to_scipy
-from ganmf_fast.data.columns import Place, numbers, parsed_ids, parsed_times, series, times
-from ganmf_fast.data.frames import FrameType, columns_of, frame
-from ganmf_fast.data.ids import IdIndex, encode, id_array, object_array
-from ganmf_fast.data.readers import Column, Roles, Text, read_delimited, read_parquet
+from ganmf_fast.base.urm import CsrView, Duplicates, as_csr, fingerprint, to_scipy
+from ganmf_fast.data import builders
+from ganmf_fast.data.frames import FrameType
+from ganmf_fast.data.ids import IdIndex
+from ganmf_fast.data.readers import Column, Roles, Text
 from ganmf_fast.data.streaming import stream
 
-__all__ = ["Interactions", "frame"]
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+__all__ = ["Interactions", "interactions_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,17 +33,19 @@ class Interactions:
     csr : Csr
         The matrix that kernels read; rows are users, columns are items.
     user_ids, item_ids : array
-        Ids of rows and columns; ascending, those of mixed types type by type, so that the order of
-        lines in a file changes nothing; by first appearance only where a type knows no order.
+        Ids of rows and columns: ascending, those of mixed types type by type, so that the order
+        of lines in a file changes nothing; by first appearance if their type has no order.
     timestamps : array or None
-        One per stored cell, in the order of ``csr.indices``; of a cell given more than once the
+        One per interaction, in the order of ``csr.indices``; of a repeated interaction the
         earliest.
     frame_type : {"polars", "pandas", "pyarrow", "dict"}
-        The kind of frame to answer in.
+        Type of the frames that models return.
     name : str
-        What reports call the data.
+        Name of the data in reports.
     simulated : bool
         Whether the data were generated instead of observed.
+    numbered : bool
+        Whether no ids were given, so that rows and columns are called by their numbers.
     """
 
     csr: Csr
@@ -54,6 +55,7 @@ class Interactions:
     frame_type: FrameType = "dict"
     name: str = "data"
     simulated: bool = False
+    numbered: bool = False
 
     def __post_init__(self) -> None:
         """Check that the parts fit together and forbid writing to them."""
@@ -84,12 +86,12 @@ class Interactions:
 
     @property
     def n_interactions(self) -> int:
-        """Number of stored cells."""
+        """Number of interactions."""
         return self.csr.nnz
 
     @cached_property
     def urm(self) -> "sp.csr_array[np.float32]":
-        """The matrix as a canonical scipy array of float32, shape (n_users, n_items)."""
+        """The matrix as a canonical, read-only scipy array of float32, (n_users, n_items)."""
         return to_scipy(self.csr)
 
     @cached_property
@@ -158,7 +160,7 @@ class Interactions:
         timestamp : str, optional
             Column of numbers or dates.
         duplicates : {"error", "sum", "first"}, optional
-            What to do with a user and item given more than once. By default "first" without
+            Treatment of a user and item given more than once. By default "first" without
             `rating` (a repeated event is one interaction) and "error" with it. "sum" adds the
             ratings up, or counts the events. "first" keeps the earliest if there is a
             `timestamp`, else the first row.
@@ -166,28 +168,17 @@ class Interactions:
         Returns
         -------
         Interactions
-            It answers in the same type of frame.
+            Models fitted on it return the same type of frame.
 
         Raises
         ------
         TypeError
-            If `df` is no such frame, or a column holds the wrong type.
+            If `df` is no such frame, or a column is of the wrong type.
         ValueError
             If a column does not exist, an id is missing, or a rating is not positive and finite;
             the message gives the row, numbered from 0.
         """
-        roles = Roles(user, item, rating, timestamp)
-        columns, frame_type = columns_of(df, roles.given())
-        if len(columns["user"]) == 0:
-            raise DataError("df holds no interactions")
-        place: Place = "row {}".format
-        cells = _Cells(
-            series(columns["user"], user, place),
-            series(columns["item"], item, place),
-            None if rating is None else numbers(columns["rating"], rating, place),
-            None if timestamp is None else times(columns["timestamp"], timestamp, place),
-        )
-        return _assembled(cells, place, duplicates, frame_type)
+        return cls(*builders.from_frame(df, Roles(user, item, rating, timestamp), duplicates))
 
     @classmethod
     def from_csv(
@@ -220,7 +211,7 @@ class Interactions:
         Returns
         -------
         Interactions
-            It answers in polars frames.
+            Models fitted on it return polars frames.
 
         Raises
         ------
@@ -230,14 +221,9 @@ class Interactions:
             If a column does not exist.
         """
         path = Path(path)
-        return from_text(
-            Text(path, str(path)),
-            Roles(user, item, rating, timestamp),
-            separator,
-            header,
-            duplicates,
-            name=path.name.split(".")[0] or path.name,
-        )
+        text, roles = Text(path, str(path)), Roles(user, item, rating, timestamp)
+        built = builders.from_text(text, roles, separator, header, duplicates)
+        return cls(*built, path.name.split(".")[0] or path.name)
 
     @classmethod
     def from_parquet(
@@ -251,16 +237,8 @@ class Interactions:
     ) -> "Interactions":
         """From a parquet file; parameters as for `from_csv`, rows and messages as `from_frame`."""
         path = Path(path)
-        table, names = read_parquet(path, Roles(user, item, rating, timestamp))
-        data = cls.from_frame(
-            table,
-            names["user"],
-            names["item"],
-            names.get("rating"),
-            names.get("timestamp"),
-            duplicates,
-        )
-        return replace(data, name=path.stem)
+        roles = Roles(user, item, rating, timestamp)
+        return cls(*builders.from_parquet(path, roles, duplicates), path.stem)
 
     @classmethod
     def scan(
@@ -290,7 +268,7 @@ class Interactions:
         Returns
         -------
         Interactions
-            It answers in polars frames.
+            Models fitted on it return polars frames.
 
         Raises
         ------
@@ -321,14 +299,14 @@ class Interactions:
         user_ids, item_ids : sequence, optional
             Distinct ids of rows and columns, kept in this order; by default 0, 1, 2, ...
         duplicates : {"error", "sum", "first"}, default "error"
-            What to do with a cell that a sparse matrix stores more than once.
+            Treatment of an entry that a sparse matrix stores more than once.
         timestamps : array, optional
             Numbers or dates, one per interaction, row by row in the order of columns.
 
         Returns
         -------
         Interactions
-            It answers in dicts of arrays.
+            Models fitted on it return dicts of arrays.
 
         Raises
         ------
@@ -336,116 +314,17 @@ class Interactions:
             As for `base.urm.as_csr`, or if ids are missing or not distinct, or there is not
             one timestamp per interaction.
         """
-        _check_duplicates(duplicates)
-        csr = as_csr(csr_from_sparse(X, "X", duplicates) if sp.issparse(X) else X)
-        return cls(
-            csr,
-            _given_ids(user_ids, csr.n_rows, "user_ids"),
-            _given_ids(item_ids, csr.n_cols, "item_ids"),
-            None if timestamps is None else times(timestamps, "timestamps", "position {}".format),
-        )
+        built = builders.from_matrix(X, user_ids, item_ids, duplicates, timestamps)
+        return cls(*built, numbered=user_ids is None and item_ids is None)
 
 
-def from_text(
-    text: Text,
-    roles: Roles,
-    separator: str | None = None,
-    header: bool | None = None,
-    duplicates: Duplicates | None = None,
-    name: str = "data",
-) -> Interactions:
-    """Interactions from delimited text, on disk or in memory; see `Interactions.from_csv`."""
-    table = read_delimited(text, roles, separator, header)
-    lines = table["line"]
+def interactions_of(X: object) -> Interactions | None:
+    """The `Interactions` behind an argument: itself, or those that a matrix of `Splits` shows.
 
-    def place(row: int) -> str:
-        return f"{text.label}, line {lines[row]}"
-
-    return _assembled(
-        _Cells(
-            parsed_ids(table["user"], place),
-            parsed_ids(table["item"], place),
-            None if roles.rating is None else numbers(table["rating"], "rating", place),
-            None if roles.timestamp is None else parsed_times(table["timestamp"], place),
-        ),
-        place,
-        duplicates,
-        "polars",
-        name,
-    )
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """Checked columns of one length."""
-
-    user: pl.Series
-    item: pl.Series
-    rating: NDArray[np.float32] | None
-    timestamp: NDArray[Any] | None
-
-
-def _assembled(
-    cells: _Cells,
-    place: Place,
-    duplicates: Duplicates | None,
-    frame_type: FrameType,
-    name: str = "data",
-) -> Interactions:
-    lengths = [len(column) for column in vars(cells).values() if column is not None]
-    if len(set(lengths)) > 1:
-        raise ValueError(f"the columns must have one length, not {', '.join(map(str, lengths))}")
-    if lengths[0] == 0:
-        raise DataError(f"{name} holds no interactions")
-    if duplicates is None:
-        duplicates = "first" if cells.rating is None else "error"
-    _check_duplicates(duplicates)
-    rows, user_ids = encode(cells.user)
-    cols, item_ids = encode(cells.item)
-    values, timestamps = cells.rating, cells.timestamp
-    if values is None and duplicates == "sum":
-        values = np.ones(len(rows), dtype=np.float32)
-    if duplicates == "error":
-        _refuse_repeated(rows, cols, cells, place)
-    if timestamps is not None:
-        # Earliest first, so that "first" does not depend on the order of lines.
-        order = np.lexsort((timestamps, cols, rows))
-        rows, cols, timestamps = rows[order], cols[order], timestamps[order]
-        values = None if values is None else values[order]
-        fresh = np.concatenate(([True], (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])))
-        timestamps = timestamps[fresh]
-    csr = Csr.from_coo(rows, cols, values, len(user_ids), len(item_ids), duplicates)
-    return Interactions(as_csr(csr), user_ids, item_ids, timestamps, frame_type, name)
-
-
-def _refuse_repeated(
-    rows: NDArray[np.int32], cols: NDArray[np.int32], cells: _Cells, place: Place
-) -> None:
-    order = np.lexsort((cols, rows))
-    r, c = rows[order], cols[order]
-    again = np.flatnonzero((r[1:] == r[:-1]) & (c[1:] == c[:-1]))
-    if len(again):
-        # A stable order, so each entry comes after the one it repeats.
-        at = int(order[again + 1].min())
-        raise DataError(
-            f"{place(at)}: user {cells.user[at]!r} and item {cells.item[at]!r} were given before; "
-            'choose duplicates="sum" or "first"'
-        )
-
-
-def _given_ids(ids: Any, n: int, name: str) -> NDArray[Any]:
-    if ids is None:
-        return np.arange(n, dtype=np.int64)
-    column = series(ids, name, "position {}".format)
-    if len(column) != n:
-        raise ValueError(f"{name} must hold {n} ids, not {len(column)}")
-    array = object_array(column.to_list()) if column.dtype == pl.Object else id_array(column)
-    if len(encode(column)[1]) < n:
-        repeated = next(v for v, k in Counter(array.tolist()).items() if k > 1)
-        raise ValueError(f"{name} must be distinct, but {repeated!r} occurs more than once")
-    return array
-
-
-def _check_duplicates(duplicates: object) -> None:
-    if duplicates not in get_args(Duplicates):
-        raise ValueError(f'duplicates must be "error", "sum" or "first", not {duplicates!r}')
+    Returns
+    -------
+    Interactions or None
+        None if `X` is a matrix without ids.
+    """
+    found = X.owner if isinstance(X, CsrView) else X
+    return found if isinstance(found, Interactions) else None

@@ -276,7 +276,7 @@ def _cleaned(field: pl.Expr) -> pl.Expr:
 
 
 def _raise_first_ragged_line(text: Text, layout: Layout, *, strict: bool) -> None:
-    """Walk the file field by field; only called once something is known to be odd."""
+    """Read the file field by field; only called after an error."""
     with text.open() as lines:
         reader = csv.reader(lines, delimiter=layout.separator, strict=strict)
         start = 1

@@ -1,9 +1,9 @@
-"""Interactions from files larger than memory, read in a stream and never held as a table.
+"""Interactions from files larger than memory, read in a stream, never held as a table.
 
 Three steps, each bounded by the ids and the finished matrix, not by the rows of the file: polars
 collects the distinct ids; polars replaces ids by int32 positions, into a file beside the others;
-Rust reads those twice, first counting cells, then placing them. Cost: two readings of the file, 8
-bytes a row on disk while it lasts; memory 4 bytes an interaction, 16 a user, and the ids.
+Rust reads those twice, first counting interactions, then placing them. Cost: two readings of the
+file, 8 bytes a row on disk meanwhile; memory 4 bytes an interaction, 16 a user, and the ids.
 """
 
 import tempfile

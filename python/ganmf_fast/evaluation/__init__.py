@@ -1,7 +1,7 @@
-"""How good lists are: on held-out items, and beyond accuracy; and how sure that is."""
+"""Evaluation of top-N lists: accuracy on held-out items, beyond accuracy, and significance."""
 
+from ganmf_fast.evaluation.evaluate import evaluate, evaluate_lists
 from ganmf_fast.evaluation.groups import by_item_popularity, by_profile_length
-from ganmf_fast.evaluation.measure import evaluate, evaluate_lists
 from ganmf_fast.evaluation.result import METRICS, Evaluation
 from ganmf_fast.evaluation.significance import Comparison, compare
 

@@ -1,4 +1,4 @@
-"""Figures of parts of the users, or of parts of the catalogue."""
+"""Metrics by group of users (profile length) or of items (popularity)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,18 +8,19 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.evaluation.measure import (
-    Measuring,
+from ganmf_fast.evaluation.accumulator import (
+    MetricAccumulator,
     checked_cutoffs,
     checked_lists,
     checked_rows,
 )
 from ganmf_fast.evaluation.result import PER_USER, Evaluation, check_metrics
-from ganmf_fast.models.base import Recommender, users_with_items
+from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import matching_csr
+from ganmf_fast.scorers.validation import users_with_items
 
 __all__ = ["by_item_popularity", "by_profile_length", "profile_groups"]
 
@@ -40,7 +41,7 @@ def by_profile_length(
     n_groups: int = 4,
     edges: Sequence[int] | None = None,
 ) -> pl.DataFrame:
-    """Figures of groups of users by the number of their training interactions.
+    """Metrics of groups of users by the number of their training interactions.
 
     Parameters
     ----------
@@ -49,21 +50,21 @@ def by_profile_length(
     train : matrix or Interactions
         Its rows are the profiles.
     n_groups : int, default 4
-        Groups of as equal a number of users as profiles of one length, which are never parted,
-        allow; there are fewer where lengths repeat much.
+        Number of groups, of equally many users as far as possible: profiles of one length are in
+        one group, so there are fewer groups where many lengths are equal.
     edges : sequence of int, optional
-        In place of `n_groups`: the smallest length of every group but the first, ascending.
+        Instead of `n_groups`: the smallest length of every group but the first, ascending.
 
     Returns
     -------
     polars.DataFrame
-        group (from 0, short profiles first), low and high (lengths found in it), n_users, metric,
-        k, value: the mean over the group.
+        group (from 0, short profiles first), low and high (its shortest and longest profile),
+        n_users, metric, k, value: the mean over the group.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, or nothing was kept per user.
+        If an argument is out of range, or the evaluation has no values per user.
 
     References
     ----------
@@ -83,13 +84,13 @@ def by_profile_length(
     rows = []
     for number in np.unique(group):
         inside = group == number
-        there = lengths[inside]
+        its_lengths = lengths[inside]
         rows += [
             (
                 int(number),
-                int(there.min()),
-                int(there.max()),
-                len(there),
+                int(its_lengths.min()),
+                int(its_lengths.max()),
+                len(its_lengths),
                 metric,
                 k,
                 float(evaluation.per_user(metric, k)[inside].mean()),
@@ -102,7 +103,7 @@ def by_profile_length(
 def profile_groups(
     lengths: NDArray[np.int64], n_groups: int = 4, edges: Sequence[int] | None = None
 ) -> NDArray[np.int64]:
-    """The group of each profile, by its length, as `by_profile_length` makes them."""
+    """Group of each profile by its length, as in `by_profile_length`."""
     return np.searchsorted(_edges(lengths, n_groups, edges), lengths, side="right")
 
 
@@ -129,26 +130,26 @@ def by_item_popularity(
     n_groups: int = 3,
     users: object = None,
 ) -> pl.DataFrame:
-    """Figures of groups of items by the number of their training interactions.
+    """Metrics of groups of items by the number of their training interactions.
 
-    Lists stay what they are; of a group, its own test items alone are relevant, and the users who
-    have one are measured.
+    The lists are the same for all groups; for each group only its own test items are relevant, and
+    only users with such an item are measured.
 
     Parameters
     ----------
     model_or_lists : Recommender or int array of shape (n lists, n)
         A fitted model, or lists as for `evaluate_lists`.
     train : matrix or Interactions
-        What popularity is counted on; a model's lists leave it out.
+        Popularity is counted in it; lists of a model exclude it.
     test : matrix or Interactions
     cutoffs : sequence of int, default (5, 20)
     metrics : sequence of str, default ("recall", "ndcg", "map", "hit_rate")
-        Metrics that have a value per user, but novelty and average_popularity.
+        Metrics with a value per user, except novelty and average_popularity.
     n_groups : int, default 3
-        Groups of equally many training interactions, as nearly as whole items allow, from rare to
+        Number of groups, of equally many training interactions as far as possible, from rare to
         popular items: three groups are a long tail, a middle and a short head.
     users : int array, optional
-        Row of `test` that each list belongs to, as for `evaluate_lists`.
+        Row of `test` for each list, as for `evaluate_lists`.
 
     Returns
     -------
@@ -165,20 +166,20 @@ def by_item_popularity(
     names = check_metrics(list(metrics))
     joint = [name for name in names if name not in PER_USER[:-2]]
     if joint:
-        raise ValueError(f"metrics holds {joint[0]!r}, which is no matter of test items")
+        raise ValueError(f"metrics holds {joint[0]!r}, which does not depend on test items")
     n_groups = check_int("n_groups", n_groups, 1)
-    held_out, known, lists, rows = _given(model_or_lists, train, test, ks, users)
+    held_out, known, lists, rows = _lists_of(model_or_lists, train, test, ks, users)
     counts = np.bincount(known.indices, minlength=known.n_cols)
     group = _item_groups(counts, n_groups)
     found = []
     for number in np.unique(group):
         inside = group == number
-        relevant = _only(held_out, inside)
+        relevant = _columns(held_out, inside)
         if not relevant.nnz:
             continue
-        measuring = Measuring(relevant, None, ks, names, keep=False)
-        measuring.add(lists, rows)
-        ev = measuring.evaluation("group")
+        measured = MetricAccumulator(relevant, None, ks, names, keep=False)
+        measured.add(lists, rows)
+        ev = measured.evaluation("group")
         low, high = int(counts[inside].min()), int(counts[inside].max())
         found += [
             (int(number), low, high, len(ev.users), metric, k, ev[metric, k])
@@ -188,10 +189,10 @@ def by_item_popularity(
     return pl.DataFrame(found, schema=_SCHEMA, orient="row")
 
 
-def _given(
+def _lists_of(
     model_or_lists: object, train: object, test: object, cutoffs: list[int], users: object
 ) -> tuple[Csr, Csr, NDArray[np.int32], NDArray[np.int64]]:
-    """Test, train, lists and their rows."""
+    """Test matrix, training matrix, lists, and the row of each list."""
     if isinstance(model_or_lists, Recommender):
         model = model_or_lists
         check_is_fitted(model)
@@ -199,7 +200,8 @@ def _given(
         known = matching_csr(train, "train", shape, model.ids_)
         held_out = matching_csr(test, "test", shape, model.ids_)
         rows = users_with_items(held_out)
-        lists, _ = model.scorer_.rank(model.urm_, rows, cutoffs[-1], known)
+        request = RankRequest(rows, cutoffs[-1], known)
+        lists, _ = model.scorer_.rank(model.urm_, request)
         return held_out, known, lists, rows
     held_out = as_csr(test, "test")
     known = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
@@ -208,17 +210,17 @@ def _given(
 
 
 def _item_groups(counts: NDArray[Any], n_groups: int) -> NDArray[np.int64]:
-    """Groups by popularity; items of one popularity are never parted."""
+    """Group of each item by popularity; items of equal popularity are in one group."""
     order = np.argsort(counts, kind="stable")
-    # Interactions of all rarer items: an item belongs where it begins.
+    # The group is decided by the number of interactions of all rarer items.
     before = np.cumsum(counts[order]) - counts[order]
     start = before[np.searchsorted(counts[order], counts)]
     total = max(int(counts.sum()), 1)
     return np.asarray(start * n_groups // total, dtype=np.int64).clip(max=n_groups - 1)
 
 
-def _only(csr: Csr, items: NDArray[np.bool_]) -> Csr:
-    """The cells of some items."""
+def _columns(csr: Csr, items: NDArray[np.bool_]) -> Csr:
+    """The matrix with only the interactions of some items."""
     kept = items[csr.indices]
     before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
     values = csr.values

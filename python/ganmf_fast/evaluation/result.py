@@ -1,7 +1,5 @@
-"""What an evaluation found."""
+"""Results of an evaluation: exact sums that can be merged, and the metrics derived from them."""
 
-import difflib
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,14 +9,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast.base.errors import suggestion
+from ganmf_fast.scorers.validation import exact_mean
 
 __all__ = ["LISTS", "METRICS", "PER_USER", "Evaluation", "Tally", "check_metrics"]
 
 PER_USER: tuple[str, ...] = tuple(_core.metric_names())
-"""Metrics that have a value for each user; the figure is their mean."""
+"""Metrics with a value for each user; the metric of the model is their mean."""
 
 NEED_TRAIN: tuple[str, ...] = ("novelty", "average_popularity")
-"""Metrics that look at the popularity of items in the training matrix."""
+"""Metrics that need the popularity of items in the training matrix."""
 
 OF_COUNTS: tuple[str, ...] = (
     "coverage_item",
@@ -27,7 +27,7 @@ OF_COUNTS: tuple[str, ...] = (
     "shannon_entropy",
     "diversity_mean_inter_list",
 )
-"""Metrics of how often each item is listed."""
+"""Metrics of how often each item is recommended."""
 
 LISTS: tuple[str, ...] = ("f1", "coverage_item", "coverage_user", *OF_COUNTS[1:])
 """Metrics of all lists together."""
@@ -54,28 +54,23 @@ def check_metrics(metrics: object) -> tuple[str, ...]:
         raise TypeError(f"metrics must be a list of names, not {metrics!r}")
     for name in metrics:
         if name not in METRICS:
-            raise _unknown(name, METRICS)
+            hint = suggestion(str(name), METRICS)
+            raise ValueError(f"metrics has no {name!r}{hint} (there are {', '.join(METRICS)})")
     return tuple(name for name in METRICS if name in metrics)
-
-
-def _unknown(name: object, known: tuple[str, ...]) -> ValueError:
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"metrics has no {name!r}{hint} (there are {', '.join(known)})")
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Whole numbers that all figures follow from; those of shards add up exactly.
+    """Integer sums that all metrics are computed from; those of parts of the users add exactly.
 
     Attributes
     ----------
     sums : dict of (metric, k) to int
         Sums over users in multiples of 2**-80.
     counts : dict of k to int64 array
-        How often each item is among the first k, where something needs it.
+        How often each item is among the first k, if a metric needs it.
     n_lists, n_filled : int
-        Lists measured, and those that hold an item.
+        Number of lists, and of lists that are not empty.
     shape : tuple of int
         Users and items of the test matrix.
     """
@@ -97,13 +92,13 @@ class Tally:
         )
 
     def mean(self, metric: str, k: int) -> float:
-        """Mean over lists, its sum rounded once."""
-        return math.ldexp(self.sums[metric, k], -80) / self.n_lists
+        """Mean over lists; the sum is rounded once."""
+        return exact_mean(self.sums[metric, k], self.n_lists)
 
     def values(
         self, metrics: Sequence[str], cutoffs: Sequence[int]
     ) -> dict[tuple[str, int], float]:
-        """Every figure."""
+        """Every metric at every cutoff."""
         values: dict[tuple[str, int], float] = {}
         for k in cutoffs:
             joint = self._joint(k) if k in self.counts else {}
@@ -123,36 +118,36 @@ class Tally:
         n = len(recommended)
         if not n:
             return dict.fromkeys(OF_COUNTS, 0.0)
-        share = recommended / recommended.sum()
+        fraction = recommended / recommended.sum()
         rank = np.arange(1, n + 1)
         pairs = k * (float(self.n_lists) ** 2 - self.n_lists)
         common = float((recommended**2).sum()) - self.n_lists * k
         return {
             "coverage_item": n / len(counts),
-            "diversity_gini": float(2 * ((n + 1 - rank) / (n + 1) * share).sum()),
-            "diversity_herfindahl": float(1 - (share**2).sum()),
-            "shannon_entropy": float(-(share * np.log2(share)).sum()),
-            # A single list has no other to differ from.
+            "diversity_gini": float(2 * ((n + 1 - rank) / (n + 1) * fraction).sum()),
+            "diversity_herfindahl": float(1 - (fraction**2).sum()),
+            "shannon_entropy": float(-(fraction * np.log2(fraction)).sum()),
+            # Undefined for a single list.
             "diversity_mean_inter_list": 1 - common / pairs if pairs else 0.0,
         }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """Figures of one model on one test set.
+    """Metrics of one model on one test set.
 
     Attributes
     ----------
     label : str
-        What was evaluated.
+        Name of the model or the lists.
     cutoffs : tuple of int
         Ascending.
     users : int64 array, shape (n evaluated users,)
         Rows of the users with at least one test item, ascending.
     metrics : tuple of str
-        Names of the metrics at hand.
+        Names of the computed metrics.
     tally : Tally
-        The whole numbers that all figures follow from.
+        The integer sums that all metrics are computed from.
     """
 
     label: str
@@ -168,15 +163,15 @@ class Evaluation:
 
     @classmethod
     def merge(cls, shards: Iterable["Evaluation"], label: str | None = None) -> "Evaluation":
-        """The evaluation of all users, out of evaluations of some each.
+        """The evaluation of all users from evaluations of disjoint parts of them.
 
-        Every figure has the bits that evaluating all users at once gives it, whatever the shards
-        and their order: sums are kept as whole numbers, which add without rounding.
+        Every metric has the same bits as if all users were evaluated at once, for any shards in any
+        order: sums are kept as integers, which add without rounding.
 
         Parameters
         ----------
         shards : iterable of Evaluation
-            Of the same cutoffs, metrics and shape of the test matrix, on different users.
+            With the same cutoffs, metrics and shape of the test matrix, for different users.
         label : str, optional
             By default that of the first.
 
@@ -188,7 +183,7 @@ class Evaluation:
         Raises
         ------
         TypeError, ValueError
-            If there is no shard, one is no Evaluation, or they do not fit together.
+            If there is no shard, one is no Evaluation, or they do not match.
         """
         parts = list(shards)
         if not parts:
@@ -224,11 +219,11 @@ class Evaluation:
 
     @property
     def kept(self) -> tuple[tuple[str, int], ...]:
-        """Metrics and cutoffs whose values were kept per user."""
+        """Metrics and cutoffs with values per user."""
         return tuple(self._per_user)
 
     def __getitem__(self, key: tuple[str, int]) -> float:
-        """Figure of a metric at a cutoff: ``ev["ndcg", 5]``.
+        """Value of a metric at a cutoff: ``ev["ndcg", 5]``.
 
         Raises
         ------
@@ -245,7 +240,7 @@ class Evaluation:
         Raises
         ------
         KeyError
-            If it was not computed or not kept, or belongs to all lists together.
+            If it was not computed or not kept, or is a metric of all lists together.
         """
         if (metric, k) not in self._per_user:
             if metric in PER_USER and (metric, k) in self._values:
@@ -262,11 +257,11 @@ class Evaluation:
         )
 
     def to_dict(self) -> dict[int, dict[str, float]]:
-        """All figures, by cutoff and then by metric."""
+        """All values, by cutoff and then by metric."""
         return {k: {name: self._values[name, k] for name in self.metrics} for k in self.cutoffs}
 
     def to_frame(self) -> pl.DataFrame:
-        """All figures as a polars frame with columns metric, k and value."""
+        """All values as a polars frame with columns metric, k and value."""
         return pl.DataFrame(
             [(name, k, value) for (name, k), value in self._values.items()],
             schema={"metric": pl.String, "k": pl.Int64, "value": pl.Float64},

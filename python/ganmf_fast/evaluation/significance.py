@@ -1,7 +1,7 @@
-"""Whether one model is better than another, or the difference is chance.
+"""Statistical significance of differences between models: paired tests and bootstrap intervals.
 
-The unit is the user: two models are measured on the same users, and what is tested are the
-differences of their values, user by user.
+The unit is the user: models are measured on the same users, and the differences of their values per
+user are tested.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,33 +20,19 @@ from ganmf_fast.evaluation.result import Evaluation
 
 __all__ = ["Comparison", "compare", "compare_values", "holm"]
 
-_MODELS = {
-    "model": pl.String,
-    "mean": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-}
-_PAIRS = {
-    "a": pl.String,
-    "b": pl.String,
-    "difference": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "effect_size": pl.Float64,
-    "t": pl.Float64,
-    "t_p": pl.Float64,
-    "t_p_holm": pl.Float64,
-    "t_p_bh": pl.Float64,
-    "wilcoxon": pl.Float64,
-    "wilcoxon_p": pl.Float64,
-    "wilcoxon_p_holm": pl.Float64,
-    "wilcoxon_p_bh": pl.Float64,
-}
+_MODELS = {"model": pl.String} | dict.fromkeys(("mean", "low", "high"), pl.Float64)
+_PAIRS = dict.fromkeys(("a", "b"), pl.String) | dict.fromkeys(
+    (
+        "difference", "low", "high", "effect_size", "t", "t_p", "t_p_holm", "t_p_bh",
+        "wilcoxon", "wilcoxon_p", "wilcoxon_p_holm", "wilcoxon_p_bh",
+    ),
+    pl.Float64,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Means with intervals, and paired tests of their differences.
+    """Means with confidence intervals, and paired tests of their differences.
 
     Attributes
     ----------
@@ -56,10 +42,10 @@ class Comparison:
         Of the intervals.
     n_users : int
     models : polars.DataFrame
-        model, mean, low, high: one row per evaluation, in the order given.
+        model, mean, low, high: one row per evaluation, in their order.
     pairs : polars.DataFrame
         One row per pair: a, b, difference of the means (a minus b) with its interval low..high,
-        effect_size (Cohen's d of the differences), t and wilcoxon with their p-values, as they are
+        effect_size (Cohen's d of the differences), t and wilcoxon with their p-values, uncorrected
         and corrected for the number of pairs by Holm (`_holm`) and Benjamini-Hochberg (`_bh`).
     """
 
@@ -111,25 +97,25 @@ def compare(
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> Comparison:
-    """Compare models on the users they were all measured on.
+    """Compare models that were evaluated on the same users.
 
     Parameters
     ----------
     evaluations : sequence of Evaluation
-        Two or more, of the same users, with values per user.
+        At least two, of the same users, with values per user.
     metric : str, default "ndcg"
-        One that has a value per user.
+        A metric with values per user.
     k : int, default 5
         One of the cutoffs.
     labels : sequence of str, optional
-        Distinct names; by default those of the evaluations, numbered where they repeat.
+        Distinct names; by default the labels of the evaluations, numbered if they repeat.
     baseline : str, optional
-        Compare the others with this one only. By default all pairs are compared.
+        Compare the others only with this one. By default all pairs are compared.
     confidence : float, default 0.95
     n_resamples : int, default 2000
-        Bootstrap resamples behind the intervals.
+        Number of bootstrap resamples for the intervals.
     seed : int, default 0
-        Of the resamples.
+        Seed of the resamples.
 
     Returns
     -------
@@ -147,8 +133,8 @@ def compare(
     -----
     Intervals are bias-corrected and accelerated bootstrap intervals of the mean; a resample draws
     the same users for all models, which keeps the pairing. The t test (two-sided, paired) is of the
-    mean difference; Wilcoxon's signed-rank test leaves users without a difference out. The effect
-    size is the mean difference divided by the standard deviation of differences. Where no user
+    mean difference; Wilcoxon's signed-rank test leaves out users without a difference. The effect
+    size is the mean difference divided by the standard deviation of differences. If no user
     differs, p-values are 1.
 
     References
@@ -193,24 +179,24 @@ def compare(
 
 
 def compare_values(values: Mapping[str, NDArray[np.float64]], baseline: str) -> pl.DataFrame:
-    """Paired tests of each model against one, on values that were kept user by user.
+    """Paired tests of each model against a baseline, on values per user.
 
     Parameters
     ----------
     values : mapping of str to float64 array, shape (n users,)
-        Model -> its values of the same users, in the same order.
+        Values of each model for the same users in the same order.
     baseline : str
-        The model that the others are compared with.
+        Model that the others are compared with.
 
     Returns
     -------
     polars.DataFrame
-        One row for each other model, as `Comparison.pairs` but without intervals.
+        One row for each other model, as `Comparison.pairs` without intervals.
 
     Raises
     ------
     ValueError
-        If `baseline` is none of the models, or lengths differ.
+        If `baseline` is not one of the models, or lengths differ.
     """
     rows: list[dict[str, Any]] = []
     for a, b in _pairs(list(values), baseline):
@@ -226,7 +212,7 @@ def compare_values(values: Mapping[str, NDArray[np.float64]], baseline: str) -> 
 
 
 def _correct(rows: list[dict[str, Any]]) -> None:
-    """Add p-values corrected for their number."""
+    """Add p-values corrected for multiple testing."""
     for test in ("t_p", "wilcoxon_p") if rows else ():
         ps = np.array([row[test] for row in rows])
         for name, corrected in (
@@ -238,7 +224,7 @@ def _correct(rows: list[dict[str, Any]]) -> None:
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correct p-values for their number by Holm's step-down method.
+    """Correct p-values for multiple testing by Holm's step-down method.
 
     Parameters
     ----------
@@ -247,7 +233,7 @@ def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     float64 array, shape (m,)
-        The i-th smallest times m - i (from 0), no smaller than a smaller one's, at most 1.
+        The i-th smallest times m - i (i from 0), made monotone, at most 1.
     """
     order = np.argsort(p_values, kind="stable")
     stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
@@ -262,7 +248,7 @@ def _tests(difference: NDArray[np.float64]) -> dict[str, float]:
         return {"effect_size": 0.0, "t": 0.0, "t_p": 1.0, "wilcoxon": 0.0, "wilcoxon_p": 1.0}
     spread = difference.std(ddof=1)
     if spread == 0:
-        # Every user differs by the same: no chance is involved, and t is beyond all bounds.
+        # Every user differs by the same amount: t is infinite.
         effect = t = float(np.copysign(np.inf, difference[0]))
         t_p = 0.0
     else:
@@ -307,7 +293,7 @@ def _checked_evaluations(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
         if not isinstance(ev, Evaluation):
             raise TypeError(f"evaluations must hold evaluations, not {type(ev).__name__}")
     if len(evs) < 2:
-        raise ValueError(f"evaluations holds {len(evs)}, but two at least can be compared")
+        raise ValueError(f"evaluations holds {len(evs)}, but at least two are needed")
     for at, ev in enumerate(evs):
         if not np.array_equal(ev.users, evs[0].users):
             raise ValueError(
@@ -315,7 +301,7 @@ def _checked_evaluations(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
                 "one test set"
             )
     if len(evs[0].users) < 2:
-        raise ValueError("evaluations are of a single user, out of which nothing follows")
+        raise ValueError("evaluations are of a single user: at least two are needed")
     return evs
 
 

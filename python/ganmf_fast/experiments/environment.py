@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ganmf_fast.base.hardware import processor
 from ganmf_fast.base.threads import get_num_threads
 
@@ -58,10 +60,8 @@ def gpu() -> str | None:
     return str(torch.cuda.get_device_name(0))
 
 
-def _memory_mib() -> int | None:
-    with suppress(ValueError, OSError, AttributeError):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
-    return None
+def _memory_mib() -> int:
+    return int(psutil.virtual_memory().total) // 2**20
 
 
 def _git() -> dict[str, Any] | None:
@@ -112,6 +112,6 @@ def _peak_mib() -> float:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     if sys.platform == "win32":
-        return float("nan")
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

@@ -12,10 +12,12 @@ from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.groups import profile_groups
 from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.experiments.cosine import between_users
-from ganmf_fast.experiments.experiment import Cell, Chart, Experiment, Files, Place, Values
-from ganmf_fast.experiments.variants import Plan, Row, plans
+from ganmf_fast.experiments.experiment import Experiment
+from ganmf_fast.experiments.planned_run import Files, Point, Values
+from ganmf_fast.experiments.run_specs import RunSpec, run_specs
+from ganmf_fast.experiments.variants import ModelVariant
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.results.result_table import Comparison, Entry, Key, Run
+from ganmf_fast.results.result_table import Chart, Entry, Key, ResultTable, Run
 from ganmf_fast.results.store import Record, npz
 from ganmf_fast.split import Splits
 
@@ -36,6 +38,7 @@ class Figure4(Experiment):
     chart: ClassVar[Chart] = "lines"
     axis: ClassVar[str] = "recon_coefficient"
     rows: ClassVar[tuple[str, ...]] = GANMF_ROWS
+    options: ClassVar[tuple[str, ...]] = ("models", "points")
     points: ClassVar[tuple[float, ...]] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     quick_points: ClassVar[tuple[float, ...]] = (0.0, 0.4, 1.0)
 
@@ -46,26 +49,28 @@ class Figure4(Experiment):
         return cls.quick_points if quick else cls.points
 
     @staticmethod
-    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
-        """A plan for each row at each point."""
+    def run_specs(
+        rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
+    ) -> list[RunSpec]:
+        """A spec for each row at each point."""
         made = []
-        for row, base in zip(rows, plans(rows, dataset), strict=True):
+        for row, base in zip(rows, run_specs(rows, dataset), strict=True):
             known = reference.feature_matching(dataset, row.name) if dataset else {}
             for point in points:
                 if point in known:
                     params = {**row.fixed, **known[point][0]}
-                    made.append(Plan(row, params, "published for this point", point))
+                    made.append(RunSpec(row, params, "published for this point", point))
                 else:
-                    made.append(_moved(base, "recon_coefficient", point))
+                    made.append(base.moved("recon_coefficient", point))
         return made
 
-    def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
-        known = reference.feature_matching(self._dataset or "", place.row).get(place.point or 0.0)
+    def _published(self, at: Point) -> tuple[dict[Key, float], dict[Key, float]]:
+        known = reference.feature_matching(self._dataset or "", at.row).get(at.point or 0.0)
         if known is None:
             return {}, {}
         figures = _figures(known[1], self._cutoffs)
         # See `reference.feature_matching`.
-        older = place.row == "GANMF-u" and place.point == 1.0
+        older = at.row == "GANMF-u" and at.point == 1.0
         return _without_ndcg(figures) if older else (figures, {})
 
 
@@ -80,31 +85,33 @@ class Figure5(Experiment):
     rows: ClassVar[tuple[str, ...]] = ("GANMF-u",)
 
     @staticmethod
-    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
+    def run_specs(
+        rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
+    ) -> list[RunSpec]:
         """With the parameters of table 2, and with those of figure 4 without feature matching."""
         del points
         made = []
         for row in rows:
-            (with_matching,) = plans([row], dataset)
-            share = float(with_matching.params["recon_coefficient"])
-            (without,) = Figure4.plans([row], dataset, [0.0])
-            made += [without, replace(with_matching, point=share)]
+            (with_matching,) = run_specs([row], dataset)
+            coefficient = float(with_matching.params["recon_coefficient"])
+            (without,) = Figure4.run_specs([row], dataset, [0.0])
+            made += [without, replace(with_matching, point=coefficient)]
         return made
 
     def _columns(self) -> tuple[Key, ...]:
         return ("cosine_mean", None), ("cosine_deviation", None)
 
-    def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
-        found = reference.user_cosine(self._dataset or "").get("with" if place.point else "without")
+    def _published(self, at: Point) -> tuple[dict[Key, float], dict[Key, float]]:
+        found = reference.user_cosine(self._dataset or "").get("with" if at.point else "without")
         return ({} if found is None else dict(zip(self._columns(), found, strict=True))), {}
 
-    def _measure(self, cell: Cell, model: Recommender) -> tuple[Values, Files]:
-        del cell
+    def _measure(self, spec: RunSpec, model: Recommender) -> tuple[Values, Files]:
+        del spec
         found = between_users(model.user_factors_, model.item_factors_)
         values = {"cosine_mean": found.mean, "cosine_deviation": found.deviation}
         return values, {"cosine.npz": npz({"users": found.users, "cosine": found.sample})}
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ResultTable:
         """What the folder holds now, with a sample of the cosines of one seed to draw."""
         squares = {
             record["point"]: arrays["cosine"]
@@ -123,6 +130,7 @@ class Figure6(Experiment):
     chart: ClassVar[Chart] = "lines"
     axis: ClassVar[str] = "num_factors"
     rows: ClassVar[tuple[str, ...]] = ("PureSVD", "WRMF", *GANMF_ROWS)
+    options: ClassVar[tuple[str, ...]] = ("models", "points")
     points: ClassVar[tuple[float, ...]] = (10, 30, 50, 100, 150, 250)
     quick_points: ClassVar[tuple[float, ...]] = (10, 50, 250)
 
@@ -133,24 +141,26 @@ class Figure6(Experiment):
         return tuple(p for p in (cls.quick_points if quick else cls.points) if p <= most)
 
     @staticmethod
-    def plans(rows: Sequence[Row], dataset: str | None, points: Sequence[float]) -> list[Plan]:
-        """A plan for each row at each point."""
+    def run_specs(
+        rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
+    ) -> list[RunSpec]:
+        """A spec for each row at each point."""
         return [
-            _moved(plan, "num_factors", int(point))
-            for plan in plans(rows, dataset)
+            spec.moved("num_factors", int(point))
+            for spec in run_specs(rows, dataset)
             for point in points
         ]
 
     def _columns(self) -> tuple[Key, ...]:
         return (("map", self._cutoffs[0]),)
 
-    def _why(self, row: str) -> str:
+    def _known_difference(self, row: str) -> str:
         if row == "PureSVD":
             return ""
         return "parameters of the points are not published: those of table 2 are used"
 
-    def _published(self, place: Place) -> tuple[dict[Key, float], dict[Key, float]]:
-        known = reference.latent_factors(self._dataset or "", place.row).get(int(place.point or 0))
+    def _published(self, at: Point) -> tuple[dict[Key, float], dict[Key, float]]:
+        known = reference.latent_factors(self._dataset or "", at.row).get(int(at.point or 0))
         return ({}, {}) if known is None else _without_ndcg(_figures(known, self._cutoffs))
 
 
@@ -180,7 +190,7 @@ class Figure7(Experiment):
     def _columns(self) -> tuple[Key, ...]:
         return (("map", self._cutoffs[-1]),)
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ResultTable:
         """What the folder holds now, the figures of each model parted by groups of users."""
         whole = super().comparison()
         csr = as_csr(self._splits.train, "train")
@@ -204,14 +214,6 @@ class Figure7(Experiment):
                 for number, runs in found.items()
             ] or [entry]
         return replace(whole, entries=tuple(entries), point_names=names, ranked="point")
-
-
-def _moved(plan: Plan, axis: str, point: float) -> Plan:
-    """The same plan with another value of one parameter."""
-    if axis not in plan.signature:
-        raise ValueError(f"models has {plan.row.name}, which has no {axis}")
-    source = f"{plan.source}, but for {axis}"
-    return replace(plan, params={**plan.params, axis: point}, source=source, point=float(point))
 
 
 def _figures(known: dict[int, dict[str, float]], cutoffs: Sequence[int]) -> dict[Key, float]:

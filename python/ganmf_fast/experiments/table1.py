@@ -9,9 +9,10 @@ import numpy as np
 from ganmf_fast import reference
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.experiments import environment
-from ganmf_fast.experiments.experiment import published_dataset, write_tables
-from ganmf_fast.results.result_table import Comparison, Entry, Key, Run
+from ganmf_fast.experiments.experiment import published_dataset
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run
 from ganmf_fast.results.store import FORMAT, Store
+from ganmf_fast.results.tables import write_tables
 from ganmf_fast.split import Splits
 
 __all__ = ["Table1", "statistics"]
@@ -59,7 +60,7 @@ class Table1:
         self._data = list(data)
         self._store = store
 
-    def run(self) -> Comparison:
+    def run(self) -> ResultTable:
         """Count, and write tables."""
         entries = [
             Entry(
@@ -69,7 +70,7 @@ class Table1:
             )
             for splits in self._data
         ]
-        comparison = Comparison(
+        comparison = ResultTable(
             ", ".join(entry.model for entry in entries),
             False,
             "",

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import ClassVar
 
-from ganmf_fast.experiments.experiment import Experiment, published_dataset
+from ganmf_fast.experiments.experiment import Experiment
 from ganmf_fast.experiments.variants import select
-from ganmf_fast.results.result_table import Comparison
+from ganmf_fast.results.result_table import ResultTable
 
-__all__ = ["STRONG", "Table2", "Table3", "published_dataset"]
+__all__ = ["STRONG", "Table2", "Table3"]
 
 
 STRONG = ("RP3beta", "SLIM-ElasticNet", "EASE-R")
@@ -20,8 +20,9 @@ class Table2(Experiment):
     name: ClassVar[str] = "table2"
     title: ClassVar[str] = "Comparison"
     rows: ClassVar[tuple[str, ...]] = tuple(row.name for row in select(None))
+    options: ClassVar[tuple[str, ...]] = ("models", "params", "n_calls", "cutoffs")
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> ResultTable:
         """What the folder holds now, with a test of every difference from the best."""
         comparison = super().comparison()
         strong = [model for model in comparison.models if model in STRONG]

@@ -1,35 +1,53 @@
-"""Parameters of rows of the comparison, searched on its own data by the paper's protocol."""
+"""Parameters of variants, searched on their own data by the paper's protocol."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganmf_fast.experiments.variants import Row
-from ganmf_fast.models import model_class
+from ganmf_fast.base.files import write_whole
+from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
+from ganmf_fast.models.registry import model_class
+from ganmf_fast.results.search import JOURNAL
 from ganmf_fast.split import Splits
-from ganmf_fast.tuning import Tracker, packaged_space, tune
+from ganmf_fast.tuning import Tracker, TuningResult, packaged_space, tune
+from ganmf_fast.tuning.trackers.lines import Lines
 
-__all__ = ["tuned_params"]
+__all__ = ["model_of", "tuned_params", "write_result"]
 
-# Options of a comparison, not parameters of its rows.
+# Options of a run, not parameters of its variant.
 _OPTIONS = ("seed", "device")
 
 
+def model_of(name: str) -> tuple[str, dict[str, Any]]:
+    """Model and fixed parameters of a variant, or of a model by its own name.
+
+    Raises
+    ------
+    ValueError
+        If there is neither; the message suggests a name.
+    """
+    for row in VARIANTS:
+        if row.name == name and not row.params_of:
+            return row.model, dict(row.fixed)
+    model_class(name)
+    return name, {}
+
+
 def tuned_params(
-    rows: Sequence[Row],
+    rows: Sequence[ModelVariant],
     splits: Splits,
     folder: Path,
     seed: int,
     n_calls: int = 50,
     device: str = "auto",
-    trackers: Sequence[Tracker] = (),
-    say: Callable[[str], None] = lambda _text: None,
+    log: Callable[[str], None] = lambda _text: None,
 ) -> dict[str, dict[str, Any]]:
-    """Search the parameters of each row that has something to search.
+    """Search the parameters of each variant that has any to search.
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : sequence of ModelVariant
     splits : Splits
     folder : Path
         Journals are ``folder/ROW/journal.jsonl``; finished trials found there are not run again.
@@ -38,25 +56,25 @@ def tuned_params(
     n_calls : int, default 50
     device : str, default "auto"
         For models that have the parameter.
-    trackers : sequence of Tracker, optional
-    say : callable, optional
-        Called with a line of text when a search begins and ends.
+    log : callable, optional
+        Called with a line of text on each trial.
 
     Returns
     -------
     dict of str to dict
-        Parameters by the name of the row, as `plans` takes them.
+        Parameters by the name of the variant, as `run_specs` takes them.
 
     Raises
     ------
     RuntimeError
-        If no trial of a row is done.
+        If no trial of a variant is done.
     """
     found = {}
+    trackers: list[Tracker] = [Lines(log)]
     for row in rows:
         if packaged_space(row.model) is None:
             continue
-        say(f"tuning {row.name} ...")
+        log(f"tuning {row.name} ...")
         fixed = dict(row.fixed)
         if device != "auto" and "device" in model_class(row.model)().get_params():
             fixed["device"] = device
@@ -66,10 +84,55 @@ def tuned_params(
             n_calls=n_calls,
             seed=seed,
             fixed=fixed,
-            journal=folder / row.name / "journal.jsonl",
+            journal=folder / row.name / JOURNAL,
             trackers=trackers,
         )
-        say(f"tuning {row.name}: MAP@5 {result.best_value:.4f} on validation")
-        best = result.best_params
-        found[row.name] = {name: v for name, v in best.items() if name not in _OPTIONS}
+        log(f"tuning {row.name}: MAP@5 {result.best_value:.4f} on validation")
+        found[row.name] = _without_options(result)
     return found
+
+
+def _without_options(result: TuningResult) -> dict[str, Any]:
+    return {name: v for name, v in result.best_params.items() if name not in _OPTIONS}
+
+
+def write_result(
+    folder: Path, model: str, result: TuningResult, *, final: bool = True
+) -> dict[str, Any]:
+    """Write the outcome of a search: ``result.json``, and ``best.json`` for `reproduce`.
+
+    Parameters
+    ----------
+    folder : Path
+    model : str
+        Variant or model, as it was asked for.
+    result : TuningResult
+        With at least one trial that is done.
+    final : bool, default True
+        Fit the best parameters on ``train`` and evaluate them on ``test``.
+
+    Returns
+    -------
+    dict
+        The content of ``result.json``.
+    """
+    header = dict(result.study.header)
+    statuses = [trial.status for trial in result.history]
+    document = {
+        "model": model,
+        "dataset": header["dataset"],
+        "metric": header["metric"],
+        "best_value": result.best_value,
+        "best_params": result.best_params,
+        "best_trial": result.best_trial.number,
+        "trials": {status: statuses.count(status) for status in ("done", "pruned", "failed")},
+        "seconds": sum(trial.seconds for trial in result.history),
+        "test": result.final.test.to_dict() if final else None,
+        "search": header,
+    }
+    text = json.dumps(document, indent=1)
+    write_whole(folder / "result.json", text + "\n")
+    best = {model: _without_options(result)}
+    write_whole(folder / "best.json", json.dumps(best, indent=1) + "\n")
+    written: dict[str, Any] = json.loads(text)
+    return written

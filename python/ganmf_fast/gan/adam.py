@@ -1,7 +1,7 @@
 """Adam as TensorFlow 1 computes it.
 
 Objective: ``p -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)``, with dense moments: every
-row moves at every step, whether or not it had a part in the gradient.
+row changes at every step, whether or not it has a gradient.
 Source: Kingma and Ba, "Adam: a method for stochastic optimization" (ICLR'15), the form before
 section 2.1's end, which TensorFlow 1 uses and the published figures come from.
 Deviation: none. torch adds its epsilon to ``sqrt(v / (1 - b2^t))`` instead; its fused kernel gives
@@ -40,12 +40,12 @@ class Moments:
         return found
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what :meth:`state_dict` gave, here or for other steps.
+        """Continue from what :meth:`state_dict` returned, of this class or another one.
 
-        What it lacks is as before the first step.
+        What `state` lacks is as before the first step.
         """
         for place, moments in enumerate(zip(self._means, self._squares, strict=True)):
-            # In place: what is recorded for a GPU knows them by their memory.
+            # In place: a captured CUDA graph has their addresses.
             for name, moment in zip(("exp_avg", "exp_avg_sq"), moments, strict=True):
                 moment.copy_(state.get(f"{place}.{name}", torch.zeros(())))
         self._steps = int(state.get("0.step", 0))
@@ -54,12 +54,12 @@ class Moments:
 class TensorFlowAdam(Moments):
     """Adam over `parameters`, whose ``grad`` must be set before each :meth:`step`.
 
-    torch's kernel without its optimiser, which loads a compiler when it is made, for seconds.
+    torch's kernel without its optimiser, whose constructor loads a compiler, for seconds.
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float) -> None:
         super().__init__(parameters, lr)
-        # The kernel counts too, where it runs.
+        # The kernel counts too, on its device.
         self._counters = [p.new_zeros((), dtype=torch.float32) for p in self._means]
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -70,7 +70,7 @@ class TensorFlowAdam(Moments):
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter once."""
+        """Update every parameter once."""
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         if len(gradients) < len(self._parameters):
             raise RuntimeError("a parameter has no gradient")

@@ -16,13 +16,12 @@ from ganmf_fast._core import Csr
 
 
 class Whole(NamedTuple):
-    """The batch that a rank has a share of."""
+    """The batch that a rank has a part of."""
 
     rows: int
-    cells: int
-    """Stored ones."""
+    nonzeros: int
     before: int
-    """Cells of these that stand before the share."""
+    """Nonzeros in the rows before the part."""
 
 
 class Batch:
@@ -33,13 +32,13 @@ class Batch:
     users : int64 array
         The rows, each at most once.
     rows : csr_array, shape (len(users), n_items)
-        What they hold.
+        Their interactions.
     binary : bool
         Every stored value is one.
     device, dtype
         Where the products are computed, and in which precision.
     whole : Whole, optional
-        What this is a share of; by default of nothing else than itself.
+        What this is a part of; by default itself.
     """
 
     def __init__(
@@ -99,18 +98,18 @@ class Batch:
 
     @property
     def items(self) -> Tensor:
-        """Column of each stored cell, row by row."""
+        """Column of each nonzero, row by row."""
         return self._by_row[0]
 
     @cached_property
     def row_numbers(self) -> Tensor:
-        """Place in the batch of each stored cell's row."""
+        """Place in the batch of each nonzero's row."""
         rows = np.repeat(np.arange(self.size), np.diff(self._rows.indptr))
         return torch.from_numpy(rows).to(self._device)
 
     @property
     def values(self) -> Tensor:
-        """Value of each stored cell, row by row."""
+        """Value of each nonzero, row by row."""
         return self._by_row[2]
 
     def times(self, matrix: Tensor) -> Tensor:
@@ -119,52 +118,52 @@ class Batch:
         return self._gather(matrix, indices, offsets, None if self._binary else values)
 
     def add_transposed(self, out: Tensor, matrix: Tensor, alpha: float) -> None:
-        """``out += alpha X_b^T matrix`` in place; items outside the batch are not touched."""
+        """``out += alpha X_b^T matrix`` in place; items outside the batch do not change."""
         items, (indices, offsets, values), _ = self._by_item
         if len(items):
             weights = None if self._binary else values
             out.index_add_(0, items, self._gather(matrix, indices, offsets, weights), alpha=alpha)
 
-    def weighted(self, cells: Tensor, matrix: Tensor) -> Tensor:
-        """``C matrix`` for the matrix C that has `cells` where X_b has its values."""
+    def weighted(self, entries: Tensor, matrix: Tensor) -> Tensor:
+        """``C matrix`` for the matrix C that has `entries` where X_b has its nonzeros."""
         indices, offsets, _ = self._by_row
-        return self._gather(matrix, indices, offsets, cells)
+        return self._gather(matrix, indices, offsets, entries)
 
-    def weighted_transposed(self, cells: Tensor, matrix: Tensor, n_rows: int) -> Tensor:
+    def weighted_transposed(self, entries: Tensor, matrix: Tensor, n_rows: int) -> Tensor:
         """``C^T matrix``, shape (n_rows, columns of `matrix`)."""
         items, (indices, offsets, _), order = self._by_item
         out = matrix.new_zeros(n_rows, matrix.shape[1])
         if len(items):
-            out.index_add_(0, items, self._gather(matrix, indices, offsets, cells[order]))
+            out.index_add_(0, items, self._gather(matrix, indices, offsets, entries[order]))
         return out
 
     def sampled(self, left: Tensor, right: Tensor) -> Tensor:
-        """``left right^T`` where X_b has its cells: one number for each."""
+        """``left right^T`` at the nonzeros of X_b."""
         indices, offsets, values = self._by_row
-        # The gradient of a weighted sum of rows with respect to the weights is just that, and
-        # torch computes it without gathering the rows.
+        # It is the gradient of a weighted sum of rows with respect to the weights, which torch
+        # computes without gathering the rows.
         with torch.enable_grad():
             ones = torch.ones_like(values).requires_grad_()
             summed = self._gather(right.detach(), indices, offsets, ones)
-            (cells,) = torch.autograd.grad(summed, ones, left.detach())
-        return cells
+            (entries,) = torch.autograd.grad(summed, ones, left.detach())
+        return entries
 
     def part(self, rows: slice) -> "Batch":
-        """Some rows next to each other, as a share of this batch."""
+        """Some consecutive rows, as a part of this batch."""
         first, last, _ = rows.indices(self.size)
         whole = Whole(self.size, self._rows.nnz, int(self._rows.indptr[first]))
         part = self._rows[first:last]
         return Batch(self.numbers[rows], part, self._binary, self._device, self._dtype, whole)
 
-    def dropped(self, share: float, rng: torch.Generator) -> "Batch":
-        """The batch without a random `share` of its cells, the others raised to make up for it.
+    def dropped(self, fraction: float, rng: torch.Generator) -> "Batch":
+        """The batch without a random `fraction` of its nonzeros; the others are scaled up.
 
         The numbers drawn are those of the whole batch.
         """
-        drawn = torch.rand(self.whole.cells, generator=rng).numpy()
-        stay = drawn[self.whole.before : self.whole.before + self._rows.nnz] >= share
+        drawn = torch.rand(self.whole.nonzeros, generator=rng).numpy()
+        stay = drawn[self.whole.before : self.whole.before + self._rows.nnz] >= fraction
         rows = self._rows.copy()
-        rows.data = np.where(stay, rows.data / np.float32(1 - share), np.float32(0))
+        rows.data = np.where(stay, rows.data / np.float32(1 - fraction), np.float32(0))
         rows.eliminate_zeros()
         return Batch(self.numbers, rows, False, self._device, self._dtype, self.whole)
 
@@ -174,7 +173,7 @@ class Batch:
 
 
 class Batches:
-    """Cuts the rows of `urm` into batches of `batch_size`, the last one perhaps smaller."""
+    """Splits the rows of `urm` into batches of `batch_size`; the last one may be smaller."""
 
     def __init__(
         self, urm: Csr, batch_size: int, device: torch.device, dtype: torch.dtype = torch.float32

@@ -1,190 +1,202 @@
-"""CFGAN: an autoencoder of profiles trained against a discriminator.
+"""CFGAN's module: a generator of profiles from profiles, discriminated beside the profile.
 
-Objective and source: see :mod:`ganmf_fast.gan.cfgan_players` (losses) and
-:mod:`ganmf_fast.gan.trainer` (the loop).
-Deviation: see there. torch is needed to fit, not to use or to load a fitted model.
+Objective: with a generator G and a discriminator D that are perceptrons, a profile x, and
+``f = G(x) e``, entry by entry,
+
+- ``L_D = BCE(D(x, x), 1) + BCE(D(x, f), 0) + d_reg l2(D)``,
+- ``L_G = BCE(D(x, f), 1) + g_reg l2(G) + zr_coefficient mean over users of the sum over ZR of
+  G(x)^2``,
+
+where an epoch draws for every user, uniformly and without replacement from the n items the profile
+does not hold, a set ZR of ``floor(zr_ratio n)`` and a set PM of ``floor(zp_ratio n)``. The scheme
+is which are used: "ZR" has e = x and the ZR term; "PM" has ones in e at PM too, and no ZR term;
+"ZP" has both.
+Source: Chae et al., "CFGAN: a generic collaborative filtering framework based on generative
+adversarial networks" (CIKM'18), as the published code of Dervishaj and Cremonesi (SAC'22) trains
+it.
+Deviation: as published, which `published_quirks` turns on, `zr_ratio` is the fraction of PM too,
+and users are never shuffled.
+Known: the input of the generator is the profile it is to generate, and no noise, so it can learn to
+copy it (Perez Maurera et al., ECIR'22). ``adversarial=False`` is the control without a
+discriminator: in place of its loss is ``mean over users of the sum over x of (G(x) - x)^2``.
+Cost: a pass with e = x needs G(x) only where x is not zero: ``O(nnz nodes)``, no batch x items
+matrix. The ZR term and PM are dense: ``O(batch items g_nodes)`` time and ``O(batch items)`` memory.
+Masks are drawn again for each batch, from the epoch, the row and the seed.
 """
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
 
-from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_bool, check_choice
-from ganmf_fast.gan.estimator import Adversarial
-from ganmf_fast.scorers.autoencoder import ACTIVATIONS
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+from torch.nn.functional import embedding
 
-if TYPE_CHECKING:
-    from ganmf_fast.gan.players import Players
+from ganmf_fast._core import Csr, mask_unobserved
+from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.gan.adam import TensorFlowAdam
+from ganmf_fast.gan.batches import Batch, Batches
+from ganmf_fast.gan.device import Footprint
+from ganmf_fast.gan.matmul import affine
+from ganmf_fast.gan.module import GANModule, Losses, autoencoder_scorer, discriminator_loss
+from ganmf_fast.gan.networks import ACTIVATIONS, Perceptron, mean_cosine
+from ganmf_fast.gan.settings import CFGANSettings
+from ganmf_fast.gan.sparse_ops import masked_squares, sampled, times, weighted
+from ganmf_fast.scorers.autoencoder import Autoencoder
+from ganmf_fast.scorers.factors import Factors
+
+__all__ = ["CFGANModule"]
+
+# As in the paper of CFGAN.
+_BIAS_BOUND = 0.01
 
 
-class CFGAN(Adversarial):
-    """Collaborative filtering by a GAN that makes profiles from profiles (user or item mode).
+class CFGANModule(GANModule):
+    """CFGAN on the rows of `profiles`."""
 
-    A generator, a perceptron, makes a profile from a profile; a discriminator, another one, tells
-    the real from the made, each beside the profile it was made from. So that the generator does
-    not rate everything highly, cells the user has not chosen are pulled to zero (ZR) or shown to
-    the discriminator (PM), a random set of them in each epoch.
+    def __init__(self, settings: CFGANSettings, profiles: Csr) -> None:
+        super().__init__(settings, profiles)
+        self._settings = settings
+        items = profiles.n_cols
+        self.generator = Perceptron(
+            (items,),
+            settings.g_nodes,
+            settings.g_layers,
+            items,
+            ACTIVATIONS[settings.g_hidden_act],
+            self.rng,
+            _BIAS_BOUND,
+        ).to(self.device)
+        self.discriminator = Perceptron(
+            (items, items),
+            settings.d_nodes,
+            settings.d_layers,
+            1,
+            ACTIVATIONS[settings.d_hidden_act],
+            self.rng,
+            _BIAS_BOUND,
+        ).to(self.device)
+        self.networks = {"g": self.generator, "d": self.discriminator}
+        self.optimisers = {
+            "d": TensorFlowAdam(self.discriminator.parameters(), settings.d_lr),
+            "g": TensorFlowAdam(self.generator.parameters(), settings.g_lr),
+        }
+        self._sizes = [
+            min(n, profiles.n_rows) for n in (settings.d_batch_size, settings.g_batch_size)
+        ]
+        self._batches = [Batches(profiles, n, self.device) for n in self._sizes]
+        self._zr_ratio = settings.zr_ratio if settings.scheme in {"ZR", "ZP"} else 0.0
+        pm = settings.zr_ratio if settings.published_quirks else settings.zp_ratio
+        self._pm_ratio = pm if settings.scheme in {"PM", "ZP"} else 0.0
+        self._buffers: dict[str, torch.Tensor] = {}
+        self._epoch = 0
 
-    Parameters
-    ----------
-    mode : {"user", "item"}, default "user"
-        Learn the profiles of users, or those of items (rows and columns change places).
-    scheme : {"ZR", "PM", "ZP"}, default "ZP"
-        Zero reconstruction, partial masking, or both.
-    zr_ratio, zp_ratio : float, default 0.3 and 0.1
-        Share in [0, 1] of a profile's missing items in the sets of ZR and of PM.
-    zr_coefficient : float, default 0.03
-        Weight of the ZR term in the generator's loss, at least 0.
-    g_nodes, g_layers : int, default 64 and 1
-        Width and number of the generator's hidden layers.
-    d_nodes, d_layers : int, default 16 and 1
-        Those of the discriminator.
-    g_hidden_act, d_hidden_act : {"linear", "tanh", "sigmoid", "relu", "LeakyReLU"}, \
-default "linear" and "sigmoid"
-        Their activations.
-    epochs : int, default 20
-        At most, with `validation`; exactly, without.
-    d_batch_size, g_batch_size : int, default 128
-        Profiles in a batch of each network.
-    d_lr, g_lr : float, default 5e-4 and 1e-3
-        Adam's learning rates of discriminator and generator.
-    d_reg, g_reg : float, default 1e-5 and 1e-3
-        Weights of half the sum of squares of their parameters.
-    d_steps, g_steps : int, default 1
-        Passes of each network over the batches in an epoch.
-    adversarial : bool, default True
-        False is the control without a GAN: no discriminator, and in the place of its opinion the
-        squared error of the made profile on the cells of the real one.
-    freq : int, default 5
-        Epochs between two checks of MAP@5 on `validation`.
-    allow_worse : int, default 5
-        Checks without improvement that are borne; the next one stops the training.
-    seed : int, default 0
-        Initial weights, shuffles and sets of items; 0 to 2^63 - 1.
-    device : str, default "auto"
-        "cpu", "cuda", "cuda:1" ...; "auto" is "cuda" where there is one.
-    published_quirks : bool, default False
-        Train as the published code does: `zr_ratio` in the place of `zp_ratio`, users never
-        shuffled, and `best_epoch_` as there, see :class:`~ganmf_fast.gan.ganmf.estimator.GANMF`.
-    gradient_norms : bool, default False
-        Write the norms of the gradients to the history.
-    checkpoint_every : int, default 0
-        Epochs between two writings of the whole state to `checkpoint_path`; 0 is never.
-    checkpoint_path : str, optional
-        File of that state, see :class:`~ganmf_fast.gan.ganmf.estimator.GANMF`.
+    def epoch(self, number: int) -> Iterator[tuple[str, list[Batch]]]:
+        """See ``GANModule``: D over all its batches, then G over its own."""
+        settings = self._settings
+        self._epoch = number
+        shuffle = not settings.published_quirks
+        order = self.shuffled() if shuffle else np.arange(self.profiles.n_rows)
+        d_batches, g_batches = (list(batches.ordered(order)) for batches in self._batches)
+        if settings.adversarial:
+            for _ in range(settings.d_steps):
+                yield "d", d_batches
+        for _ in range(settings.g_steps):
+            yield "g", g_batches
 
-    Attributes
-    ----------
-    user_factors_, item_factors_ : float32 arrays
-        In item mode only, where the scores are inner products.
-    best_epoch_ : int
-        Epoch of the weights that were kept; with `published_quirks`, see there.
-    history_ : list of dict
-        One row an epoch: `epoch`, `d_loss`, `g_loss`, `real_score` and `made_score` (mean
-        probabilities of being real, as the discriminator gives them), `zr_loss`, `made_cosine`,
-        `validation`, and seconds as in GANMF's.
+    def train_d(self, batch: Batch) -> Losses:
+        """Update the discriminator."""
+        D = self.discriminator
+        with torch.no_grad():
+            hidden = self._hidden(batch)
+            profiles = self.generator.head(hidden) if self._pm_ratio else None
+        condition = times(batch, D.first[0])
+        real = D.head(D.hidden(condition + times(batch, D.first[1])))
+        generated = D.head(D.hidden(condition + self._generated(batch, hidden, profiles)))
+        loss, scores = discriminator_loss(real, generated)
+        return {**self.adam_step("d", loss, self._settings.d_reg), **scores}
 
-    Raises
-    ------
-    TypeError, ValueError
-        From `fit`, if a parameter is not as above, the device does not exist, or the checkpoint is
-        damaged or belongs to another run.
-    ImportError
-        From `fit`, if torch is not installed.
-    MemoryError
-        From `fit`, if the networks would not fit, or a batch does not fit into the GPU.
-    ArithmeticError
-        From `fit`, if training diverges before the first check; later it is a warning and the
-        best weights stand.
+    def train_g(self, batch: Batch) -> Losses:
+        """Update the generator."""
+        D, G, settings = self.discriminator, self.generator, self._settings
+        has_zr = bool(self._zr_ratio * settings.zr_coefficient)
+        hidden = self._hidden(batch)
+        has_pm = bool(self._pm_ratio and settings.adversarial)
+        profiles = G.head(hidden) if has_zr or has_pm else None
+        if settings.adversarial:
+            with torch.no_grad():
+                condition = batch.times(D.first[0])
+            generated = D.head(D.hidden(condition + self._generated(batch, hidden, profiles)))
+            loss = cross_entropy(generated, torch.ones_like(generated))
+        else:
+            loss = (self._at_nonzeros(batch, hidden) - batch.values).square().sum() / batch.size
+        losses = {}
+        if has_zr and profiles is not None:
+            mask = self._mask("zr", batch, self._zr_ratio)
+            zr = masked_squares(profiles, mask) / batch.size
+            losses["zr_loss"] = zr.item()
+            loss = loss + settings.zr_coefficient * zr
+        return {**self.adam_step("g", loss, settings.g_reg), **losses}
 
-    Notes
-    -----
-    In user mode new profiles can be scored (`fold_in`); in item mode users are inputs.
+    def _hidden(self, batch: Batch) -> Tensor:
+        return self.generator.hidden(times(batch, self.generator.first[0]))
 
-    References
-    ----------
-    D.-K. Chae, J.-S. Kang, S.-W. Kim and J.-T. Lee, "CFGAN: A Generic Collaborative Filtering
-    Framework based on Generative Adversarial Networks", CIKM 2018.
-    """
+    def _at_nonzeros(self, batch: Batch, hidden: Tensor) -> Tensor:
+        """G(x) at the nonzeros of x."""
+        G = self.generator
+        # Indexing would add gradients up in an order that depends on the threads.
+        bias = embedding(batch.items, G.output_bias[:, None])[:, 0]
+        return sampled(batch, hidden, G.output) + bias
 
-    def __init__(
-        self,
-        mode: Literal["user", "item"] = "user",
-        scheme: Literal["ZR", "PM", "ZP"] = "ZP",
-        zr_ratio: float = 0.3,
-        zp_ratio: float = 0.1,
-        zr_coefficient: float = 0.03,
-        g_nodes: int = 64,
-        g_layers: int = 1,
-        d_nodes: int = 16,
-        d_layers: int = 1,
-        g_hidden_act: str = "linear",
-        d_hidden_act: str = "sigmoid",
-        epochs: int = 20,
-        d_batch_size: int = 128,
-        g_batch_size: int = 128,
-        d_lr: float = 5e-4,
-        g_lr: float = 1e-3,
-        d_reg: float = 1e-5,
-        g_reg: float = 1e-3,
-        d_steps: int = 1,
-        g_steps: int = 1,
-        adversarial: bool = True,
-        freq: int = 5,
-        allow_worse: int = 5,
-        seed: int = 0,
-        device: str = "auto",
-        published_quirks: bool = False,
-        gradient_norms: bool = False,
-        checkpoint_every: int = 0,
-        checkpoint_path: str | None = None,
-    ) -> None:
-        self.mode = mode
-        self.scheme = scheme
-        self.zr_ratio = zr_ratio
-        self.zp_ratio = zp_ratio
-        self.zr_coefficient = zr_coefficient
-        self.g_nodes = g_nodes
-        self.g_layers = g_layers
-        self.d_nodes = d_nodes
-        self.d_layers = d_layers
-        self.g_hidden_act = g_hidden_act
-        self.d_hidden_act = d_hidden_act
-        self.epochs = epochs
-        self.d_batch_size = d_batch_size
-        self.g_batch_size = g_batch_size
-        self.d_lr = d_lr
-        self.g_lr = g_lr
-        self.d_reg = d_reg
-        self.g_reg = g_reg
-        self.d_steps = d_steps
-        self.g_steps = g_steps
-        self.adversarial = adversarial
-        self.freq = freq
-        self.allow_worse = allow_worse
-        self.seed = seed
-        self.device = device
-        self.published_quirks = published_quirks
-        self.gradient_norms = gradient_norms
-        self.checkpoint_every = checkpoint_every
-        self.checkpoint_path = checkpoint_path
+    def _generated(self, batch: Batch, hidden: Tensor, profiles: Tensor | None) -> Tensor:
+        """The generated profiles times the discriminator's kernel for them."""
+        kernel = self.discriminator.first[1]
+        if profiles is None or not self._pm_ratio:
+            return weighted(batch, self._at_nonzeros(batch, hidden) * batch.values, kernel)
+        return affine(profiles * self._mask("pm", batch, self._pm_ratio), kernel.T)
 
-    def _check_family(self) -> None:
-        check_choice("mode", self.mode, ("user", "item"))
-        check_choice("scheme", self.scheme, ("ZR", "PM", "ZP"))
-        for name in ("d_hidden_act", "g_hidden_act"):
-            check_choice(name, getattr(self, name), tuple(ACTIVATIONS))
-        self._check_ints("d_nodes", "d_layers", "g_nodes", "g_layers")
-        self._check_ints("d_batch_size", "g_batch_size", "d_steps", "g_steps")
-        self._check_rates("d_lr", "g_lr")
-        self._check_reals("d_reg", "g_reg", "zr_coefficient")
-        self._check_reals("zr_ratio", "zp_ratio", high=1.0)
-        check_bool("adversarial", self.adversarial)
+    def _mask(self, name: str, batch: Batch, ratio: float) -> Tensor:
+        """Ones at the sampled items of each row of the batch; in PM, at its nonzeros as well."""
+        if name not in self._buffers:
+            self._buffers[name] = torch.empty(max(self._sizes), self.profiles.n_cols)
+        out = self._buffers[name][: batch.size]
+        mask_unobserved(
+            self.profiles,
+            batch.numbers,
+            ratio,
+            self._settings.seed,
+            # Two sets an epoch.
+            2 * self._epoch + (name == "pm"),
+            out.numpy(),
+            keep_observed=name == "pm",
+        )
+        return out.to(self.device)
 
-    def _numbers(self, profiles: Csr) -> int:
-        inner = (self.d_layers - 1) * self.d_nodes**2 + (self.g_layers - 1) * self.g_nodes**2
-        return 2 * profiles.n_cols * (self.d_nodes + self.g_nodes) + inner
+    @torch.no_grad()
+    def diagnose(self) -> Losses:
+        """See ``GANModule``."""
+        batch = self._batches[0].whole(self.sample)
+        return mean_cosine(self.generator.head(self._hidden(batch)))
 
-    def _players(self, profiles: Csr) -> "Players":
-        from ganmf_fast.gan.cfgan_players import CfganPlayers
+    def scorer(self) -> Autoencoder | Factors:
+        """See ``GANModule``.
 
-        return CfganPlayers(self, profiles)
+        In item mode a user's scores are read from the generated profiles of all items, of which
+        only the last hidden layers are needed.
+        """
+        form = autoencoder_scorer(self.generator, self._settings.g_hidden_act)
+        if not self._settings.by_item:
+            return form
+        return Factors(form.output_rows(), form.hidden(to_scipy(self.profiles)))
+
+    def footprint(self) -> Footprint:
+        """See ``GANModule``."""
+        settings, items = self._settings, self.profiles.n_cols
+        dense = 4 if self._zr_ratio or self._pm_ratio else 0
+        per_row = 4 * (dense * items + 6 * settings.g_layers * settings.g_nodes)
+        at = "d_batch_size" if self._sizes[0] > self._sizes[1] else "g_batch_size"
+        return Footprint(16 * self.n_parameters(), per_row, at, max(self._sizes))
+
+    def multiplications(self) -> int:
+        """See ``GANModule``."""
+        return max(self._sizes) * self.profiles.n_cols * self._settings.g_nodes // 4

@@ -2,9 +2,9 @@
 
 The file holds what the remaining epochs depend on: parameters and moments of all networks, the
 states of the random generators, the weights kept so far, the history; and the configuration it
-belongs to. A run that finds it goes on from there and ends with the weights of a run that was
+belongs to. A run that finds it continues from there and ends with the weights of a run that was
 never interrupted (on the CPU, with the same torch). Its format is that of saved models: nothing in
-it is ever run.
+it is ever executed.
 """
 
 import json
@@ -21,7 +21,7 @@ from torch import Tensor
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import read_tensors, write_tensors
 
-__all__ = ["FORMAT", "Checkpoint"]
+__all__ = ["FORMAT", "Checkpoint", "with_prefix"]
 
 FORMAT = 1
 """Version of the file format."""
@@ -31,15 +31,15 @@ _KIND = "ganmf_fast.checkpoint"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A place for the state of one training run.
+    """The file that holds the state of one training run.
 
     Parameters
     ----------
     path : Path
     every : int
-        Epochs between two writings.
+        Epochs between two checkpoints.
     config : mapping
-        All that decides the weights, as JSON can hold it.
+        All that the weights depend on, as JSON can hold it.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Checkpoint:
     config: Mapping[str, Any]
 
     def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Put a state in place of the one before.
+        """Replace the state of before.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Checkpoint:
         return meta["facts"], {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def remove(self) -> None:
-        """Training has ended: nothing is left to go on with."""
+        """Remove the file: training has ended."""
         self.path.unlink(missing_ok=True)
 
     def _parsed(self, text: str, sound: bool) -> dict[str, Any]:
@@ -110,3 +110,8 @@ class Checkpoint:
         return DataError(
             f"the checkpoint {self.path} {what}: remove it to start anew, or name another path"
         )
+
+
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

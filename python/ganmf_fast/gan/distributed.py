@@ -1,4 +1,4 @@
-"""Several processes, called ranks, that train one model, each on its share of every batch.
+"""Several processes, called ranks, that train one model, each on its part of every batch.
 
 Objective: losses, gradients and weights of one process that has whole batches, to rounding. Every
 rank holds all parameters and moments. The losses of GANMF are functions of a few sums over the rows
@@ -6,17 +6,17 @@ of a batch, to which each rank adds its rows, and of the number of rows. With B 
 batch, I items, E hidden units and residuals as in :mod:`~ganmf_fast.gan.ganmf.exact`:
 
 - energies are ``|R|^2 / (B I)`` and ``|R_f|^2 / (B I)``. Both together decide whether the hinge
-  ``max(0, m E(x) - E(f))`` is open, so they are summed over the ranks *before* any gradient is
-  formed; a mean of hinges, one for each rank, would be another loss;
+  ``max(0, m E(x) - E(f))`` is active, so they are summed over the ranks *before* any gradient is
+  formed; a mean of hinges, one for each rank, would be a different loss;
 - feature matching is ``|Enc(x) - Enc(f)|^2 / (B E)``;
 - penalties have no rows: each rank differentiates its equal part of them.
 
 Once these sums are known, the loss depends on a rank's rows through its own terms only, so that the
-gradient of the whole is the sum of what the ranks find, with divisors of the whole batch. A step:
-sum two numbers, form gradients, sum these, move. The moves are the same on every rank. A rank may
-have no row of a small batch. All draw the random numbers of whole batches and use their share.
+gradient of the whole is the sum of the ranks' gradients, with divisors of the whole batch. A step:
+sum two numbers, form gradients, sum these, update. The updates are the same on every rank. A rank
+may have no row of a small batch. All draw the random numbers of whole batches and use their part.
 Source: derived here; the sums are all-reduces of torch.distributed.
-Cost: a step of D exchanges ``I (2 E + 1) + E`` numbers, one of G ``(users + I) K``.
+Cost: a step of D exchanges its ``I (2 E + 1) + E`` gradients, one of G ``(users + I) K``.
 """
 
 import atexit
@@ -36,14 +36,14 @@ from torch import distributed as dist
 
 from ganmf_fast.gan.checkpoint import Checkpoint
 
-__all__ = ["Ranks", "SharedCheckpoint"]
+__all__ = ["ProcessGroup", "SharedCheckpoint"]
 
-# How long a rank waits for another, for the first one's validation too. A rank whose process ends
-# is missed at once.
-_PATIENCE = dt.timedelta(minutes=10)
+# How long a rank waits for another, for the first one's validation too. The end of a rank's process
+# is noticed at once.
+_TIMEOUT = dt.timedelta(minutes=10)
 
 
-class Ranks:
+class ProcessGroup:
     """The ranks that train together; by default one alone, which exchanges nothing.
 
     Attributes
@@ -51,7 +51,7 @@ class Ranks:
     rank, size : int
         Number of this rank, from 0, and how many there are.
     local_rank : int
-        Its number among those on the same machine, which is that of its GPU.
+        Its number among those on the same machine, which is also that of its GPU.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0) -> None:
@@ -60,8 +60,8 @@ class Ranks:
         self.local_rank = local_rank
 
     @classmethod
-    def joined(cls) -> "Ranks":
-        """All ranks that torchrun started, or those of the process group that is there already.
+    def join(cls) -> "ProcessGroup":
+        """Join the ranks that torchrun started, or the process group that exists already.
 
         Raises
         ------
@@ -74,16 +74,16 @@ class Ranks:
                     "data_parallel is True, but this process is not one of several: start it with "
                     "torchrun, or call torch.distributed.init_process_group first"
                 )
-            # No backend named: gloo for what is on the CPU, NCCL for what is on a GPU.
-            dist.init_process_group(timeout=_PATIENCE)
+            # No backend named: gloo for tensors on the CPU, NCCL for those on a GPU.
+            dist.init_process_group(timeout=_TIMEOUT)
             atexit.register(_leave)
         return cls(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
 
-    def share(self, n: int) -> slice:
-        """Which of `n` rows are this rank's; shares differ by one row at most."""
+    def part(self, n: int) -> slice:
+        """Which of `n` rows are this rank's; the parts differ by one row at most."""
         return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
-    def total(self, *numbers: float) -> list[float]:
+    def sum_numbers(self, *numbers: float) -> list[float]:
         """Sum each of `numbers` over the ranks."""
         if self.size == 1:
             return list(numbers)
@@ -92,36 +92,36 @@ class Ranks:
         totals: list[float] = summed.tolist()
         return totals
 
-    def summed(self, number: Tensor) -> Tensor:
-        """Sum a number that is differentiated, by what this rank put in, over the ranks."""
+    def differentiable_sum(self, number: Tensor) -> Tensor:
+        """Sum a number over the ranks; its gradient is with respect to this rank's summand."""
         if self.size == 1:
             return number
-        whole: Tensor = _Summed.apply(number, self)
+        whole: Tensor = _DifferentiableSum.apply(number, self)
         return whole
 
-    def add_up(self, tensors: Iterable[Tensor | None]) -> None:
+    def all_reduce(self, tensors: Iterable[Tensor | None]) -> None:
         """Sum tensors over the ranks, in place."""
         if self.size > 1:
             for tensor in tensors:
                 if tensor is not None:
                     self._all_reduce(tensor)
 
-    def spread(self, tensors: Iterable[Tensor]) -> None:
-        """Give every rank what the first one has, in place."""
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Copy the tensors of the first rank to all, in place."""
         if self.size > 1:
             for tensor in tensors:
                 with self._exchange():
                     dist.broadcast(tensor, src=0)
 
-    def decided(self, value: Callable[[], float]) -> float:
+    def on_first(self, value: Callable[[], float]) -> float:
         """What `value` returns on the first rank; the others do not call it."""
         if self.size == 1:
             return value()
         number = torch.tensor([value() if self.rank == 0 else 0.0], dtype=torch.float64)
-        self.spread([number])
+        self.broadcast([number])
         return number.item()
 
-    def check_alike(self, config: Mapping[str, Any]) -> None:
+    def check_same_fit(self, config: Mapping[str, Any]) -> None:
         """Make sure that all ranks train the same model on the same data.
 
         Raises
@@ -132,8 +132,8 @@ class Ranks:
         text = json.dumps(config, sort_keys=True, default=str)
         digest = _bytes(hashlib.sha256(text.encode()).digest())
         first = digest.clone()
-        self.spread([first])
-        (different,) = self.total(float(not torch.equal(first, digest)))
+        self.broadcast([first])
+        (different,) = self.sum_numbers(float(not torch.equal(first, digest)))
         if different:
             raise ValueError(
                 f"{different:.0f} of {self.size} ranks have other data or parameters than rank 0: "
@@ -148,19 +148,19 @@ class Ranks:
     def _exchange(self) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as error:  # all that torch says of this is one
+        except RuntimeError as error:  # torch has no other error for it
             raise ConnectionError(
                 f"rank {self.rank} of {self.size} lost another one, which ended or did not answer "
                 f"in time ({error})"
             ) from None
 
 
-class _Summed(torch.autograd.Function):
+class _DifferentiableSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, number: Tensor, ranks: Ranks) -> Tensor:
+    def forward(ctx: Any, number: Tensor, group: ProcessGroup) -> Tensor:
         del ctx
         whole = number.detach().clone()
-        ranks.add_up([whole])
+        group.all_reduce([whole])
         return whole
 
     @staticmethod
@@ -173,33 +173,33 @@ class _Summed(torch.autograd.Function):
 class SharedCheckpoint(Checkpoint):
     """A checkpoint that the first rank writes, reads for all, and removes."""
 
-    ranks: Ranks
+    group: ProcessGroup
 
     def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """See ``Checkpoint``."""
-        if self.ranks.rank == 0:
+        if self.group.rank == 0:
             super().write(facts, tensors)
 
     def read(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """See ``Checkpoint``; the file need not be within reach of the other ranks."""
         content = torch.zeros(0, dtype=torch.uint8)
-        if self.ranks.rank == 0 and (found := super().read()) is not None:
+        if self.group.rank == 0 and (found := super().read()) is not None:
             facts, tensors = found
             described = {**tensors, _FACTS: _bytes(json.dumps(facts).encode())}
             content = _bytes(safetensors.torch.save(described))
         length = torch.tensor([len(content)])
-        self.ranks.spread([length])
+        self.group.broadcast([length])
         if not length:
             return None
-        if self.ranks.rank:
+        if self.group.rank:
             content = torch.zeros(int(length), dtype=torch.uint8)
-        self.ranks.spread([content])
+        self.group.broadcast([content])
         tensors = safetensors.torch.load(content.numpy().tobytes())
         return json.loads(tensors.pop(_FACTS).numpy().tobytes()), tensors
 
     def remove(self) -> None:
         """See ``Checkpoint``."""
-        if self.ranks.rank == 0:
+        if self.group.rank == 0:
             super().remove()
 
 

@@ -1,11 +1,11 @@
-"""Factors that start from a decomposition of what another model knows.
+"""Factors that start from a decomposition of the interactions, or of another model's scores.
 
 Objective: the best approximation of rank K, ``A = U S V^T``, gives ``P = U sqrt(S)`` and
 ``Q = V sqrt(S)``, where A is the interaction matrix X itself ("svd"), or the scores X B of EASE
-("ease"), which are never made: only their products with narrow matrices.
+("ease"), which are never computed: only their products with narrow matrices.
 Source: randomized decomposition by subspace iteration (Halko, Martinsson and Tropp, SIAM Review 53,
 2011); EASE with its default penalty (:mod:`ganmf_fast.models.ease`).
-Deviation: none. Where K exceeds the rank that X can have, the columns left over stay random.
+Deviation: none. Where K exceeds the rank that X can have, the remaining columns stay random.
 Cost: some products of A with K + 10 columns, beside EASE itself for "ease".
 """
 
@@ -32,7 +32,7 @@ _ITERATIONS = 4
 
 
 def start_from(kind: str, profiles: Csr, generator: Generator, seed: int) -> None:
-    """Put the factors of `generator` to the decomposition of `kind`, "svd" or "ease"."""
+    """Set the factors of `generator` to the decomposition of `kind`, "svd" or "ease"."""
     rank = min(generator.user_factors.shape[1], profiles.n_rows, profiles.n_cols)
     times, times_transposed = _products(kind, profiles)
     with one_blas_thread():
@@ -67,7 +67,7 @@ def _products(kind: str, profiles: Csr) -> tuple[Product, Product]:
 def _decompose(
     times: Product, times_transposed: Product, n_cols: int, rank: int, seed: int
 ) -> tuple[Dense, Dense, Dense]:
-    """Largest `rank` singular values with their vectors, the signs settled."""
+    """Largest `rank` singular values with their vectors, whose signs are unique."""
     width = min(rank + _OVERSAMPLING, n_cols)
     basis = np.random.default_rng(seed).normal(size=(n_cols, width))
     for _ in range(_ITERATIONS):

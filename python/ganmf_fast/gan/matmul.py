@@ -1,11 +1,11 @@
-"""Dense products, by the faster of the two libraries that torch brings for processors.
+"""Dense products, by the faster of the two libraries that torch has for processors.
 
 ``torch.mm`` in single precision is MKL's, which takes twice as long as oneDNN on processors of AMD
-and a fifth less on those of Intel, its maker (``pytest benches/python/bench_gans.py -k
-dense_product``). torch keeps oneDNN's to itself and its compiler; where it is not faster or cannot
-be had, as on a GPU or in double precision, the products are torch's own.
-Either gives the same bits for any number of threads; oneDNN only while it does not split the sums
-between them, as it does where they are long, so these are taken in pieces here.
+and a fifth less on those of Intel (``pytest benches/python/bench_gans.py -k dense_product``).
+oneDNN's is no public function of torch; where it is not faster or does not exist, as on a GPU or in
+double precision, the products are torch's own.
+Both give the same bits for any number of threads; oneDNN only while it does not split the sums
+between them, as it does where they are long, so these are computed in pieces here.
 """
 
 from typing import Any

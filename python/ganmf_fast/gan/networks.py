@@ -1,12 +1,12 @@
-"""The two linear networks of GANMF, the matrices of both stored item by item.
+"""The networks of all families, their matrices stored item by item, and sums over their weights.
 
-Objective: the generator is a matrix factorisation, ``G(u) = P[u] Q^T``; the discriminator is a
+Objective: GANMF's generator is a matrix factorisation, ``G(u) = P[u] Q^T``; its discriminator is a
 linear autoencoder, ``D(x) = (x We + be) Wd + bd``, whose mean squared error on a profile is the
-profile's energy.
+profile's energy. The other families have perceptrons.
 Source: Dervishaj and Cremonesi, "GAN-based Matrix Factorization for Recommender Systems" (SAC'22).
 Deviation: none in the mathematics. The decoder is stored transposed with its bias as the last
 column, so that a row holds all that belongs to one item and the bias needs no terms of its own.
-Cost: ``users K + items (K + 2 E + 1) + E`` numbers.
+Cost: ``users K + items (K + 2 E + 1) + E`` parameters.
 """
 
 import math
@@ -23,7 +23,7 @@ Activation = Callable[[Tensor], Tensor]
 def sigmoid(x: Tensor) -> Tensor:
     """The logistic function, to the same bits for any number of threads.
 
-    torch's own differs in the last bit between the bulk of a thread's share and its end.
+    torch's own differs in the last bit between the bulk of a thread's part and its end.
     """
     return torch.tanh(x / 2).mul(0.5).add(0.5)
 
@@ -36,7 +36,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     # The slope that TensorFlow has by default.
     "LeakyReLU": lambda x: nn.functional.leaky_relu(x, 0.2),
 }
-"""By the names of the published code; those of `models.networks.ACTIVATIONS`."""
+"""By the names of the published code, as in :mod:`ganmf_fast.scorers.autoencoder`."""
 
 
 def glorot(rows: int, cols: int, rng: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -49,16 +49,37 @@ def total(values: Tensor) -> Tensor:
     """Sum a matrix to the same bits for any number of threads.
 
     torch splits a sum to one number between its threads, but a sum along one dimension between
-    the results; what is left to sum then is short enough for one thread.
+    the results; what remains to be summed is short enough for one thread.
     """
     return values.sum(dim=0 if values.shape[0] > values.shape[1] else 1).sum()
 
 
 def _squares(values: Tensor) -> Tensor:
-    """Sum the squares of a matrix as `total` would, without writing them down."""
+    """Sum the squares of a matrix as `total` would, without storing them; differentiable."""
     norms = torch.linalg.vector_norm(values, dim=1)
     # Pieces short enough for one thread.
     return torch.stack([piece @ piece for piece in norms.split(4096)]).sum()
+
+
+def sum_of_squares(tensor: Tensor) -> float:
+    """Sum of the squares of a vector or matrix, to the same bits for any number of threads."""
+    tensor = tensor.detach()
+    if tensor.dim() > 1:
+        # Along the rows as they lie in memory, each by one thread.
+        tensor = torch.linalg.vector_norm(tensor, dim=1)
+    # Pieces short enough for one thread. In double precision: other bits than `_squares`.
+    return sum((piece**2).sum().item() for piece in torch.split(tensor, 4096))
+
+
+def gradient_norm(network: nn.Module) -> float:
+    """Norm of the gradient of all parameters."""
+    squares = (sum_of_squares(p.grad) for p in network.parameters() if p.grad is not None)
+    return float(sum(squares) ** 0.5)
+
+
+def with_ones(hidden: Tensor) -> Tensor:
+    """``[hidden, 1]``: the column that is multiplied by the decoder's bias."""
+    return nn.functional.pad(hidden, (0, 1), value=1.0)
 
 
 class Generator(nn.Module):
@@ -80,14 +101,14 @@ class Generator(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        # Given anew when training goes on from a checkpoint.
+        # Not in a checkpoint: a module sets them again when training continues.
         self.register_buffer("user_shrinkage", None, persistent=False)
         self.register_buffer("item_shrinkage", None, persistent=False)
         self.user_factors = nn.Parameter(glorot(n_users, num_factors, rng, dtype))
         self.item_factors = nn.Parameter(glorot(n_items, num_factors, rng, dtype))
 
     def forward(self, users: Tensor) -> Tensor:
-        """Make the profiles of `users`, one dense row each."""
+        """Generate the profiles of `users`, one dense row each."""
         return self.user_factors[users] @ self.item_factors.T
 
     def squares(self) -> Tensor:
@@ -126,9 +147,9 @@ class Discriminator(nn.Module):
         return hidden @ self.decoder[:, :-1].T + self.decoder[:, -1]
 
     def squared_error(self, profiles: Tensor, seen: Tensor | None = None) -> Tensor:
-        """Squared error of the reconstruction, summed over all cells of `profiles`.
+        """Squared error of the reconstruction, summed over all entries of `profiles`.
 
-        It is made from `seen` where that is given, else from the profiles themselves.
+        Its input is `seen` where that is given, else the profiles themselves.
         """
         residual = self.decode(self.encode(profiles if seen is None else seen)) - profiles
         return total(residual**2)
@@ -200,13 +221,13 @@ class Perceptron(nn.Module):
         return affine(hidden, self.output, self.output_bias)
 
 
-def mean_cosine(made: Tensor) -> dict[str, float]:
-    """Mean cosine between different rows of `made`, the alarm of a collapse: 1 if all are alike."""
-    return _mean_cosine(made, (made * made).sum(dim=1), lambda summed: summed @ summed)
+def mean_cosine(profiles: Tensor) -> dict[str, float]:
+    """Mean cosine between different rows of `profiles`: 1 if all are alike, a collapse."""
+    return _mean_cosine(profiles, (profiles * profiles).sum(dim=1), lambda summed: summed @ summed)
 
 
 def mean_cosine_of_factors(rows: Tensor, item_factors: Tensor) -> dict[str, float]:
-    """As `mean_cosine` of ``rows @ item_factors.T``, without making it."""
+    """As `mean_cosine` of ``rows @ item_factors.T``, without that product."""
     gram = item_factors.T @ item_factors
     squares = ((rows @ gram) * rows).sum(dim=1)
     return _mean_cosine(rows, squares, lambda summed: summed @ gram @ summed)
@@ -215,9 +236,9 @@ def mean_cosine_of_factors(rows: Tensor, item_factors: Tensor) -> dict[str, floa
 def _mean_cosine(
     rows: Tensor, squares: Tensor, norm: Callable[[Tensor], Tensor]
 ) -> dict[str, float]:
-    warm = squares > 0
-    n = int(warm.sum())
+    nonzero = squares > 0
+    n = int(nonzero.sum())
     if n < 2:
         return {}
-    summed = (rows[warm] / squares[warm].sqrt()[:, None]).sum(dim=0)
-    return {"made_cosine": (norm(summed).item() - n) / (n * (n - 1))}
+    summed = (rows[nonzero] / squares[nonzero].sqrt()[:, None]).sum(dim=0)
+    return {"generated_cosine": (norm(summed).item() - n) / (n * (n - 1))}

@@ -1,14 +1,14 @@
 """Products of a sparse batch with dense matrices, differentiable, without a dense batch.
 
-With X_b the rows of a batch and C a matrix that has numbers of its own where X_b has cells:
+With X_b the rows of a batch and C another matrix with the nonzeros of X_b in number and place:
 
 - :func:`times`: ``X_b M``;
 - :func:`weighted`: ``C M``;
-- :func:`sampled`: ``(A B^T)`` at the cells of X_b.
+- :func:`sampled`: ``A B^T`` at the nonzeros of X_b.
 
 Each is the derivative of another: of ``C M`` by C the sampled product of the gradient and M, of the
 sampled product by A or B a product with the gradient in the place of C.
-Cost: time and memory in proportion to the cells times the columns of the dense matrix.
+Cost: time and memory in proportion to the nonzeros times the columns of the dense matrix.
 """
 
 from typing import Any
@@ -38,21 +38,21 @@ class _Times(torch.autograd.Function):
 
 class _Weighted(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, batch: Batch, cells: Tensor, matrix: Tensor) -> Tensor:
+    def forward(ctx: Any, batch: Batch, entries: Tensor, matrix: Tensor) -> Tensor:
         ctx.batch = batch
-        ctx.save_for_backward(cells, matrix)
-        return batch.weighted(cells, matrix)
+        ctx.save_for_backward(entries, matrix)
+        return batch.weighted(entries, matrix)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
-        cells, matrix = ctx.saved_tensors
+        entries, matrix = ctx.saved_tensors
         grad = grad.contiguous()
-        to_cells = ctx.batch.sampled(grad, matrix) if ctx.needs_input_grad[1] else None
+        to_entries = ctx.batch.sampled(grad, matrix) if ctx.needs_input_grad[1] else None
         to_matrix = None
         if ctx.needs_input_grad[2]:
-            to_matrix = ctx.batch.weighted_transposed(cells, grad, len(matrix))
-        return None, to_cells, to_matrix
+            to_matrix = ctx.batch.weighted_transposed(entries, grad, len(matrix))
+        return None, to_entries, to_matrix
 
 
 class _Sampled(torch.autograd.Function):
@@ -72,8 +72,8 @@ class _Sampled(torch.autograd.Function):
 
 class _MaskedSquares(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, made: Tensor, mask: Tensor) -> Tensor:
-        masked = made * mask
+    def forward(ctx: Any, profiles: Tensor, mask: Tensor) -> Tensor:
+        masked = profiles * mask
         ctx.save_for_backward(masked)
         summed: Tensor = torch.linalg.vector_norm(masked, dim=1).square().sum()
         return summed
@@ -91,19 +91,19 @@ def times(batch: Batch, matrix: Tensor) -> Tensor:
     return product
 
 
-def weighted(batch: Batch, cells: Tensor, matrix: Tensor) -> Tensor:
-    """``C matrix``, where C has `cells` at the places of the batch's values."""
-    product: Tensor = _Weighted.apply(batch, cells, matrix)
+def weighted(batch: Batch, entries: Tensor, matrix: Tensor) -> Tensor:
+    """``C matrix``, where C has the values `entries` at the nonzeros of the batch."""
+    product: Tensor = _Weighted.apply(batch, entries, matrix)
     return product
 
 
 def sampled(batch: Batch, left: Tensor, right: Tensor) -> Tensor:
-    """``left right^T`` at the cells of the batch, row by row."""
-    cells: Tensor = _Sampled.apply(batch, left, right)
-    return cells
+    """``left right^T`` at the nonzeros of the batch, row by row."""
+    entries: Tensor = _Sampled.apply(batch, left, right)
+    return entries
 
 
-def masked_squares(made: Tensor, mask: Tensor) -> Tensor:
-    """Sum of squares of `made` where `mask`, all zeros and ones, has ones."""
-    value: Tensor = _MaskedSquares.apply(made, mask)
+def masked_squares(profiles: Tensor, mask: Tensor) -> Tensor:
+    """Sum of squares of `profiles` where `mask`, all zeros and ones, has ones."""
+    value: Tensor = _MaskedSquares.apply(profiles, mask)
     return value

@@ -1,6 +1,5 @@
-"""What all models share: fitting, lists, scores, neighbours, saving; and the errors on the way."""
+"""Base of all models: fitting, top-N lists, scores, similar items, saving."""
 
-import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -10,22 +9,26 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
-from ganmf_fast.base.progress import Report, reporter
+from ganmf_fast.base.params import check_params
+from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.data.frames import frame
-from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.models import model_file
+from ganmf_fast.data.interactions import interactions_of
+from ganmf_fast.models.cooccurrence import Cooccurrence
+from ganmf_fast.models.fit_data import FitCallback, FitData
 from ganmf_fast.models.ids import Ids, matching_csr
-from ganmf_fast.scorers.base import Factors, ItemWeights, Scorer
+from ganmf_fast.models.model_file import ModelFile
+from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.weights import ItemWeights
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["Recommendations", "Recommender", "map_at_5", "users_with_items"]
+__all__ = ["Recommendations", "Recommender"]
 
 
 class Recommendations(NamedTuple):
@@ -34,14 +37,14 @@ class Recommendations(NamedTuple):
     items: NDArray[np.int32]
     """Item numbers, shape (n users, n), padded with -1."""
     scores: NDArray[np.float32]
-    """Their scores, likewise, padded with -inf."""
+    """Their scores, of the same shape, padded with -inf."""
 
 
 class Recommender(BaseEstimator, ABC):
     """Base of all models: a scikit-learn estimator that ranks items for users.
 
-    A model implements `_check_params` and `_fit`; everything else works on the scorer that `_fit`
-    returns.
+    A model declares its parameters as fields (`ganmf_fast.base.params`) and implements `_fit`;
+    everything else works on the scorer that `_fit` returns.
 
     Attributes
     ----------
@@ -52,27 +55,34 @@ class Recommender(BaseEstimator, ABC):
     ids_ : Ids or None
         Ids of rows and columns, if `Interactions` were fitted.
     user_ids_, item_ids_ : array or None
-        Likewise, as arrays.
+        The same ids, as arrays.
     scorer_ : Scorer
-        The fitted model in the form that is ranked.
+        The fitted model in the form that scores and ranks.
     """
 
     iterative: ClassVar[bool] = False
     """Whether `fit` runs epochs and stops early on `validation`."""
 
     saved_attributes: ClassVar[tuple[str, ...]] = ()
-    """Learned attributes of plain numbers, strings, lists and dicts that go into a saved file."""
+    """Learned attributes that are saved: numbers, strings, and lists and dicts of them."""
 
-    def fit(self, X: object, validation: object = None) -> Self:
+    def fit(
+        self, X: object, validation: object = None, callback: FitCallback | None = None
+    ) -> Self:
         """Fit the model.
 
         Parameters
         ----------
-        X : scipy sparse matrix or array, 2-D numpy array, Csr or Interactions
-            Shape (users, items), finite and non-negative.
+        X : scipy sparse matrix or array, 2-D numpy array, Csr, Interactions or Cooccurrence
+            Shape (users, items), finite and non-negative. A `Cooccurrence` brings the counts that
+            fits on one matrix share.
         validation : like `X`, optional
             Interactions of the same users with the same items, for early stopping of iterative
-            models; the others have nothing to stop and leave it alone.
+            models; ignored by the others.
+        callback : callable, optional
+            ``callback(epoch, values)`` is called by iterative models after each epoch, from 1 on,
+            with the row of ``history_``: losses, and "validation" where it was evaluated. What it
+            raises ends the fit.
 
         Returns
         -------
@@ -81,22 +91,25 @@ class Recommender(BaseEstimator, ABC):
         Raises
         ------
         TypeError, ValueError
-            If a parameter, `X` or `validation` is not what it should be.
+            If a parameter, `X`, `validation` or `callback` is not what it should be.
         """
-        self._check_params()
-        urm = as_csr(X, "X")
-        ids = Ids(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
+        self._validate_params()
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be called as callback(epoch, values), not {callback!r}")
+        prepared = X if isinstance(X, Cooccurrence) else None
+        X = X if prepared is None else prepared.source
+        urm, ids = as_csr(X, "X"), Ids.of(X)
         held_out = None
         if validation is not None:
             held_out = matching_csr(validation, "validation", (urm.n_rows, urm.n_cols), ids)
-        with reporter(f"{type(self).__name__}: fit") as report:
-            scorer = self._fit(urm, held_out, report)
+        with reporter(f"{type(self).__name__}: fit") as progress:
+            scorer = self._fit(FitData(urm, held_out, progress, callback, prepared))
         self._set_fitted(urm, scorer, ids)
         return self
 
     @classmethod
     def prepare(cls, X: object) -> object:
-        """What many fits of this model on one matrix have in common.
+        """What many fits of this model on one matrix share.
 
         Parameters
         ----------
@@ -105,24 +118,26 @@ class Recommender(BaseEstimator, ABC):
         Returns
         -------
         object
-            To be passed to `fit` in the place of `X`: the validated matrix, or more for models that
-            share more.
+            To be passed to `fit` in place of `X`: the validated matrix, or a `Cooccurrence`.
         """
         return as_csr(X, "X")
 
-    @abstractmethod
+    def _validate_params(self) -> None:
+        check_params(self)
+        self._check_params()
+
     def _check_params(self) -> None:
-        """Check every parameter; one sentence names the bad one."""
+        """Check what the ranges of single parameters do not say."""
 
     @abstractmethod
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
-        """Learn from `urm` and return what ranks."""
+    def _fit(self, data: FitData) -> Scorer:
+        """Learn from `data`."""
 
     @classmethod
     def from_parts(
         cls, params: dict[str, Any], urm: Csr, scorer: Scorer, ids: Ids | None
     ) -> "Recommender":
-        """Make a fitted model from its parts, which are checked like those of a new one.
+        """A fitted model from its parts, which are checked like those of a new one.
 
         Raises
         ------
@@ -133,7 +148,7 @@ class Recommender(BaseEstimator, ABC):
         if set(params) != known:
             raise ValueError(f"the parameters are {sorted(params)} instead of {sorted(known)}")
         model = cls(**params)
-        model._check_params()
+        model._validate_params()
         model._set_fitted(urm, scorer, ids)
         return model
 
@@ -182,17 +197,17 @@ class Recommender(BaseEstimator, ABC):
             Length of the lists; with one length for each user, the arrays are as wide as the
             longest.
         exclude_seen : bool, default True
-            Leave out what the user interacted with in the fitted matrix.
+            Exclude the items that the user interacted with in the fitted matrix.
         candidates : sequence of items, optional
             The only items to consider, as numbers or ids like `users`.
         exclude_items : sequence of items, optional
-            Items that nobody is to get, likewise.
+            Items never to recommend, in the same form.
 
         Returns
         -------
         Recommendations
-            `items` int32 and `scores` float32 of shape (n users, n), best first, ties to the
-            smaller item number; -1 and -inf pad lists that run out of items. A model fitted on
+            `items` int32 and `scores` float32 of shape (n users, n), best first, equal scores by
+            ascending item number; -1 and -inf pad lists that run out of items. A model fitted on
             Interactions returns a frame in the type it was made from, with columns user, rank
             (from 1), item and score, and without padding.
 
@@ -211,9 +226,9 @@ class Recommender(BaseEstimator, ABC):
         allowed = self._allowed(candidates, exclude_items)
         width = min(n, self.n_items_)
         with reporter(f"{type(self).__name__}: recommend") as report:
-            items, scores = self.scorer_.rank(
-                self.urm_, rows, width, self.urm_ if exclude_seen else None, allowed, report
-            )
+            seen = self.urm_ if exclude_seen else None
+            request = RankRequest(rows, width, seen, allowed)
+            items, scores = self.scorer_.rank(self.urm_, request, report)
         beyond = np.arange(width) >= lengths[:, None]
         items[beyond], scores[beyond] = -1, -np.inf
         if self.ids_ is not None:
@@ -265,7 +280,7 @@ class Recommender(BaseEstimator, ABC):
         Raises
         ------
         NotImplementedError
-            If the model knows nothing about pairs of items.
+            If the model has no similarities of items.
         TypeError, ValueError
             If the item does not exist or `n` is not positive.
         """
@@ -322,8 +337,9 @@ class Recommender(BaseEstimator, ABC):
             If `profiles` is not a matrix over the fitted items.
         """
         self._check_fitted()
-        if isinstance(profiles, Interactions) and self.ids_ is not None:
-            rows = Ids(profiles.user_ids, self.ids_.items, "dict").aligned(profiles)
+        data = interactions_of(profiles)
+        if data is not None and self.ids_ is not None:
+            rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data)
         else:
             rows = as_csr(profiles, "profiles", allow_empty=True)
         if rows.n_cols != self.n_items_:
@@ -378,10 +394,27 @@ class Recommender(BaseEstimator, ABC):
     def save(self, path: str | Path) -> None:
         """Write the fitted model, its parameters, matrix and ids to one safetensors file.
 
-        The file appears whole or not at all. `ganmf_fast.load` reads it.
+        The file is complete or not there at all. `ganmf_fast.load` reads it.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError
+            If an id is neither a number nor a string nor a date.
+        OSError
+            If the file cannot be written.
         """
         self._check_fitted()
-        model_file.save(self, path)
+        learned = {name: getattr(self, name) for name in self.saved_attributes}
+        ModelFile(
+            type(self).__name__,
+            self.get_params(deep=False),
+            learned,
+            self.urm_,
+            self.scorer_,
+            self.ids_,
+        ).write(path)
 
     def _rows(self, users: object) -> NDArray[np.int64]:
         if self.ids_ is not None:
@@ -426,36 +459,6 @@ def _lengths(n: object, n_users: int) -> NDArray[np.int64]:
     if len(bad):
         raise ValueError(f"n must be at least 1, not {lengths[bad[0]]} for user {bad[0]} of users")
     return lengths.astype(np.int64)
-
-
-def users_with_items(csr: Csr) -> NDArray[np.int64]:
-    """Rows that hold at least one item, ascending."""
-    return np.flatnonzero(np.diff(csr.indptr)).astype(np.int64, copy=False)
-
-
-def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
-    """Mean average precision at 5 of `scorer` over users with validation items, in [0, 1].
-
-    Only items of `urm` are masked. The formula is that of `ganmf_fast.evaluate`.
-
-    Raises
-    ------
-    ValueError
-        If `validation` is empty.
-    """
-    users = users_with_items(validation)
-    if not len(users):
-        raise ValueError("validation is empty: early stopping needs at least one interaction")
-    items, _ = scorer.rank(urm, users, 5, urm)
-    [[total]], *_ = _core.measure_lists(
-        items, validation, users, [5], ["map"], keep=False, count=False
-    )
-    return exact_mean(total, len(users))
-
-
-def exact_mean(total: int, n: int) -> float:
-    """Mean out of an exact sum in multiples of 2^-80, as `measure_lists` gives it."""
-    return math.ldexp(total, -80) / n
 
 
 def _positions(given: object, what: str, size: int) -> NDArray[np.int64]:

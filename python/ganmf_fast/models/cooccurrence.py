@@ -1,8 +1,8 @@
-"""Co-occurrence counts that are made once and serve many neighbourhood models.
+"""Co-occurrence counts, computed once and shared by many fits of neighbourhood models.
 
-Objective: co[i, j], the users of both items (or the items of both users); every similarity, cut,
-shrinkage and normalisation of `ItemKNN` and `UserKNN` follows from it.
-Cost: once what a fit costs; 2 bytes (4 beyond 65,535 users of an item) for each pair of items, or
+Objective: co[i, j], the users of both items (or the items of both users), from which every
+similarity of `ItemKNN` and `UserKNN` is computed.
+Cost: that of one fit in time; 2 bytes (4 beyond 65,535 users of an item) for each pair of items, or
 16 for each pair that occurs, whichever is less.
 """
 
@@ -12,7 +12,7 @@ from ganmf_fast import _core
 from ganmf_fast.base.checks import check_choice, check_memory, check_real
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import Interactions, interactions_of
 
 if TYPE_CHECKING:
     from ganmf_fast._core import Csr
@@ -21,11 +21,11 @@ __all__ = ["Cooccurrence"]
 
 
 class Cooccurrence:
-    """Counts of common users of items, to be passed to `fit` in the place of the matrix.
+    """Numbers of common users of all pairs of items, to be passed to `fit` in place of the matrix.
 
-    Fits that differ in similarity, `topk`, `shrink` or other parameters then share the counting and
-    give the same bits as without it. A model that needs more than the counts, because of
-    `feature_weighting` or of values other than one, is fitted on the matrix as usual.
+    Fits that differ in similarity, `topk`, `shrink` or other parameters then share the counting,
+    and have the same bits as without it. Where the counts do not suffice, because of
+    `feature_weighting` or of values other than one, the matrix is used.
 
     Parameters
     ----------
@@ -34,19 +34,19 @@ class Cooccurrence:
     of : {"items", "users"}, default "items"
         "items" for `ItemKNN`, "users" for `UserKNN`.
     max_gib : float, optional
-        Most memory that the counts may take; what is available if None.
+        Most memory for the counts, in GiB; by default what is available.
 
     Raises
     ------
     MemoryError
-        If the counts would take more, before any is made.
+        If the counts would take more, before they are computed.
     TypeError, ValueError
         If `X` or a parameter is not what it should be.
     """
 
     def __init__(self, X: object, of: str = "items", max_gib: float | None = None) -> None:
         self.of = check_choice("of", of, ("items", "users"))
-        self.source: Csr | Interactions = X if isinstance(X, Interactions) else as_csr(X, "X")
+        self.source: Csr | Interactions = interactions_of(X) or as_csr(X, "X")
         self.csr = as_csr(X, "X")
         columns = self.csr if of == "items" else self.csr.transpose()
         needed = _core.PairCounts.bytes_needed(columns)
@@ -59,8 +59,8 @@ class Cooccurrence:
                     f"{what} needs {needed / 2**30:,.3f} GiB but max_gib is {limit:g}; {advice}"
                 )
         check_memory(needed, what, advice)
-        with reporter("Cooccurrence") as report:
-            self.counts = _core.PairCounts(columns, report)
+        with reporter("Cooccurrence") as progress:
+            self.counts = _core.PairCounts(columns, progress)
 
     def __repr__(self) -> str:
         return f"Cooccurrence({self.csr!r}, of={self.of!r})"

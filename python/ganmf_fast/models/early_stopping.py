@@ -1,124 +1,40 @@
-"""The loop of iterative models without torch: epochs, checks on held-out data, best state kept.
+"""Early stopping, and the loop over epochs of iterative models without torch.
 
-Objective: run epochs; every `freq`-th and the last are checked; a strictly better value keeps the
-state, and the check that makes it more than `allow_worse` without improvement ends the training.
+Objective: every `freq`-th epoch and the last one are evaluated on held-out data; a strictly better
+value keeps the state, and more than `allow_worse` evaluations without improvement end the training.
 Source: the early stopping of the published comparison. Deviation: the best state is kept.
-
-Whoever fits a model can watch the checks of this loop and of the one for GANs (`watched`), and end
-a fit that is not worth going on with by raising an exception.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ganmf_fast.base.progress import Report
+from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.validation import map_at_5
 
-__all__ = ["EarlyStopping", "Outcome", "announce", "run_epochs", "watched"]
+__all__ = ["EarlyStopping", "TrainingResult", "run_epochs"]
 
-T = TypeVar("T")
-
-_watcher: ContextVar[Callable[[int, float], None] | None] = ContextVar("watcher", default=None)
-
-
-@contextmanager
-def watched(watcher: Callable[[int, float], None]) -> Iterator[None]:
-    """Call ``watcher(epoch, value)`` at each check of the fits inside the block.
-
-    What it raises ends the fit.
-    """
-    token = _watcher.set(watcher)
-    try:
-        yield
-    finally:
-        _watcher.reset(token)
-
-
-def announce(epoch: int, value: float) -> None:
-    """Say what a check found, to whoever watches."""
-    watcher = _watcher.get()
-    if watcher is not None:
-        watcher(epoch, value)
-
-
-@dataclass
-class Outcome(Generic[T]):
-    """What the loop leaves behind."""
-
-    state: T
-    """Of the best epoch, or of the last without checks."""
-    last: T
-    """Of the last epoch."""
-    best_epoch: int
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
-def run_epochs(
-    epochs: int,
-    freq: int,
-    allow_worse: int,
-    run: Callable[[int], dict[str, float]],
-    state: Callable[[], T],
-    validate: Callable[[T], float] | None,
-    report: Report,
-) -> Outcome[T]:
-    """Run the loop.
-
-    Parameters
-    ----------
-    epochs, freq, allow_worse : int
-    run : callable
-        Runs the epoch of that number, from 1 on; returns what goes into its row of the history.
-    state : callable
-        What makes up the model as it is; never changed afterwards.
-    validate : callable, optional
-        The value of a state, to be maximised.
-    report : callable
-    """
-    history: list[dict[str, float]] = []
-    kept: T | None = None
-    best_epoch, best, without_improvement = 0, -math.inf, 0
-    current: T | None = None
-    for epoch in range(1, epochs + 1):
-        started = time.perf_counter()
-        row: dict[str, float] = {"epoch": epoch, **run(epoch)}
-        current = None
-        if validate is not None and (epoch % freq == 0 or epoch == epochs):
-            current = state()
-            row["validation"] = value = validate(current)
-            without_improvement += 1
-            if value > best:
-                best_epoch, best, kept, without_improvement = epoch, value, current, 0
-            announce(epoch, value)
-        row["seconds"] = time.perf_counter() - started
-        history.append(row)
-        report(epoch, epochs, f"best {best:.4f}" if best_epoch else "")
-        if without_improvement > allow_worse:
-            break
-    last = state() if current is None else current
-    if kept is None:
-        return Outcome(last, last, len(history), history)
-    return Outcome(kept, last, best_epoch, history)
+S = TypeVar("S", bound=Scorer)
 
 
 class EarlyStopping:
-    """The rule by which training stops: patience, strictly better values alone count.
+    """The rule by which training stops: patience, where strictly better values alone count.
 
     Parameters
     ----------
     patience : int
-        Checks without improvement after which one more ends the training.
+        Evaluations without improvement after which one more ends the training.
 
     Attributes
     ----------
     best_epoch : int
-        Epoch of the best value; 0 before the first check.
+        Epoch of the best value; 0 before the first evaluation.
     best_value : float
     without_improvement : int
+        Evaluations since the best one.
     """
 
     def __init__(self, patience: int) -> None:
@@ -128,7 +44,7 @@ class EarlyStopping:
         self.without_improvement = 0
 
     def update(self, epoch: int, value: float) -> bool:
-        """Take in the value of a check; whether it is the best so far."""
+        """Take in the value of an evaluation; whether it is the best so far."""
         self.without_improvement += 1
         improved = value > self.best_value
         if improved:
@@ -139,3 +55,70 @@ class EarlyStopping:
     def exhausted(self) -> bool:
         """Whether training ends."""
         return self.without_improvement > self.patience
+
+
+@dataclass(frozen=True)
+class TrainingResult(Generic[S]):
+    """Result of a training in epochs."""
+
+    best: S
+    """Model of the best epoch, or of the last without validation."""
+    last: S
+    """Model of the last epoch."""
+    best_epoch: int
+    history: list[dict[str, float]]
+    """One row an epoch: `epoch`, `validation` where evaluated, `seconds`."""
+
+
+def run_epochs(
+    data: FitData,
+    step: Callable[[], None],
+    model: Callable[[], S],
+    *,
+    epochs: int,
+    freq: int,
+    allow_worse: int,
+) -> TrainingResult[S]:
+    """Train in epochs, with early stopping on MAP@5 where there is validation.
+
+    Parameters
+    ----------
+    data : FitData
+    step : callable
+        Runs one epoch.
+    model : callable
+        The model after the epochs so far; never changed afterwards.
+    epochs : int
+        Most epochs.
+    freq : int
+        Epochs between two evaluations.
+    allow_worse : int
+        Patience, in evaluations.
+    """
+    stopping = EarlyStopping(allow_worse)
+    history: list[dict[str, float]] = []
+    best: S | None = None
+    current: S | None = None
+    for epoch in range(1, epochs + 1):
+        started = time.perf_counter()
+        row: dict[str, float] = {"epoch": epoch}
+        step()
+        current = None
+        if data.validation is not None and (epoch % freq == 0 or epoch == epochs):
+            current = model()
+            row["validation"] = map_at_5(current, data.urm, data.validation)
+            if stopping.update(epoch, row["validation"]):
+                best = current
+        row["seconds"] = time.perf_counter() - started
+        history.append(row)
+        data.progress(
+            epoch, epochs, f"best {stopping.best_value:.4f}" if stopping.best_epoch else ""
+        )
+        if data.callback is not None:
+            data.callback(epoch, dict(row))
+        if stopping.exhausted:
+            break
+    last = model() if current is None else current
+    if best is None:
+        return TrainingResult(last, last, len(history), history)
+    return TrainingResult(best, last, stopping.best_epoch, history)

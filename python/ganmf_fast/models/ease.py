@@ -10,10 +10,10 @@ is chosen by a bound of the condition number. See the module of the kernel.
 """
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_memory, check_real
-from ganmf_fast.base.progress import Report
+from ganmf_fast.base.checks import check_memory
+from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights, DualEase
 
@@ -25,18 +25,14 @@ BYTES_PRIMAL = 9
 BYTES_DUAL = 13
 
 
+@hyperparameters
 class EASE(Recommender):
     """Linear weights between items with a closed form.
-
-    Parameters
-    ----------
-    l2 : float, default 500.0
-        Strength of the penalty, greater than 0.
 
     Attributes
     ----------
     item_weights_ : float32 array, shape (n_items, n_items)
-        B. Only where there are at least as many users as items.
+        B; only where there are at least as many users as items.
 
     Raises
     ------
@@ -49,15 +45,12 @@ class EASE(Recommender):
     H. Steck. Embarrassingly shallow autoencoders for sparse data. WWW 2019.
     """
 
-    def __init__(self, l2: float = 500.0) -> None:
-        self.l2 = l2
+    l2: float = param(
+        500.0, "Strength of the penalty.", above=0, search={"real": [1.0, 1e7], "log": True}
+    )
 
-    def _check_params(self) -> None:
-        check_real("l2", self.l2, above=0)
-
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
-        del validation
-        l2 = float(self.l2)
+    def _fit(self, data: FitData) -> Scorer:
+        urm, l2 = data.urm, float(self.l2)
         n_users, n_items = urm.n_rows, urm.n_cols
         dual = n_users < n_items
         check_memory(
@@ -67,6 +60,6 @@ class EASE(Recommender):
             "and P3alpha need far less",
         )
         if dual:
-            inverse, diagonal = _core.fit_ease_dual(urm, l2, report)
+            inverse, diagonal = _core.fit_ease_dual(urm, l2, data.progress)
             return DualEase(urm, inverse, diagonal, l2)
-        return DenseWeights(_core.fit_ease_primal(urm, l2, report))
+        return DenseWeights(_core.fit_ease_primal(urm, l2, data.progress))

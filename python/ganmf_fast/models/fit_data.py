@@ -1,4 +1,4 @@
-"""What a fit gets, in one object."""
+"""Input of a fit, in one object."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.progress import Report
+from ganmf_fast.models.cooccurrence import Cooccurrence
 
 __all__ = ["FitCallback", "FitData"]
 
@@ -13,9 +14,9 @@ FitCallback: TypeAlias = Callable[[int, Mapping[str, float]], object]
 """Called as ``callback(epoch, values)`` after each epoch; what it raises ends the fit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FitData:
-    """What `Recommender.fit` hands to `_fit`.
+    """Input of `Recommender._fit`.
 
     Attributes
     ----------
@@ -27,12 +28,12 @@ class FitData:
         ``progress(done, total, text="")``.
     callback : callable or None
         ``callback(epoch, values)``, after each epoch of iterative models.
-    prepared : object
-        What `Recommender.prepare` shares between fits of one matrix, or None.
+    prepared : Cooccurrence or None
+        Counts shared by the fits on this matrix.
     """
 
     urm: Csr
     validation: Csr | None
     progress: Report
     callback: FitCallback | None = None
-    prepared: object = None
+    prepared: Cooccurrence | None = None

@@ -1,4 +1,4 @@
-"""Ids of the users and items a model was fitted on."""
+"""Ids of the users and items that a model was fitted on."""
 
 from functools import cached_property
 from typing import Any
@@ -10,13 +10,13 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex
-from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.interactions import Interactions, interactions_of
 
 __all__ = ["Ids", "matching_csr"]
 
 
 class Ids:
-    """The user's own names of rows and columns, and the kind of frame to answer in.
+    """Ids of rows and columns, and the type of frame that results come in.
 
     Parameters
     ----------
@@ -29,6 +29,12 @@ class Ids:
         self.users = users
         self.items = items
         self.frame_type: FrameType = frame_type
+
+    @classmethod
+    def of(cls, X: object) -> "Ids | None":
+        """Ids of `X`, if it has any."""
+        data = interactions_of(X)
+        return None if data is None else cls(data.user_ids, data.item_ids, data.frame_type)
 
     @cached_property
     def user_index(self) -> IdIndex:
@@ -72,15 +78,16 @@ def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | Non
     shape : (int, int)
         Numbers of users and items.
     ids : Ids, optional
-        Names of rows and columns, by which `Interactions` are brought into order.
+        Ids of rows and columns, by which `Interactions` are brought into order.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no matrix of interactions, is of another shape, or names unknown ids.
+        If it is no matrix of interactions, has another shape, or holds unknown ids.
     """
-    if isinstance(data, Interactions) and ids is not None:
-        return ids.aligned(data)
+    known = interactions_of(data)
+    if known is not None and ids is not None:
+        return ids.aligned(known)
     csr = as_csr(data, name)
     if (csr.n_rows, csr.n_cols) != shape:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""ItemKNN and UserKNN: weights from the overlap of two items' users, or of two users' items.
+"""ItemKNN and UserKNN: weights from the users two items share, or the items two users share.
 
 Objective: W[i, j] = similarity of i and j, the `topk` best i kept for each j. ItemKNN scores a
 profile by x W; UserKNN does the same on the transpose and scores user u by the profiles of its
@@ -9,102 +9,119 @@ number; a cold item has no normalised euclidean neighbour.
 Cost: O(sum over users of n_u^2) time at most, O(topk items) memory, plus blocks of rows.
 """
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real
-from ganmf_fast.base.progress import Report
+from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.cooccurrence import Cooccurrence
-from ganmf_fast.scorers.base import ItemWeights, Scorer, UserWeights
+from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.weights import ItemWeights, UserWeights
 
 if TYPE_CHECKING:
     from ganmf_fast._core import _KnnParams
 
 __all__ = ["SIMILARITIES", "ItemKNN", "UserKNN"]
 
-SIMILARITIES = ("cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean")
+Similarity: TypeAlias = Literal["cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean"]
+
+SIMILARITIES: tuple[str, ...] = get_args(Similarity)
 """Names of the similarities."""
 
-_WEIGHTINGS = ("none", "TF-IDF", "BM25")
-_MODES = ("lin", "log", "exp")
 
-
+@hyperparameters
 class _KNN(Recommender):
-    """The parameters of both; see `ItemKNN`."""
+    """The parameters and the fit of both models."""
 
     _of: ClassVar[str]
 
-    def __init__(
-        self,
-        topk: int = 100,
-        shrink: float = 0,
-        similarity: str = "cosine",
-        normalize: bool = True,
-        asymmetric_alpha: float = 0.5,
-        tversky_alpha: float = 1.0,
-        tversky_beta: float = 1.0,
-        feature_weighting: str | None = None,
-        normalize_avg_row: bool = False,
-        similarity_from_distance_mode: str = "lin",
-        published_quirks: bool = False,
-    ) -> None:
-        self.topk = topk
-        self.shrink = shrink
-        self.similarity = similarity
-        self.normalize = normalize
-        self.asymmetric_alpha = asymmetric_alpha
-        self.tversky_alpha = tversky_alpha
-        self.tversky_beta = tversky_beta
-        self.feature_weighting = feature_weighting
-        self.normalize_avg_row = normalize_avg_row
-        self.similarity_from_distance_mode = similarity_from_distance_mode
-        self.published_quirks = published_quirks
-
-    def _check_params(self) -> None:
-        check_int("topk", self.topk, 1)
-        check_real("shrink", self.shrink, 0)
-        check_bool("normalize", self.normalize)
-        check_bool("normalize_avg_row", self.normalize_avg_row)
-        check_bool("published_quirks", self.published_quirks)
-        check_choice("similarity", self.similarity, SIMILARITIES)
-        check_choice("similarity_from_distance_mode", self.similarity_from_distance_mode, _MODES)
-        if self.feature_weighting is not None:
-            check_choice("feature_weighting", self.feature_weighting, _WEIGHTINGS)
-        for name in ("asymmetric_alpha", "tversky_alpha", "tversky_beta"):
-            check_real(name, getattr(self, name), 0, 2)
-
-    def fit(self, X: object, validation: object = None) -> Self:
-        """Fit the model; see `Recommender.fit`.
-
-        Parameters
-        ----------
-        X : scipy sparse matrix or array, 2-D numpy array, Csr, Interactions or Cooccurrence
-            A `Cooccurrence` brings the counts that fits on one matrix share.
-        validation : like `X`, optional
-            Not read.
-
-        Returns
-        -------
-        self
+    topk: int = param(
+        100,
+        "Neighbours kept for each item.",
+        at_least=1,
+        search={"int": [5, 1000], "at_most": "items"},
+    )
+    shrink: float = param(
+        0,
+        "Added to the denominator: lowers similarities that rest on few users.",
+        at_least=0,
+        search={"int": [0, 1000]},
+    )
+    similarity: Similarity = param(
+        "cosine",
         """
-        if not isinstance(X, Cooccurrence):
-            return super().fit(X, validation)
-        if X.of != self._of:
-            raise ValueError(
-                f"X counts co-occurrences of {X.of}, but {type(self).__name__} "
-                f'needs of="{self._of}"'
-            )
-        self._shared = X.counts
-        try:
-            return super().fit(X.source, validation)
-        finally:
-            del self._shared
+        With co the users of both items, n_i and n_j the users of the neighbour i and the target j,
+        and h = shrink + 1e-6:
+
+        - "cosine": co / (sqrt(n_i n_j) + h)
+        - "asymmetric": co / (n_j^a n_i^(1-a) + h) with a = `asymmetric_alpha`
+        - "jaccard": co / (n_i + n_j - co + h)
+        - "dice": co / (n_i + n_j + h)
+        - "tversky": co / (co + a (n_j - co) + b (n_i - co) + h) with a = `tversky_alpha` and
+          b = `tversky_beta`
+        - "euclidean": 1 / (f(d) + shrink + 1e-9) with d^2 = n_i + n_j - 2 co; also items without a
+          common user can be neighbours.
+
+        Values other than one, or weights, make co a dot product and n_i a squared norm; "jaccard",
+        "dice" and "tversky" only look at whether there is an interaction.
+        """,
+        search={"choice": "given"},
+    )
+    normalize: bool = param(
+        True,
+        """
+        "cosine" and "asymmetric" without it are co / shrink, or co where shrink is 0; "euclidean"
+        with it divides d^2 by sqrt(n_i n_j). Not read by the others.
+        """,
+        search={"choice": [True, False]},
+    )
+    asymmetric_alpha: float = param(
+        0.5,
+        'Only read by "asymmetric".',
+        at_least=0,
+        at_most=2,
+        search={"real": [0.0, 2.0], "when": {"similarity": "asymmetric"}},
+    )
+    tversky_alpha: float = param(
+        1.0,
+        'Only read by "tversky".',
+        at_least=0,
+        at_most=2,
+        search={"real": [0.0, 2.0], "when": {"similarity": "tversky"}},
+    )
+    tversky_beta: float = param(
+        1.0,
+        'Only read by "tversky".',
+        at_least=0,
+        at_most=2,
+        search={"real": [0.0, 2.0], "when": {"similarity": "tversky"}},
+    )
+    feature_weighting: Literal["none", "TF-IDF", "BM25"] | None = param(
+        None,
+        "Weights of the interactions that similarities are computed from, none by default; scores "
+        "are computed without them.",
+    )
+    normalize_avg_row: bool = param(
+        False,
+        'Divide d^2 by the number of users; only read by "euclidean".',
+        search={"choice": [True, False], "when": {"similarity": "euclidean"}},
+    )
+    similarity_from_distance_mode: Literal["lin", "log", "exp"] = param(
+        "lin",
+        'f(d) is d, ln(1 + d) or e^d; only read by "euclidean".',
+        search={"choice": ["lin", "log", "exp"], "when": {"similarity": "euclidean"}},
+    )
+    published_quirks: bool = param(
+        False,
+        "At the cut after `topk`, keep of equally similar items those that the published figures "
+        "kept, instead of the ones with the smaller numbers; slower.",
+    )
 
     @classmethod
     def prepare(cls, X: object) -> object:
-        """The co-occurrences of `X`, which all fits share, or `X` where they would not fit.
+        """The co-occurrences of `X`, shared by all fits, or `X` where they would not fit.
 
         Parameters
         ----------
@@ -119,17 +136,24 @@ class _KNN(Recommender):
         except MemoryError:
             return super().prepare(X)
 
-    def _neighbours(self, urm: Csr, by_target: bool, report: Report) -> Csr:
-        """Neighbours between the columns of `urm`, from shared counts if they suffice."""
+    def _neighbours(self, urm: Csr, data: FitData, by_target: bool) -> Csr:
+        """Neighbours between the columns of `urm`, from prepared counts where these suffice."""
+        counts = data.prepared
+        if counts is not None and counts.of != self._of:
+            raise ValueError(
+                f"X counts co-occurrences of {counts.of}, but {type(self).__name__} "
+                f'needs of="{self._of}"'
+            )
         weighting = None if self.feature_weighting == "none" else self.feature_weighting
         params = self._params(urm.n_cols)
-        counts: _core.PairCounts | None = getattr(self, "_shared", None)
         binary = self.similarity in ("jaccard", "dice", "tversky")
         if self.published_quirks:
-            return _core.fit_knn(urm, params, by_target, weighting, report, as_published=True)
+            return _core.fit_knn(
+                urm, params, by_target, weighting, data.progress, as_published=True
+            )
         if counts is not None and (binary or (weighting is None and urm.values is None)):
-            return counts.fit_knn(params, by_target, report)
-        return _core.fit_knn(urm, params, by_target, weighting, report)
+            return counts.counts.fit_knn(params, by_target, data.progress)
+        return _core.fit_knn(urm, params, by_target, weighting, data.progress)
 
     def _params(self, n: int) -> "_KnnParams":
         """Parameters of the kernel, for `n` items or users."""
@@ -146,51 +170,13 @@ class _KNN(Recommender):
         }
 
 
+@hyperparameters
 class ItemKNN(_KNN):
     """Nearest neighbours between items.
 
     The `topk` neighbours are those of each *target* item, column j of the weights W, and the scores
     of a profile are x W. The other orientation, neighbours kept for each item of the profile, is
     worse by far: NDCG@5 .335 instead of .409 on MovieLens 1M.
-
-    Parameters
-    ----------
-    topk : int, default 100
-        Neighbours kept for each item, at least 1.
-    shrink : float, default 0
-        Added to the denominator, at least 0: lowers similarities that rest on few users.
-    similarity : {"cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean"}
-        With co the users of both items, n_i and n_j the users of the neighbour i and the target j,
-        and h = shrink + 1e-6:
-
-        - "cosine" (default): co / (sqrt(n_i n_j) + h)
-        - "asymmetric": co / (n_j^a n_i^(1-a) + h) with a = `asymmetric_alpha`
-        - "jaccard": co / (n_i + n_j - co + h)
-        - "dice": co / (n_i + n_j + h)
-        - "tversky": co / (co + a (n_j - co) + b (n_i - co) + h) with a = `tversky_alpha` and
-          b = `tversky_beta`
-        - "euclidean": 1 / (f(d) + shrink + 1e-9) with d^2 = n_i + n_j - 2 co; also items without a
-          common user can be neighbours.
-
-        Values other than one, or weights, make co a dot product and n_i a squared norm; "jaccard",
-        "dice" and "tversky" only look at whether there is an interaction.
-    normalize : bool, default True
-        "cosine" and "asymmetric" without it are co / shrink, or co where shrink is 0; "euclidean"
-        with it divides d^2 by sqrt(n_i n_j). The others do not read it.
-    asymmetric_alpha : float, default 0.5
-        Between 0 and 2; only read by "asymmetric".
-    tversky_alpha, tversky_beta : float, default 1.0
-        Between 0 and 2; only read by "tversky".
-    feature_weighting : {None, "none", "TF-IDF", "BM25"}, default None
-        Weights of the interactions that similarities are computed from; profiles are scored
-        without them.
-    normalize_avg_row : bool, default False
-        Divide d^2 by the number of users; only read by "euclidean".
-    similarity_from_distance_mode : {"lin", "log", "exp"}, default "lin"
-        f(d) is d, ln(1 + d) or e^d; only read by "euclidean".
-    published_quirks : bool, default False
-        At the cut after `topk`, keep of equally similar items those that the published figures
-        kept, instead of the ones with the smaller numbers; slower.
 
     Attributes
     ----------
@@ -205,23 +191,18 @@ class ItemKNN(_KNN):
 
     _of = "items"
 
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
-        del validation
-        return ItemWeights(self._neighbours(urm, False, report))
+    def _fit(self, data: FitData) -> Scorer:
+        return ItemWeights(self._neighbours(data.urm, data, by_target=False))
 
 
+@hyperparameters
 class UserKNN(_KNN):
     """Nearest neighbours between users.
 
-    What `ItemKNN` is for items, on the transposed matrix: the `topk` users most similar to user u,
-    and the score of an item is the sum of the similarities of those among them who know it. There
-    are no scores for users who were not fitted.
-
-    Parameters
-    ----------
-    topk, shrink, similarity, normalize, asymmetric_alpha, tversky_alpha, tversky_beta, \
-feature_weighting, normalize_avg_row, similarity_from_distance_mode, published_quirks
-        As for `ItemKNN`, with users in the place of items and items in that of users.
+    `ItemKNN` on the transposed matrix: the `topk` users most similar to user u are its neighbours,
+    and the score of an item is the sum of the similarities of those who interacted with it. In the
+    parameters, users take the place of items and items that of users. There are no scores for users
+    who were not fitted.
 
     References
     ----------
@@ -231,6 +212,21 @@ feature_weighting, normalize_avg_row, similarity_from_distance_mode, published_q
 
     _of = "users"
 
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Scorer:
-        del validation
-        return UserWeights(self._neighbours(urm.transpose(), True, report), urm.n_cols)
+    topk: int = param(
+        100,
+        "Neighbours kept for each user.",
+        at_least=1,
+        search={"int": [5, 1000], "at_most": "users"},
+    )
+    normalize: bool = param(
+        True,
+        "As for `ItemKNN`.",
+        search=[
+            {"choice": [True], "when": {"similarity": ["asymmetric", "tversky"]}},
+            {"choice": [True, False]},
+        ],
+    )
+
+    def _fit(self, data: FitData) -> Scorer:
+        columns = data.urm.transpose()
+        return UserWeights(self._neighbours(columns, data, by_target=True), data.urm.n_cols)

@@ -1,36 +1,38 @@
-"""Fitted models in one safetensors file: arrays, and one JSON text; nothing in it is ever run.
+"""Fitted models in one safetensors file: arrays, and a description in JSON; no code is in it.
 
-The file holds the form that ranks, the matrix that was fitted (so that seen items can be left
-out), ids, parameters, and a SHA-256 of all of it. What is read is not trusted: the class is looked
-up among the models of the library, sparse rows and factors go through the checks of new ones.
+The file holds the scorer, the matrix that was fitted (to exclude seen items), ids, parameters, and
+a SHA-256 of all of it. Files are not trusted: scorers and matrices are validated as new ones are.
+`ModelFile` holds plain data; `ganmf_fast.models.load` makes an estimator of it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import read_tensors, write_tensors
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.data.frames import FrameType
-from ganmf_fast.models import model_class
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.scorers.autoencoder import Autoencoder
-from ganmf_fast.scorers.base import Factors, ItemWeights, Popularity, Scorer, UserWeights
+from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights, DualEase
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.popularity import Popularity
 from ganmf_fast.scorers.random import RandomScores
 from ganmf_fast.scorers.tensors import csr_from_tensors, csr_tensors
+from ganmf_fast.scorers.weights import ItemWeights, UserWeights
 
-if TYPE_CHECKING:
-    from ganmf_fast.models.base import Recommender
-
-__all__ = ["FORMAT", "load", "save"]
+__all__ = ["FORMAT", "ModelFile", "damage_refused"]
 
 FORMAT = 1
 """Version of the file format."""
@@ -50,7 +52,7 @@ _SCORERS: dict[str, type[Scorer]] = {
 }
 _META = "ganmf_fast"
 
-# What a file cut short, damaged or made up can raise on its way into a model.
+# Errors that a truncated, damaged or forged file can cause while it is read.
 _DAMAGE = (
     SafetensorError,
     KeyError,
@@ -63,67 +65,105 @@ _DAMAGE = (
 )
 
 
-def save(model: "Recommender", path: str | Path) -> None:
-    """Write a fitted model; see `Recommender.save`.
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A fitted model as plain data.
 
-    The file is written beside its place and moved there once it is safely on the disk.
-
-    Raises
-    ------
-    TypeError
-        If an id is neither a number nor a string nor a date.
-    OSError
-        If the file cannot be written.
-    """
-    path = Path(path)
-    scorer = model.scorer_
-    tensors = {f"scorer.{name}": array for name, array in scorer.tensors().items()}
-    tensors |= csr_tensors("urm", model.urm_)
-    ids = None
-    if model.ids_ is not None:
-        ids = {
-            "frame_type": model.ids_.frame_type,
-            "users": _ids_to_tensors(model.ids_.users, "users", tensors),
-            "items": _ids_to_tensors(model.ids_.items, "items", tensors),
-        }
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    meta = json.dumps(
-        {
-            "format": FORMAT,
-            "version": version("ganmf-fast"),
-            "model": type(model).__name__,
-            "params": model.get_params(deep=False),
-            "learned": {name: getattr(model, name) for name in model.saved_attributes},
-            "scorer": scorer.kind,
-            "data_hash": fingerprint(model.urm_),
-            "ids": ids,
-        },
-        default=_plain,
-    )
-    write_tensors(path, _META, meta, tensors)
-
-
-def load(path: str | Path) -> "Recommender":
-    """Read a model that `Recommender.save` wrote; torch is not needed.
-
-    Parameters
+    Attributes
     ----------
-    path : str or Path
-
-    Returns
-    -------
-    Recommender
-        Fitted, of the class that was saved.
-
-    Raises
-    ------
-    DataError
-        (a ``ValueError``) If the file does not exist, is cut short or damaged, comes from a newer
-        version, or names a model that does not exist. The message names the file.
+    model : str
+        Name of the class.
+    params : dict
+        Parameters.
+    learned : dict
+        Learned attributes: numbers, strings, and lists and dicts of them.
+    urm : Csr
+        The matrix that was fitted.
+    scorer : Scorer
+    ids : Ids or None
     """
-    path = Path(path)
+
+    model: str
+    params: dict[str, Any]
+    learned: dict[str, Any]
+    urm: Csr
+    scorer: Scorer
+    ids: Ids | None
+
+    def write(self, path: str | Path) -> None:
+        """Write the file as a whole.
+
+        Raises
+        ------
+        TypeError
+            If an id is neither a number nor a string nor a date.
+        OSError
+            If the file cannot be written.
+        """
+        tensors = {f"scorer.{name}": array for name, array in self.scorer.tensors().items()}
+        tensors |= csr_tensors("urm", self.urm)
+        ids = None
+        if self.ids is not None:
+            ids = {
+                "frame_type": self.ids.frame_type,
+                "users": _ids_to_tensors(self.ids.users, "users", tensors),
+                "items": _ids_to_tensors(self.ids.items, "items", tensors),
+            }
+        tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+        meta = json.dumps(
+            {
+                "format": FORMAT,
+                "version": version("ganmf-fast"),
+                "model": self.model,
+                "params": self.params,
+                "learned": self.learned,
+                "scorer": self.scorer.kind,
+                "data_hash": fingerprint(self.urm),
+                "ids": ids,
+            },
+            default=_plain,
+        )
+        write_tensors(Path(path), _META, meta, tensors)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "ModelFile":
+        """Read and check a file that `write` wrote; to be called within `damage_refused`.
+
+        Raises
+        ------
+        DataError
+            If it is no model file, or of another format.
+        OSError
+            If it cannot be read.
+        """
+        path = Path(path)
+        text, tensors, sound = read_tensors(path, _META)
+        if text is None:
+            raise DataError(f"{path} is not a model of ganmf-fast")
+        meta = _parsed(text, path)
+        if not sound:
+            raise ValueError("its contents do not match their checksum")
+        model, form = _text(meta, "model"), _SCORERS[_text(meta, "scorer")]
+        params, learned = meta["params"], meta["learned"]
+        if not isinstance(params, dict) or not isinstance(learned, dict):
+            raise TypeError("params and learned must be mappings")
+        urm = csr_from_tensors("urm", tensors)
+        urm.check_non_negative()
+        if fingerprint(urm) != _text(meta, "data_hash"):
+            raise ValueError("its matrix does not match its data_hash")
+        prefix = "scorer."
+        scorer = form.from_tensors(
+            {name.removeprefix(prefix): a for name, a in tensors.items() if name.startswith(prefix)}
+        )
+        ids = None if meta["ids"] is None else _ids(meta["ids"], tensors)
+        return cls(model, params, learned, urm, scorer, ids)
+
+
+@contextmanager
+def damage_refused(path: str | Path) -> Iterator[None]:
+    """Turn every error of a file that is missing or damaged into a `DataError` that names it."""
     try:
-        return _restored(*_read(path))
+        yield
     except DataError:
         raise
     except FileNotFoundError:
@@ -133,17 +173,6 @@ def load(path: str | Path) -> "Recommender":
     except _DAMAGE as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise DataError(f"the model file {path} is damaged or cut short: {what}") from None
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Description and arrays of a file whose checksum is right."""
-    text, tensors, sound = read_tensors(path, _META)
-    if text is None:
-        raise DataError(f"{path} is not a model of ganmf-fast")
-    meta = _parsed(text, path)
-    if not sound:
-        raise ValueError("its contents do not match their checksum")
-    return meta, tensors
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:
@@ -158,34 +187,15 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
     return meta
 
 
-def _restored(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> "Recommender":
-    cls = model_class(_text(meta, "model"))
-    form = _SCORERS[_text(meta, "scorer")]
-    params, learned = meta["params"], meta["learned"]
-    if not isinstance(params, dict) or not isinstance(learned, dict):
-        raise TypeError("params and learned must be mappings")
-    urm = csr_from_tensors("urm", tensors)
-    urm.check_non_negative()
-    if fingerprint(urm) != _text(meta, "data_hash"):
-        raise ValueError("its matrix does not match its data_hash")
-    prefix = "scorer."
-    scorer = form.from_tensors(
-        {name.removeprefix(prefix): a for name, a in tensors.items() if name.startswith(prefix)}
+def _ids(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> Ids:
+    frame_type: FrameType = _text(meta, "frame_type")  # checked on the next line
+    if frame_type not in get_args(FrameType):
+        raise ValueError(f"there is no frame type {frame_type!r}")
+    return Ids(
+        _ids_from_tensors(_text(meta, "users"), "users", tensors),
+        _ids_from_tensors(_text(meta, "items"), "items", tensors),
+        frame_type,
     )
-    ids = None
-    if meta["ids"] is not None:
-        frame_type: FrameType = _text(meta["ids"], "frame_type")  # checked on the next line
-        if frame_type not in get_args(FrameType):
-            raise ValueError(f"there is no frame type {frame_type!r}")
-        ids = Ids(
-            _ids_from_tensors(_text(meta["ids"], "users"), "users", tensors),
-            _ids_from_tensors(_text(meta["ids"], "items"), "items", tensors),
-            frame_type,
-        )
-    model = cls.from_parts(params, urm, scorer, ids)
-    for name in model.saved_attributes:
-        setattr(model, name, learned[name])
-    return model
 
 
 def _text(mapping: Any, key: str) -> Any:

@@ -1,15 +1,14 @@
-"""TopPopular: everybody gets the items with the most users.
+"""TopPopular: every user gets the most popular items.
 
 Objective: none; the score of an item is the number of users who interacted with it.
-Source: the usual non-personalised baseline. Cost: O(nnz) time, O(items) memory.
+Source: the usual non-personalised baseline. Cost: O(nonzeros) time, O(items) memory.
 """
 
 import numpy as np
 
-from ganmf_fast._core import Csr
-from ganmf_fast.base.progress import Report
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.scorers.base import Popularity
+from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.scorers.popularity import Popularity
 
 __all__ = ["TopPopular"]
 
@@ -27,10 +26,6 @@ class TopPopular(Recommender):
     array([[0, 2]], dtype=int32)
     """
 
-    def _check_params(self) -> None:
-        """There is none."""
-
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Popularity:
-        del validation, report
-        counts = np.bincount(urm.indices, minlength=urm.n_cols)
+    def _fit(self, data: FitData) -> Popularity:
+        counts = np.bincount(data.urm.indices, minlength=data.urm.n_cols)
         return Popularity(counts.astype(np.float32))

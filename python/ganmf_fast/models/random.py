@@ -1,25 +1,20 @@
-"""Random: everybody gets any items, reproducibly.
+"""Random: items in random order, reproducibly.
 
 Objective: none; the score of an item for a user is a pure function of (seed, user, item), uniform
-in [0, 1). Source: the usual floor of a comparison. Cost: no memory beyond the lists.
+in [0, 1). Source: the usual floor of a comparison. Cost: no memory beyond the top-N lists.
 """
 
-from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_int
-from ganmf_fast.base.progress import Report
+from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.random import RandomScores
 
 __all__ = ["Random"]
 
 
+@hyperparameters
 class Random(Recommender):
     """Rank items at random.
-
-    Parameters
-    ----------
-    seed : int, default 0
-        0 to 2^63 - 1. The same seed gives every user the same list, always.
 
     Notes
     -----
@@ -35,12 +30,9 @@ class Random(Recommender):
     3
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    seed: int = param(
+        0, "With the same seed a user always has the same list.", at_least=0, at_most=2**63 - 1
+    )
 
-    def _check_params(self) -> None:
-        check_int("seed", self.seed, 0, 2**63 - 1)
-
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> RandomScores:
-        del validation, report
-        return RandomScores(int(self.seed), urm.n_rows, urm.n_cols)
+    def _fit(self, data: FitData) -> RandomScores:
+        return RandomScores(int(self.seed), data.urm.n_rows, data.urm.n_cols)

@@ -11,32 +11,41 @@ Cost: O(sum over users of n_u^2) time, O(topk items) memory, plus one row per th
 """
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_bool, check_int, check_real
-from ganmf_fast.base.progress import Report
+from ganmf_fast.base.params import hyperparameters, param, param_of
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.scorers.base import ItemWeights
+from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.scorers.weights import ItemWeights
 
 __all__ = ["P3alpha", "RP3beta"]
 
 
-class P3alpha(Recommender):
-    """Three-step random walks.
+class _RandomWalk(Recommender):
+    """The fit of both models, each of which declares these parameters in its own order."""
 
-    Parameters
-    ----------
-    topk : int, default 100
-        Targets kept for each item, at least 1.
-    alpha : float, default 1.0
-        Exponent of the transition probabilities, at least 0.
-    normalize_similarity : bool, default True
-        Let each row of the kept weights sum to one.
-    prune_columns : bool, default True
-        After the `topk` of each row keep the `topk` of each column as well, as the published
-        figures do. It matters: on one public data set Recall@20 is .169 with it and .186 without.
-    published_quirks : bool, default False
-        Work in single precision and cut equal weights as the published figures did, instead of
-        keeping the ones with the smaller item numbers; slower.
+    topk: int
+    alpha: float
+    normalize_similarity: bool
+    prune_columns: bool
+    published_quirks: bool
+
+    def _weights(self, data: FitData, beta: float) -> ItemWeights:
+        return ItemWeights(
+            _core.fit_p3alpha(
+                data.urm,
+                min(int(self.topk), data.urm.n_cols),
+                float(self.alpha),
+                beta,
+                bool(self.normalize_similarity),
+                bool(self.prune_columns),
+                data.progress,
+                as_published=bool(self.published_quirks),
+            )
+        )
+
+
+@hyperparameters
+class P3alpha(_RandomWalk):
+    """Three-step random walks.
 
     Attributes
     ----------
@@ -48,64 +57,37 @@ class P3alpha(Recommender):
     computation and simulations. WWW 2014 companion.
     """
 
-    def __init__(
-        self,
-        topk: int = 100,
-        alpha: float = 1.0,
-        normalize_similarity: bool = True,
-        prune_columns: bool = True,
-        published_quirks: bool = False,
-    ) -> None:
-        self.topk = topk
-        self.alpha = alpha
-        self.normalize_similarity = normalize_similarity
-        self.prune_columns = prune_columns
-        self.published_quirks = published_quirks
+    topk: int = param(
+        100,
+        "Targets kept for each item.",
+        at_least=1,
+        search={"int": [5, 1000], "at_most": "items"},
+    )
+    alpha: float = param(
+        1.0, "Exponent of the transition probabilities.", at_least=0, search={"real": [0.0, 2.0]}
+    )
+    normalize_similarity: bool = param(
+        True, "Scale each row of the kept weights to sum to one.", search={"choice": [True, False]}
+    )
+    prune_columns: bool = param(
+        True,
+        "After the `topk` of each row keep the `topk` of each column as well, as the published "
+        "figures do. It matters: on one public data set Recall@20 is .169 with it and .186 "
+        "without.",
+    )
+    published_quirks: bool = param(
+        False,
+        "Work in single precision and cut equal weights as the published figures did, instead of "
+        "keeping those with the smaller item numbers; slower.",
+    )
 
-    def _check_params(self) -> None:
-        check_int("topk", self.topk, 1)
-        check_real("alpha", self.alpha, 0)
-        check_bool("normalize_similarity", self.normalize_similarity)
-        check_bool("prune_columns", self.prune_columns)
-        check_bool("published_quirks", self.published_quirks)
-
-    def _penalty(self) -> float:
-        return 0.0
-
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> ItemWeights:
-        del validation
-        return ItemWeights(
-            _core.fit_p3alpha(
-                urm,
-                min(int(self.topk), urm.n_cols),
-                float(self.alpha),
-                self._penalty(),
-                bool(self.normalize_similarity),
-                bool(self.prune_columns),
-                report,
-                as_published=bool(self.published_quirks),
-            )
-        )
+    def _fit(self, data: FitData) -> ItemWeights:
+        return self._weights(data, 0.0)
 
 
-class RP3beta(P3alpha):
+@hyperparameters
+class RP3beta(_RandomWalk):
     """Three-step random walks with a penalty on popular items.
-
-    Parameters
-    ----------
-    topk : int, default 100
-        Targets kept for each item, at least 1.
-    alpha : float, default 1.0
-        Exponent of the transition probabilities, at least 0.
-    beta : float, default 0.6
-        Each weight is divided by the target's number of users to this power, before any cut; at
-        least 0, and 0 is `P3alpha`.
-    normalize_similarity : bool, default True
-        Let each row of the kept weights sum to one.
-    prune_columns : bool, default True
-        As for `P3alpha`.
-    published_quirks : bool, default False
-        As for `P3alpha`.
 
     Attributes
     ----------
@@ -117,21 +99,18 @@ class RP3beta(P3alpha):
     recommendations for interactive applications. ACM TiiS 7(1), 2017.
     """
 
-    def __init__(
-        self,
-        topk: int = 100,
-        alpha: float = 1.0,
-        beta: float = 0.6,
-        normalize_similarity: bool = True,
-        prune_columns: bool = True,
-        published_quirks: bool = False,
-    ) -> None:
-        super().__init__(topk, alpha, normalize_similarity, prune_columns, published_quirks)
-        self.beta = beta
+    topk: int = param_of(P3alpha, "topk")
+    alpha: float = param_of(P3alpha, "alpha")
+    beta: float = param(
+        0.6,
+        "Each weight is divided by the target's number of users to this power, before any cut; 0 "
+        "is `P3alpha`.",
+        at_least=0,
+        search={"real": [0.0, 2.0]},
+    )
+    normalize_similarity: bool = param_of(P3alpha, "normalize_similarity")
+    prune_columns: bool = param_of(P3alpha, "prune_columns")
+    published_quirks: bool = param_of(P3alpha, "published_quirks")
 
-    def _check_params(self) -> None:
-        super()._check_params()
-        check_real("beta", self.beta, 0)
-
-    def _penalty(self) -> float:
-        return float(self.beta)
+    def _fit(self, data: FitData) -> ItemWeights:
+        return self._weights(data, float(self.beta))

@@ -15,41 +15,26 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_bool, check_int, check_memory, check_real
+from ganmf_fast.base.checks import check_memory, check_real
+from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.models.ids import Ids
-from ganmf_fast.scorers.base import ItemWeights
+from ganmf_fast.scorers.weights import ItemWeights
 
 __all__ = ["SLIMElasticNet"]
 
 
+@hyperparameters
 class SLIMElasticNet(Recommender):
     """Sparse linear weights between items, by elastic-net regression of each item on the others.
-
-    Parameters
-    ----------
-    topk : int, default 100
-        Weights kept for each item, the largest in size; at least 1. The cut comes after the fit.
-    alpha : float, default 0.01
-        Strength of the penalty, at least 0.
-    l1_ratio : float, default 0.1
-        Share of the absolute values in the penalty, between 0 and 1; the rest is squares.
-    positive_only : bool, default True
-        Allow no negative weights.
-    tol : float, default 2e-3
-        Between 1e-6 and 0.5: no coordinate misses its optimality condition by more than `tol` times
-        the largest overlap of the item with another one. On Last.fm the default left the objective
-        2e-5 above its minimum, relatively, at alpha 0.005 and l1_ratio 0.01.
-    max_iter : int, default 1000
-        Sweeps of coordinate descent for each item, at least 1.
 
     Attributes
     ----------
     item_weights_ : csr_array of float32, shape (n_items, n_items)
-        Column j holds the weights of the items that speak for item j.
+        Column j holds the weights with which other items contribute to item j.
 
     Raises
     ------
@@ -66,48 +51,51 @@ class SLIMElasticNet(Recommender):
     X. Ning, G. Karypis. SLIM: sparse linear methods for top-N recommender systems. ICDM 2011.
     """
 
-    def __init__(
-        self,
-        topk: int = 100,
-        alpha: float = 0.01,
-        l1_ratio: float = 0.1,
-        positive_only: bool = True,
-        tol: float = 2e-3,
-        max_iter: int = 1000,
-    ) -> None:
-        self.topk = topk
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.positive_only = positive_only
-        self.tol = tol
-        self.max_iter = max_iter
+    topk: int = param(
+        100,
+        "Weights kept for each item, the largest in magnitude; the cut comes after the fit.",
+        at_least=1,
+        search={"int": [5, 1000], "at_most": "items"},
+    )
+    alpha: float = param(
+        0.01, "Strength of the penalty.", at_least=0, search={"real": [1e-3, 1.0], "log": True}
+    )
+    l1_ratio: float = param(
+        0.1,
+        "Fraction of the l1 norm in the penalty; the rest is the squared l2 norm.",
+        at_least=0,
+        at_most=1,
+        search={"real": [1e-5, 1.0], "log": True},
+    )
+    positive_only: bool = param(True, "Allow no negative weights.")
+    tol: float = param(
+        2e-3,
+        "No coordinate misses its optimality condition by more than `tol` times the largest inner "
+        "product of the item with another one. On Last.fm the default left the objective 2e-5 "
+        "above its minimum, relatively, at alpha 0.005 and l1_ratio 0.01.",
+        at_least=1e-6,
+        at_most=0.5,
+    )
+    max_iter: int = param(1000, "Sweeps of coordinate descent for each item.", at_least=1)
 
-    def _check_params(self) -> None:
-        check_int("topk", self.topk, 1)
-        check_real("alpha", self.alpha, 0)
-        check_real("l1_ratio", self.l1_ratio, 0, 1)
-        check_bool("positive_only", self.positive_only)
-        check_real("tol", self.tol, 1e-6, 0.5)
-        check_int("max_iter", self.max_iter, 1)
-
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> ItemWeights:
-        del validation
-        return self._solve(urm, [(float(self.alpha), float(self.l1_ratio))], report)[0]
+    def _fit(self, data: FitData) -> ItemWeights:
+        penalty = (float(self.alpha), float(self.l1_ratio))
+        return self._solve(data.urm, [penalty], data.progress)[0]
 
     def fit_path(self, X: object, penalties: Sequence[tuple[float, float]]) -> list[Recommender]:
-        """Fit many penalties at once: they share the Gram matrix and warm-start each other.
+        """Fit many penalties at once, with one Gram matrix and warm starts.
 
         Parameters
         ----------
         X : as for `fit`
         penalties : sequence of (alpha, l1_ratio)
-            Fitted from the strongest to the weakest, whatever their order here. The other
-            parameters are those of this model.
+            In any order; they are fitted from the strongest to the weakest. The other parameters
+            are those of this model.
 
         Returns
         -------
         list of SLIMElasticNet
-            A fitted model for each penalty, in the order given; this one stays as it is.
+            A fitted model for each penalty, in the order given; this model is not changed.
 
         Raises
         ------
@@ -116,14 +104,13 @@ class SLIMElasticNet(Recommender):
         MemoryError
             As by `fit`.
         """
-        self._check_params()
+        self._validate_params()
         pairs = [(check_real("alpha", a, 0), check_real("l1_ratio", r, 0, 1)) for a, r in penalties]
         if not pairs:
             raise ValueError("penalties is empty")
-        urm = as_csr(X, "X")
-        ids = Ids(X.user_ids, X.item_ids, X.frame_type) if isinstance(X, Interactions) else None
-        with reporter("SLIMElasticNet: fit") as report:
-            scorers = self._solve(urm, pairs, report)
+        urm, ids = as_csr(X, "X"), Ids.of(X)
+        with reporter("SLIMElasticNet: fit") as progress:
+            scorers = self._solve(urm, pairs, progress)
         shared = self.get_params(deep=False)
         return [
             SLIMElasticNet.from_parts(
@@ -133,7 +120,7 @@ class SLIMElasticNet(Recommender):
         ]
 
     def _solve(
-        self, urm: Csr, penalties: list[tuple[float, float]], report: Report
+        self, urm: Csr, penalties: list[tuple[float, float]], progress: Report
     ) -> list[ItemWeights]:
         check_memory(
             _core.slim_elastic_net_bytes(urm),
@@ -147,7 +134,7 @@ class SLIMElasticNet(Recommender):
             bool(self.positive_only),
             float(self.tol),
             int(self.max_iter),
-            report,
+            progress,
         )
         for (alpha, l1_ratio), (_, unconverged) in zip(penalties, fits, strict=True):
             if unconverged:

@@ -12,25 +12,19 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_int
-from ganmf_fast.base.progress import Report
+from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.threads import interruptible, one_blas_thread
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.scorers.base import Factors
+from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.scorers.factors import Factors
 
 __all__ = ["PureSVD"]
 
 
+@hyperparameters
 class PureSVD(Recommender):
     """Factors from a truncated singular value decomposition.
-
-    Parameters
-    ----------
-    num_factors : int, default 50
-        Rank k, at least 1; at most the shorter side of the matrix.
-    seed : int, default 0
-        Of the random projection, between 0 and 2**32 - 1.
 
     Attributes
     ----------
@@ -50,16 +44,16 @@ class PureSVD(Recommender):
     tasks. RecSys 2010.
     """
 
-    def __init__(self, num_factors: int = 50, seed: int = 0) -> None:
-        self.num_factors = num_factors
-        self.seed = seed
+    num_factors: int = param(
+        50,
+        "Rank k, at most the shorter side of the matrix.",
+        at_least=1,
+        search={"int": [1, 250], "at_most": "shorter side"},
+    )
+    seed: int = param(0, "Seed of the random projection.", at_least=0, at_most=2**32 - 1)
 
-    def _check_params(self) -> None:
-        check_int("num_factors", self.num_factors, 1)
-        check_int("seed", self.seed, 0, 2**32 - 1)
-
-    def _fit(self, urm: Csr, validation: Csr | None, report: Report) -> Factors:
-        del validation, report
+    def _fit(self, data: FitData) -> Factors:
+        urm = data.urm
         rank = int(self.num_factors)
         limit = min(urm.n_rows, urm.n_cols)
         if rank > limit:
@@ -81,7 +75,7 @@ class PureSVD(Recommender):
         """Scores x V V^T, with V the item factors divided by their lengths, the singular values."""
         items = self.item_factors_
         singular = np.sqrt((items.astype(np.float64) ** 2).sum(axis=0))
-        # Directions that carry nothing are noise of the decomposition.
+        # Directions with a vanishing singular value are rounding noise.
         kept = singular > singular.max() * 1e-6
         V = (items[:, kept] / singular[kept]).astype(np.float32)
         with one_blas_thread():

@@ -20,6 +20,8 @@ __all__ = [
     "ndcg_comparable",
     "older_ndcg",
     "published",
+    "published_dataset",
+    "published_figures",
     "published_value",
     "user_cosine",
 ]
@@ -68,6 +70,20 @@ def published(dataset: str, model: str) -> dict[int, dict[str, float]] | None:
         }
         for k, metrics in row["metrics"].items()
     }
+
+
+def published_dataset(data_hash: str, name: str, *, simulated: bool) -> str | None:
+    """Published data set that splits belong to: by their content, else by their name."""
+    found = dataset_of(data_hash)
+    if found is None and name in dataset_names() and not simulated:
+        return name
+    return found
+
+
+def published_figures(dataset: str, model: str) -> dict[tuple[str, int | None], float]:
+    """`published` as one mapping: (metric, cutoff) -> value, empty if nothing was published."""
+    figures = published(dataset, model) or {}
+    return {(metric, k): value for k, found in figures.items() for metric, value in found.items()}
 
 
 def older_ndcg(dataset: str, model: str) -> dict[int, float]:

@@ -2,6 +2,6 @@
 
 from ganmf_fast.report.findings import findings
 from ganmf_fast.report.page import render
-from ganmf_fast.report.reading import open_run
+from ganmf_fast.report.run_folder import open_run
 
 __all__ = ["findings", "open_run", "render"]

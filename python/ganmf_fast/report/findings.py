@@ -7,12 +7,12 @@ first three in the order of :func:`findings` are shown.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ganmf_fast.report.families import is_gan
-from ganmf_fast.report.reading import Experiment, Folder
-from ganmf_fast.report.searches import Search, improvements
-from ganmf_fast.results.result_table import Comparison, Entry, Key, heading, signed
+from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
+from ganmf_fast.results.families import is_gan
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
+from ganmf_fast.results.search import SearchRecord, improvements
 
-__all__ = ["COLLAPSE", "Finding", "collapses", "findings", "main_tables", "named"]
+__all__ = ["COLLAPSE", "Finding", "collapses", "findings", "main_tables"]
 
 COLLAPSE = 0.95
 """Mean cosine between made profiles from which on the alarm says that they have collapsed."""
@@ -29,12 +29,12 @@ class Finding:
     section: str
 
 
-def findings(folder: Folder, most: int = 3) -> list[Finding]:
+def findings(folder: RunFolder, most: int = 3) -> list[Finding]:
     """The findings that matter: who is best, what agrees with the paper, what failed, what it cost.
 
     Parameters
     ----------
-    folder : Folder
+    folder : RunFolder
     most : int, default 3
     """
     tables = main_tables(folder)
@@ -50,7 +50,7 @@ def findings(folder: Folder, most: int = 3) -> list[Finding]:
     return [finding for finding in made if finding is not None][:most]
 
 
-def collapses(experiment: Experiment) -> dict[str, float]:
+def collapses(experiment: ExperimentFolder) -> dict[str, float]:
     """Mean cosine between made profiles at the end of training, the largest of the seeds.
 
     Returns
@@ -59,20 +59,15 @@ def collapses(experiment: Experiment) -> dict[str, float]:
         By model, with its point in a figure.
     """
     found: dict[str, float] = {}
-    for cell in experiment.cells:
-        cosine = cell.histories[-1].last("made_cosine") if cell.histories else None
+    for record in experiment.records:
+        cosine = record.histories[-1].last("generated_cosine") if record.histories else None
         if cosine is not None:
-            name = named(experiment.comparison, cell.row, cell.point)
+            name = experiment.comparison.name_of(record.row, record.point)
             found[name] = max(cosine, found.get(name, cosine))
     return found
 
 
-def named(comparison: Comparison, model: str, point: float | None) -> str:
-    """A model, with its point if it is one of a figure."""
-    return model if point is None else f"{model} at {comparison.point_name(point)}"
-
-
-def main_tables(folder: Folder) -> list[Experiment]:
+def main_tables(folder: RunFolder) -> list[ExperimentFolder]:
     """The comparison of each data set: table 2 where it is there, else another table."""
     tables = [
         experiment
@@ -80,28 +75,28 @@ def main_tables(folder: Folder) -> list[Experiment]:
         if experiment.comparison.chart == "bars"
         and any(entry.runs for entry in experiment.comparison.entries)
     ]
-    found: dict[str, Experiment] = {}
+    found: dict[str, ExperimentFolder] = {}
     for table in sorted(tables, key=lambda table: table.comparison.experiment):
         found.setdefault(table.comparison.label, table)
     return list(found.values())
 
 
-def _data(comparison: Comparison) -> str:
+def _data(comparison: ResultTable) -> str:
     return f"{comparison.label}, in a quick run" if comparison.quick else comparison.label
 
 
-def _ranking(comparison: Comparison, key: Key) -> list[tuple[float, Entry]]:
+def _ranking(comparison: ResultTable, key: Key) -> list[tuple[float, Entry]]:
     """Finished entries with their means, best first."""
     means = [(m, e) for e in comparison.entries if (m := e.mean(*key)) is not None]
     return sorted(means, key=lambda pair: -pair[0])
 
 
-def _whole(experiments: Sequence[Experiment]) -> Sequence[Experiment]:
+def _whole(experiments: Sequence[ExperimentFolder]) -> Sequence[ExperimentFolder]:
     """Without quick ones, unless there is nothing else."""
     return [e for e in experiments if not e.comparison.quick] or experiments
 
 
-def _best(tables: Sequence[Experiment]) -> Finding | None:
+def _best(tables: Sequence[ExperimentFolder]) -> Finding | None:
     sentences, winners = [], []
     for table in _whole(tables):
         comparison = table.comparison
@@ -130,7 +125,7 @@ def _best(tables: Sequence[Experiment]) -> Finding | None:
     return Finding(title, tuple(sentences), "comparison")
 
 
-def _told(comparison: Comparison, key: Key, rival: Entry) -> str:
+def _told(comparison: ResultTable, key: Key, rival: Entry) -> str:
     """What the paired test says of the distance from the best."""
     p = comparison.significance.get(key, {}).get(rival.model)
     if p is None:
@@ -144,7 +139,7 @@ def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _agreement(experiments: Sequence[Experiment]) -> Finding | None:
+def _agreement(experiments: Sequence[ExperimentFolder]) -> Finding | None:
     judged = _judged(_whole(experiments))
     if not judged:
         return None
@@ -173,7 +168,7 @@ def _agreement(experiments: Sequence[Experiment]) -> Finding | None:
     return Finding(title, (sentence, rest), "published")
 
 
-def _judged(experiments: Sequence[Experiment]) -> list[tuple[bool, float, str]]:
+def _judged(experiments: Sequence[ExperimentFolder]) -> list[tuple[bool, float, str]]:
     """Whether each figure is within its tolerance, by how much it differs, and what it is."""
     found = []
     for experiment in experiments:
@@ -182,13 +177,13 @@ def _judged(experiments: Sequence[Experiment]) -> list[tuple[bool, float, str]]:
             for key in comparison.columns:
                 verdict, delta = entry.verdict(*key), entry.delta(*key)
                 if verdict is not None and delta is not None:
-                    name = named(comparison, entry.model, entry.point)
+                    name = comparison.name_of(entry.model, entry.point)
                     place = f"{name} on {comparison.dataset}, {heading(key)}"
                     found.append((verdict.word == "within tolerance", delta, place))
     return found
 
 
-def _collapse(experiments: Sequence[Experiment]) -> Finding | None:
+def _collapse(experiments: Sequence[ExperimentFolder]) -> Finding | None:
     watched: dict[str, float] = {}
     for experiment in experiments:
         for model, cosine in collapses(experiment).items():
@@ -211,7 +206,7 @@ def _collapse(experiments: Sequence[Experiment]) -> Finding | None:
     )
 
 
-def _below_popular(tables: Sequence[Experiment]) -> Finding | None:
+def _below_popular(tables: Sequence[ExperimentFolder]) -> Finding | None:
     sentences = []
     for table in tables:
         key = table.comparison.columns[0]
@@ -231,7 +226,7 @@ def _below_popular(tables: Sequence[Experiment]) -> Finding | None:
     return Finding("Some GANs do not beat popularity", tuple(sentences), "comparison")
 
 
-def _cost(tables: Sequence[Experiment]) -> Finding | None:
+def _cost(tables: Sequence[ExperimentFolder]) -> Finding | None:
     sentences, ratios = [], []
     for table in tables:
         comparison = table.comparison
@@ -264,7 +259,7 @@ def _seconds(entry: Entry) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-def _seeds(tables: Sequence[Experiment]) -> Finding | None:
+def _seeds(tables: Sequence[ExperimentFolder]) -> Finding | None:
     sentences = []
     for table in tables:
         key = table.comparison.columns[0]
@@ -285,7 +280,7 @@ def _seeds(tables: Sequence[Experiment]) -> Finding | None:
     )
 
 
-def _searched(searches: Sequence[Search]) -> Finding | None:
+def _searched(searches: Sequence[SearchRecord]) -> Finding | None:
     sentences = []
     for search in searches:
         best = search.best

@@ -82,37 +82,16 @@ function records(columns) {
   );
 }
 
+// Of every figure; less wide where the screen is narrow.
 function config() {
-  const [ink, soft, line, ground] = ["--ink", "--soft", "--line", "--ground"].map(tone);
-  const narrow = window.innerWidth < 640;
-  return {
-    background: ground,
-    font: tone("--sans").replaceAll('"', "'"),
-    view: { stroke: null },
-    axis: {
-      labelColor: ink,
-      titleColor: soft,
-      titleFontWeight: "normal",
-      labelFontSize: 12,
-      titleFontSize: 12,
-      gridColor: line,
-      domain: false,
-      tickColor: line,
-      labelLimit: narrow ? 120 : 220,
-    },
-    axisX: { titleAnchor: "end", tickCount: narrow ? 4 : 8, labelFlush: false },
-    legend: {
-      orient: "top",
-      labelColor: ink,
-      titleColor: soft,
-      labelFontSize: 12,
-      columns: narrow ? 2 : 6,
-      symbolSize: 90,
-      symbolStrokeWidth: 2,
-      labelLimit: 240,
-    },
-    text: { fontSize: 12 },
-  };
+  const found = coloured(JSON.parse(document.getElementById("chart-config").textContent));
+  found.font = tone("--sans").replaceAll('"', "'");
+  if (window.innerWidth < 640) {
+    found.axis.labelLimit = 120;
+    found.axisX.tickCount = 4;
+    found.legend.columns = 2;
+  }
+  return found;
 }
 
 async function draw(plot) {

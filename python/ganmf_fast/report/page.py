@@ -18,12 +18,15 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from ganmf_fast.report import charts, gan_charts, search_charts
-from ganmf_fast.report.charts import Spec
-from ganmf_fast.report.families import is_gan
+from ganmf_fast.report import gan_charts
 from ganmf_fast.report.findings import COLLAPSE, collapses, findings, main_tables
-from ganmf_fast.report.reading import Cell, Experiment, Folder
-from ganmf_fast.results.result_table import Comparison, Entry, Key, heading, shown, signed
+from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder, RunRecord
+from ganmf_fast.results.charts import comparison as tables
+from ganmf_fast.results.charts import search as searches
+from ganmf_fast.results.charts.base import CONFIG, Spec, stylesheet
+from ganmf_fast.results.charts.cost import cost
+from ganmf_fast.results.families import is_gan
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, shown, signed
 
 __all__ = ["LIMIT", "render"]
 
@@ -44,25 +47,25 @@ class Page:
     anchor: str
     model: str
     dataset: str
-    places: tuple[tuple[Experiment, Entry], ...]
+    places: tuple[tuple[ExperimentFolder, Entry], ...]
     """Where it occurs: tables first, then the points of figures."""
-    cells: tuple[Cell, ...]
+    records: tuple[RunRecord, ...]
     """Its runs, each once."""
     curves: tuple[tuple[str, Spec], ...]
     point_curves: tuple[tuple[str, Spec], ...]
     """Those of the runs at points of figures."""
 
     @property
-    def tables(self) -> list[tuple[Experiment, Entry]]:
+    def tables(self) -> list[tuple[ExperimentFolder, Entry]]:
         """Tables it is a row of, but not one with the same runs again."""
-        found: list[tuple[Experiment, Entry]] = []
+        found: list[tuple[ExperimentFolder, Entry]] = []
         for experiment, entry in self.places:
             if _is_table(experiment) and entry.runs not in [other.runs for _, other in found]:
                 found.append((experiment, entry))
         return found
 
 
-def render(folder: Folder) -> str:
+def render(folder: RunFolder) -> str:
     """The whole page.
 
     Raises
@@ -73,7 +76,6 @@ def render(folder: Folder) -> str:
     experiments = sorted(folder.experiments, key=lambda e: _order(e.comparison))
     taken: set[str] = set()
     pages = _pages(experiments, taken)
-    searches = [(_anchor(f"search-{s.label}", taken), s) for s in folder.searches]
     scripts = [_vega(), _resource("page.js")]
     shown_as = {(page.dataset, page.model): page.anchor for page in pages}
     text = (
@@ -87,10 +89,11 @@ def render(folder: Folder) -> str:
             main=main_tables(folder),
             findings=findings(folder),
             pages=pages,
-            searches=searches,
+            searches=[(_anchor(f"search-{s.label}", taken), s) for s in folder.searches],
+            chart_config=CONFIG,
             anchor=lambda comparison, model: shown_as.get((comparison.label, model)),
             policy=_policy(scripts),
-            style=_resource("style.css"),
+            style=stylesheet() + _resource("style.css"),
             scripts=scripts,
             figures=_Figures(),
         )
@@ -104,11 +107,11 @@ def render(folder: Folder) -> str:
     return text
 
 
-def _is_table(experiment: Experiment) -> bool:
+def _is_table(experiment: ExperimentFolder) -> bool:
     return experiment.comparison.chart == "bars"
 
 
-def _order(comparison: Comparison) -> tuple[str, str]:
+def _order(comparison: ResultTable) -> tuple[str, str]:
     # Tables before figures; table 2 is what the others are read beside.
     name = comparison.experiment
     return ("" if name == "table2" else name, comparison.label)
@@ -117,18 +120,18 @@ def _order(comparison: Comparison) -> tuple[str, str]:
 # pages of models -------------------------------------------------------------------------------
 
 
-def _pages(experiments: Sequence[Experiment], taken: set[str]) -> list[Page]:
-    places: dict[tuple[str, str], list[tuple[Experiment, Entry]]] = {}
+def _pages(experiments: Sequence[ExperimentFolder], taken: set[str]) -> list[Page]:
+    places: dict[tuple[str, str], list[tuple[ExperimentFolder, Entry]]] = {}
     for experiment in experiments:
         comparison = experiment.comparison
-        for entry in comparison.entries if comparison.cutoffs or experiment.cells else ():
+        for entry in comparison.entries if comparison.cutoffs or experiment.records else ():
             places.setdefault((comparison.label, entry.model), []).append((experiment, entry))
     runs = {key: _runs(found) for key, found in places.items()}
-    lines = sum(len(cell.histories) * 4 for cells in runs.values() for cell in cells)
+    lines = sum(len(record.histories) * 4 for records in runs.values() for record in records)
     most = min(_PER_LINE, max(20, _POINTS // max(lines, 1)))
 
-    def curves(model: str, cells: Iterable[Cell], *, of_points: bool) -> tuple[Any, ...]:
-        chosen = [cell for cell in cells if (cell.point is not None) == of_points]
+    def curves(model: str, records: Iterable[RunRecord], *, of_points: bool) -> tuple[Any, ...]:
+        chosen = [record for record in records if (record.point is not None) == of_points]
         return tuple(gan_charts.training(chosen, most)) if is_gan(model) else ()
 
     return [
@@ -146,12 +149,12 @@ def _pages(experiments: Sequence[Experiment], taken: set[str]) -> list[Page]:
     ]
 
 
-def _runs(places: Iterable[tuple[Experiment, Entry]]) -> tuple[Cell, ...]:
-    """Cells behind entries; one that figures took over from a table counts once."""
-    found: dict[str, Cell] = {}
+def _runs(places: Iterable[tuple[ExperimentFolder, Entry]]) -> tuple[RunRecord, ...]:
+    """Records behind entries; one that figures took over from a table counts once."""
+    found: dict[str, RunRecord] = {}
     for experiment, entry in places:
-        for cell in experiment.cells_of(entry):
-            found.setdefault(json.dumps([cell.params, cell.seed], sort_keys=True), cell)
+        for record in experiment.records_of(entry):
+            found.setdefault(json.dumps([record.params, record.seed], sort_keys=True), record)
     return tuple(found.values())
 
 
@@ -171,15 +174,15 @@ def _anchor(text: str, taken: set[str]) -> str:
 class _Figures:
     """Specifications of figures, each with a number of its own."""
 
-    quality = staticmethod(charts.quality)
-    differences = staticmethod(charts.differences)
-    cost = staticmethod(charts.cost)
+    quality = staticmethod(tables.quality)
+    differences = staticmethod(tables.differences)
+    points = staticmethod(tables.points)
+    cost = staticmethod(cost)
     alarms = staticmethod(gan_charts.alarms)
-    points = staticmethod(charts.points)
     heatmaps = staticmethod(gan_charts.heatmaps)
-    convergence = staticmethod(search_charts.convergence)
-    parallel = staticmethod(search_charts.parallel)
-    dependences = staticmethod(search_charts.dependences)
+    convergence = staticmethod(searches.convergence)
+    parallel = staticmethod(searches.parallel)
+    dependences = staticmethod(searches.dependences)
 
     def __init__(self) -> None:
         self._drawn = 0
@@ -205,7 +208,7 @@ def _environment() -> Environment:
         "value": _value,
         "seconds": _seconds,
         "literal": _literal,
-        "short": search_charts.shown,
+        "short": searches.shown,
         "bytes": lambda mib: f"{mib:,.0f}",
     }
     environment.filters.update(filters)
@@ -250,7 +253,7 @@ def _metrics(entry: Entry) -> tuple[list[str], list[int | None]]:
     return list(dict.fromkeys(m for m, _ in keys)), list(dict.fromkeys(k for _, k in keys))
 
 
-def _collapsed(experiment: Experiment) -> list[str]:
+def _collapsed(experiment: ExperimentFolder) -> list[str]:
     return [
         f"{name} ({cosine:.3f})"
         for name, cosine in collapses(experiment).items()
@@ -258,18 +261,18 @@ def _collapsed(experiment: Experiment) -> list[str]:
     ]
 
 
-def _size(folder: Folder) -> str:
+def _size(folder: RunFolder) -> str:
     """How much there is, in a line."""
     experiments, searches = folder.experiments, folder.searches
     labels = dict.fromkeys(e.comparison.label for e in experiments)
     labels |= dict.fromkeys(search.dataset for search in searches)
-    models = {entry.model for e in experiments for entry in e.comparison.entries if e.cells}
-    cells = [cell for e in experiments for cell in e.cells if cell.done]
-    seeds = {cell.seed for cell in cells if cell.seed is not None}
+    models = {entry.model for e in experiments for entry in e.comparison.entries if e.records}
+    records = [record for e in experiments for record in e.records if record.done]
+    seeds = {record.seed for record in records if record.seed is not None}
     counts = {
         "experiment": len(experiments) if len(experiments) > 1 else 0,
         "model": len(models),
-        "finished run": len(cells),
+        "finished run": len(records),
         "seed": len(seeds),
         "search": len(searches),
     }
@@ -278,7 +281,7 @@ def _size(folder: Folder) -> str:
     return ", ".join((*labels, *words))
 
 
-def _provenance(experiments: Sequence[Experiment]) -> list[tuple[Experiment, Facts]]:
+def _provenance(experiments: Sequence[ExperimentFolder]) -> list[tuple[ExperimentFolder, Facts]]:
     """Facts of each experiment; groups that are those of the first are not repeated."""
     first: Facts = []
     found = []
@@ -289,14 +292,14 @@ def _provenance(experiments: Sequence[Experiment]) -> list[tuple[Experiment, Fac
     return found
 
 
-def _published_columns(comparison: Comparison) -> list[Key]:
+def _published_columns(comparison: ResultTable) -> list[Key]:
     """Metrics that anything is published for."""
     return [
         k for k in comparison.columns if any(k in entry.published for entry in comparison.entries)
     ]
 
 
-def _verdicts(comparison: Comparison) -> dict[str, int]:
+def _verdicts(comparison: ResultTable) -> dict[str, int]:
     """How often each verdict was given."""
     found: dict[str, int] = {}
     for entry in comparison.entries:
@@ -307,7 +310,7 @@ def _verdicts(comparison: Comparison) -> dict[str, int]:
     return found
 
 
-def _judged(comparison: Comparison) -> list[tuple[Entry, Key, Any]]:
+def _judged(comparison: ResultTable) -> list[tuple[Entry, Key, Any]]:
     """Every figure outside the tolerance, with its verdict."""
     return [
         (entry, key, verdict)
@@ -317,12 +320,12 @@ def _judged(comparison: Comparison) -> list[tuple[Entry, Key, Any]]:
     ]
 
 
-def _facts(experiment: Experiment) -> Facts:
+def _facts(experiment: ExperimentFolder) -> Facts:
     """Provenance of an experiment: groups of names and values, as far as they are known."""
     config = experiment.config
     data, about = _table(config, "dataset"), _table(config, "environment")
     hardware, git = _table(about, "hardware"), _table(about, "git")
-    seeds = sorted({cell.seed for cell in experiment.cells if cell.seed is not None})
+    seeds = sorted({record.seed for record in experiment.records if record.seed is not None})
     source = "not known (no git checkout)"
     if git:
         changed = ", with uncommitted changes" if git.get("changed") is True else ", unchanged"

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args
 
-from ganmf_fast.results.result_table import Chart, Comparison, Entry, Key, Run, key_of
+from ganmf_fast.results.result_table import Chart, Entry, Key, ResultTable, Run, key_of
 
-__all__ = ["DamagedError", "number", "read", "table", "text", "to_json", "whole"]
+__all__ = ["DamagedError", "number", "overview", "read", "table", "text", "to_json", "whole"]
 
 FORMAT = 1
 """Version of the document."""
@@ -30,7 +30,7 @@ class DamagedError(ValueError):
     """What was read is not what it should be; the message is a phrase that says where."""
 
 
-def to_json(comparison: Comparison) -> str:
+def to_json(comparison: ResultTable) -> str:
     """The comparison, all but its heatmaps, which cells hold; metrics are called ``"map@5"``."""
     content = {
         "format": FORMAT,
@@ -77,7 +77,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "params": dict(entry.params),
         "source": entry.source,
         "problem": entry.problem,
-        "why": entry.why,
+        "why": entry.known_difference,
         "published": _named(entry.published),
         "incomparable": _named(entry.incomparable),
         "runs": [
@@ -87,7 +87,44 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def read(content: str) -> Comparison:
+def overview(comparison: ResultTable) -> dict[str, Any]:
+    """Each model or point with the mean of every metric beside the published value."""
+    content: dict[str, Any] = {
+        "experiment": comparison.experiment,
+        "dataset": comparison.dataset,
+        "simulated": comparison.simulated,
+        "quick": comparison.quick or None,
+        "splits": comparison.splits,
+        "complete": comparison.complete,
+    }
+    if not comparison.axis:
+        models = {entry.model: _means(entry) for entry in comparison.entries}
+        return content | {"models": models}
+    points = [
+        {"model": entry.model, comparison.axis: entry.point, **_means(entry)}
+        for entry in comparison.entries
+    ]
+    return content | {"points": points}
+
+
+def _means(entry: Entry) -> dict[str, Any]:
+    return {
+        "params": entry.params,
+        "source": entry.source,
+        "problem": entry.problem or None,
+        "seeds": [run.seed for run in entry.runs],
+        "metrics": {
+            _name(key): {
+                "value": entry.mean(*key),
+                "published": entry.published.get(key),
+                "delta": entry.delta(*key),
+            }
+            for key in (entry.runs[0].values if entry.runs else ())
+        },
+    }
+
+
+def read(content: str) -> ResultTable:
     """The comparison of a document.
 
     Raises
@@ -101,7 +138,7 @@ def read(content: str) -> Comparison:
         raise error if isinstance(error, DamagedError) else DamagedError("it is not JSON") from None
     if document.get("format") != FORMAT:
         raise DamagedError(f"it has format {document.get('format')!r:.20}, and {FORMAT} is known")
-    return Comparison(
+    return ResultTable(
         dataset=text(document, "dataset"),
         simulated=document.get("simulated") is True,
         splits=text(document, "splits"),
@@ -141,7 +178,7 @@ def _read_entry(value: object) -> Entry:
         problem=text(entry, "problem"),
         point=None if entry.get("point") is None else number(entry["point"], "point"),
         incomparable=_values(entry, "incomparable"),
-        why=text(entry, "why"),
+        known_difference=text(entry, "why"),
     )
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Chart",
-    "Comparison",
     "Entry",
     "Key",
+    "ResultTable",
     "Run",
     "Verdict",
     "heading",
@@ -104,7 +104,7 @@ class Entry:
     """Place on the axis of a figure."""
     incomparable: Mapping[Key, float] = field(default_factory=dict)
     """Published figures that mean something else, and are only named."""
-    why: str = ""
+    known_difference: str = ""
     """Known reason why figures differ from the published ones."""
 
     def mean(self, metric: str, k: int | None) -> float | None:
@@ -142,7 +142,7 @@ class Entry:
         if abs(delta) <= tolerance:
             return Verdict("within tolerance", tolerance, "")
         above, below = ("higher", "lower") if metric in _NEUTRAL else ("better", "worse")
-        reasons = [self.why] if self.why else []
+        reasons = [self.known_difference] if self.known_difference else []
         if self.runs[0].seed is not None:
             ours = "one seed here" if deviation is None else f"{len(self.runs)} seeds here"
             reasons.append(f"random: {ours}, one run published")
@@ -150,7 +150,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ResultTable:
     """What one experiment found on one data set.
 
     Attributes
@@ -236,6 +236,10 @@ class Comparison:
         if point is None:
             return ""
         return self.point_names.get(point, f"{point:g}")
+
+    def name_of(self, model: str, point: float | None) -> str:
+        """A model, with its point if it is one of a figure."""
+        return model if point is None else f"{model} at {self.point_name(point)}"
 
     def rank(self, entry: Entry, metric: str, k: int | None) -> int:
         """Place of an entry, 1 for the best; equal values share a place; 0 for none."""

@@ -9,7 +9,6 @@ as not there.
 import hashlib
 import io
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base.errors import ConflictError, difference
-from ganmf_fast.base.files import try_lock
+from ganmf_fast.base.files import sync_file, sync_folder, try_lock, unlock, write_whole
 
 __all__ = ["FORMAT", "ConflictError", "Store", "difference", "load", "npz"]
 
@@ -65,9 +64,10 @@ class Store:
             If it holds another experiment, whose tables would be lost.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("a", encoding="ascii") as file:
-            if not try_lock(file.fileno()):
-                raise RuntimeError(f"another process is writing to {self.folder}")
+        lock = try_lock(self.folder / ".lock")
+        if lock is None:
+            raise RuntimeError(f"another process is writing to {self.folder}")
+        try:
             if self._experiment() not in (None, experiment):
                 raise ConflictError(
                     f"{self.folder} holds {self._experiment()}, not {experiment}: choose another "
@@ -76,6 +76,8 @@ class Store:
             for left in self._models.glob(f"{_PART}*"):
                 shutil.rmtree(left, ignore_errors=True)
             yield
+        finally:
+            unlock(lock)
 
     def _experiment(self) -> str | None:
         """What the folder holds; None if it is nothing, or its configuration is damaged."""
@@ -142,23 +144,18 @@ class Store:
         content: Record = {**record, "format": FORMAT, "files": sums}
         content["sha256"] = _digest(_canonical(content))
         for file, data in {**files, _RESULT: json.dumps(content, indent=1).encode()}.items():
-            with (part / file).open("wb") as opened:
-                opened.write(data)
-                opened.flush()
-                os.fsync(opened.fileno())
+            (part / file).write_bytes(data)
+            sync_file(part / file)
+        sync_folder(part)
         target = self._models / name
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
+        sync_folder(self._models)
 
     def write_text(self, name: str, content: str | bytes) -> Path:
         """Write one file of the folder, complete or not at all."""
         path = self.folder / name
-        part = path.with_name(f".{name}.{os.getpid()}")
-        try:
-            part.write_bytes(content.encode() if isinstance(content, str) else content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, content)
         return path
 
 

@@ -13,23 +13,25 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ganmf_fast.results.result_table import Comparison, Entry, Key, heading, shown, signed
+from ganmf_fast.results.document import to_json
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, shown, signed
+from ganmf_fast.results.store import Store
 
-__all__ = ["summary_csv", "terminal_table", "to_csv", "to_latex", "to_markdown"]
+__all__ = ["summary_csv", "terminal_table", "to_csv", "to_latex", "to_markdown", "write_tables"]
 
 _DASH = "\N{EM DASH}"
 _ALIKE = "\N{DEGREE SIGN}"
 _LEVEL = 0.05
 
 
-def to_csv(comparison: Comparison) -> str:
+def to_csv(comparison: ResultTable) -> str:
     """Tidy text: one line for each model, seed, metric and cutoff; floats in full precision."""
     axis = [comparison.axis] if comparison.axis else []
     fields = ["dataset", "model", *axis, "metric", "k", "value", "published", "delta", "seed"]
     return _csv(fields, comparison.tidy())
 
 
-def summary_csv(comparison: Comparison) -> str:
+def summary_csv(comparison: ResultTable) -> str:
     """One line for each model, metric and cutoff: mean, spread, published value and verdict."""
     axis = [comparison.axis] if comparison.axis else []
     fields = ["dataset", "quick", "model", *axis, "metric", "k", "mean", "deviation", "seeds"]
@@ -61,20 +63,20 @@ def _published(entry: Entry, key: Key) -> tuple[str, str]:
     )
 
 
-def _mark(comparison: Comparison, entry: Entry, key: Key) -> str:
+def _mark(comparison: ResultTable, entry: Entry, key: Key) -> str:
     """Whether chance would explain the distance from the best."""
     p = comparison.significance.get(key, {}).get(entry.model)
     return _ALIKE if p is not None and p >= _LEVEL else ""
 
 
-def _cell(comparison: Comparison, entry: Entry, key: Key) -> str:
+def _cell(comparison: ResultTable, entry: Entry, key: Key) -> str:
     """What stands behind the value."""
     if not comparison.any_published:
         return ""
     return "({}, {})".format(*_published(entry, key))
 
 
-def _notes(comparison: Comparison, second: str = "") -> list[str]:
+def _notes(comparison: ResultTable, second: str = "") -> list[str]:
     """Sentences that a reader of the table needs; `second` says how the second best is marked."""
     notes = [comparison.note] if comparison.note else []
     if comparison.any_published:
@@ -98,7 +100,7 @@ def _notes(comparison: Comparison, second: str = "") -> list[str]:
     return notes
 
 
-def to_markdown(comparison: Comparison) -> str:
+def to_markdown(comparison: ResultTable) -> str:
     """A page with the table, what is missing and why, the verdicts, parameters, and cost."""
     columns, axis = comparison.columns, comparison.axis
     lines = [f"# {comparison.heading}", ""]
@@ -136,17 +138,17 @@ def _header(names: list[str]) -> list[str]:
     return [_row(names), _row(["---"] * len(names))]
 
 
-def _point(comparison: Comparison, entry: Entry) -> list[str]:
+def _point(comparison: ResultTable, entry: Entry) -> list[str]:
     """The cell that says where on the axis an entry stands, where there is an axis."""
     return [comparison.point_name(entry.point)] if comparison.axis else []
 
 
-def _name(comparison: Comparison, entry: Entry) -> str:
+def _name(comparison: ResultTable, entry: Entry) -> str:
     point = comparison.point_name(entry.point)
     return f"{entry.model}, {comparison.axis} {point}" if point else entry.model
 
 
-def _verdicts(comparison: Comparison) -> list[str]:
+def _verdicts(comparison: ResultTable) -> list[str]:
     """How many figures agree with the published ones, and each that does not."""
     judged = [
         (entry, key, verdict)
@@ -177,7 +179,7 @@ def _verdicts(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _params(comparison: Comparison) -> list[str]:
+def _params(comparison: ResultTable) -> list[str]:
     if not any(entry.source for entry in comparison.entries):
         return []
     lines = ["", "## Parameters", "", *_header([comparison.subject, "parameters", "from"])]
@@ -191,7 +193,7 @@ def _params(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _cost(comparison: Comparison) -> list[str]:
+def _cost(comparison: ResultTable) -> list[str]:
     names = [comparison.subject, *([comparison.axis] if comparison.axis else []), "seed"]
     lines = [
         "",
@@ -224,7 +226,7 @@ def _cost(comparison: Comparison) -> list[str]:
     return lines if seen else []
 
 
-def to_latex(comparison: Comparison) -> str:
+def to_latex(comparison: ResultTable) -> str:
     """A booktabs table: best bold, second underlined, published and difference in parentheses."""
     columns, axis = comparison.columns, comparison.axis
     notes = [f"{comparison.heading}.", *_notes(comparison, ", second underlined")]
@@ -280,7 +282,7 @@ def _escaped(text: str) -> str:
     return text.replace("~", "\\textasciitilde{}").replace("^", "\\textasciicircum{}")
 
 
-def terminal_table(comparison: Comparison) -> Table:
+def terminal_table(comparison: ResultTable) -> Table:
     """The table for a terminal; colours are dropped where they are not wanted."""
     caption = (
         "ours, then (published, difference)"
@@ -315,3 +317,12 @@ def terminal_table(comparison: Comparison) -> Table:
             cells.append(cell)
         table.add_row(entry.model, *_point(comparison, entry), *cells)
     return table
+
+
+def write_tables(store: Store, comparison: ResultTable) -> None:
+    """Write a table into the folder of a run: CSV, Markdown, LaTeX and JSON."""
+    store.write_text("results.csv", to_csv(comparison))
+    store.write_text("summary.csv", summary_csv(comparison))
+    store.write_text("table.md", to_markdown(comparison))
+    store.write_text("table.tex", to_latex(comparison))
+    store.write_text("comparison.json", to_json(comparison))

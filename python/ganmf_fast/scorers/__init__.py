@@ -1,1 +1,1 @@
-"""Fitted models in the forms that are ranked."""
+"""Forms of fitted models from which scores and top-N lists are computed."""

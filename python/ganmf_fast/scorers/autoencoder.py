@@ -1,8 +1,8 @@
-"""Perceptrons over profiles as a form that ranks: what CFGAN and CAAE leave behind.
+"""Autoencoders: multilayer perceptrons from profiles to scores, as CFGAN and CAAE train them.
 
-The hidden layers of a block of users are computed at once; the output layer is linear, so that the
-scores are inner products of the last hidden layer with item kernels, which Rust ranks without ever
-holding users x items. torch is not needed.
+Hidden layers are computed for a block of users at once. The output layer is linear: scores are
+inner products of the last hidden layer with item kernels, which are ranked in Rust without a
+users x items matrix. torch is not needed.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,16 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import as_csr, to_scipy
-from ganmf_fast.scorers.base import Factors, Lists, Scorer
-from ganmf_fast.scorers.tensors import Floats, Tensors, check_array, check_matrix, dense_float32
+from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.tensors import (
+    Floats,
+    Tensors,
+    check_array,
+    check_matrix,
+    dense_float32,
+    scalar,
+)
 
 __all__ = ["ACTIVATIONS", "Autoencoder"]
 
-# Users whose hidden layers are held at once.
+# Users whose hidden layers are in memory at once.
 _BLOCK = 4096
 
 
@@ -38,7 +46,7 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "relu": lambda x: np.maximum(x, 0),
     "LeakyReLU": lambda x: np.where(x < 0, np.float32(0.2) * x, x),
 }
-"""Activations by the names of the published code."""
+"""Activations, by their names in the published code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +63,8 @@ class Autoencoder(Scorer):
     activation : str
         Of the hidden layers, a key of `ACTIVATIONS`.
     block : int, default 0
-        If not 0, user u gets the scores of user ``u % block``: the published results of CAAE
-        were computed so, with blocks of 1000.
+        If not 0, user u has the scores of user ``u % block``: the published results of CAAE were
+        computed so, with blocks of 1000.
     """
 
     kind: ClassVar[str] = "autoencoder"
@@ -97,7 +105,7 @@ class Autoencoder(Scorer):
         return len(self.output)
 
     def hidden(self, profiles: Any) -> Floats:
-        """Last hidden layer of sparse rows, with a column of ones that meets the output's bias."""
+        """Last hidden layer of sparse rows, and a column of ones for the bias of the output."""
         act = ACTIVATIONS[self.activation]
         with one_blas_thread():
             layer = act(dense_float32(profiles @ self.first) + self.biases[0])
@@ -113,20 +121,13 @@ class Autoencoder(Scorer):
     def _sources(self, users: NDArray[np.int64]) -> NDArray[np.int64]:
         return users % self.block if self.block else users
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         rows, output = to_scipy(profiles), self.output_rows()
+        users, seen = request.users, request.seen
         hide = None if seen is None else to_scipy(seen)
-        items = np.empty((len(users), n), dtype=np.int32)
-        scores = np.empty((len(users), n), dtype=np.float32)
+        items = np.empty((len(users), request.n), dtype=np.int32)
+        scores = np.empty((len(users), request.n), dtype=np.float32)
         for start in range(0, len(users), _BLOCK):
             block = users[start : start + _BLOCK]
             layer = self.hidden(rows[self._sources(block)])
@@ -134,7 +135,7 @@ class Autoencoder(Scorer):
             masked = None if hide is None else as_csr(hide[block], "seen", allow_empty=True)
             done = slice(start, start + len(block))
             items[done], scores[done] = _core.rank_factors(
-                layer, output, numbers, n, masked, candidates
+                layer, output, RankRequest(numbers, request.n, masked, request.candidates)
             )
             if report is not None:
                 report(start + len(block), len(users))
@@ -172,10 +173,7 @@ class Autoencoder(Scorer):
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "Autoencoder":
         """See `Scorer.from_tensors`."""
-        for name in ("activation", "block"):
-            if tensors[name].shape != (1,) or tensors[name].dtype != np.int64:
-                raise ValueError(f"{name} must be one int64")
-        number = int(tensors["activation"][0])
+        number = scalar("activation", tensors, np.int64)
         if not 0 <= number < len(ACTIVATIONS):
             raise ValueError(f"there is no activation {number}")
         layers = sum(name.startswith("biases.") for name in tensors)
@@ -186,5 +184,5 @@ class Autoencoder(Scorer):
             tensors["output"],
             tensors["output_bias"],
             list(ACTIVATIONS)[number],
-            int(tensors["block"][0]),
+            scalar("block", tensors, np.int64),
         )

@@ -1,7 +1,7 @@
-"""Forms that make scores in dense blocks: EASE by items, and by users.
+"""Forms whose scores are computed in dense blocks of users: dense item weights, and EASE by users.
 
-A block holds a number of users that depends on the catalogue alone, and is made by sparse products
-or on one BLAS thread: bits never depend on the number of threads.
+The size of a block depends on the number of items alone, and its scores come from sparse products
+or from BLAS on one thread, so that the number of threads does not change the bits.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import to_scipy
@@ -26,6 +26,7 @@ from ganmf_fast.scorers.tensors import (
     csr_from_tensors,
     csr_tensors,
     dense_float32,
+    scalar,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _BLOCK_USERS = 256
 
 @dataclass(frozen=True, eq=False)
 class DenseWeights(Scorer):
-    """Dense item-to-item weights B, for models that are dense by nature: scores are x B.
+    """Dense item weights B: the scores of a profile x are x B.
 
     Parameters
     ----------
@@ -61,26 +62,10 @@ class DenseWeights(Scorer):
         """Number of items."""
         return len(self.weights)
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         rows = to_scipy(profiles)
-        return rank_blocks(
-            lambda block: rows[block] @ self.weights,
-            self.n_items,
-            users,
-            n,
-            seen,
-            candidates,
-            report,
-        )
+        return rank_blocks(lambda block: rows[block] @ self.weights, self.n_items, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -91,7 +76,7 @@ class DenseWeights(Scorer):
         return dense_float32(to_scipy(profiles) @ self.weights)
 
     def similarity(self, item: int) -> Floats:
-        """Weights of the items that speak for `item`: its column of B."""
+        """Weights with which other items contribute to `item`: its column of B."""
         near = self.weights[:, item].copy()
         near[item] = -np.inf
         return near
@@ -156,31 +141,17 @@ class DualEase(Scorer):
 
     @cached_property
     def _items(self) -> "sp.csr_array[np.float32]":
-        """X^T by rows: a product with it gives each score its terms in the order of the users."""
+        """X^T by rows: a product with it sums the terms of a score in the order of the users."""
         return to_scipy(self.urm.transpose())
 
     def _times_urm(self, left: Floats) -> Floats:
         """`left` X, for a few dense rows."""
         return np.ascontiguousarray((self._items @ np.ascontiguousarray(left.T)).T)
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         return rank_blocks(
-            lambda block: self.scores(profiles, block),
-            self.n_items,
-            users,
-            n,
-            seen,
-            candidates,
-            report,
+            lambda block: self.scores(profiles, block), self.n_items, request, report
         )
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
@@ -200,7 +171,7 @@ class DualEase(Scorer):
         return _minus(rows, projected, self.diagonal)
 
     def similarity(self, item: int) -> Floats:
-        """Weights of the items that speak for `item`: column -P[:, item] / P[item, item]."""
+        """Column -P[:, item] / P[item, item] of the weights."""
         column = self._items[[item]]
         left = (self.inverse[column.indices] * column.data[:, None]).sum(axis=0)
         near: Floats = self._times_urm(left[None, :])[0]
@@ -220,11 +191,9 @@ class DualEase(Scorer):
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "DualEase":
         """See `Scorer.from_tensors`."""
-        l2 = tensors["l2"]
-        if l2.shape != (1,) or l2.dtype != np.float64:
-            raise ValueError("l2 must be one float64")
+        l2 = scalar("l2", tensors, np.float64)
         urm = csr_from_tensors("fitted", tensors)
-        return cls(urm, tensors["inverse"], tensors["diagonal"], float(l2[0]))
+        return cls(urm, tensors["inverse"], tensors["diagonal"], l2)
 
 
 def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:
@@ -239,32 +208,32 @@ def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:
 def rank_blocks(
     scores_of: Callable[[NDArray[np.int64]], Floats],
     n_items: int,
-    users: NDArray[np.int64],
-    n: int,
-    seen: Csr | None,
-    candidates: NDArray[np.int32] | None,
-    report: Report | None,
+    request: RankRequest,
+    report: Report | None = None,
     as_published: bool = False,
 ) -> Lists:
-    """Rank users in blocks whose dense scores fit in a bounded piece of memory.
+    """Top-N lists from dense scores, computed in blocks of users of bounded memory.
 
     Parameters
     ----------
     scores_of : callable
         Scores of all items, float32 (len(block), n_items), for a block of users.
-    n_items, users, n, seen, candidates, report
+    n_items, request, report
         As for `Scorer.rank`.
     as_published : bool, default False
-        Take equal scores in the order of the published lists instead of by item number.
+        Order equal scores as the published lists do instead of by item number.
     """
     size = max(1, min(_BLOCK_USERS, _BLOCK_BYTES // (4 * n_items)))
-    items = np.empty((len(users), n), dtype=np.int32)
-    scores = np.empty((len(users), n), dtype=np.float32)
+    users = request.users
+    items = np.empty((len(users), request.n), dtype=np.int32)
+    scores = np.empty((len(users), request.n), dtype=np.float32)
     for start in range(0, len(users), size):
         block = users[start : start + size]
         done = slice(start, start + len(block))
         items[done], scores[done] = _core.rank_scores(
-            dense_float32(scores_of(block)), block, n, seen, candidates, None, as_published
+            dense_float32(scores_of(block)),
+            RankRequest(block, request.n, request.seen, request.candidates),
+            as_published=as_published,
         )
         if report is not None:
             report(start + len(block), len(users))

@@ -1,4 +1,4 @@
-"""The form of scores that are random: a pure function of (seed, user, item), stored nowhere."""
+"""Random scores: a pure function of (seed, user, item), of which nothing is stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.progress import Report
 from ganmf_fast.scorers.base import Lists, Scorer
@@ -19,7 +19,7 @@ __all__ = ["RandomScores"]
 
 @dataclass(frozen=True, eq=False)
 class RandomScores(Scorer):
-    """Scores that are random but always the same: nothing is stored.
+    """Random scores that are a pure function of (seed, user, item).
 
     Parameters
     ----------
@@ -47,20 +47,10 @@ class RandomScores(Scorer):
         """Number of items."""
         return self.items
 
-    def rank(
-        self,
-        profiles: Csr,
-        users: NDArray[np.int64],
-        n: int,
-        seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
-        report: Report | None = None,
-    ) -> Lists:
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         del profiles
-        return _core.rank_random(
-            self.seed, self.users, self.items, users, n, seen, candidates, report
-        )
+        return _core.rank_random(self.seed, self.users, self.items, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -68,7 +58,7 @@ class RandomScores(Scorer):
         return _core.random_scores(self.seed, users, self.items)
 
     def fold_in(self, profiles: Csr) -> Floats:
-        """Scores by row number: a new user in row r is served like the fitted user r."""
+        """Scores by row number: a new user in row r has those of the fitted user r."""
         return _core.random_scores(
             self.seed, np.arange(profiles.n_rows, dtype=np.int64), self.items
         )

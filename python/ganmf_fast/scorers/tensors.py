@@ -1,4 +1,4 @@
-"""Arrays of fitted models: their types, their checks, and sparse rows as named arrays."""
+"""Arrays of scorers: types, checks, and sparse matrices as named arrays."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ __all__ = [
     "csr_from_tensors",
     "csr_tensors",
     "dense_float32",
+    "scalar",
 ]
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -23,7 +24,7 @@ Tensors: TypeAlias = dict[str, NDArray[Any]]
 
 
 def csr_tensors(name: str, csr: Csr) -> Tensors:
-    """Arrays of a `Csr`, their names beginning with `name`."""
+    """Arrays of a `Csr`, named with the prefix `name`."""
     parts: Tensors = {
         f"{name}.indptr": csr.indptr,
         f"{name}.indices": csr.indices,
@@ -35,14 +36,14 @@ def csr_tensors(name: str, csr: Csr) -> Tensors:
 
 
 def csr_from_tensors(name: str, tensors: Mapping[str, NDArray[Any]]) -> Csr:
-    """Rebuild a `Csr`, validating it.
+    """A validated `Csr` from the arrays of `csr_tensors`.
 
     Raises
     ------
     KeyError
         If an array is missing.
     TypeError, ValueError
-        If the arrays are not those of valid sparse rows.
+        If the arrays are not those of a valid sparse matrix.
     """
     n_cols = tensors[f"{name}.n_cols"]
     if n_cols.shape != (1,) or n_cols.dtype != np.int64 or not 0 <= n_cols[0] < 2**31:
@@ -55,13 +56,29 @@ def csr_from_tensors(name: str, tensors: Mapping[str, NDArray[Any]]) -> Csr:
     )
 
 
+def scalar(name: str, tensors: Mapping[str, NDArray[Any]], dtype: type[np.generic]) -> Any:
+    """The number in the array `name`, which must hold one of this type.
+
+    Raises
+    ------
+    KeyError
+        If the array is missing.
+    ValueError
+        If it holds something else.
+    """
+    array = tensors[name]
+    if array.shape != (1,) or array.dtype != dtype:
+        raise ValueError(f"{name} must be one {np.dtype(dtype)}")
+    return array[0].item()
+
+
 def check_array(name: str, array: NDArray[Any], ndim: int) -> None:
-    """Refuse anything but a contiguous, finite float32 array of `ndim` dimensions.
+    """Accept only a contiguous, finite float32 array of `ndim` dimensions.
 
     Raises
     ------
     ValueError
-        Naming the array and what is wrong.
+        If it is another; the message names the array.
     """
     if array.ndim != ndim or array.dtype != np.float32 or not array.flags.c_contiguous:
         raise ValueError(
@@ -74,7 +91,7 @@ def check_array(name: str, array: NDArray[Any], ndim: int) -> None:
 
 
 def check_matrix(name: str, array: NDArray[Any]) -> None:
-    """Do as `check_array` with two dimensions."""
+    """`check_array` with two dimensions."""
     check_array(name, array, 2)
 
 

@@ -1,7 +1,7 @@
-"""Splits into training and held-out interactions, each a pure function of the seed.
+"""Splits into train and test interactions, each a pure function of the seed.
 
-`holdout`, `leave_k_out`, `temporal`, `k_fold` and `cold_users` answer with a `Split`; `k_core`
-thins data out before; `paper_protocol` makes the five sets of the GANMF paper, `Splits`.
+`holdout`, `leave_k_out`, `temporal`, `k_fold` and `cold_users` return a `Split`; `paper_protocol`
+returns the five sets of the GANMF paper, `Splits`; `k_core` filters data before a split.
 """
 
 from ganmf_fast.split.methods import (

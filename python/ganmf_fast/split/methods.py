@@ -1,4 +1,4 @@
-"""The splits that name what is held out, and the k-core."""
+"""Splits into train and test by a rule, and the k-core."""
 
 import math
 import operator
@@ -8,15 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast.base.checks import check_int
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.split.cells import (
-    Source,
-    check_count,
-    check_seed,
-    check_size,
-    leakage,
-    ordered,
-)
+from ganmf_fast.split.input import SplitInput, check_seed, check_size, leakage, ordered
 from ganmf_fast.split.result import ColdSplit, Folds, Split
 
 __all__ = ["cold_users", "holdout", "k_core", "k_fold", "leave_k_out", "temporal"]
@@ -28,14 +22,14 @@ def holdout(
     per_user: bool = True,
     seed: int = 0,
 ) -> Split:
-    """Hold a share or a number of interactions out at random.
+    """Hold a fraction or a number of interactions out at random.
 
     Parameters
     ----------
     X : Interactions, scipy sparse matrix or array, or 2-D numpy array
         Rows are users; values go along.
     test_size : float or int, default 0.2
-        A share between 0 and 1, rounded to the nearest number of interactions, or a count.
+        A fraction between 0 and 1, rounded to the nearest number of interactions, or a count.
     per_user : bool, default True
         Of each user, with at least one interaction on both sides wherever the user has two; else
         of all interactions together, with no promise to a user.
@@ -45,7 +39,7 @@ def holdout(
     Returns
     -------
     Split
-        Who lacks a side stands in `users_without_train` and `users_without_test`.
+        `users_without_train` and `users_without_test` list the users without one side.
 
     Raises
     ------
@@ -57,11 +51,11 @@ def holdout(
     The draw is a function of the seed and of the places of users and items in the order of their
     ids: neither threads nor the order of lines in a file change it.
     """
-    source = Source.of(X)
+    source = SplitInput.of(X)
     size = check_size("test_size", test_size)
     labels = _core.split_holdout(source.csr, size, bool(per_user), check_seed(seed))
-    whose = "per user" if per_user else "of all"
-    return _two_sides(source, labels, f"holdout {size} {whose}, seed {seed}", random="holdout")
+    scope = "per user" if per_user else "of all"
+    return _two_sides(source, labels, f"holdout {size} {scope}, seed {seed}", random="holdout")
 
 
 def leave_k_out(X: object, k: int = 1, seed: int = 0) -> Split:
@@ -83,8 +77,8 @@ def leave_k_out(X: object, k: int = 1, seed: int = 0) -> Split:
     TypeError, ValueError
         If an argument is out of range.
     """
-    source = Source.of(X)
-    k = check_count("k", k, 1)
+    source = SplitInput.of(X)
+    k = check_int("k", k, 1)
     labels = _core.split_leave_k_out(source.csr, k, check_seed(seed))
     return _two_sides(source, labels, f"leave_k_out {k}, seed {seed}", random="leave_k_out")
 
@@ -102,8 +96,8 @@ def temporal(
     X : Interactions
         With timestamps.
     test_size : float or int, default 0.2
-        A share or a count. Globally the moment is chosen from which on this much lies; interactions
-        of one and the same moment are never parted, so that test may be larger.
+        A fraction or a count. Globally the moment is chosen from which on this much lies;
+        interactions of the same moment are never separated, so that test may be larger.
     cut : timestamp, optional
         That moment itself, in place of `test_size`; interactions at `cut` or later are in test.
     per_user : bool, default False
@@ -114,14 +108,14 @@ def temporal(
     Returns
     -------
     Split
-        Users who came after the cut stand in `users_without_train`.
+        `users_without_train` lists the users whose first interaction is after the cut.
 
     Raises
     ------
     TypeError, ValueError
         If `X` has no timestamps, an argument is out of range, or one side would be empty.
     """
-    source = Source.of(X)
+    source = SplitInput.of(X)
     times = source.times("temporal")
     if per_user:
         if cut is not None:
@@ -141,7 +135,7 @@ def temporal(
 
 
 def k_fold(X: object, n_splits: int = 5, per_user: bool = True, seed: int = 0) -> Folds:
-    """Part interactions into folds that differ in size by one at most.
+    """Partition interactions into folds that differ in size by one at most.
 
     Parameters
     ----------
@@ -163,11 +157,11 @@ def k_fold(X: object, n_splits: int = 5, per_user: bool = True, seed: int = 0) -
     TypeError, ValueError
         If an argument is out of range.
     """
-    source = Source.of(X)
-    n_splits = check_count("n_splits", n_splits, 2, 255)
+    source = SplitInput.of(X)
+    n_splits = check_int("n_splits", n_splits, 2, 255)
     labels = _core.split_k_fold(source.csr, n_splits, bool(per_user), check_seed(seed))
-    whose = "per user" if per_user else "of all"
-    return Folds(f"k_fold {n_splits} {whose}, seed {seed}", n_splits, source, labels)
+    scope = "per user" if per_user else "of all"
+    return Folds(f"k_fold {n_splits} {scope}, seed {seed}", n_splits, source, labels)
 
 
 def cold_users(
@@ -183,9 +177,9 @@ def cold_users(
     X, seed
         As for `holdout`.
     n_users : float or int, default 0.1
-        A share or a count of the users with two interactions or more; others are never held out.
+        A fraction or a count of the users with two interactions or more; others are never held out.
     target_size : float or int, default 0.2
-        A share or a count of a user's interactions; one at least is in the target and one in the
+        A fraction or a count of a user's interactions; one at least is in the target and one in the
         profile.
 
     Returns
@@ -197,9 +191,9 @@ def cold_users(
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, or nobody would be left to train on.
+        If an argument is out of range, or no user would be left to train on.
     """
-    source = Source.of(X)
+    source = SplitInput.of(X)
     labels, users = _core.split_cold_users(
         source.csr,
         check_size("n_users", n_users),
@@ -220,13 +214,13 @@ def cold_users(
 
 
 def k_core(X: object, user_min: int = 5, item_min: int = 5) -> Interactions:
-    """Drop users and items with few interactions, again and again until all that stay have enough.
+    """Drop users and items with few interactions until all that remain have enough.
 
     Parameters
     ----------
     X : Interactions, scipy sparse matrix or array, or 2-D numpy array
     user_min, item_min : int, default 5
-        Interactions that a user and an item needs within what stays; 1 drops what is empty.
+        Least interactions of a user and an item that remain; 1 drops empty ones.
 
     Returns
     -------
@@ -236,11 +230,11 @@ def k_core(X: object, user_min: int = 5, item_min: int = 5) -> Interactions:
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, or nothing stays.
+        If an argument is out of range, or nothing is left.
     """
-    source = Source.of(X)
+    source = SplitInput.of(X)
     csr, users, items, kept = _core.k_core(
-        source.csr, check_count("user_min", user_min, 1), check_count("item_min", item_min, 1)
+        source.csr, check_int("user_min", user_min, 1), check_int("item_min", item_min, 1)
     )
     data = source.data
     if data is None:
@@ -258,7 +252,7 @@ def k_core(X: object, user_min: int = 5, item_min: int = 5) -> Interactions:
 
 
 def _two_sides(
-    source: Source,
+    source: SplitInput,
     labels: NDArray[np.uint8],
     rule: str,
     *,
@@ -278,14 +272,14 @@ def _two_sides(
     )
 
 
-def _stamps(source: Source) -> NDArray[Any]:
+def _stamps(source: SplitInput) -> NDArray[Any]:
     if source.data is None or source.data.timestamps is None:
         raise ValueError("there are no timestamps")
     return source.data.timestamps
 
 
-def _moment(cut: Any, source: Source) -> int:
-    """`cut` among the times of `source`, where these are whole numbers rounded up to one."""
+def _moment(cut: Any, source: SplitInput) -> int:
+    """`cut` in the units of the times of `source`, rounded up if these are whole numbers."""
     stamps = _stamps(source)
     kind = stamps.dtype.kind
     try:
@@ -304,6 +298,6 @@ def _moment(cut: Any, source: Source) -> int:
         raise TypeError(f"cut must be {what}, as the timestamps are, not {cut!r}") from error
 
 
-def _earliest(source: Source, labels: NDArray[np.uint8]) -> Any:
+def _earliest(source: SplitInput, labels: NDArray[np.uint8]) -> Any:
     """The first moment of test."""
     return _stamps(source)[labels == 1].min()

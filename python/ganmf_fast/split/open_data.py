@@ -1,8 +1,8 @@
-"""One text, as given on a command line, to data: a name, a folder of splits, or a file."""
+"""Data named by one text, as on a command line: a data set, a folder of splits, or a file."""
 
 from pathlib import Path
 
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.data import datasets
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split import PARTS, Splits
@@ -13,7 +13,7 @@ __all__ = ["open_data"]
 def open_data(
     spec: str, data_dir: str | Path | None = None, offline: bool = False
 ) -> Splits | Interactions:
-    """Open data given by one text.
+    """Open data named by one text.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def open_data(
         return Interactions.from_csv(path)
     raise DataError(
         f"{spec!r} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
-        f"{datasets.suggestion(spec, datasets.names())}"
+        f"{suggestion(spec, datasets.names())}"
     )
 
 

@@ -1,32 +1,35 @@
-"""The paper's five sets: made, saved, loaded.
+"""The five sets of the GANMF paper's protocol: made, saved, loaded.
 
-``train`` and ``test`` part all interactions; ``train_small``, ``validation`` and ``early_stop``
-part ``train``. Tuning fits on ``train_small``, stops early on ``early_stop`` and scores on
-``validation``; the final fit is on ``train`` and the final figure on ``test``.
+``train`` and ``test`` partition all interactions; ``train_small``, ``validation`` and
+``early_stop`` partition ``train``. Tuning fits on ``train_small``, stops early on ``early_stop``
+and scores on ``validation``; the final fit is on ``train`` and the final figure on ``test``.
 """
 
 import hashlib
 import json
-import os
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
+import msgspec
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast._core import Csr
+from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.files import write_whole, written_whole
 from ganmf_fast.base.urm import as_csr, fingerprint, to_scipy
+from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import object_array
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.split.cells import Source, check_seed, leakage
+from ganmf_fast.split.input import SplitInput, check_seed, leakage
 
 __all__ = ["PARTS", "Splits", "paper_protocol"]
 
@@ -35,30 +38,36 @@ _INFO = "splits.json"
 _IDS = "ids.npz"
 # Kinds of id arrays that numpy stores without pickling.
 _PLAIN = "biufUM"
+# Ids of mixed types are in the JSON file.
+_MAX_INFO_BYTES = 2**30
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Splits:
-    """Five matrices of one shape, rows are users and columns are items.
+    """Five matrices of one shape; rows are users, columns are items.
 
     Attributes
     ----------
     train, test, train_small, validation, early_stop : scipy.sparse.csr_array of float32
-        Canonical, shape (n_users, n_items).
+        Canonical and read-only, shape (n_users, n_items). If `Interactions` with ids were split,
+        the ids go along: a model that is fitted on ``train`` answers by id.
     user_ids, item_ids : array or None
         Ids of rows and columns. For splits of a plain matrix its row and column numbers; None if
         unknown, as for the published splits.
     name : str
-        What reports call the data.
+        Name of the data in reports.
     simulated : bool
         Whether the data were generated instead of observed.
     warnings : tuple of str
-        What a reader of figures on these sets must know, such as leakage from the future.
+        Limits of figures on these sets, such as leakage from the future.
+    frame_type : {"polars", "pandas", "pyarrow", "dict"} or None
+        Type of frame that models return, as of the `Interactions` that were split; None if no ids
+        were given: then models return arrays of row and column numbers.
 
     Raises
     ------
     DataError
-        If shapes differ, train and test share a cell, or a part of train is not inside it.
+        If shapes differ, train and test share an interaction, or a part of train is not inside it.
     """
 
     train: "sp.csr_array[np.float32]"
@@ -71,33 +80,32 @@ class Splits:
     name: str = "data"
     simulated: bool = False
     warnings: tuple[str, ...] = ()
+    frame_type: FrameType | None = None
+    # Parts that are known to be one partition.
+    _checked: tuple[Csr, ...] = ()
 
     def __post_init__(self) -> None:
-        """Bring the parts into canonical form and check how they lie in each other."""
-        for part in PARTS:
-            csr = as_csr(getattr(self, part), part, allow_empty=part != "train")
-            object.__setattr__(self, part, to_scipy(csr))
-        for part in PARTS[1:]:
-            shape = getattr(self, part).shape
-            if shape != self.train.shape:
-                raise DataError(f"{part} has shape {shape}, but train has {self.train.shape}")
-        if shared := _n_shared(self.train, self.test):
-            raise DataError(f"train and test share {shared} cells; they must share none")
-        for part in PARTS[2:]:
-            outside = getattr(self, part).nnz - _n_shared(getattr(self, part), self.train)
-            if outside:
-                raise DataError(f"{part} holds {outside} cells that are not in train")
-        for a, b in (
-            ("train_small", "validation"),
-            ("train_small", "early_stop"),
-            ("validation", "early_stop"),
-        ):
-            if shared := _n_shared(getattr(self, a), getattr(self, b)):
-                raise DataError(f"{a} and {b} share {shared} cells; they must share none")
-        for ids, length in (("user_ids", self.n_users), ("item_ids", self.n_items)):
+        """Validate the parts, and how they lie in each other, where that is not known."""
+        parts = {
+            part: as_csr(getattr(self, part), part, allow_empty=part != "train") for part in PARTS
+        }
+        checked = tuple(parts.values())
+        if list(map(id, checked)) != list(map(id, self._checked)):
+            _check_partition(parts)
+            object.__setattr__(self, "_checked", checked)
+        csr = parts["train"]
+        for ids, length in (("user_ids", csr.n_rows), ("item_ids", csr.n_cols)):
             array = getattr(self, ids)
             if array is not None and array.shape != (length,):
                 raise DataError(f"{ids} must have shape ({length},), not {array.shape}")
+        for part, csr in parts.items():
+            object.__setattr__(self, part, to_scipy(csr, self._with_ids(csr)))
+
+    def _with_ids(self, csr: Csr) -> Interactions | None:
+        if self.frame_type is None or self.user_ids is None or self.item_ids is None:
+            return None
+        about = (None, self.frame_type, self.name, self.simulated)
+        return Interactions(csr, self.user_ids, self.item_ids, *about)
 
     @property
     def n_users(self) -> int:
@@ -121,10 +129,9 @@ class Splits:
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256 over the five matrices (not the ids)."""
+        """SHA-256 of the five matrices (not of the ids)."""
         digest = hashlib.sha256()
-        for part in PARTS:
-            csr = as_csr(getattr(self, part), part, allow_empty=True)
+        for part, csr in zip(PARTS, self._checked, strict=True):
             digest.update(f"{part} {fingerprint(csr)} ".encode())
         return digest.hexdigest()
 
@@ -156,6 +163,8 @@ class Splits:
         info: dict[str, Any] = {"format": 1, "name": self.name, "simulated": self.simulated}
         if self.warnings:
             info["warnings"] = list(self.warnings)
+        if self.frame_type is not None:
+            info["frame_type"] = self.frame_type
         arrays = {}
         for key in ("user_ids", "item_ids"):
             ids = getattr(self, key)
@@ -167,15 +176,14 @@ class Splits:
                 info[key] = _jsonable(ids, key)
         folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
-            with _replacing(folder / f"{part}.npz") as file:
+            with written_whole(folder / f"{part}.npz") as path, path.open("wb") as file:
                 sp.save_npz(file, getattr(self, part))
         if arrays:
-            with _replacing(folder / _IDS) as file:
+            with written_whole(folder / _IDS) as path, path.open("wb") as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
         else:
             (folder / _IDS).unlink(missing_ok=True)
-        with _replacing(folder / _INFO) as file:
-            file.write(json.dumps(info, indent=1).encode())
+        write_whole(folder / _INFO, json.dumps(info, indent=1))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Splits":
@@ -188,7 +196,7 @@ class Splits:
         Returns
         -------
         Splits
-            Named after the folder if it does not say otherwise.
+            Named after the folder if no name is stored.
 
         Raises
         ------
@@ -201,16 +209,9 @@ class Splits:
             what = "is no folder" if not folder.is_dir() else f"lacks {', '.join(missing)}"
             raise DataError(f"{folder} {what}; a split folder holds {_FILES}")
         matrices = {part: _load_matrix(folder / f"{part}.npz") for part in PARTS}
-        info = _load_info(folder)
+        info = {"name": folder.resolve().name, **_load_info(folder)}
         try:
-            return cls(
-                **matrices,
-                user_ids=info.get("user_ids"),
-                item_ids=info.get("item_ids"),
-                name=info.get("name", folder.resolve().name),
-                simulated=info.get("simulated", False),
-                warnings=tuple(map(str, info.get("warnings", ()))),
-            )
+            return cls(**matrices, **info)
         except (TypeError, ValueError) as error:
             raise DataError(f"{folder}: {error}") from None
 
@@ -219,17 +220,17 @@ _FILES = ", ".join(f"{part}.npz" for part in PARTS[:-1]) + f" and {PARTS[-1]}.np
 
 
 def paper_protocol(X: object, seed: int = 1337) -> Splits:
-    """Split as the GANMF paper does, with nothing lost.
+    """Split by the protocol of the GANMF paper.
 
     Users with fewer than two interactions are left out, then items left empty. Train and test
-    part the rest 4:1; train parts into (rest, validation) 3:1, and rest into (train_small,
-    early_stop) 0.85:0.15, every split per user. The draw depends on `seed` and the cell only, so
-    not on the number of threads.
+    partition the remaining interactions 4:1; train is split into (rest, validation) 3:1, and rest
+    into (train_small, early_stop) 0.85:0.15, every time per user. The draw depends on `seed`, row
+    and column only, not on the number of threads.
 
     Parameters
     ----------
     X : Interactions, scipy sparse matrix or array, or 2-D numpy array
-        Interactions, rows are users; their values go along.
+        Interactions, rows are users; values are kept.
     seed : int, default 1337
         From 0 to 2**64 - 1.
 
@@ -247,52 +248,60 @@ def paper_protocol(X: object, seed: int = 1337) -> Splits:
     ----------
     Dervishaj and Cremonesi, "GAN-based Matrix Factorization for Recommender Systems", SAC 2022.
     """
-    source = Source.of(X)
+    source = SplitInput.of(X)
     *parts, users, items = _core.paper_protocol(source.csr, check_seed(seed))
-    train, test, train_small, validation, early_stop = (to_scipy(part) for part in parts)
-    splits = Splits(train, test, train_small, validation, early_stop, users, items)
-    if isinstance(X, Interactions):
-        return replace(
-            splits,
-            user_ids=X.user_ids[users],
-            item_ids=X.item_ids[items],
-            name=X.name,
-            simulated=X.simulated,
-            warnings=_leakage(source, splits, users, items),
-        )
-    return splits
+    about: dict[str, Any] = {"user_ids": users, "item_ids": items}
+    if (data := source.data) is not None:
+        about = {
+            "user_ids": data.user_ids[users],
+            "item_ids": data.item_ids[items],
+            "name": data.name,
+            "simulated": data.simulated,
+            "warnings": _leakage(source, parts[1], users, items),
+            "frame_type": None if data.numbered else data.frame_type,
+        }
+    about |= {part: to_scipy(csr) for part, csr in zip(PARTS, parts, strict=True)}
+    return Splits(**about, _checked=tuple(parts))
 
 
 def _leakage(
-    source: Source, splits: Splits, users: NDArray[np.int64], items: NDArray[np.int64]
+    source: SplitInput, test: Csr, users: NDArray[np.int64], items: NDArray[np.int64]
 ) -> tuple[str, ...]:
-    """The warning about timestamps, for which test is found again in what was split."""
+    """The warning about timestamps; the interactions of `test` are located in the source."""
     if source.data is None or source.data.timestamps is None:
         return ()
-    rows = np.repeat(users, np.diff(splits.test.indptr))
-    held = rows * source.csr.n_cols + items[splits.test.indices]
-    of_cell = np.repeat(np.arange(source.csr.n_rows), np.diff(source.csr.indptr))
-    cells = of_cell * source.csr.n_cols + source.csr.indices
-    labels = np.zeros(len(cells), dtype=np.uint8)
-    labels[np.searchsorted(cells, held)] = 1
+    n_cols = source.csr.n_cols
+    held_out = np.repeat(users, np.diff(test.indptr)) * n_cols + items[test.indices]
+    rows = np.repeat(np.arange(source.csr.n_rows), np.diff(source.csr.indptr))
+    labels = np.zeros(source.csr.nnz, dtype=np.uint8)
+    labels[np.searchsorted(rows * n_cols + source.csr.indices, held_out)] = 1
     return leakage(source, labels, "paper_protocol")
 
 
-def _n_shared(a: "sp.csr_array[np.float32]", b: "sp.csr_array[np.float32]") -> int:
-    return int(a.multiply(b).nnz)
+def _check_partition(parts: Mapping[str, Csr]) -> None:
+    """Refuse parts of several shapes, or that do not lie in each other as `Splits` says."""
+    shapes = {part: (csr.n_rows, csr.n_cols) for part, csr in parts.items()}
+    for part, shape in shapes.items():
+        if shape != shapes["train"]:
+            raise DataError(f"{part} has shape {shape}, but train has {shapes['train']}")
+    matrices = {part: to_scipy(csr) for part, csr in parts.items()}
 
+    def shared(a: str, b: str) -> int:
+        # Not the product, in which small values vanish.
+        return int(matrices[a].minimum(matrices[b]).nnz)
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` once it is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    def refuse_shared(a: str, b: str) -> None:
+        if n := shared(a, b):
+            raise DataError(f"{a} and {b} share {n} interactions; they must share none")
+
+    refuse_shared("train", "test")
+    for part in PARTS[2:]:
+        outside = parts[part].nnz - shared(part, "train")
+        if outside:
+            raise DataError(f"{part} holds {outside} interactions that are not in train")
+    refuse_shared("train_small", "validation")
+    refuse_shared("train_small", "early_stop")
+    refuse_shared("validation", "early_stop")
 
 
 def _jsonable(ids: NDArray[Any], key: str) -> list[Any]:
@@ -313,20 +322,36 @@ def _load_matrix(path: Path) -> Any:
 # What zipfile, zlib, numpy and scipy raise on a cut or altered file.
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError)
 
+_JsonIds = list[bool | int | float | str]
+
+
+class _Info(msgspec.Struct):
+    """Content of the JSON file."""
+
+    name: str
+    simulated: bool
+    warnings: tuple[str, ...] = ()
+    frame_type: FrameType | None = None
+    user_ids: _JsonIds | None = None
+    item_ids: _JsonIds | None = None
+
 
 def _load_info(folder: Path) -> dict[str, Any]:
+    """Arguments of `Splits` other than the matrices, as far as they are stored."""
     info: dict[str, Any] = {}
     path = folder / _INFO
-    try:
-        if path.is_file():
-            stored = json.loads(path.read_bytes())
-            info |= {key: stored[key] for key in ("name", "simulated")}
-            info["warnings"] = list(stored.get("warnings", []))
-            info |= {k: object_array(stored[k]) for k in ("user_ids", "item_ids") if k in stored}
-        path = folder / _IDS
-        if path.is_file():
+    if path.is_file():
+        stored = json_files.read(path, _Info, _MAX_INFO_BYTES)
+        info = {key: getattr(stored, key) for key in ("name", "simulated", "warnings")}
+        info["frame_type"] = stored.frame_type
+        for key in ("user_ids", "item_ids"):
+            if (ids := getattr(stored, key)) is not None:
+                info[key] = object_array(ids)
+    path = folder / _IDS
+    if path.is_file():
+        try:
             with np.load(path, allow_pickle=False) as arrays:
                 info |= {k: arrays[k] for k in ("user_ids", "item_ids") if k in arrays}
-    except (*_DAMAGE, TypeError) as error:
-        raise DataError(f"{path} is damaged: {error}") from None
+        except (*_DAMAGE, TypeError) as error:
+            raise DataError(f"{path} is damaged: {error}") from None
     return info

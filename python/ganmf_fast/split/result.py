@@ -1,4 +1,4 @@
-"""What a split answers with."""
+"""Results of the splits: `Split`, `ColdSplit` and `Folds`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.split.cells import Source, leakage
+from ganmf_fast.split.input import SplitInput, leakage
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -22,47 +22,47 @@ __all__ = ["ColdSplit", "Folds", "Split"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """Train and test of one shape, which share no cell and lose none.
+    """Train and test of one shape: a partition of the interactions.
 
     Attributes
     ----------
     rule : str
-        How it was made.
+        Rule and arguments of the split.
     warnings : tuple of str
-        What a reader of figures on this split must know, such as leakage from the future.
+        Limits of figures on this split, such as leakage from the future.
     cut : object
-        The moment from which on interactions are in test, if one moment parted them, else None.
+        The moment from which on interactions are in test, for a split at one moment, else None.
     """
 
     rule: str
-    _source: Source
+    _source: SplitInput
     _train: Csr
     _test: Csr
     _labels: NDArray[np.uint8] | None = None
     warnings: tuple[str, ...] = ()
     cut: Any = None
-    # What `_labels` calls the sides.
+    # Labels of the two sides in `_labels`.
     _of_train: tuple[int, ...] = (0,)
     _of_test: tuple[int, ...] = (1,)
 
     @cached_property
     def train(self) -> "sp.csr_array[np.float32]":
-        """What models may see: float32, canonical, shape (n_users, n_items)."""
+        """Interactions for fitting: float32, canonical, read-only, shape (n_users, n_items)."""
         return to_scipy(self._train)
 
     @cached_property
     def test(self) -> "sp.csr_array[np.float32]":
-        """What is held out, likewise."""
+        """Interactions held out; same form as `train`."""
         return to_scipy(self._test)
 
     @cached_property
     def train_data(self) -> Interactions:
-        """`train` with the ids, and the timestamps, of what was split."""
+        """`train` with the ids and timestamps of the data that were split."""
         return self._source.side(self._train, self._labels, *self._of_train)
 
     @cached_property
     def test_data(self) -> Interactions:
-        """`test` with the ids, and the timestamps, of what was split."""
+        """`test` with the ids and timestamps of the data that were split."""
         return self._source.side(self._test, self._labels, *self._of_test)
 
     @property
@@ -77,22 +77,22 @@ class Split:
 
     @cached_property
     def users_without_train(self) -> NDArray[np.int64]:
-        """Rows of users all of whose interactions are in test, ascending."""
+        """Rows of users without train interactions, ascending."""
         return _without(self._train, self._test)
 
     @cached_property
     def users_without_test(self) -> NDArray[np.int64]:
-        """Rows of users all of whose interactions are in train, ascending."""
+        """Rows of users without test interactions, ascending."""
         return _without(self._test, self._train)
 
     @cached_property
     def items_without_train(self) -> NDArray[np.int64]:
-        """Columns of items that are in test only, ascending: no model can know them."""
+        """Columns of items that are in test only, ascending: no model can learn them."""
         known = np.bincount(self._train.indices, minlength=self.n_items) > 0
         return np.setdiff1d(self._test.indices, np.flatnonzero(known)).astype(np.int64)
 
     def __repr__(self) -> str:
-        """Rule, sizes, who lacks a side, and warnings."""
+        """Rule, sizes, number of users without a side, and warnings."""
         name = "" if self._source.data is None else f"{self._source.data.name!r}, "
         sizes = f"{self.n_users:,} x {self.n_items:,}; {self._sizes()}"
         lines = [f"{type(self).__name__}({name}{self.rule}: {sizes})"]
@@ -130,16 +130,16 @@ class ColdSplit(Split):
 
     @cached_property
     def profile(self) -> "sp.csr_array[np.float32]":
-        """What a model is told of the users held out, for `fold_in`; shape (n_users, n_items)."""
-        return to_scipy(self._told)
+        """Profiles of the users held out, for `fold_in`; shape (n_users, n_items)."""
+        return to_scipy(self._known_profile)
 
     @cached_property
     def profile_data(self) -> Interactions:
-        """`profile` with the ids, and the timestamps, of what was split."""
-        return self._source.side(self._told, self._labels, 1)
+        """`profile` with the ids and timestamps of the data that were split."""
+        return self._source.side(self._known_profile, self._labels, 1)
 
     @property
-    def _told(self) -> Csr:
+    def _known_profile(self) -> Csr:
         if self._profile is None:
             raise ValueError("profile is missing: this split was not made by split.cold_users")
         return self._profile
@@ -147,17 +147,17 @@ class ColdSplit(Split):
     def _sizes(self) -> str:
         return (
             f"{len(self.users):,} users held out; train {self._train.nnz:,}, "
-            f"profile {self._told.nnz:,}, test {self._test.nnz:,}"
+            f"profile {self._known_profile.nnz:,}, test {self._test.nnz:,}"
         )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Folds:
-    """A sequence of `Split`, each made when it is asked for: test is one fold, train the others."""
+    """A sequence of `Split`, each made on access: test is one fold, train are the others."""
 
     rule: str
     n_splits: int
-    _source: Source
+    _source: SplitInput
     _labels: NDArray[np.uint8]
 
     def __len__(self) -> int:

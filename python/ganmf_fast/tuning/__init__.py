@@ -1,17 +1,19 @@
-"""Search of hyper-parameters: resumable to the bit, in one process or many.
+"""Search of hyperparameters, resumable to the bit, in one process or many.
 
-`tune` is the whole of it for most uses. The parts: `spaces` (what is searched, as data), `backends`
-(who asks), `objective` (what a trial does), `journal` (what is kept of it), `trackers` (who is
-told), `search` (the loop). Where trials run is the affair of `ganmf_fast.base.executors`.
+`tune` is the entry point. Modules: `spaces` (search spaces as data), `backends` (search
+strategies), `objective` (one trial), `search` (the loop), `suggestions` (points, also of a resumed
+search), `journal` (finished trials on disk), `trackers` (observers), `result`. Trials run in
+`ganmf_fast.base.executors`.
 """
 
 from ganmf_fast.tuning.journal import Journal, read_journal
-from ganmf_fast.tuning.search import Final, TuningResult, tune
+from ganmf_fast.tuning.result import Final, TuningResult
 from ganmf_fast.tuning.spaces import Choice, Int, Real, packaged_space
 from ganmf_fast.tuning.trackers.base import Study, Tracker
 from ganmf_fast.tuning.trackers.mlflow import MLflow
 from ganmf_fast.tuning.trackers.tensorboard import TensorBoard
-from ganmf_fast.tuning.trial import Question, Trial
+from ganmf_fast.tuning.trial import Trial, TrialSpec
+from ganmf_fast.tuning.tune import tune
 
 __all__ = [
     "Choice",
@@ -19,12 +21,12 @@ __all__ = [
     "Int",
     "Journal",
     "MLflow",
-    "Question",
     "Real",
     "Study",
     "TensorBoard",
     "Tracker",
     "Trial",
+    "TrialSpec",
     "TuningResult",
     "packaged_space",
     "read_journal",

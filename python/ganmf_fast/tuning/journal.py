@@ -1,12 +1,12 @@
-"""The journal of a search: one line of JSON for each finished trial, on the disk before the next.
+"""The journal of a search: one line of JSON for each finished trial, on disk before the next.
 
-The first line says what is searched, on which data, how, and with which versions; only a search
-that agrees in all of it may go on. Lines are appended and synced, so that a process killed at any
-moment leaves whole lines and at most a part of one, which is dropped when the search goes on. One
-process writes at a time; others may read.
+The first line describes the search (model, data, settings, versions); only a search with the same
+description may continue it. Lines are appended and synced: a process killed at any moment leaves
+whole lines and at most a part of one, which is dropped on resuming. One process writes at a time;
+others may read.
 
-A spare file beside the journal holds enough of the disk for the trials that are under way, so that
-they can still be written when the disk is full.
+A spare file beside the journal reserves disk space for the running trials, so that they can still
+be written when the disk is full.
 """
 
 import errno
@@ -14,49 +14,50 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ganmf_fast.base.errors import ConflictError, DataError, difference
-from ganmf_fast.base.files import sync_folder, try_lock
+from ganmf_fast.base.files import sync_folder, try_lock, unlock
+from ganmf_fast.base.json_files import decode
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["FORMAT", "Journal", "in_use", "parse_journal", "read_journal"]
 
 FORMAT = 1
-# What readers of a header count on.
-_SHOWN = ("model", "space", "dataset", "metric", "backend", "seed")
+# Entries of a header that `read_journal` requires.
+_REQUIRED = ("model", "space", "dataset", "metric", "backend", "seed")
 _SPARE_BYTES = 2**17
-# What a header may differ in: it does not decide any number.
-_BESIDE = ("created", "dataset")
+# Entries of a header without effect on results; they may differ.
+_NOT_COMPARED = ("created", "dataset")
 
 
-class Journal:
-    """A journal that is open for writing; a context manager.
+class Journal(AbstractContextManager["Journal"]):
+    """A journal open for writing; a context manager.
 
     Parameters
     ----------
     path : str or Path
-        Its folder is made if it is not there.
+        Its folder is created if it does not exist.
     header : mapping
-        What decides the sequence of trials, as plain values.
+        Everything that decides the sequence of trials, as plain values.
     stamp : mapping, optional
-        What is written into every line, such as versions.
+        Entries added to every line, such as versions.
     moved : bool, default False
-        Whether the journal may have been begun with other versions.
+        Whether the journal may be of other versions.
 
     Attributes
     ----------
     trials : dict of int to Trial
-        What is in the journal, by number.
+        Trials in the journal, by number.
 
     Raises
     ------
     ConflictError
-        If the journal is one of another search; the message names the difference.
+        If the journal belongs to another search; the message names the difference.
     DataError
-        If it is damaged, or no journal.
+        If it is damaged, or not a journal.
     ValueError
         If it is a folder.
     RuntimeError
@@ -78,16 +79,18 @@ class Journal:
         if self.path.is_dir():
             raise ValueError(f"journal must be a file, but {str(self.path)!r} is a folder")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self._lock = try_lock(_lock_path(self.path))
+        if self._lock is None:
+            raise RuntimeError(f"another process is writing to the journal {self.path}")
+        self._handle = -1
         try:
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._open(json.loads(json.dumps(dict(header))), moved)
         except BaseException:
             self.close()
             raise
 
     def _open(self, header: dict[str, Any], moved: bool) -> None:
-        if not try_lock(self._handle):
-            raise RuntimeError(f"another process is writing to the journal {self.path}")
         content = self.path.read_bytes()
         stored, trials, whole = _parse(str(self.path), content)
         if whole < len(content):
@@ -97,9 +100,9 @@ class Journal:
             )
             os.ftruncate(self._handle, whole)
         if stored is not None:
-            beside = (*_BESIDE, "versions") if moved else _BESIDE
-            kept = {key: value for key, value in stored.items() if key not in beside}
-            wanted = {key: value for key, value in header.items() if key not in beside}
+            ignored = (*_NOT_COMPARED, "versions") if moved else _NOT_COMPARED
+            kept = {key: value for key, value in stored.items() if key not in ignored}
+            wanted = {key: value for key, value in header.items() if key not in ignored}
             found = difference(kept, wanted)
             if found is not None:
                 moving = {**kept, "versions": None} == {**wanted, "versions": None}
@@ -114,35 +117,28 @@ class Journal:
             sync_folder(self.path.parent)
         self.trials = trials
 
-    def __enter__(self) -> Self:
-        """The journal."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close it."""
         self.close()
 
     def close(self) -> None:
-        """Let other processes write to the journal."""
+        """Remove the spare file and release the lock."""
         if self._handle >= 0:
-            # Only the process that holds the lock has a spare file.
             if hasattr(self, "_spare"):
                 self._spare.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = -1
+        if self._lock is not None:
+            unlock(self._lock)
+            self._lock = None
 
     def append(self, trial: Trial) -> None:
-        """Write a finished trial and bring it to the disk.
+        """Write a finished trial and sync it to disk.
 
         Raises
         ------
         OSError
-            If the disk is full. The trial is written nevertheless, out of what was kept spare.
+            If the disk is full. The trial is written nevertheless, in the reserved space.
         """
         self._append({**trial.to_dict(), **self._stamp})
         self.trials[trial.number] = trial
@@ -159,7 +155,7 @@ class Journal:
             raise self._full(error.errno) from None
 
     def _write(self, line: bytes) -> None:
-        """Write all of a line or nothing."""
+        """Write a whole line or nothing."""
         end = os.fstat(self._handle).st_size
         try:
             rest = line
@@ -190,7 +186,7 @@ class Journal:
 
 
 def read_journal(path: str | Path) -> tuple[dict[str, Any], list[Trial]]:
-    """What is in a journal, also while a search writes to it.
+    """Header and trials of a journal, also while a search writes to it.
 
     Parameters
     ----------
@@ -200,18 +196,18 @@ def read_journal(path: str | Path) -> tuple[dict[str, Any], list[Trial]]:
     -------
     header : dict
     trials : list of Trial
-        In the order of asking.
+        In the order of suggestion.
 
     Raises
     ------
     DataError
-        If it is damaged, or no journal.
+        If it is damaged, or not a journal.
     OSError
         If it cannot be read.
     """
     path = Path(path)
     header, trials = parse_journal(path.read_bytes(), str(path))
-    missing = [name for name in _SHOWN if name not in header]
+    missing = [name for name in _REQUIRED if name not in header]
     if missing:
         raise DataError(f"{path} is damaged: its header has no {missing[0]}")
     return header, trials
@@ -220,15 +216,15 @@ def read_journal(path: str | Path) -> tuple[dict[str, Any], list[Trial]]:
 def parse_journal(
     content: bytes, name: str, damaged: Callable[[str], None] | None = None
 ) -> tuple[dict[str, Any], list[Trial]]:
-    """What is in the bytes of a journal.
+    """Header and trials from the bytes of a journal.
 
     Parameters
     ----------
     content : bytes
     name : str
-        What an error calls the journal.
+        Name of the journal in errors.
     damaged : callable, optional
-        Called with a phrase for each line that cannot be read, which then costs its trial alone.
+        Called with a phrase for each line that cannot be read; only its trial is then left out.
 
     Returns
     -------
@@ -237,7 +233,7 @@ def parse_journal(
     Raises
     ------
     DataError
-        If it is no journal, or is damaged and there is nobody to tell.
+        If it is not a journal, or is damaged and `damaged` is not given.
     """
     header, trials, _ = _parse(name, content, damaged)
     if header is None:
@@ -246,26 +242,36 @@ def parse_journal(
 
 
 def in_use(path: Path) -> bool:
-    """Whether a process is writing to a journal at this moment."""
+    """Whether a process is writing to the journal now."""
+    file = _lock_path(path)
+    if not file.exists():
+        return False
     try:
-        with path.open("rb") as file:
-            return not try_lock(file.fileno())
+        lock = try_lock(file)
     except OSError:
         return False
+    if lock is None:
+        return True
+    unlock(lock)
+    return False
+
+
+def _lock_path(journal: Path) -> Path:
+    return journal.with_name(f".{journal.name}.lock")
 
 
 def _parse(
     name: str, content: bytes, damaged: Callable[[str], None] | None = None
 ) -> tuple[dict[str, Any] | None, dict[int, Trial], int]:
-    """Header, trials, and how many bytes are whole lines."""
+    """Header, trials, and the number of bytes in whole lines."""
     *lines, tail = content.split(b"\n")
     if not lines:
         if tail and not _begins_header(tail):
             raise DataError(f"{name} is no journal of a search")
         return None, {}, 0
     try:
-        header = _object(lines[0])
-    except ValueError:
+        header: dict[str, Any] = decode(lines[0], name, dict[str, Any])
+    except DataError:
         header = {}
     if "format" not in header:
         raise DataError(f"{name} is no journal of a search")
@@ -277,35 +283,21 @@ def _parse(
     trials: dict[int, Trial] = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
-            trial = Trial.from_dict(_object(line))
-        except ValueError as error:
+            trial: Trial = decode(line, f"line {number} of {name}", Trial)
+        except DataError as error:
             if damaged is not None:
-                damaged(f"line {number} cannot be read ({error})")
+                damaged(str(error))
             elif number == len(lines):
                 # After a loss of power the last line can hold anything.
                 lines.pop()
             else:
-                raise DataError(
-                    f"{name} is damaged: line {number} cannot be read ({error})"
-                ) from None
+                raise
         else:
             trials[trial.number] = trial
     return header, trials, sum(len(line) + 1 for line in lines)
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
-    match content:
-        case dict():
-            return content
-        case _:
-            raise ValueError("it is no table of names and values")
-
-
 def _begins_header(piece: bytes) -> bool:
-    """Whether a piece may be what was written of a header before the process ended."""
+    """Whether `piece` may be the beginning of a header that was not written completely."""
     start = b'{"format": '
     return piece.startswith(start) or start.startswith(piece)

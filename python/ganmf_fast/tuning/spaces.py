@@ -1,9 +1,11 @@
-"""What is searched: a range for each parameter, as data.
+"""Search spaces: a range for each parameter, as data.
 
-The ranges of the library's models are in ``spaces.toml`` beside this file, which says what a table
-may hold. A user's own is the same thing in another file, or as a dict.
+The range of a parameter is declared with the parameter (`ganmf_fast.base.params`). The packaged
+space of a model has the declared ranges in the order of ``spaces.toml``, or in the order of
+declaration where that has none; the head of the file documents the form of a table of ranges.
 """
 
+import copy
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +13,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ganmf_fast.base.errors import suggestion
-from ganmf_fast.models import NAMES
+from ganmf_fast.base.params import search_ranges
+from ganmf_fast.models.registry import NAMES, model_class
 
 __all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]
 
@@ -28,38 +31,47 @@ _LIMITS: dict[str, Callable[[int, int], int]] = {
 }
 
 
-@dataclass(frozen=True)
-class Int:
-    """Whole numbers from `low` to `high`, both included."""
+class _Interval:
+    """Numbers from `low` to `high`, both included."""
 
+    kind: ClassVar[str]
+    low: Any
+    high: Any
+    log: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry of a table of ranges."""
+        return {self.kind: [self.low, self.high]} | ({"log": True} if self.log else {})
+
+    def height(self, value: object) -> float | None:
+        """Relative position of a value, from 0 to 1 on its scale; None if it is out of range."""
+        low, high = float(self.low), float(self.high)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        if not low <= value <= high:
+            return None
+        scale: Callable[[float], float] = math.log if self.log else float
+        return (scale(value) - scale(low)) / (scale(high) - scale(low))
+
+
+@dataclass(frozen=True)
+class Int(_Interval):
+    """Integers from `low` to `high`, both included."""
+
+    kind: ClassVar[str] = "int"
     low: int
     high: int
     log: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """As in a table of ranges."""
-        return {"int": [self.low, self.high]} | ({"log": True} if self.log else {})
-
-    def height(self, value: object) -> float | None:
-        """Place of a value on the axis, from 0 to 1; None if it is none of the range."""
-        return _between(self, value)
-
 
 @dataclass(frozen=True)
-class Real:
+class Real(_Interval):
     """Real numbers from `low` to `high`, both included."""
 
+    kind: ClassVar[str] = "real"
     low: float
     high: float
     log: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in a table of ranges."""
-        return {"real": [self.low, self.high]} | ({"log": True} if self.log else {})
-
-    def height(self, value: object) -> float | None:
-        """Place of a value on the axis, from 0 to 1; None if it is none of the range."""
-        return _between(self, value)
 
 
 @dataclass(frozen=True)
@@ -69,21 +81,13 @@ class Choice:
     choices: tuple[Any, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As in a table of ranges."""
+        """The entry of a table of ranges."""
         return {"choice": list(self.choices)}
 
     def height(self, value: object) -> float | None:
-        """Place of a value on the axis, from 0 to 1; None if it is none of the choices."""
+        """Relative position of a value, from 0 to 1; None if it is not a choice."""
         at = [repr(choice) for choice in self.choices]
         return at.index(repr(value)) / max(len(at) - 1, 1) if repr(value) in at else None
-
-
-def _between(range_: "Int | Real", value: object) -> float | None:
-    low, high = float(range_.low), float(range_.high)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        return None
-    scale: Callable[[float], float] = math.log if range_.log else float
-    return (scale(value) - scale(low)) / (scale(high) - scale(low))
 
 
 Dimension: TypeAlias = Int | Real | Choice
@@ -91,7 +95,10 @@ Dimension: TypeAlias = Int | Real | Choice
 
 @dataclass(frozen=True)
 class Space:
-    """The ranges of one search.
+    """The search space of one search.
+
+    A *point* has a value for each dimension. It differs from the parameters of the model only where
+    a dimension counts as another parameter.
 
     Attributes
     ----------
@@ -100,7 +107,8 @@ class Space:
     constants : dict
         Parameters with a single value.
     counts_as : dict of str to str
-        Dimensions that hold the value of another parameter, whose own is asked for and not used.
+        Dimensions whose value is that of another parameter; the parameter's own dimension is
+        sampled but not used.
     """
 
     dimensions: dict[str, Dimension]
@@ -109,21 +117,21 @@ class Space:
 
     @classmethod
     def resolve(cls, table: Any, params: Mapping[str, Any], shape: tuple[int, int]) -> "Space":
-        """The space of a table of ranges, for one model on one matrix.
+        """The space from a table of ranges, for one model on one matrix.
 
         Parameters
         ----------
         table : mapping
             As in ``spaces.toml``.
         params : mapping
-            Parameters of the model that is tuned, which `when` looks at.
+            Parameters of the tuned model, for `when`.
         shape : tuple of int
-            Users and items, which `at_most` looks at.
+            Numbers of users and items, for `at_most`.
 
         Raises
         ------
         TypeError, ValueError
-            If the table has another form; the message names the parameter.
+            If the table is invalid; the message names the parameter.
         """
         if not isinstance(table, Mapping):
             raise TypeError(f"space must be a table of ranges, not {table!r}")
@@ -141,7 +149,7 @@ class Space:
                     continue
                 found = _dimension(name, entry, params, shape)
                 if "counts_as" in entry:
-                    counts_as[name] = _other(name, entry["counts_as"], table)
+                    counts_as[name] = _counted_as(name, entry["counts_as"], table)
                     found = Choice(found) if isinstance(found, tuple) else found
                 if isinstance(found, Int | Real | Choice):
                     dimensions[name] = found
@@ -152,21 +160,21 @@ class Space:
 
     @property
     def effective(self) -> dict[str, Dimension]:
-        """The dimensions that decide parameters, under the names of these."""
+        """The dimension of each searched parameter, by the parameter's name."""
         return self.params(self.dimensions)
 
-    def params(self, asked: Mapping[str, Any]) -> Params:
-        """The parameters of a point, such as a backend asks for."""
-        kept = {n: value for n, value in asked.items() if n not in self.counts_as.values()}
+    def params(self, point: Mapping[str, Any]) -> Params:
+        """The parameters of a point."""
+        kept = {n: value for n, value in point.items() if n not in self.counts_as.values()}
         return {self.counts_as.get(name, name): value for name, value in kept.items()}
 
-    def asked(self, params: Params) -> dict[str, Any]:
-        """A point that gives `params`, but for dimensions whose values are not used.
+    def point(self, params: Params) -> dict[str, Any]:
+        """The point of some parameters, without dimensions that are not used.
 
         Raises
         ------
         ValueError
-            If a value is missing, outside its range, or of nothing that is searched; the message
+            If a value is missing, out of range, or of a parameter that is not searched; the message
             is a phrase that names it.
         """
         self.check(params)
@@ -178,12 +186,12 @@ class Space:
         return {name: params[self.counts_as.get(name, name)] for name in names}
 
     def check(self, params: Mapping[str, Any]) -> None:
-        """See that each of these parameters is searched, and its value in the range.
+        """Check that each of these parameters is searched and its value in the range.
 
         Raises
         ------
         ValueError
-            As `asked`.
+            As `point`.
         """
         for name, value in params.items():
             dimension = self.effective.get(name)
@@ -194,7 +202,7 @@ class Space:
                 raise ValueError(f"{name} {value!r:.40}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As a table of ranges, clipped and without conditions."""
+        """The space as a table of ranges, clipped and without conditions."""
         tables = {name: dim.to_dict() for name, dim in self.dimensions.items()}
         for name, other in self.counts_as.items():
             tables[name]["counts_as"] = other
@@ -202,12 +210,12 @@ class Space:
 
 
 @cache
-def _packaged() -> dict[str, Any]:
+def _packaged() -> dict[str, dict[str, Any]]:
     return tomllib.loads(files(__package__).joinpath("spaces.toml").read_text(encoding="utf-8"))
 
 
 def packaged_space(model: str) -> dict[str, Any] | None:
-    """The table of ranges that comes with the library, or None if the model has none.
+    """The table of ranges of a model of the library, or None if it has none.
 
     Parameters
     ----------
@@ -219,17 +227,22 @@ def packaged_space(model: str) -> dict[str, Any] | None:
     dict
         A copy, to be changed and passed as `space`.
     """
-    table = _packaged().get(model)
-    return None if table is None else dict(table)
+    if model not in NAMES:
+        return None
+    declared = search_ranges(model_class(model))
+    own = _packaged().get(model, {})
+    order = _packaged()["order"].get(model, declared)
+    ranges = {**declared, **own}
+    return {name: copy.deepcopy(ranges[name]) for name in order} or None
 
 
 def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
-    """The tables of ranges in a TOML file, by the name of the model.
+    """The tables of ranges in a TOML file, by name of the model.
 
     Raises
     ------
     ValueError
-        If the file cannot be read, is not TOML, or holds something else.
+        If the file cannot be read, is not TOML, or holds anything but tables.
     """
     path = Path(path)
     try:
@@ -250,12 +263,12 @@ def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
 def table_for(
     model: str, space: Mapping[str, Any] | str | Path | None
 ) -> tuple[dict[str, Any], bool]:
-    """The table of ranges to be used for a model, and whether it is the library's own.
+    """The table of ranges for a model, and whether it is the packaged one.
 
     Raises
     ------
     TypeError, ValueError
-        If `space` is neither a mapping nor a TOML file, or there is none for the model.
+        If `space` is neither a mapping nor a TOML file, or the model has no table.
     """
     if isinstance(space, str | Path):
         tables = read_spaces(space)
@@ -281,25 +294,25 @@ def table_for(
 
 
 def searched(dimension: Dimension) -> bool:
-    """Whether there is more than one value."""
+    """Whether the dimension has more than one value."""
     return not isinstance(dimension, Choice) or len(dimension.choices) > 1
 
 
 def without(table: Mapping[str, Any], fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """The table with some parameters as constants, but for choices of the given value alone."""
+    """The table with `fixed` parameters as constants, except for ``{ choice = "given" }``."""
     kept = {name for name in fixed if table.get(name) == {"choice": _GIVEN}}
     constants = {name: value for name, value in fixed.items() if name not in kept}
-    left = {name: given for name, given in table.items() if _named(given) not in constants}
+    left = {name: given for name, given in table.items() if _replaced(given) not in constants}
     return {**left, **constants}
 
 
-def _named(given: Any) -> Any:
-    """The parameter whose value a range of another name is."""
+def _replaced(given: Any) -> Any:
+    """The parameter that an entry counts as, if any."""
     entry = given[0] if isinstance(given, list) and given else given
     return entry.get("counts_as") if isinstance(entry, Mapping) else None
 
 
-def _other(name: str, other: object, table: Mapping[str, Any]) -> str:
+def _counted_as(name: str, other: object, table: Mapping[str, Any]) -> str:
     if (
         not isinstance(other, str)
         or other == name
@@ -312,7 +325,7 @@ def _other(name: str, other: object, table: Mapping[str, Any]) -> str:
 def _applies(name: str, when: object, params: Mapping[str, Any]) -> bool:
     if not isinstance(when, Mapping):
         raise TypeError(f"space: when of {name} must be a table, not {when!r}")
-    return all(params.get(other) in _several(wanted) for other, wanted in when.items())
+    return all(params.get(other) in _as_list(wanted) for other, wanted in when.items())
 
 
 _GIVEN = "given"
@@ -323,7 +336,7 @@ _FORM = "{ int = [low, high] }, { real = [low, high] } or { choice = [...] }"
 def _dimension(
     name: str, entry: Mapping[str, Any], params: Mapping[str, Any], shape: tuple[int, int]
 ) -> Dimension | tuple[Any]:
-    """One range, or the only number that is left of it as a tuple of one."""
+    """A range; a tuple of one number if clipping leaves only one."""
     kinds = [kind for kind in _KINDS if kind in entry]
     unknown = set(entry) - {*_KINDS, "log", "at_most", "when", "counts_as"}
     if len(kinds) != 1 or unknown:
@@ -378,5 +391,5 @@ def _plain(name: str, value: Any) -> Any:
     raise TypeError(f"space: {name} must be {_FORM}, or a plain value, not {value!r}")
 
 
-def _several(wanted: Any) -> Sequence[Any]:
+def _as_list(wanted: Any) -> Sequence[Any]:
     return wanted if isinstance(wanted, list | tuple) else [wanted]

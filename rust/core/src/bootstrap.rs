@@ -1,7 +1,8 @@
 //! Means of bootstrap resamples, of several rows of values at once.
 //!
-//! Objective: with `n` paired observations, draw `n` of them with replacement, take the mean of each
-//! row over the same draw, and do so again and again. The same draw for all rows keeps the pairing.
+//! Objective: with `n` paired observations, draw `n` of them with replacement, take the mean of
+//! each row over the same draw, and do so again and again. The same draw for all rows keeps the
+//! pairing.
 //!
 //! Source: B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7,
 //! 1979. Resample `b` is a function of `(seed, b)`, so that threads do not matter.
@@ -12,9 +13,8 @@
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rng::Rng;
+use crate::base::rng::Rng;
+use crate::base::{Error, Progress, Result};
 
 /// Keeps the draws apart from those of others under the same seed.
 const STREAM: u64 = 0x626f_6f74;
@@ -76,14 +76,13 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
+    use crate::base::testing::on_threads;
 
     fn means(values: &Array2<f64>, n: usize, seed: u64, threads: usize) -> Array2<f64> {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool")
-            .install(|| bootstrap_means(values.view(), n, seed, &Progress::new()))
-            .expect("valid")
+        on_threads(threads, || {
+            bootstrap_means(values.view(), n, seed, &Progress::new())
+        })
+        .expect("valid")
     }
 
     #[test]

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use ganmf_core::metrics::{METRIC_NAMES, Measured, Metric, Popularity, Request};
-use ganmf_core::sparse::CsrMatrix;
+use ganmf_core::metrics::{METRIC_NAMES, Measured, Metric, MetricsRequest, Popularity};
 use ganmf_core::split::{
     PaperSplits, Size, cold_users, cut_at, cut_for, divide, holdout, k_core, k_fold,
     latest_of_users, leave_k_out, paper_protocol,
 };
-use ganmf_core::{CsrView, Progress};
+use ganmf_core::{CsrMatrix, CsrView, Progress};
 use ndarray::{Array2, Array3, Axis, s};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -157,8 +156,8 @@ fn one_list() -> impl Strategy<Value = (Vec<i32>, BTreeSet<i32>)> {
 /// Metrics that look at hits alone.
 const N_METRICS: usize = 13;
 
-fn request(cutoffs: &[usize]) -> Request<'_> {
-    Request {
+fn request(cutoffs: &[usize]) -> MetricsRequest<'_> {
+    MetricsRequest {
         metrics: &Metric::ALL[..N_METRICS],
         cutoffs,
         popularity: None,
@@ -342,7 +341,7 @@ proptest! {
         let csr = CsrMatrix::try_new(N_ITEMS, indptr, cols, Some(values.clone())).expect("valid");
         let lists = Array2::from_shape_vec((1, WIDTH), list.clone()).expect("one row");
         let cutoffs = [cutoff];
-        let wanted = Request { metrics: &[Metric::NdcgGraded], ..request(&cutoffs) };
+        let wanted = MetricsRequest { metrics: &[Metric::NdcgGraded], ..request(&cutoffs) };
         let progress = Progress::new();
         let got = ganmf_core::metrics::measure(lists.view(), csr.view(), &[0], wanted, &progress);
         let gain = |rank: usize, value: f32| f64::from(value) / ((rank + 2) as f64).log2();
@@ -401,7 +400,7 @@ proptest! {
     ) {
         let train = matrix(&train, false);
         let popularity = Popularity::new(train.view());
-        let wanted = Request {
+        let wanted = MetricsRequest {
             metrics: &[Metric::Novelty, Metric::AveragePopularity],
             popularity: Some(&popularity),
             ..request(std::slice::from_ref(&cutoff))
@@ -456,7 +455,7 @@ proptest! {
         let urm = matrix(&rows, with_values);
         let p = Progress::new();
         let view = urm.view();
-        for size in [Size::Share(share), Size::Count(k)] {
+        for size in [Size::Fraction(share), Size::Count(k)] {
             let labels = holdout(view, size, true, seed, &p).expect("valid");
             let parts = part_one_another(&urm, &labels, 2);
             for row in (0..view.n_rows()).filter(|&r| view.row_len(r) >= 2) {
@@ -480,7 +479,7 @@ proptest! {
                 prop_assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1);
             }
         }
-        if let Ok((labels, cold)) = cold_users(view, Size::Count(k), Size::Share(share), seed, &p) {
+        if let Ok((labels, cold)) = cold_users(view, Size::Count(k), Size::Fraction(share), seed, &p) {
             let parts = part_one_another(&urm, &labels, 3);
             prop_assert_eq!(cold.len(), k);
             for row in 0..view.n_rows() {
@@ -502,7 +501,7 @@ proptest! {
         let view = urm.view();
         let times = &times[..view.nnz()];
         let p = Progress::new();
-        let labels = latest_of_users(view, times, Size::Share(share), &p).expect("valid");
+        let labels = latest_of_users(view, times, Size::Fraction(share), &p).expect("valid");
         part_one_another(&urm, &labels, 2);
         let side = |range: std::ops::Range<usize>, label: u8| {
             range.filter(|&at| labels[at] == label).map(|at| times[at]).collect::<Vec<_>>()
@@ -511,7 +510,7 @@ proptest! {
             let (kept, held) = (side(view.range(row), 0), side(view.range(row), 1));
             prop_assert!(kept.iter().max().unwrap() <= held.iter().min().unwrap());
         }
-        if let Ok(cut) = cut_for(times, Size::Share(share)) {
+        if let Ok(cut) = cut_for(times, Size::Fraction(share)) {
             let labels = cut_at(view, times, cut, &p).expect("both sides");
             part_one_another(&urm, &labels, 2);
             for (&label, &time) in labels.iter().zip(times) {
@@ -529,7 +528,7 @@ proptest! {
         let all = |threads| on(threads, || {
             let p = Progress::new();
             (
-                holdout(urm.view(), Size::Share(0.3), true, seed, &p),
+                holdout(urm.view(), Size::Fraction(0.3), true, seed, &p),
                 leave_k_out(urm.view(), k, seed, &p),
                 k_fold(urm.view(), k + 1, true, seed, &p),
                 cold_users(urm.view(), Size::Count(k), Size::Count(1), seed, &p),

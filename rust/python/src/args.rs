@@ -1,7 +1,23 @@
-//! Whole numbers from Python, refused by name where they do not fit.
+//! Numbers and words from Python; the exception names the argument that does not fit.
 
+use std::str::FromStr;
+
+use ganmf_core::Error;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+
+use crate::error::to_python;
+
+/// One of a few words, as the core knows it.
+pub(crate) fn choice<T: FromStr<Err = Error>>(word: &str) -> PyResult<T> {
+    word.parse().map_err(|e| to_python(&e))
+}
+
+/// How many weights or neighbours are kept.
+pub(crate) fn topk_of(topk: i64) -> PyResult<usize> {
+    usize::try_from(topk)
+        .map_err(|_| PyValueError::new_err(format!("topk must be at least 1, not {topk}")))
+}
 
 /// `value` as a whole number from zero upwards that fits `T`.
 ///

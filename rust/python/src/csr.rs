@@ -1,11 +1,11 @@
 //! `Csr`: validated sparse rows over memory that numpy owns.
 
-use ganmf_core::sparse::Duplicates;
 use ganmf_core::{CsrMatrix, CsrView};
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::args::choice;
 use crate::error::to_python;
 use crate::run::run;
 
@@ -144,16 +144,7 @@ impl Csr {
         n_cols: usize,
         duplicates: &str,
     ) -> PyResult<Self> {
-        let duplicates = match duplicates {
-            "error" => Duplicates::Error,
-            "sum" => Duplicates::Sum,
-            "first" => Duplicates::First,
-            other => {
-                return Err(PyValueError::new_err(format!(
-                    "duplicates must be \"error\", \"sum\" or \"first\", not {other:?}"
-                )));
-            }
-        };
+        let duplicates = choice(duplicates)?;
         let (rows, cols) = (slice(&rows, "rows")?, slice(&cols, "cols")?);
         let values = values.as_ref().map(|v| slice(v, "values")).transpose()?;
         let matrix = run(py, None, |_| {

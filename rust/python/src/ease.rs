@@ -1,6 +1,6 @@
 //! Fitting of EASE.
 
-use ganmf_core::ease::{fit_dual, fit_primal};
+use ganmf_core::models::ease;
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;
@@ -26,7 +26,7 @@ pub(crate) fn fit_ease_primal<'py>(
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let guard = urm.guard(py);
     let view = guard.view()?;
-    let weights = run(py, report.as_ref(), |p| fit_primal(view, l2, p))?;
+    let weights = run(py, report.as_ref(), |p| ease::fit_primal(view, l2, p))?;
     square(py, weights, view.n_cols())
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn fit_ease_dual<'py>(
 ) -> PyResult<(Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<f32>>)> {
     let guard = urm.guard(py);
     let view = guard.view()?;
-    let dual = run(py, report.as_ref(), |p| fit_dual(view, l2, p))?;
+    let dual = run(py, report.as_ref(), |p| ease::fit_dual(view, l2, p))?;
     Ok((
         square(py, dual.inverse, view.n_rows())?,
         dual.diagonal.into_pyarray(py),

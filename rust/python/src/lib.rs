@@ -2,20 +2,21 @@
 
 mod args;
 mod csr;
+mod csr_builder;
 mod delimited;
-mod demo;
 mod ease;
 mod error;
-mod factors;
-mod ingest;
+mod ials;
 mod metrics;
-mod models;
+mod neighbours;
+mod random_walk;
 mod rank;
 mod run;
 mod sampling;
-mod slim;
 mod slim_bpr;
+mod slim_elastic_net;
 mod split;
+mod synthetic;
 
 use pyo3::pymodule;
 
@@ -23,36 +24,28 @@ use pyo3::pymodule;
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::csr::Csr;
-    #[pymodule_export]
-    use crate::delimited::DelimitedReader;
-    #[pymodule_export]
-    use crate::demo::demo_urm;
-    #[pymodule_export]
-    use crate::ease::{fit_ease_dual, fit_ease_primal};
-    #[pymodule_export]
-    use crate::factors::{ials_half_step, ials_loss};
-    #[pymodule_export]
-    use crate::ingest::CsrBuilder;
-    #[pymodule_export]
-    use crate::metrics::{bootstrap_means, measure_lists, metric_names};
-    #[pymodule_export]
-    use crate::models::{PairCounts, fit_knn, fit_p3alpha};
-    #[pymodule_export]
-    use crate::rank::{
-        random_scores, rank_factors, rank_popularity, rank_product, rank_random, rank_scores,
-    };
-    #[pymodule_export]
-    use crate::run::{get_num_threads, set_num_threads};
-    #[pymodule_export]
-    use crate::sampling::{draw_items, mask_unobserved};
-    #[pymodule_export]
-    use crate::slim::{fit_slim_elastic_net, slim_elastic_net_bytes};
-    #[pymodule_export]
-    use crate::slim_bpr::SlimBpr;
-    #[pymodule_export]
-    use crate::split::{
-        divide_cells, k_core, looks_ahead, paper_protocol, part_cells, split_cold_users,
-        split_cut_at, split_cut_for, split_holdout, split_k_fold, split_latest, split_leave_k_out,
+    use crate::{
+        csr::Csr,
+        csr_builder::CsrBuilder,
+        delimited::DelimitedReader,
+        ease::{fit_ease_dual, fit_ease_primal},
+        ials::{ials_half_step, ials_loss},
+        metrics::{bootstrap_means, measure_lists, metric_names},
+        neighbours::{PairCounts, fit_knn},
+        random_walk::fit_p3alpha,
+        rank::{
+            RankRequest, random_scores, rank_factors, rank_popularity, rank_product, rank_random,
+            rank_scores,
+        },
+        run::{get_num_threads, set_num_threads},
+        sampling::{draw_items, mask_unobserved},
+        slim_bpr::SlimBpr,
+        slim_elastic_net::{fit_slim_elastic_net, slim_elastic_net_bytes},
+        split::{
+            divide_cells, k_core, looks_ahead, paper_protocol, part_cells, split_cold_users,
+            split_cut_at, split_cut_for, split_holdout, split_k_fold, split_latest,
+            split_leave_k_out,
+        },
+        synthetic::demo_urm,
     };
 }

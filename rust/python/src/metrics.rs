@@ -1,7 +1,7 @@
-//! Metrics of recommendation lists, and what statistics need beside scipy.
+//! Metrics of top-N lists, and bootstrap means.
 
 use ganmf_core::bootstrap;
-use ganmf_core::metrics::{self, METRIC_NAMES, Metric, Popularity, Request};
+use ganmf_core::metrics::{self, METRIC_NAMES, Metric, MetricsRequest, Popularity};
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -20,8 +20,8 @@ pub(crate) fn metric_names() -> Vec<&'static str> {
     METRIC_NAMES.to_vec()
 }
 
-/// Sums over lists, in multiples of 2^-80, by metric and cutoff; and what else was asked for:
-/// values float64 (metric, cutoff, list), counts int64 (cutoff, item); lists that hold an item.
+/// Sums over lists, in multiples of 2^-80, by metric and cutoff; with `keep`, values float64
+/// (metric, cutoff, list); with `count`, int64 (cutoff, item); number of lists that hold an item.
 #[pyfunction]
 #[pyo3(signature = (items, test, users, cutoffs, names, train=None, keep=true, count=true, report=None))]
 pub(crate) fn measure_lists<'py>(
@@ -56,7 +56,7 @@ pub(crate) fn measure_lists<'py>(
     let train = guard.as_ref().map(CsrGuard::view).transpose()?;
     let found = run(py, report.as_ref(), |p| {
         let popularity = train.map(Popularity::new);
-        let request = Request {
+        let request = MetricsRequest {
             metrics: &wanted,
             cutoffs: &cutoffs,
             popularity: popularity.as_ref(),

@@ -27,7 +27,7 @@ fn contiguous(name: &str) -> PyErr {
 /// urm : Csr
 /// rows : int64 array
 /// ratio : float
-///     Share of the unobserved items, rounded down, row by row.
+///     Fraction of the unobserved items, rounded down, row by row.
 /// seed, stream : int
 ///     Decide the sets, together with the row.
 /// out : float32 array, shape (len(rows), `n_cols`)

@@ -1,12 +1,12 @@
-//! SLIM-BPR: a model in training, between whose epochs Python looks at the validation data.
+//! SLIM-BPR: a model in training; Python evaluates it between epochs.
 
 use std::sync::{Mutex, PoisonError};
 
-use ganmf_core::slim_bpr::{self as core, Sgd, SlimBprParams, Storage};
+use ganmf_core::models::slim_bpr::{self, SlimBprParams, Storage};
 use numpy::{IntoPyArray, PyArray1};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::args::choice;
 use crate::csr::Csr;
 use crate::run::run;
 
@@ -20,7 +20,7 @@ use crate::run::run;
 ///     Keep touched cells only, in a hash table of at most so many bytes; None keeps all cells.
 #[pyclass(frozen, module = "ganmf_fast._core")]
 pub(crate) struct SlimBpr {
-    model: Mutex<core::SlimBpr>,
+    model: Mutex<slim_bpr::SlimBpr>,
 }
 
 #[pymethods]
@@ -39,19 +39,9 @@ impl SlimBpr {
         seed: u64,
         max_bytes: Option<usize>,
     ) -> PyResult<Self> {
-        let sgd = match sgd {
-            "sgd" => Sgd::Plain,
-            "adagrad" => Sgd::Adagrad,
-            "adam" => Sgd::Adam,
-            other => {
-                return Err(PyValueError::new_err(format!(
-                    "sgd must be \"sgd\", \"adagrad\" or \"adam\", not {other:?}"
-                )));
-            }
-        };
         let params = SlimBprParams {
             symmetric,
-            sgd,
+            sgd: choice(sgd)?,
             lambda_i,
             lambda_j,
             learning_rate,
@@ -61,7 +51,7 @@ impl SlimBpr {
         };
         let guard = urm.guard(py);
         let view = guard.view()?;
-        let model = run(py, None, |_| core::SlimBpr::new(view, params))?;
+        let model = run(py, None, |_| slim_bpr::SlimBpr::new(view, params))?;
         Ok(Self {
             model: Mutex::new(model),
         })
@@ -101,12 +91,12 @@ impl SlimBpr {
     /// Bytes of all cells of a model of `n_items` items.
     #[staticmethod]
     fn dense_bytes(n_items: usize, symmetric: bool) -> u128 {
-        core::SlimBpr::dense_bytes(n_items, symmetric)
+        slim_bpr::SlimBpr::dense_bytes(n_items, symmetric)
     }
 }
 
 impl SlimBpr {
-    fn lock(&self) -> std::sync::MutexGuard<'_, core::SlimBpr> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, slim_bpr::SlimBpr> {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

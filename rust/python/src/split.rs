@@ -21,10 +21,10 @@ type Splits<'py> = (
 
 type Labels<'py> = Bound<'py, PyArray1<u8>>;
 
-/// A float is a share, anything else must be a count.
+/// A float is a fraction, anything else must be a count.
 fn size(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Size> {
     match value.cast::<PyFloat>() {
-        Ok(share) => Ok(Size::Share(share.extract()?)),
+        Ok(fraction) => Ok(Size::Fraction(fraction.extract()?)),
         Err(_) => natural(name, value).map(Size::Count),
     }
 }
@@ -51,7 +51,7 @@ pub(crate) fn paper_protocol<'py>(
     ))
 }
 
-/// Labels, 1 for what is held out: a share or a number of cells, per user or of all.
+/// Labels, 1 for what is held out: a fraction or a number of interactions, per user or of all.
 #[pyfunction]
 pub(crate) fn split_holdout<'py>(
     py: Python<'py>,
@@ -69,7 +69,7 @@ pub(crate) fn split_holdout<'py>(
     Ok(labels.into_pyarray(py))
 }
 
-/// Labels, 1 for `k` cells of every user who has more.
+/// Labels, 1 for `k` interactions of every user with more than `k`.
 #[pyfunction]
 pub(crate) fn split_leave_k_out<'py>(
     py: Python<'py>,
@@ -147,7 +147,8 @@ pub(crate) fn split_cut_at<'py>(
     Ok(labels.into_pyarray(py))
 }
 
-/// Labels 0 for who stays, 1 and 2 for profile and target of who does not, and those rows.
+/// Labels 0 for training users, 1 and 2 for profile and target of held-out users, and the rows of
+/// those.
 #[pyfunction]
 pub(crate) fn split_cold_users<'py>(
     py: Python<'py>,

@@ -6,8 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 
 import ganmf_fast as gf
+from ganmf_fast._core import RankRequest
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.scorers.base import Factors, ItemWeights
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.weights import ItemWeights
 from peers.inputs import Urm, to_arrays
 from peers.job import Job, UnavailableError
 from peers.operations import ease as ease_operation
@@ -149,18 +151,18 @@ def split(X: Urm) -> Job:
 
 def rank_weights(inputs: rank_operation.Inputs) -> Job:
     X, scorer = as_csr(inputs.X), ItemWeights(as_csr(inputs.W))
-    users = np.arange(X.n_rows)
+    request = RankRequest(np.arange(X.n_rows), rank_operation.N, X)
     return Job(
-        lambda: scorer.rank(X, users, rank_operation.N, X),
+        lambda: scorer.rank(X, request),
         lambda lists: {"items": lists[0]},
     )
 
 
 def rank_factors(inputs: factors_operation.Inputs) -> Job:
     X, scorer = as_csr(inputs.X), Factors(inputs.P, inputs.Q)
-    users = np.arange(X.n_rows)
+    request = RankRequest(np.arange(X.n_rows), rank_operation.N, X)
     return Job(
-        lambda: scorer.rank(X, users, rank_operation.N, X),
+        lambda: scorer.rank(X, request),
         lambda lists: {"items": lists[0]},
     )
 

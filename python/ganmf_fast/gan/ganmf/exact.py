@@ -1,10 +1,10 @@
-"""The training step of GANMF from low-rank pieces, without a dense batch.
+"""The arithmetic of GANMF from low-rank pieces, without a dense batch.
 
 Objective: losses and gradients of :mod:`~ganmf_fast.gan.ganmf.dense`, to rounding.
 Source: derived here. Everything in both losses is quadratic in matrices of low rank. Write
 We (I x E) for the encoder, W = [Wd^T, bd] (I x (E+1)) for the decoder with its bias, F = P_b Q^T
-for the made profiles, Z = [Enc(x), 1] and Z_f = [Enc(f), 1] for the hidden layers. The residuals
-are R = Z W^T - X_b and R_f = Z_f W^T - F, and with n = batch x items:
+for the generated profiles, Z = [Enc(x), 1] and Z_f = [Enc(f), 1] for the hidden layers. The
+residuals are R = Z W^T - X_b and R_f = Z_f W^T - F, and with n = batch x items:
 
 - energies ``|R|^2 / n`` and ``|R_f|^2 / n``, with ``R W = Z W^T W - X_b W`` and
   ``R_f W = Z_f W^T W - F W``;
@@ -12,17 +12,17 @@ are R = Z W^T - X_b and R_f = Z_f W^T - F, and with n = batch x items:
   ``dW = c R^T Z + c_f R_f^T Z_f``, ``dEnc(x) = c R W`` and ``dEnc(f) = c_f R_f W`` without their
   last columns, ``dWe = X_b^T dEnc(x) + F^T dEnc(f)``;
 - G, with c_g = 2 (1 - a) / n: ``dEnc(f) = c_g R_f W + 2 a / (batch E) (Enc(f) - Enc(x))`` and
-  ``dF = dEnc(f) We^T - c_g R_f``, where the minus sign is the made profile as its own target;
+  ``dF = dEnc(f) We^T - c_g R_f``, where the minus sign is the generated profile as its own target;
   ``dP_b = dF Q``, ``dQ = dF^T P_b``.
 
-Where D sees only part of the real profiles, X_b is replaced by that part in ``Enc(x)`` and in
-``dWe``, and stays as it is in R.
+Where nonzeros are hidden from D's input, X_b is replaced by what remains in ``Enc(x)`` and in
+``dWe``, and stays whole in R.
 
 X_b is sparse and only ever multiplies narrow matrices. In the other products the factors can be
 associated in two ways: through W^T W, Q^T W, Q^T We and Q^T Q, which costs nothing per user of
 the batch (:class:`_Narrow`), or through Z W^T and P_b Q^T, which is cheaper when the batch is
-smaller than the layers (:class:`_Wide`). The same numbers come out of both; `auto` counts
-multiplications and takes the cheaper one, batch by batch.
+smaller than the layers (:class:`_Wide`). Both give the same results; `auto` counts multiplications
+and takes the cheaper one, batch by batch.
 Cost: time ``O(items E (E + K) + nnz_b E)`` for narrow products, ``O(batch items (E + K))`` for wide
 ones; memory ``O(items (E + K) + nnz)``, since wide products are only chosen for small batches.
 """
@@ -33,10 +33,10 @@ import torch
 from torch import Tensor
 
 from ganmf_fast.gan.batches import Batch
-from ganmf_fast.gan.distributed import Ranks
+from ganmf_fast.gan.distributed import ProcessGroup
 from ganmf_fast.gan.ganmf.dense import LossWeights
 from ganmf_fast.gan.matmul import add_product, product
-from ganmf_fast.gan.networks import Discriminator, Generator, total
+from ganmf_fast.gan.networks import Discriminator, Generator, total, with_ones
 
 
 def d_costs(batch: int, items: int, emb: int, factors: int) -> tuple[int, int]:
@@ -53,7 +53,7 @@ def g_costs(batch: int, items: int, emb: int, factors: int, batches: int) -> tup
 
 
 class _Products(Protocol):
-    """Products with the made profiles and with the decoder; names as in the module's text."""
+    """Products with the generated profiles and with the decoder, named as above."""
 
     def encoded(self) -> Tensor:
         """``F We``."""
@@ -75,7 +75,7 @@ class _Products(Protocol):
 
 
 class _Pass:
-    """Parameters of both networks, and products that stay while one of the networks does."""
+    """Parameters of both networks, and products of those that do not change during a pass."""
 
     def __init__(self, generator: Generator, discriminator: Discriminator) -> None:
         self.P = generator.user_factors
@@ -85,7 +85,7 @@ class _Pass:
         self._fixed: dict[str, Tensor] = {}
 
     def clear(self) -> None:
-        """Forget the products: another network is about to move."""
+        """Forget the products: another network is trained from now on."""
         self._fixed.clear()
 
     def gram_of_decoder(self, fixed: bool) -> Tensor:
@@ -107,13 +107,13 @@ class _Pass:
 class _Narrow:
     """Products through the small matrices W^T W, Q^T W, Q^T We, Q^T Q."""
 
-    def __init__(self, state: _Pass, users: Tensor, d_moves: bool) -> None:
+    def __init__(self, state: _Pass, users: Tensor, trains_d: bool) -> None:
         self._state = state
         self._P_b = state.P[users]
         self._QWe = product(state.Q.T, state.We)
         self._QW = product(state.Q.T, state.W)
-        self._WW = state.gram_of_decoder(fixed=not d_moves)
-        self._QQ = state.gram_of_factors(fixed=d_moves)
+        self._WW = state.gram_of_decoder(fixed=not trains_d)
+        self._QQ = state.gram_of_factors(fixed=trains_d)
         self._Z = self._P_b.new_empty(0)
         self._Z_f = self._P_b.new_empty(0)
 
@@ -156,8 +156,8 @@ class _Narrow:
 class _Wide:
     """Products through Z W^T and P_b Q^T, which are batch x items but sum over few columns.
 
-    In a discriminator step those of real and made profiles are one product of twice the rows: W is
-    read once for both, which is most of the cost where the batch is small.
+    In a discriminator step those of real and generated profiles are one product of twice the rows:
+    W is read once for both, which is most of the cost where the batch is small.
     """
 
     def __init__(self, state: _Pass, users: Tensor) -> None:
@@ -211,8 +211,8 @@ class ExactStep:
         Batches of a pass.
     products : {"auto", "narrow", "wide"}
         Which association to take; "auto" counts multiplications.
-    ranks : Ranks, optional
-        Those that share the batches; by default this one alone.
+    group : ProcessGroup, optional
+        The processes among which batches are divided; by default this one alone.
     """
 
     def __init__(
@@ -222,52 +222,52 @@ class ExactStep:
         weights: LossWeights,
         batches: int,
         products: Literal["auto", "narrow", "wide"] = "auto",
-        ranks: Ranks | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
         self._generator = generator
         self._discriminator = discriminator
         self._weights = weights
         self._batches = batches
         self._choice = products
-        self._ranks = ranks or Ranks()
+        self._group = group or ProcessGroup()
         self._state = _Pass(generator, discriminator)
         for parameter in (*generator.parameters(), *discriminator.parameters()):
             parameter.grad = torch.zeros_like(parameter)
 
     def start_pass(self) -> None:
-        """Forget what was kept while the other network stood still."""
+        """Forget the products of the network that is trained from now on."""
         self._state.clear()
 
-    def _products(self, batch: Batch, d_moves: bool) -> _Products:
+    def _products(self, batch: Batch, trains_d: bool) -> _Products:
         shape = (batch.size, batch.n_items, self._state.We.shape[1], self._state.Q.shape[1])
-        narrow, wide = d_costs(*shape) if d_moves else g_costs(*shape, self._batches)
+        narrow, wide = d_costs(*shape) if trains_d else g_costs(*shape, self._batches)
         if self._choice == "narrow" or (self._choice == "auto" and narrow <= wide):
-            return _Narrow(self._state, batch.users, d_moves)
+            return _Narrow(self._state, batch.users, trains_d)
         return _Wide(self._state, batch.users)
 
     @torch.no_grad()
     def discriminator_step(self, batch: Batch, seen: Batch | None = None) -> dict[str, float]:
-        """L_D and its gradients; `seen` is what D sees of the real profiles, if not all."""
+        """L_D and its gradients; `seen` is the input of D, if not the whole real profiles."""
         D, weights = self._discriminator, self._weights
         seen = batch if seen is None else seen
-        cells = batch.whole.rows * batch.n_items
-        products = self._products(batch, d_moves=True)
-        Z = _with_ones(seen.times(D.encoder) + D.encoder_bias)
+        entries = batch.whole.rows * batch.n_items
+        products = self._products(batch, trains_d=True)
+        Z = with_ones(seen.times(D.encoder) + D.encoder_bias)
         XW = batch.times(D.decoder)
-        Z_f = _with_ones(products.encoded() + D.encoder_bias)
-        ZWW, made_squares, RW_f = products.residuals(Z, Z_f)
+        Z_f = with_ones(products.encoded() + D.encoder_bias)
+        ZWW, generated_squares, RW_f = products.residuals(Z, Z_f)
         real_squares = (total(ZWW * Z) - 2 * total(XW * Z) + batch.squares).item()
-        squares = self._ranks.total(real_squares, made_squares.item())
-        real_energy, made_energy = (whole / cells for whole in squares)
-        hinge = weights.m * real_energy - made_energy
-        c = 2 * (1 + weights.m * (hinge > 0)) / cells
-        c_f = -2 / cells if hinge > 0 else 0.0
+        squares = self._group.sum_numbers(real_squares, generated_squares.item())
+        real_energy, generated_energy = (whole / entries for whole in squares)
+        hinge = weights.m * real_energy - generated_energy
+        c = 2 * (1 + weights.m * (hinge > 0)) / entries
+        c_f = -2 / entries if hinge > 0 else 0.0
 
         to_decoder, to_encoder, to_bias = (
             _gradient(p) for p in (D.decoder, D.encoder, D.encoder_bias)
         )
         penalty = weights.d_reg * D.squares().item() if weights.d_reg else 0.0
-        reg = weights.d_reg / self._ranks.size
+        reg = weights.d_reg / self._group.size
         products.decoder_gradient(to_decoder, c, c_f, reg)
         batch.add_transposed(to_decoder, Z, -c)
         dEnc = c * (ZWW - XW)[:, :-1]
@@ -281,7 +281,7 @@ class ExactStep:
         return {
             "d_loss": real_energy + max(0.0, hinge) + penalty,
             "real_energy": real_energy,
-            "made_energy": made_energy,
+            "generated_energy": generated_energy,
             "hinge_active": float(hinge > 0),
         }
 
@@ -289,21 +289,21 @@ class ExactStep:
     def generator_step(self, batch: Batch) -> dict[str, float]:
         """L_G and its gradients."""
         G, D, weights = self._generator, self._discriminator, self._weights
-        cells = batch.whole.rows * batch.n_items
-        share = weights.recon_coefficient
-        products = self._products(batch, d_moves=False)
+        entries = batch.whole.rows * batch.n_items
+        a = weights.recon_coefficient
+        products = self._products(batch, trains_d=False)
         FWe = products.encoded()
         difference = FWe - batch.times(D.encoder)
-        feature_cells = batch.whole.rows * difference.shape[1]
+        feature_entries = batch.whole.rows * difference.shape[1]
         feature_squares = total(difference * difference).item()
-        squares, RW = products.residual(_with_ones(FWe + D.encoder_bias))
-        whole, feature_whole = self._ranks.total(squares.item(), feature_squares)
-        energy, features = whole / cells, feature_whole / feature_cells
-        c_g = 2 * (1 - share) / cells
+        squares, RW = products.residual(with_ones(FWe + D.encoder_bias))
+        whole, feature_whole = self._group.sum_numbers(squares.item(), feature_squares)
+        energy, features = whole / entries, feature_whole / feature_entries
+        c_g = 2 * (1 - a) / entries
 
-        dEnc_f = difference.mul_(2 * share / feature_cells).add_(RW[:, :-1], alpha=c_g)
+        dEnc_f = difference.mul_(2 * a / feature_entries).add_(RW[:, :-1], alpha=c_g)
         to_users, to_items = _gradient(G.user_factors), _gradient(G.item_factors)
-        if reg := weights.g_reg / self._ranks.size:
+        if reg := weights.g_reg / self._group.size:
             for gradient, decay in zip((to_users, to_items), G.decay(reg), strict=True):
                 gradient.copy_(decay)
         else:
@@ -312,18 +312,13 @@ class ExactStep:
         to_users.index_add_(0, batch.users, products.factor_gradients(to_items, dEnc_f, c_g))
         penalty = weights.g_reg * G.squares().item() if weights.g_reg else 0.0
         return {
-            "g_loss": (1 - share) * energy + share * features + penalty,
+            "g_loss": (1 - a) * energy + a * features + penalty,
             "feature_loss": features,
         }
 
 
 def _gradient(parameter: Tensor) -> Tensor:
-    """The buffer of a parameter's gradient, made by the constructor of the step."""
+    """The buffer of a parameter's gradient, allocated by the constructor of the step."""
     if parameter.grad is None:
-        raise RuntimeError("the gradient buffer of a parameter was taken away")
+        raise RuntimeError("the gradient buffer of a parameter was removed")
     return parameter.grad
-
-
-def _with_ones(hidden: Tensor) -> Tensor:
-    """``[hidden, 1]``: the column that meets the bias in the decoder."""
-    return torch.cat([hidden, hidden.new_ones(len(hidden), 1)], dim=1)

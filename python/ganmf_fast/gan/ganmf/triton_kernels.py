@@ -1,10 +1,10 @@
-"""Kernels for GPUs, of what torch has no operation that waits for nothing and repeats to the bit.
+"""Kernels for GPUs where torch has no operation that is both asynchronous and deterministic.
 
-Rows of a batch are found by its number, which lies in the GPU's memory: a recorded step then serves
+Rows of a batch are found by its number, which is in the GPU's memory: a captured step then serves
 every batch. A batch ``b`` has the rows ``b * batch_size`` and following of arrays that hold the
-cells of a whole epoch; the cells of row ``r`` are numbered from ``starts[r]`` to ``starts[r + 1]``.
-No sum depends on which block of threads comes first.
-Needs Triton, which torch brings where it supports CUDA on Linux.
+nonzeros of a whole epoch; those of row ``r`` are numbered from ``starts[r]`` to ``starts[r + 1]``.
+No sum depends on the order in which blocks of threads run.
+Needs Triton, which comes with torch where it supports CUDA on Linux.
 """
 
 import torch
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from ganmf_fast.gan.adam import BETAS, EPSILON
 
-__all__ = ["adam", "judge", "n_shares", "spread", "sums_of_rows"]
+__all__ = ["adam", "hinge_factors", "n_partial_sums", "scatter_rows", "spmm"]
 
 _BLOCK = 1024
 
 
 @triton.jit
-def _sums_of_rows(
+def _spmm(
     out,
     out_stride,
     matrix,
@@ -34,7 +34,7 @@ def _sums_of_rows(
     alpha,
     WEIGHTED: tl.constexpr,
     ADD: tl.constexpr,
-    CELLS: tl.constexpr,
+    ENTRIES: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
     bag = tl.program_id(0)
@@ -44,17 +44,17 @@ def _sums_of_rows(
     first = tl.load(starts + place)
     last = tl.load(starts + place + 1)
     total = tl.zeros([COLUMNS], matrix.dtype.element_ty)
-    for start in range(first, last, CELLS):
-        cells = start + tl.arange(0, CELLS)
-        there = cells < last
-        rows = tl.load(members + cells, mask=there, other=0).to(tl.int64)
+    for start in range(first, last, ENTRIES):
+        entries = start + tl.arange(0, ENTRIES)
+        valid = entries < last
+        rows = tl.load(members + entries, mask=valid, other=0).to(tl.int64)
         part = tl.load(
             matrix + rows[:, None] * matrix_stride + columns[None, :],
-            mask=there[:, None] & inside[None, :],
+            mask=valid[:, None] & inside[None, :],
             other=0.0,
         )
         if WEIGHTED:
-            part *= tl.load(values + cells, mask=there, other=0.0)[:, None]
+            part *= tl.load(values + entries, mask=valid, other=0.0)[:, None]
         total += tl.sum(part, axis=0)
     to = out + bag.to(tl.int64) * out_stride + columns
     total *= alpha
@@ -66,7 +66,7 @@ def _sums_of_rows(
 
 
 @triton.jit
-def _spread(
+def _scatter_rows(
     out,
     stride,
     starts,
@@ -75,37 +75,37 @@ def _spread(
     at,
     batch_size,
     WEIGHTED: tl.constexpr,
-    CELLS: tl.constexpr,
+    ENTRIES: tl.constexpr,
 ):
     row = tl.program_id(0)
     place = tl.load(at) * batch_size + row
     last = tl.load(starts + place + 1)
-    for start in range(tl.load(starts + place), last, CELLS):
-        cells = start + tl.arange(0, CELLS)
-        there = cells < last
-        columns = tl.load(members + cells, mask=there, other=0)
+    for start in range(tl.load(starts + place), last, ENTRIES):
+        entries = start + tl.arange(0, ENTRIES)
+        valid = entries < last
+        columns = tl.load(members + entries, mask=valid, other=0)
         to = out + row.to(tl.int64) * stride + columns
         if WEIGHTED:
-            tl.store(to, tl.load(values + cells, mask=there, other=0.0), mask=there)
+            tl.store(to, tl.load(values + entries, mask=valid, other=0.0), mask=valid)
         else:
-            tl.store(to, tl.full([CELLS], 1.0, out.dtype.element_ty), mask=there)
+            tl.store(to, tl.full([ENTRIES], 1.0, out.dtype.element_ty), mask=valid)
 
 
 @triton.jit
-def _judge(squares, coefficients, sums, cells, m):
-    real = tl.load(squares) / cells
-    made = tl.load(squares + 1) / cells
-    hinge = m * real - made
-    is_open = (hinge > 0).to(real.dtype)
-    tl.store(coefficients, 2 * (1 + m * is_open) / cells)
-    tl.store(coefficients + 1, -2 * is_open / cells)
-    loss = real + hinge * is_open
-    # NaN is not greater than zero, but it must be seen.
+def _hinge_factors(squares, factors, sums, entries, m):
+    real = tl.load(squares) / entries
+    generated = tl.load(squares + 1) / entries
+    hinge = m * real - generated
+    is_active = (hinge > 0).to(real.dtype)
+    tl.store(factors, 2 * (1 + m * is_active) / entries)
+    tl.store(factors + 1, -2 * is_active / entries)
+    loss = real + hinge * is_active
+    # NaN is not greater than zero, but the loss must be NaN.
     loss += hinge - hinge
     tl.store(sums, tl.load(sums) + loss)
     tl.store(sums + 1, tl.load(sums + 1) + real)
-    tl.store(sums + 2, tl.load(sums + 2) + made)
-    tl.store(sums + 3, tl.load(sums + 3) + is_open)
+    tl.store(sums + 2, tl.load(sums + 2) + generated)
+    tl.store(sums + 3, tl.load(sums + 3) + is_active)
 
 
 @triton.jit
@@ -118,29 +118,29 @@ def _adam(
     at,
     n,
     reg,
-    shares,
+    partial_sums,
     COUNTED: tl.constexpr,
     BETA_1: tl.constexpr,
     BETA_2: tl.constexpr,
     EPS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    cells = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    there = cells < n
+    entries = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    valid = entries < n
     rate = tl.load(rates + tl.load(at))
-    value = tl.load(values + cells, mask=there, other=0.0)
+    value = tl.load(values + entries, mask=valid, other=0.0)
     if COUNTED:
-        share = shares + tl.program_id(0)
-        tl.store(share, tl.load(share) + tl.sum(value * value, axis=0))
-    gradient = tl.load(gradients + cells, mask=there) + reg * value
-    mean = tl.load(means + cells, mask=there) * BETA_1 + gradient * (1 - BETA_1)
-    square = tl.load(squares + cells, mask=there) * BETA_2 + gradient * gradient * (1 - BETA_2)
-    tl.store(means + cells, mean, mask=there)
-    tl.store(squares + cells, square, mask=there)
-    tl.store(values + cells, value - rate * mean / (tl.sqrt(square) + EPS), mask=there)
+        partial = partial_sums + tl.program_id(0)
+        tl.store(partial, tl.load(partial) + tl.sum(value * value, axis=0))
+    gradient = tl.load(gradients + entries, mask=valid) + reg * value
+    mean = tl.load(means + entries, mask=valid) * BETA_1 + gradient * (1 - BETA_1)
+    square = tl.load(squares + entries, mask=valid) * BETA_2 + gradient * gradient * (1 - BETA_2)
+    tl.store(means + entries, mean, mask=valid)
+    tl.store(squares + entries, square, mask=valid)
+    tl.store(values + entries, value - rate * mean / (tl.sqrt(square) + EPS), mask=valid)
 
 
-def sums_of_rows(
+def spmm(
     out: Tensor,
     matrix: Tensor,
     starts: Tensor,
@@ -152,28 +152,28 @@ def sums_of_rows(
     add: bool = False,
     at_once: int = 16,
 ) -> None:
-    """``out[k] = alpha sum of values[c] matrix[members[c]]`` over the cells c of row k of a batch.
+    """``out[k] = alpha sum of values[c] matrix[members[c]]`` over the nonzeros c of row k.
 
     Parameters
     ----------
     out, matrix : Tensor
         Their columns side by side in memory.
     starts, members : int32 Tensor
-        Where the cells of each row begin, and what they hold.
+        Where the nonzeros of each row begin, and their columns.
     values : Tensor or None
-        Value of each cell; None for ones.
+        Value of each nonzero; None for ones.
     at : int32 Tensor, shape (1,)
         Number of the batch.
     bags : int
         Rows of `starts` that belong to a whole batch; `out` may have fewer.
     add : bool
-        Add to what `out` has; rows without cells are then not touched.
+        Add to `out`; rows without nonzeros then do not change.
     at_once : int
-        Cells that are read together, a power of two: many where rows have many.
+        Nonzeros that are read together, a power of two: many where rows have many.
     """
     width = matrix.shape[1]
     columns = min(4096 // at_once, 128, triton.next_power_of_2(width))
-    _sums_of_rows[(len(out), triton.cdiv(width, columns))](
+    _spmm[(len(out), triton.cdiv(width, columns))](
         out,
         out.stride(0),
         matrix,
@@ -187,12 +187,12 @@ def sums_of_rows(
         alpha,
         WEIGHTED=values is not None,
         ADD=add,
-        CELLS=at_once,
+        ENTRIES=at_once,
         COLUMNS=columns,
     )
 
 
-def spread(
+def scatter_rows(
     out: Tensor,
     starts: Tensor,
     members: Tensor,
@@ -200,8 +200,8 @@ def spread(
     at: Tensor,
     batch_size: int,
 ) -> None:
-    """Write the cells of a batch to the dense rows of `out`; the other places stay as they are."""
-    _spread[(len(out),)](
+    """Write the nonzeros of a batch to the dense rows of `out`; the other entries do not change."""
+    _scatter_rows[(len(out),)](
         out,
         out.stride(0),
         starts,
@@ -210,27 +210,27 @@ def spread(
         at,
         batch_size,
         WEIGHTED=values is not None,
-        CELLS=128,
+        ENTRIES=128,
     )
 
 
-def judge(squares: Tensor, sums: Tensor, cells: int, m: float) -> Tensor:
-    """The factors of the gradients of L_D, from squared errors of real and of made profiles.
+def hinge_factors(squares: Tensor, sums: Tensor, entries: int, m: float) -> Tensor:
+    """The factors of the gradients of L_D, from squared errors of real and generated profiles.
 
-    Adds the loss without penalty, both energies and whether the hinge is open to `sums`.
+    Adds the loss without penalty, both energies and whether the hinge is active to `sums`.
 
     Returns
     -------
     Tensor, shape (2,)
         c and c_f of :mod:`~ganmf_fast.gan.ganmf.exact`.
     """
-    coefficients = torch.empty_like(squares)
-    _judge[(1,)](squares, coefficients, sums, float(cells), float(m))
-    return coefficients
+    factors = torch.empty_like(squares)
+    _hinge_factors[(1,)](squares, factors, sums, float(entries), float(m))
+    return factors
 
 
-def n_shares(values: Tensor) -> int:
-    """Into how many shares :func:`adam` sums the squares of `values`."""
+def n_partial_sums(values: Tensor) -> int:
+    """Number of partial sums of the squares of `values` that :func:`adam` computes."""
     return int(triton.cdiv(values.numel(), _BLOCK))
 
 
@@ -242,15 +242,16 @@ def adam(
     rates: Tensor,
     at: Tensor,
     reg: float,
-    shares: Tensor | None = None,
+    partial_sums: Tensor | None = None,
 ) -> None:
-    """Move `values` by the formula of :mod:`~ganmf_fast.gan.adam`, ``reg values`` in the gradient.
+    """Update `values` as :mod:`~ganmf_fast.gan.adam` does, with ``reg values`` in the gradient.
 
     All contiguous. `rates` has ``lr sqrt(1 - b2^t) / (1 - b1^t)`` for each batch. The sum of the
-    squares that the values had before is added to `shares`, of which there are `n_shares`.
+    squares that the values had before is added to `partial_sums`, of which valid are
+    `n_partial_sums`.
     """
     n = values.numel()
-    _adam[(n_shares(values),)](
+    _adam[(n_partial_sums(values),)](
         values,
         gradients,
         means,
@@ -259,8 +260,8 @@ def adam(
         at,
         n,
         float(reg),
-        shares,
-        COUNTED=shares is not None,
+        partial_sums,
+        COUNTED=partial_sums is not None,
         BETA_1=BETAS[0],
         BETA_2=BETAS[1],
         EPS=EPSILON,

@@ -1,8 +1,8 @@
-"""Who wants to know how a search goes: progress, an index of runs, a tracking server.
+"""Observers of a search: progress lines, an index of searches, a tracking server.
 
-A tracker is told when a search begins, after each finished trial (once it is in the journal), and
-when the search ends. One that raises is warned about and the search goes on: no trial is ever lost
-to a tracker. Trials of an interrupted search that goes on are given to `begin`, not told again.
+A tracker is called when a search begins, after each finished trial (once it is in the journal), and
+when the search ends. An exception in a tracker becomes a warning and the search goes on: a tracker
+never loses a trial. Finished trials of a resumed search are passed to `begin` only.
 """
 
 import importlib
@@ -22,7 +22,7 @@ Ending: TypeAlias = Literal["done", "interrupted", "failed"]
 
 @dataclass(frozen=True)
 class Study:
-    """What is searched.
+    """Description of a search.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Study:
         The first line of the journal: model, constants, space, data, metric, backend, seed,
         versions.
     n_calls : int
-        Trials in all.
+        Number of trials.
     journal : Path or None
     """
 
@@ -43,29 +43,29 @@ class Tracker(Protocol):
     """An observer of a search; passed to `ganmf_fast.tune` in `trackers`."""
 
     def begin(self, study: Study, earlier: Sequence[Trial]) -> None:
-        """A search begins, or goes on after `earlier` trials."""
+        """A search begins, or is resumed after `earlier` trials."""
 
     def trial(self, trial: Trial) -> None:
-        """A trial has been finished and written; in the order of finishing."""
+        """A trial has finished and is in the journal; in the order of finishing."""
 
     def end(self, ending: Ending) -> None:
-        """The search has ended: with all trials, by Ctrl-C, or by an error."""
+        """The search has ended: complete, by Ctrl-C, or by an error."""
 
 
 TRACKERS: dict[str, str] = {
     "mlflow": "ganmf_fast.tuning.trackers.mlflow:MLflow",
     "tensorboard": "ganmf_fast.tuning.trackers.tensorboard:TensorBoard",
 }
-"""Trackers by name: module and class, made without arguments."""
+"""Trackers by name: module and class, created without arguments."""
 
 
 def tracker_of(tracker: object) -> Tracker:
-    """The tracker of a name, or one of the user's own as it is.
+    """The tracker with a name, or an object with the methods of `Tracker` unchanged.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no such tracker, or it cannot be told of trials.
+        If there is no tracker of this name, or a method is missing.
     ImportError
         If its package is not installed; the message names the extra.
     """
@@ -83,24 +83,24 @@ def tracker_of(tracker: object) -> Tracker:
 
 
 class Trackers:
-    """Several trackers as one that never raises."""
+    """Several trackers as one; exceptions become warnings."""
 
     def __init__(self, trackers: Iterable[Tracker]) -> None:
         self._trackers = list(trackers)
 
     def begin(self, study: Study, earlier: Sequence[Trial]) -> None:
         """See `Tracker`."""
-        self._tell(lambda tracker: tracker.begin(study, earlier))
+        self._call(lambda tracker: tracker.begin(study, earlier))
 
     def trial(self, trial: Trial) -> None:
         """See `Tracker`."""
-        self._tell(lambda tracker: tracker.trial(trial))
+        self._call(lambda tracker: tracker.trial(trial))
 
     def end(self, ending: Ending) -> None:
         """See `Tracker`."""
-        self._tell(lambda tracker: tracker.end(ending))
+        self._call(lambda tracker: tracker.end(ending))
 
-    def _tell(self, call: Callable[[Tracker], None]) -> None:
+    def _call(self, call: Callable[[Tracker], None]) -> None:
         for tracker in self._trackers:
             try:
                 call(tracker)

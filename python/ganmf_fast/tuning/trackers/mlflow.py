@@ -1,4 +1,4 @@
-"""Searches in MLflow: a run for the search, and one beneath it for each trial."""
+"""MLflow: a run for the search, and a child run for each trial."""
 
 import importlib
 import importlib.util
@@ -13,7 +13,7 @@ __all__ = ["MLflow"]
 
 _ENDINGS: Mapping[Ending, str] = {"done": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 _STATUSES = {"done": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
-# Tags; the first is MLflow's own and makes a run appear beneath another.
+# Tags; the first is MLflow's own and makes a run the child of another.
 _PARENT = "mlflow.parentRunId"
 _JOURNAL, _NUMBER = "ganmf_fast.journal", "ganmf_fast.trial"
 
@@ -21,17 +21,17 @@ _JOURNAL, _NUMBER = "ganmf_fast.journal", "ganmf_fast.trial"
 class MLflow:
     """Writes a search to MLflow; a tracker for `ganmf_fast.tune`.
 
-    The run of a trial holds its parameters, its metrics ("map_at_5"), the objective as "value", and
-    the checks of early stopping as "early_stop" by epoch; the run of the search holds "value" by
-    trial. A search that goes on from its journal goes on in its run.
+    The run of a trial has its parameters, its metrics ("map_at_5"), the objective as "value", and
+    the validation values of early stopping as "early_stop" by epoch; the run of the search has
+    "value" by trial. A resumed search continues its run.
 
     Parameters
     ----------
     tracking_uri : str, optional
-        Of a server, a database or a folder; by default MLflow's own choice (environment variable
+        URI of a server, a database or a folder; by default MLflow's own (environment variable
         ``MLFLOW_TRACKING_URI``).
     experiment : str, default "ganmf-fast"
-        Made if it is not there.
+        Created if it does not exist.
 
     Raises
     ------
@@ -49,7 +49,7 @@ class MLflow:
         self._experiment = self._run = self._cutoff = ""
 
     def begin(self, study: Study, earlier: Sequence[Trial]) -> None:
-        """See `Tracker`; earlier trials that are not there are written now."""
+        """See `Tracker`; writes earlier trials that are missing."""
         header = study.header
         found = self._client.get_experiment_by_name(self._name)
         self._experiment = (

@@ -1,4 +1,4 @@
-"""Searches in TensorBoard: a folder of events for the search, and one for each trial."""
+"""TensorBoard: a folder of events for the search, and one for each trial."""
 
 import importlib
 import importlib.util
@@ -16,9 +16,9 @@ __all__ = ["TensorBoard"]
 class TensorBoard:
     """Writes event files for ``tensorboard --logdir``; a tracker for `ganmf_fast.tune`.
 
-    ``search/`` holds the objective as "value" and the best one so far as "best", by trial.
-    ``trial-0007/`` holds the parameters (page HPARAMS), "value", every metric, and the checks of
-    early stopping as "early_stop" by epoch.
+    ``search/`` has the objective as "value" and its running maximum as "best", by trial.
+    ``trial-0007/`` has the parameters (page HPARAMS), "value", every metric, and the validation
+    values of early stopping as "early_stop" by epoch.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class TensorBoard:
     Raises
     ------
     ImportError
-        If tensorboardX, which writes the files, is not installed.
+        If tensorboardX is not installed.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -44,12 +44,12 @@ class TensorBoard:
         self._best: float | None = None
 
     def begin(self, study: Study, earlier: Sequence[Trial]) -> None:
-        """See `Tracker`; earlier trials that are not there are written now."""
+        """See `Tracker`; writes earlier trials that are missing."""
         if self._folder is None:
             if study.journal is None:
                 raise ValueError("TensorBoard needs a folder, since there is no journal")
             self._folder = study.journal.parent / "tensorboard"
-        # Files are named by the second, and two of them may be begun within one.
+        # File names have a resolution of one second; two may be created within one.
         suffix = f".{len(earlier)}"
         self._search = self._writer(str(self._folder / "search"), filename_suffix=suffix)
         for trial in earlier:
@@ -73,7 +73,7 @@ class TensorBoard:
         part = place.with_name(f".{place.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         with self._writer(str(part)) as writer:
-            # Not by add_hparams, which opens a second file of the same name.
+            # add_hparams would open a second file of the same name.
             for summary in self._hparams(params, values):
                 writer.file_writer.add_summary(summary)
             for epoch, value in trial.curve:

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr_iter, memmem};
 
-use crate::error::{Error, Result};
+use crate::base::{Error, Result};
 
 /// What a quote character at the beginning of a field means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::error::{Error, Result};
+use crate::base::{Error, Result};
 
 /// Bytes of all distinct strings, one after another, and a table to find them by.
 #[derive(Debug, Default)]

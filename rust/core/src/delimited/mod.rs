@@ -12,7 +12,7 @@ mod times;
 
 use std::borrow::Cow;
 
-use crate::error::{Error, Result};
+use crate::base::{Error, Result};
 use fields::Field;
 pub use fields::{Format, Quoting};
 use interner::Interner;

@@ -1,6 +1,6 @@
 //! The values of one list, out of the places of its hits.
 
-use super::Metric;
+use super::metric::Metric;
 
 /// The discount of each rank, and the best sum that a number of hits can reach.
 pub(super) struct Discounts {

@@ -5,20 +5,18 @@ use std::ops::Range;
 use ndarray::{Array2, Array3, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
-use super::Metric;
-use super::exact::fixed;
+use super::fixed_point::fixed;
 use super::list::{Discounts, Walk};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rows::ScratchPool;
-use crate::sparse::CsrView;
+use super::metric::Metric;
+use crate::base::rows::ScratchPool;
+use crate::base::{CsrView, Error, Progress, Result};
 
 /// Lists per unit of parallel work.
 const CHUNK: usize = 512;
 
-/// What is asked of a set of lists.
+/// What to compute for a set of lists.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct MetricsRequest<'a> {
     /// Metrics of every list.
     pub metrics: &'a [Metric],
     /// Lengths at which lists are cut, in any order.
@@ -72,17 +70,18 @@ pub struct Measured {
 
 /// Measure the lists `items`; row `l` belongs to `users[l]`, a row of `test`, and ends with any
 /// number of -1. Lists of users without a test item are checked but not measured: their values are
-/// NaN, and no sum or count knows them.
+/// NaN, and no sum or count includes them.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if `users` and `items` differ in length; a cutoff is 0, given twice
-/// or above the width of the lists, or there is none; a user is out of range; a list holds an item that is out of range, an item twice, or an item after a -1; a metric needs
-/// a popularity that is missing or of another catalogue. [`Error::Cancelled`].
+/// or above the width of the lists, or there is none; a user is out of range; a list holds an item
+/// that is out of range, an item twice, or an item after a -1; a metric needs a popularity that is
+/// missing or of another catalogue. [`Error::Cancelled`].
 pub fn measure(
     items: ArrayView2<'_, i32>,
     test: CsrView<'_>,
     users: &[i64],
-    request: Request<'_>,
+    request: MetricsRequest<'_>,
     progress: &Progress,
 ) -> Result<Measured> {
     let (n_lists, width) = items.dim();
@@ -154,7 +153,7 @@ fn check(
     items: ArrayView2<'_, i32>,
     test: CsrView<'_>,
     users: &[i64],
-    request: Request<'_>,
+    request: MetricsRequest<'_>,
 ) -> Result<Vec<usize>> {
     let (n_lists, width) = items.dim();
     if users.len() != n_lists {
@@ -213,7 +212,7 @@ struct Shared<'a> {
     items: ArrayView2<'a, i32>,
     test: CsrView<'a>,
     users: &'a [i64],
-    request: Request<'a>,
+    request: MetricsRequest<'a>,
     /// Positions of the cutoffs by ascending cutoff.
     order: &'a [usize],
     discounts: Discounts,

@@ -1,4 +1,4 @@
-//! How good lists are, one list at a time, at any number of cutoffs.
+//! Metrics of top-N lists, one list at a time, at any number of cutoffs.
 //!
 //! Objective: with `T` the test items of a user and `L` the first `k` places of a list, padding not
 //! counted:
@@ -13,12 +13,12 @@
 //! | `arhr` | sum over hits of 1 / rank |
 //! | `hit_rate` | 1 if there is a hit, else 0 |
 //! | `mean_hits` | hits (the mean over users is what the GANMF paper calls hit rate) |
-//! | `roc_auc` | share of (hit, miss) pairs in order; 1 without a miss, 0 without a hit |
+//! | `roc_auc` | fraction of (hit, miss) pairs in order; 1 without a miss, 0 without a hit |
 //! | `precision_recall_min_den` | hits / min(len(T), len(L)) |
 //! | `map_total` | as `map`, divided by len(T) |
 //! | `map_cutoff` | as `map`, divided by k |
 //! | `ndcg_graded` | as `ndcg`, a hit counting as much as its value in the test set |
-//! | `novelty` | sum over L of -log2(share of the item in all interactions) / number of items |
+//! | `novelty` | sum over L of -log2(fraction of interactions with the item) / number of items |
 //! | `average_popularity` | mean over L of popularity / largest popularity |
 //!
 //! An empty `L` gives 0 everywhere.
@@ -28,114 +28,27 @@
 //! Deviation: `hit_rate` is the usual one, in `[0, 1]`. Means over users, and F1 of mean precision
 //! and mean recall, are taken by the caller.
 //!
-//! Guarantee: sums over lists are [`exact`], hence the same in any order, in blocks and in shards.
+//! Guarantee: sums over lists are exact ([`fixed_point`]), hence the same in any order, in blocks
+//! and in shards.
 //!
 //! Cost: the list is stamped into an array as long as the catalogue and the test items are looked
 //! up in it, so that what follows touches hits only: O(len(T) + width + hits x cutoffs) a list;
 //! 4 bytes an item, and 4 more for each cutoff, for each thread.
 
-pub mod exact;
+pub mod fixed_point;
 mod list;
 mod measure;
+mod metric;
 
-pub use self::measure::{Measured, Popularity, Request, measure};
-
-/// Names of the metrics, in the order of [`Metric`].
-pub const METRIC_NAMES: [&str; 15] = [
-    "precision",
-    "recall",
-    "map",
-    "ndcg",
-    "mrr",
-    "arhr",
-    "hit_rate",
-    "mean_hits",
-    "roc_auc",
-    "precision_recall_min_den",
-    "map_total",
-    "map_cutoff",
-    "ndcg_graded",
-    "novelty",
-    "average_popularity",
-];
-
-/// A metric that every list has a value of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// `precision`
-    Precision,
-    /// `recall`
-    Recall,
-    /// `map`
-    Map,
-    /// `ndcg`
-    Ndcg,
-    /// `mrr`
-    Mrr,
-    /// `arhr`
-    Arhr,
-    /// `hit_rate`
-    HitRate,
-    /// `mean_hits`
-    MeanHits,
-    /// `roc_auc`
-    RocAuc,
-    /// `precision_recall_min_den`
-    PrecisionRecallMinDen,
-    /// `map_total`
-    MapTotal,
-    /// `map_cutoff`
-    MapCutoff,
-    /// `ndcg_graded`
-    NdcgGraded,
-    /// `novelty`
-    Novelty,
-    /// `average_popularity`
-    AveragePopularity,
-}
-
-impl Metric {
-    /// All of them, in the order of [`METRIC_NAMES`].
-    pub const ALL: [Self; 15] = [
-        Self::Precision,
-        Self::Recall,
-        Self::Map,
-        Self::Ndcg,
-        Self::Mrr,
-        Self::Arhr,
-        Self::HitRate,
-        Self::MeanHits,
-        Self::RocAuc,
-        Self::PrecisionRecallMinDen,
-        Self::MapTotal,
-        Self::MapCutoff,
-        Self::NdcgGraded,
-        Self::Novelty,
-        Self::AveragePopularity,
-    ];
-
-    /// The metric of a name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        let at = METRIC_NAMES.iter().position(|&n| n == name)?;
-        Some(Self::ALL[at])
-    }
-
-    /// Whether it looks at what was popular rather than at the test items.
-    #[must_use]
-    pub fn needs_popularity(self) -> bool {
-        matches!(self, Self::Novelty | Self::AveragePopularity)
-    }
-}
+pub use measure::{Measured, MetricsRequest, Popularity, measure};
+pub use metric::{METRIC_NAMES, Metric};
 
 #[cfg(test)]
 mod tests {
     use ndarray::{Array2, Axis, array};
 
     use super::*;
-    use crate::error::Result;
-    use crate::progress::Progress;
-    use crate::sparse::CsrMatrix;
+    use crate::base::{CsrMatrix, Progress, Result};
 
     /// Users 0 and 2 have test items; the values matter to `ndcg_graded` only.
     fn test_set() -> CsrMatrix {
@@ -150,7 +63,7 @@ mod tests {
 
     fn measured(items: &Array2<i32>, users: &[i64], cutoffs: &[usize]) -> Result<Measured> {
         let popularity = Popularity::new(train_set().view());
-        let request = Request {
+        let request = MetricsRequest {
             metrics: &Metric::ALL,
             cutoffs,
             popularity: Some(&popularity),
@@ -203,7 +116,7 @@ mod tests {
                 (got - want).abs() < 1e-15,
                 "{name}: {got} instead of {want}"
             );
-            assert_eq!(exact::rounded(found.sums[at]), got);
+            assert_eq!(fixed_point::rounded(found.sums[at]), got);
             assert_eq!(Metric::named(name), Some(Metric::ALL[at]));
         }
         assert_eq!(Metric::named("ndgc"), None);
@@ -250,7 +163,7 @@ mod tests {
     #[test]
     fn a_popularity_that_is_missing_or_of_other_items_is_refused() {
         let with = |popularity: Option<&Popularity>| {
-            let request = Request {
+            let request = MetricsRequest {
                 metrics: &[Metric::Novelty],
                 cutoffs: &[1],
                 popularity,

@@ -1,18 +1,17 @@
-//! Users in batches: who works when, and where each list goes.
+//! Users in batches, in parallel, and where each list is written.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Lists, Request};
-use crate::error::Result;
-use crate::progress::Progress;
-use crate::rows::ScratchPool;
+use super::request::{Lists, Request};
+use crate::base::rows::ScratchPool;
+use crate::base::{Progress, Result};
 
-/// Batches between two joins: bounds what is held beside the result.
+/// Batches between two joins: bounds the memory besides the result.
 const ROUND: usize = 256;
 
-/// Lists of all users asked for: `work(scratch, positions, lists)` fills those of a batch.
+/// Lists of all requested users: `work(scratch, positions, lists)` fills those of a batch.
 ///
 /// `positions` are places in the request, `size` of them or fewer; `lists` holds one row for each,
 /// full of padding. Within a round users are put together by descending `key`, so that a batch

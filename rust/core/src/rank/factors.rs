@@ -1,14 +1,15 @@
 //! Lists from factors: a blocked product whose scores never leave the cache.
 //!
 //! A score is the sum over the factors in ascending order, each term added by one fused
-//! multiplication: the same bits whatever tile it lies in, whoever shares it, and on any processor.
-//! A tile holds scores of a few hundred items for a vector of users side by side; it is compared with
-//! what the lists hold so far and forgotten.
+//! multiplication: the same bits in any tile, any batch and on any processor. A tile holds scores
+//! of a few hundred items for a vector of users side by side; it is compared with what the lists
+//! hold so far and forgotten.
 //!
-//! Items are taken by descending length of their factors. By the inequality of Cauchy and Schwarz no
-//! score exceeds the product of two lengths, so once that falls below the worst score kept for every
-//! user of a vector, the rest of the catalogue is left out: exactly, rounding included. Factors
-//! trained on data with popular and rare items end early; where lengths are alike nothing is lost.
+//! Items are taken by descending length of their factors. By the inequality of Cauchy and Schwarz
+//! no score exceeds the product of two lengths, so once that falls below the worst score kept for
+//! every user of a vector, the rest of the catalogue is left out: exactly, rounding included.
+//! Factors trained on data with popular and rare items end early; where lengths are alike nothing
+//! is lost.
 
 use std::array::from_fn;
 
@@ -16,11 +17,10 @@ use ndarray::{ArrayView1, ArrayView2};
 use pulp::{Simd, WithSimd};
 
 use super::batches::{rank_batches, row};
+use super::request::{Lists, Request, check_users, not_finite};
 use super::select::Lanes;
-use super::{Lists, Request, check_users, not_finite};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::simd::with_vectors;
+use crate::base::dispatch::dispatch_simd;
+use crate::base::{Error, Progress, Result};
 
 /// Users side by side: two AVX-512 registers.
 const LANES: usize = 32;
@@ -76,7 +76,7 @@ pub fn rank_factors(
                 if scratch.groups[..groups].iter().all(|group| group.is_done) {
                     break;
                 }
-                with_vectors(Tile {
+                dispatch_simd(Tile {
                     scratch: &mut *scratch,
                     items: tile,
                     lengths: &lengths,
@@ -141,7 +141,7 @@ impl WithSimd for Tile<'_> {
         let n_factors = self.n_factors;
         for (nth, items) in self.items.chunks(PANEL).enumerate() {
             let panel = &mut panels[nth * n_factors..(nth + 1) * n_factors];
-            // Places that no item fills repeat the last one; nobody reads their scores.
+            // Places without an item repeat the last one; their scores are not read.
             let rows: [&[f32]; PANEL] = from_fn(|r| {
                 let item = items[r.min(items.len() - 1)] as usize;
                 &self.item_factors[item * n_factors..(item + 1) * n_factors]
@@ -160,7 +160,7 @@ impl WithSimd for Tile<'_> {
                 let panel = &panels[nth * n_factors..(nth + 1) * n_factors];
                 let scores = product(simd, panel, &group.factors);
                 for (&item, scores) in items.iter().zip(&scores) {
-                    group.take(simd, item, scores);
+                    group.offer(simd, item, scores);
                 }
             }
         }
@@ -228,7 +228,7 @@ impl Group {
     }
 
     #[inline(always)]
-    fn take<S: Simd>(&mut self, simd: S, item: i32, scores: &[f32; LANES]) {
+    fn offer<S: Simd>(&mut self, simd: S, item: i32, scores: &[f32; LANES]) {
         let (vectors, _) = S::as_simd_f32s(scores);
         let (at_least, _) = S::as_simd_f32s(self.lanes.at_least());
         let (zeros, _) = S::as_mut_simd_f32s(&mut self.zeros);
@@ -244,7 +244,7 @@ impl Group {
         if passing {
             let seen = &self.seen;
             let left_out = || seen.get(item as usize).copied().unwrap_or(0);
-            self.lanes.take::<false>(item, scores, left_out);
+            self.lanes.offer::<false>(item, scores, left_out);
         }
     }
 

@@ -1,15 +1,14 @@
 //! Lists of the most popular items.
 
 use super::batches::{rank_batches, row};
-use super::{Lists, Request};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::topk::Scored;
+use super::request::{Lists, Request};
+use crate::base::topk::Scored;
+use crate::base::{Error, Progress, Result};
 
 /// Users per unit of work.
 const USERS: usize = 64;
 
-/// Lists of the items of highest score, the same order for everybody.
+/// Lists of the items of highest score, in the same order for all users.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the length does not fit, [`Error::NonFinite`], `Cancelled`.

@@ -1,30 +1,27 @@
 //! Lists from a product of sparse matrices: profiles and item weights, or neighbours and profiles.
 //!
 //! Users are scored side by side, one in each lane of a vector: a row of the weights is read once
-//! for all of them and added under a mask of who has the item. Popular items, whose rows are the
-//! long ones, are in many profiles, so that most of the work is shared. Targets are taken tile by
-//! tile, for a few vectors of users one after the other, so that neither the scores being added to
-//! nor the weights of the tile leave the second-level cache. Each lane adds its terms
-//! in the order of the items, and a lane without the item adds zero: the bits are those of one user
-//! alone. Profiles that hold much of the catalogue have a faster way where the processor allows it,
-//! with the same bits ([`super::masked`]).
+//! for all of them and added under a mask of the users that have the item. Popular items, whose
+//! rows are the long ones, are in many profiles, so that most of the work is shared. Targets are
+//! taken tile by tile, for a few vectors of users one after the other, so that neither the scores
+//! being added to nor the weights of the tile leave the second-level cache. Each lane adds its
+//! terms in the order of the items, and a lane without the item adds zero: the bits are those of
+//! one user alone. Profiles that hold much of the catalogue have a faster path on AVX-512, with the
+//! same bits (`product_avx512`).
 //!
-//! Memory: a copy of the right side by tiles, 6 bytes a cell, and 4 bytes for each of its rows and tile;
-//! for a thousand users or more another copy, 8 bytes a cell.
+//! Memory: a copy of the right side by tiles, 6 bytes a nonzero, and 4 bytes for each of its rows
+//! and tile; for a thousand users or more another copy, 8 bytes a nonzero.
 
 use std::array::from_fn;
 
-use super::batches::{rank_batches, row};
-use super::masked::{Held, Masked, TOGETHER};
-use super::select::Lanes;
-use super::{Lists, Request, check_users, not_finite};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::simd::{Kernel, widest};
-use crate::sparse::CsrView;
+use super::batches::rank_batches;
+use super::group::{Group, LANES};
+#[cfg(target_arch = "x86_64")]
+use super::product_avx512::MaskedProduct;
+use super::request::{Lists, Request, check_users};
+use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::{CsrView, Error, Progress, Result};
 
-/// Users side by side: two AVX-512 registers. More of them share more rows.
-pub(super) const LANES: usize = 32;
 /// Vectors of users that visit a tile in turn.
 const GROUPS: usize = 8;
 /// Targets of a tile at least: their scores (64 KiB) stay in the first two levels of the cache.
@@ -59,7 +56,8 @@ pub fn rank_product(
     }
     check_users(request, left.n_rows(), "left")?;
     let tiles = Tiles::new(right, progress)?;
-    let masked = Masked::new(left, right, request);
+    #[cfg(target_arch = "x86_64")]
+    let masked = MaskedProduct::new(left, right, request);
     let n_columns = request.columns().len;
     rank_batches(
         request,
@@ -73,29 +71,19 @@ pub fn rank_product(
             for (group, users) in groups.iter_mut().zip(users.chunks(LANES)) {
                 group.start(left, request, users, &mut scratch.held);
             }
+            #[cfg(target_arch = "x86_64")]
             if let Some(masked) = &masked {
-                for (groups, users) in groups
-                    .chunks_mut(TOGETHER)
-                    .zip(users.chunks(TOGETHER * LANES))
-                {
-                    let visits = groups.iter().map(|group| group.n_visits(right)).sum();
-                    if masked.pays(visits) {
-                        masked.rank(left, users, groups, &mut scratch.holders, progress)?;
-                        for group in groups {
-                            group.is_done = true;
-                        }
-                    }
-                }
+                masked.rank(left, right, &users, groups, progress)?;
             }
             for (group, users) in groups.iter_mut().zip(users.chunks(LANES)) {
                 if !group.is_done {
                     group.spread(left, users, &mut scratch.slot);
                 }
             }
-            for tile in 0..tiles.n() {
+            for tile in 0..tiles.n_tiles() {
                 progress.check()?;
                 for group in groups.iter_mut().filter(|group| !group.is_done) {
-                    widest(Visit {
+                    dispatch(Visit {
                         group,
                         scores: &mut scratch.scores,
                         tiles: &tiles,
@@ -164,13 +152,13 @@ impl Tiles {
         Ok(tiles)
     }
 
-    fn n(&self) -> usize {
+    fn n_tiles(&self) -> usize {
         self.bases.len()
     }
 
     /// Starts of the rows of `tile`, and all that stands behind its first row.
     #[inline(always)]
-    fn of(&self, tile: usize) -> (&[u32], &[u16], &[f32]) {
+    fn tile_rows(&self, tile: usize) -> (&[u32], &[u16], &[f32]) {
         let lines = self.n_rows + 1;
         let base = self.bases[tile];
         let starts = &self.starts[tile * lines..(tile + 1) * lines];
@@ -183,8 +171,6 @@ struct Scratch {
     groups: Vec<Group>,
     /// One bit for each item that a profile of a group holds; zero between groups.
     held: Vec<u64>,
-    /// Who has an item, for groups scored together.
-    holders: Vec<Held>,
     /// Where an item stands among those of the group, for those that do.
     slot: Vec<u32>,
     /// Scores of the targets of a tile.
@@ -198,112 +184,9 @@ impl Scratch {
                 .map(|_| Group::new(request, n_columns))
                 .collect(),
             held: vec![0; tiles.n_rows.div_ceil(64)],
-            holders: vec![Held::default(); tiles.n_rows],
             slot: vec![0; tiles.n_rows],
             scores: vec![[0.0; LANES]; tiles.width.min(request.n_items)],
         }
-    }
-}
-
-/// Users side by side.
-pub(super) struct Group {
-    /// Items that a profile of the group holds, ascending, and what each lane has of them.
-    items: Vec<u32>,
-    profile: Vec<[f32; LANES]>,
-    /// One bit a lane for each item that is left out; zero between batches.
-    seen: Vec<u32>,
-    /// Stays zero while every score is finite.
-    zeros: [f32; LANES],
-    lanes: Lanes<LANES>,
-    /// Whether all targets have been scored.
-    is_done: bool,
-}
-
-impl Group {
-    fn new(request: &Request, n_columns: usize) -> Self {
-        Self {
-            items: Vec::new(),
-            profile: Vec::new(),
-            seen: vec![0; request.n_items],
-            zeros: [0.0; LANES],
-            lanes: Lanes::new(request.n, n_columns),
-            is_done: false,
-        }
-    }
-
-    /// Begin with `users`: which items they hold, and which are left out.
-    fn start(&mut self, left: CsrView, request: &Request, users: &[i64], held: &mut [u64]) {
-        for (lane, &user) in users.iter().enumerate() {
-            for &i in left.cols(user as usize) {
-                held[i as usize / 64] |= 1 << (i % 64);
-            }
-            for &item in request.seen_by(user as usize) {
-                self.seen[item as usize] |= 1 << lane;
-            }
-        }
-        self.items.clear();
-        for (word, held) in held.iter_mut().enumerate() {
-            while *held != 0 {
-                self.items.push((64 * word) as u32 + held.trailing_zeros());
-                *held &= *held - 1;
-            }
-        }
-        self.zeros = [0.0; LANES];
-        self.lanes.start(users.len());
-        self.is_done = false;
-    }
-
-    /// Weights in the rows of the items held.
-    fn n_visits(&self, right: CsrView) -> usize {
-        let lengths = self.items.iter().map(|&i| right.row_len(i as usize));
-        lengths.sum()
-    }
-
-    /// Put the profiles side by side.
-    fn spread(&mut self, left: CsrView, users: &[i64], slot: &mut [u32]) {
-        for (nth, &i) in self.items.iter().enumerate() {
-            slot[i as usize] = nth as u32;
-        }
-        self.profile.clear();
-        self.profile.resize(self.items.len(), [0.0; LANES]);
-        for (lane, &user) in users.iter().enumerate() {
-            for (i, x) in left.row(user as usize) {
-                self.profile[slot[i] as usize][lane] = x;
-            }
-        }
-    }
-
-    /// Take the scores of the next target.
-    #[inline(always)]
-    pub(super) fn take(&mut self, item: i32, scores: &[f32; LANES]) {
-        let zeros = self.zeros;
-        self.zeros = from_fn(|l| zeros[l] + scores[l] * 0.0);
-        let seen = &self.seen;
-        self.lanes
-            .take::<true>(item, scores, || seen[item as usize]);
-    }
-
-    /// Write the lists of the group, whose users stand from `first` on.
-    fn finish(
-        &mut self,
-        request: &Request,
-        users: &[i64],
-        first: usize,
-        lists: &mut Lists,
-    ) -> Result<()> {
-        if let Some(lane) = self.zeros.iter().position(|&z| z != 0.0) {
-            return Err(not_finite(users[lane]));
-        }
-        for (lane, &user) in users.iter().enumerate() {
-            let at = row(first + lane, request.n);
-            let (items, scores) = (&mut lists.items, &mut lists.scores);
-            self.lanes
-                .finish(lane, &mut items[at.clone()], &mut scores[at]);
-            for &item in request.seen_by(user as usize) {
-                self.seen[item as usize] = 0;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -326,7 +209,7 @@ impl Kernel for Visit<'_> {
         let end = (first + tiles.width).min(tiles.n_items);
         let scores = &mut self.scores[..end - first];
         scores.fill([0.0; LANES]);
-        let (starts, columns, values) = tiles.of(self.tile);
+        let (starts, columns, values) = tiles.tile_rows(self.tile);
         for (&i, x) in group.items.iter().zip(&group.profile) {
             let range = starts[i as usize] as usize..starts[i as usize + 1] as usize;
             let x = *x;
@@ -339,14 +222,14 @@ impl Kernel for Visit<'_> {
         match self.candidates {
             None => {
                 for (item, sums) in (first..end).zip(&*scores) {
-                    group.take(item as i32, sums);
+                    group.offer(item as i32, sums);
                 }
             }
             Some(candidates) => {
                 let from = candidates.partition_point(|&i| (i as usize) < first);
                 let to = candidates.partition_point(|&i| (i as usize) < end);
                 for &item in &candidates[from..to] {
-                    group.take(item, &scores[item as usize - first]);
+                    group.offer(item, &scores[item as usize - first]);
                 }
             }
         }

@@ -1,22 +1,17 @@
-//! Lists from dense scores made elsewhere, and the same in the order of the published lists.
+//! Top-N lists from dense scores.
 
 use ndarray::ArrayView2;
 
 use super::batches::{rank_batches, row};
+use super::request::{Lists, Request, not_finite};
 use super::select::Selector;
-use super::{Lists, Request, not_finite};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::published_order::smallest;
+use crate::base::{Error, Progress, Result};
 
 /// Users per unit of work.
 const USERS: usize = 64;
 /// Scores summed at once when they are checked.
 const BLOCK: usize = 32;
-/// Where the published lists were cut before they were sorted, whatever the cutoff of a metric.
-const PUBLISHED_CUT: usize = 50;
-
-/// Lists from rows of scores made elsewhere: row r belongs to the r-th user of the request.
+/// Lists from rows of dense scores: row r belongs to the r-th user of the request.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if the shape does not fit, [`Error::NonFinite`], `Cancelled`.
@@ -25,12 +20,14 @@ pub fn rank_scores(
     request: &Request,
     progress: &Progress,
 ) -> Result<Lists> {
-    check_shape(scores, request)?;
-    select_rows(request, progress, |at, buffer| copy(scores, at, buffer))
+    check_scores(scores, request)?;
+    select_rows(request, progress, |at, buffer| {
+        copy_scores(scores, at, buffer);
+    })
 }
 
 /// Lists from scores that `make(user, buffer)` writes, a user at a time.
-pub(crate) fn rank_made_scores(
+pub(crate) fn rank_scores_by(
     request: &Request,
     progress: &Progress,
     make: impl Fn(usize, &mut [f32]) + Sync,
@@ -70,45 +67,7 @@ fn select_rows(
     )
 }
 
-/// As [`rank_scores`], with equal scores in the order of the published lists.
-///
-/// Those were cut to their first fifty items and then sorted, both by routines that leave equal
-/// scores in an order of their own: see [`published_order`](crate::published_order).
-///
-/// # Errors
-/// As [`rank_scores`].
-pub fn rank_scores_as_published(
-    scores: ArrayView2<f32>,
-    request: &Request,
-    progress: &Progress,
-) -> Result<Lists> {
-    check_shape(scores, request)?;
-    let columns = request.columns();
-    rank_rows(
-        request,
-        progress,
-        |at, buffer| copy(scores, at, buffer),
-        || vec![0f32; columns.len],
-        |negated, all, items, scores| {
-            for (column, slot) in negated.iter_mut().enumerate() {
-                *slot = -all[columns.item(column) as usize];
-            }
-            if negated.is_empty() {
-                return;
-            }
-            let cut = request.n.max(PUBLISHED_CUT).min(negated.len());
-            let kth = cut.min(negated.len() - 1);
-            let best = smallest(negated, kth, cut);
-            let shown = best.iter().filter(|&&at| negated[at].is_finite());
-            for ((item, score), &at) in items.iter_mut().zip(scores).zip(shown) {
-                *item = columns.item(at);
-                *score = -negated[at] + 0.0;
-            }
-        },
-    )
-}
-
-fn check_shape(scores: ArrayView2<f32>, request: &Request) -> Result<()> {
+pub(crate) fn check_scores(scores: ArrayView2<f32>, request: &Request) -> Result<()> {
     if scores.dim() == (request.users.len(), request.n_items) {
         return Ok(());
     }
@@ -121,7 +80,7 @@ fn check_shape(scores: ArrayView2<f32>, request: &Request) -> Result<()> {
     )))
 }
 
-fn copy(scores: ArrayView2<f32>, at: usize, buffer: &mut [f32]) {
+pub(crate) fn copy_scores(scores: ArrayView2<f32>, at: usize, buffer: &mut [f32]) {
     for (slot, &score) in buffer.iter_mut().zip(scores.row(at)) {
         *slot = score;
     }
@@ -129,7 +88,7 @@ fn copy(scores: ArrayView2<f32>, at: usize, buffer: &mut [f32]) {
 
 /// One user's scores at a time, made by `score(position in the request, buffer)`, with seen items
 /// at minus infinity, given to `select`.
-fn rank_rows<S: Send>(
+pub(crate) fn rank_rows<S: Send>(
     request: &Request,
     progress: &Progress,
     score: impl Fn(usize, &mut [f32]) + Sync,

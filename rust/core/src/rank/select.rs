@@ -1,7 +1,7 @@
 //! The best `n` of scores that arrive block by block, for one user or for several side by side.
 
-use super::Columns;
-use crate::topk::{Scored, keep_top, sort_top};
+use super::request::Columns;
+use crate::base::topk::{Scored, keep_top, sort_top};
 
 /// Scores compared at once against the threshold of one user.
 const BLOCK: usize = 32;
@@ -112,12 +112,12 @@ impl<const L: usize> Lanes<L> {
     }
 
     /// Take the scores of `item` for all lanes, if one is good enough and its bit is not set in
-    /// `left_out`, which is only asked then.
+    /// `left_out`, which is called only then.
     ///
     /// With `ASCENDING` items, a score equal to the worst kept one can never displace it; in any
     /// other order it can, by its number.
     #[inline(always)]
-    pub(super) fn take<const ASCENDING: bool>(
+    pub(super) fn offer<const ASCENDING: bool>(
         &mut self,
         item: i32,
         scores: &[f32; L],

@@ -1,7 +1,8 @@
 //! The laws of the samples, and what is refused.
 
 use super::*;
-use crate::sparse::CsrMatrix;
+use crate::base::CsrMatrix;
+use crate::base::testing::on_threads;
 
 const KEY: Key = Key { seed: 3, stream: 1 };
 
@@ -172,22 +173,18 @@ fn neither_threads_nor_batches_change_a_set() {
     let rows = [0, 1, 2, 3];
     let weights: Vec<f32> = (0..2000).map(|i| 1.0 + (i % 11) as f32).collect();
     let all = |threads| {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool")
-            .install(|| {
-                let masks = Masks::try_new(view, &rows, 0.4, false, KEY).expect("valid");
-                let mut weighted = vec![0.0; 2000];
-                mask_weighted(&masks, &weights, &mut weighted, &Progress::new()).expect("ok");
-                let counts = [3, 0, 5, 1];
-                let drawn = draw_items(&weights, 500, &rows, &counts, KEY, &Progress::new());
-                (
-                    uniform(&urm, &rows, 0.4, KEY),
-                    weighted,
-                    drawn.expect("draws"),
-                )
-            })
+        on_threads(threads, || {
+            let masks = Masks::try_new(view, &rows, 0.4, false, KEY).expect("valid");
+            let mut weighted = vec![0.0; 2000];
+            mask_weighted(&masks, &weights, &mut weighted, &Progress::new()).expect("ok");
+            let counts = [3, 0, 5, 1];
+            let drawn = draw_items(&weights, 500, &rows, &counts, KEY, &Progress::new());
+            (
+                uniform(&urm, &rows, 0.4, KEY),
+                weighted,
+                drawn.expect("draws"),
+            )
+        })
     };
     let one = all(1);
     assert_eq!(one, all(2));

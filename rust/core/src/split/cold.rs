@@ -1,20 +1,18 @@
 //! Users held out whole, as if they came after the model was made.
 
-use super::{Size, choose, label_rows};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rng::Rng;
-use crate::sparse::CsrView;
+use super::labels::{Size, choose, label_rows};
+use crate::base::rng::Rng;
+use crate::base::{CsrView, Error, Progress, Result};
 
 /// Keep the draws of this rule apart from those of others under the same seed.
 const WHO: u64 = 0x636f_6c64;
 const WHAT: u64 = 0x636f_6c65;
 
-/// Labels 0 for users who stay, 1 for the profile and 2 for the target of those held out, and the
+/// Labels 0 for training users, 1 for the profile and 2 for the target of those held out, and the
 /// rows held out, ascending.
 ///
 /// Users are drawn among those with two interactions or more, so that each has a profile and a
-/// target; `users` counts or is a share of these.
+/// target; `users` counts or is a fraction of these.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if a size is out of range, or there are not enough such users;
@@ -31,7 +29,7 @@ pub fn cold_users(
     let able: Vec<usize> = (0..urm.n_rows()).filter(|&u| urm.row_len(u) >= 2).collect();
     let wanted = match users {
         Size::Count(count) => count,
-        Size::Share(_) => users.of(able.len()),
+        Size::Fraction(_) => users.out_of(able.len()),
     };
     if wanted == 0 || wanted >= able.len() {
         return Err(Error::invalid(format!(
@@ -50,7 +48,7 @@ pub fn cold_users(
         if cold[row] {
             labels.fill(1);
             let mut rng = Rng::at(seed, WHAT, row as u64);
-            choose(&mut rng, target.of(labels.len()), 2, labels);
+            choose(&mut rng, target.out_of(labels.len()), 2, labels);
         }
     })?;
     let rows = (0..urm.n_rows()).filter(|&u| cold[u]).map(|u| u as i64);
@@ -59,16 +57,17 @@ pub fn cold_users(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{on, per_row, stairs};
+    use super::super::labels::testing::{per_row, stairs};
     use super::*;
+    use crate::base::testing::on_threads;
 
     #[test]
     fn a_cold_user_has_profile_and_target_and_nothing_else() {
         let urm = stairs(80);
         let (labels, rows) = cold_users(
             urm.view(),
-            Size::Share(0.25),
-            Size::Share(0.2),
+            Size::Fraction(0.25),
+            Size::Fraction(0.2),
             4,
             &Progress::new(),
         )
@@ -90,7 +89,7 @@ mod tests {
     fn thread_count_does_not_change_who_is_cold() {
         let urm = stairs(2100);
         let cold = |threads| {
-            on(threads, || {
+            on_threads(threads, || {
                 let (users, target) = (Size::Count(300), Size::Count(1));
                 cold_users(urm.view(), users, target, 1, &Progress::new()).expect("valid")
             })

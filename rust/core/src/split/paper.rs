@@ -15,15 +15,13 @@
 //! function of `(seed, row of urm, column of urm)`: not of the number of threads, and for the first
 //! split not of the other interactions either, short of the exact cut.
 //!
-//! Cost: O(nnz log n) time for profiles of length n; two bytes a stored cell beside the results.
+//! Cost: O(nnz log n) time for profiles of length n; two bytes a stored cell besides the results.
 
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rng::bits;
-use crate::rows::par_chunks;
-use crate::sparse::{CsrMatrix, CsrView};
+use crate::base::rng::bits;
+use crate::base::rows::par_chunks;
+use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 
 /// Keeps the draws of this module apart from those of others under the same seed.
 const STREAM: u64 = 0x0073_706c_6974;
@@ -208,6 +206,7 @@ fn take(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::testing::on_threads;
 
     /// Users with 0, 1, 2, ... interactions, user u holding the items 0, 2, 4, ...
     fn stairs(n: usize) -> CsrMatrix {
@@ -291,13 +290,7 @@ mod tests {
     #[test]
     fn thread_count_does_not_change_the_result() {
         let urm = stairs(700);
-        let with = |threads| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .expect("a pool")
-                .install(|| split(&urm, 1337))
-        };
+        let with = |threads| on_threads(threads, || split(&urm, 1337));
         let one = with(1);
         assert_eq!(one, with(2));
         assert_eq!(one, with(5));

@@ -1,10 +1,8 @@
 //! Cells held out at random: a share or a number of them, or in folds.
 
-use super::{CHUNK, Chooser, Size, choose, label_rows};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::rng::Rng;
-use crate::sparse::CsrView;
+use super::labels::{CHUNK, Chooser, Size, choose, label_rows};
+use crate::base::rng::Rng;
+use crate::base::{CsrView, Error, Progress, Result};
 
 /// Keep the draws of these rules apart from those of others under the same seed.
 const HOLDOUT: u64 = 0x686f_6c64;
@@ -30,7 +28,7 @@ pub fn holdout(
     if per_user {
         return label_rows(urm, progress, |row, labels| {
             let mut rng = Rng::at(seed, HOLDOUT, row as u64);
-            choose(&mut rng, size.of(labels.len()), 1, labels);
+            choose(&mut rng, size.out_of(labels.len()), 1, labels);
         });
     }
     let n = urm.nnz();
@@ -46,7 +44,7 @@ pub fn holdout(
     // One draw after the other, since each depends on how many were taken before; the rows only
     // say how far to go between two looks at the cancel flag.
     let mut rng = Rng::at(seed, HOLDOUT, u64::MAX);
-    let mut chooser = Chooser::new(size.of(n), n);
+    let mut chooser = Chooser::new(size.out_of(n), n);
     for piece in labels.chunks_mut(CHUNK * 64) {
         for slot in piece.iter_mut() {
             *slot = u8::from(chooser.next(&mut rng));
@@ -143,8 +141,9 @@ impl Deal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{count, on, per_row, stairs};
+    use super::super::labels::testing::{count, per_row, stairs};
     use super::*;
+    use crate::base::testing::on_threads;
 
     fn refusal(result: Result<Vec<u8>>) -> String {
         result.expect_err("must be refused").to_string()
@@ -155,7 +154,7 @@ mod tests {
         let urm = stairs(60);
         for share in [0.01, 0.2, 0.5, 0.99] {
             let labels =
-                holdout(urm.view(), Size::Share(share), true, 3, &Progress::new()).unwrap();
+                holdout(urm.view(), Size::Fraction(share), true, 3, &Progress::new()).unwrap();
             for (n, held) in per_row(&urm, &labels, 1).into_iter().enumerate() {
                 let wanted = (n as f64 * share).round() as usize;
                 let expected = if n < 2 { 0 } else { wanted.clamp(1, n - 1) };
@@ -181,7 +180,7 @@ mod tests {
     fn over_all_cells_the_number_is_exact_and_spread_evenly() {
         let urm = stairs(200);
         let n = urm.view().nnz();
-        let labels = holdout(urm.view(), Size::Share(0.3), false, 5, &Progress::new()).unwrap();
+        let labels = holdout(urm.view(), Size::Fraction(0.3), false, 5, &Progress::new()).unwrap();
         let held = count(&labels, 1);
         assert_eq!(held, (n as f64 * 0.3 + 0.5) as usize);
         let first_half = count(&labels[..n / 2], 1);
@@ -228,13 +227,13 @@ mod tests {
     fn thread_count_does_not_change_the_labels_but_the_seed_does() {
         let urm = stairs(2500);
         let all = |threads, seed| {
-            on(threads, || {
+            on_threads(threads, || {
                 let p = Progress::new();
                 [
-                    holdout(urm.view(), Size::Share(0.2), true, seed, &p).unwrap(),
+                    holdout(urm.view(), Size::Fraction(0.2), true, seed, &p).unwrap(),
                     leave_k_out(urm.view(), 2, seed, &p).unwrap(),
                     k_fold(urm.view(), 5, true, seed, &p).unwrap(),
-                    holdout(urm.view(), Size::Share(0.2), false, seed, &p).unwrap(),
+                    holdout(urm.view(), Size::Fraction(0.2), false, seed, &p).unwrap(),
                     k_fold(urm.view(), 5, false, seed, &p).unwrap(),
                 ]
             })
@@ -251,7 +250,7 @@ mod tests {
         let urm = stairs(4);
         let p = Progress::new();
         for share in [0.0, 1.0, -0.1, f64::NAN] {
-            let message = refusal(holdout(urm.view(), Size::Share(share), true, 0, &p));
+            let message = refusal(holdout(urm.view(), Size::Fraction(share), true, 0, &p));
             assert!(message.contains("test_size must lie between 0 and 1"));
         }
         assert!(refusal(holdout(urm.view(), Size::Count(0), true, 0, &p)).contains("not 0"));

@@ -1,9 +1,7 @@
 //! Cells held out by time: what came last.
 
-use super::{Size, check_labels, check_times, label_rows};
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::sparse::CsrView;
+use super::labels::{Size, check_len, label_rows};
+use crate::base::{CsrView, Error, Progress, Result};
 
 /// Label 1 for the latest `size` of every user's cells; of equal times the larger column is later.
 ///
@@ -19,9 +17,9 @@ pub fn latest_of_users(
     progress: &Progress,
 ) -> Result<Vec<u8>> {
     size.check("test_size")?;
-    check_times(urm, times)?;
+    check_len("times", times.len(), urm)?;
     label_rows(urm, progress, |row, labels| {
-        let held = size.of(labels.len());
+        let held = size.out_of(labels.len());
         if held == 0 {
             return;
         }
@@ -47,7 +45,7 @@ pub fn cut_for(times: &[i64], size: Size) -> Result<i64> {
     let held = match size {
         Size::Count(count) if count >= n => n,
         _ if n < 2 => n,
-        _ => size.of(n),
+        _ => size.out_of(n),
     };
     let earliest = times.iter().min();
     let mut times = times.to_vec();
@@ -74,7 +72,7 @@ pub fn cut_for(times: &[i64], size: Size) -> Result<i64> {
 /// [`Error::InvalidArgument`] if there is not one time a cell, or one side is empty;
 /// [`Error::Cancelled`].
 pub fn cut_at(urm: CsrView<'_>, times: &[i64], cut: i64, progress: &Progress) -> Result<Vec<u8>> {
-    check_times(urm, times)?;
+    check_len("times", times.len(), urm)?;
     let labels = label_rows(urm, progress, |row, labels| {
         for (slot, &time) in labels.iter_mut().zip(&times[urm.range(row)]) {
             *slot = u8::from(time >= cut);
@@ -95,8 +93,8 @@ pub fn cut_at(urm: CsrView<'_>, times: &[i64], cut: i64, progress: &Progress) ->
 /// # Errors
 /// [`Error::InvalidArgument`] if there is not one label and one time a cell.
 pub fn looks_ahead(urm: CsrView<'_>, labels: &[u8], times: &[i64]) -> Result<(u64, u64)> {
-    check_labels(urm, labels)?;
-    check_times(urm, times)?;
+    check_len("labels", labels.len(), urm)?;
+    check_len("times", times.len(), urm)?;
     let (mut older, mut held) = (0, 0);
     for row in 0..urm.n_rows() {
         let cells = || urm.range(row).map(|at| (labels[at], times[at]));
@@ -111,7 +109,7 @@ pub fn looks_ahead(urm: CsrView<'_>, labels: &[u8], times: &[i64]) -> Result<(u6
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{per_row, stairs};
+    use super::super::labels::testing::{per_row, stairs};
     use super::*;
 
     #[test]
@@ -134,7 +132,7 @@ mod tests {
         // The last two are 3 and 5; the last three would begin within the twos.
         assert_eq!(cut_for(&times, Size::Count(2)), Ok(3));
         assert_eq!(cut_for(&times, Size::Count(3)), Ok(2));
-        assert_eq!(cut_for(&times, Size::Share(0.34)), Ok(3));
+        assert_eq!(cut_for(&times, Size::Fraction(0.34)), Ok(3));
         let urm = stairs(4);
         let labels = cut_at(urm.view(), &times, 2, &Progress::new()).expect("valid");
         assert_eq!(labels, [1, 0, 1, 1, 1, 1]);
@@ -145,7 +143,7 @@ mod tests {
         let message = |r: Result<i64>| r.expect_err("refused").to_string();
         assert!(message(cut_for(&[2, 2, 2], Size::Count(1))).contains("too many are equal"));
         assert!(message(cut_for(&[1, 2, 3], Size::Count(3))).contains("takes 3 of 3"));
-        assert!(message(cut_for(&[], Size::Share(0.5))).contains("takes 0 of 0"));
+        assert!(message(cut_for(&[], Size::Fraction(0.5))).contains("takes 0 of 0"));
         let urm = stairs(3);
         let cut = |at| cut_at(urm.view(), &[1, 2, 3], at, &Progress::new());
         assert!(

@@ -1,0 +1,88 @@
+"""``ganmf fit``."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ganmf_fast import models
+from ganmf_fast.cli.common import Common, begin, print_json, say, show
+from ganmf_fast.cli.data_options import DataName, DataOptions, HeldOut, Part, part_of
+from ganmf_fast.cli.params import given_params
+from ganmf_fast.models.registry import model_class
+from ganmf_fast.split import Splits
+
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
+
+
+def fit(
+    model: Annotated[str, Parameter(help="Name of the model, such as ItemKNN or GANMF.")],
+    *,
+    data: DataName,
+    output: Annotated[Path, Parameter(help="File for the fitted model (.safetensors).")],
+    param: Annotated[
+        tuple[str, ...],
+        Parameter(help="NAME=VALUE of the model; can be given again.", negative=""),
+    ] = (),
+    fit_on: Annotated[Part, Parameter(help="Which of five splits is fitted.")] = "train",
+    validate_on: Annotated[
+        HeldOut | None, Parameter(help="Split for early stopping; with --fit-on train_small.")
+    ] = None,
+    seed: Annotated[int | None, Parameter(help="Seed of the model.")] = None,
+    device: Annotated[str | None, Parameter(help='"cpu", "cuda" or "auto", for GANMF.')] = None,
+    source: DataOptions = _NO_DATA_OPTIONS,
+    common: Common = _NO_COMMON,
+) -> None:
+    """Fit a model and save it: on one of five splits, or on all of other data."""
+    begin(common)
+    cls = model_class(model)
+    params = given_params(cls, param)
+    for name, value in (("seed", seed), ("device", device)):
+        if value is not None:
+            if name not in cls().get_params():
+                raise ValueError(f"{model} has no {name}")
+            params[name] = value
+    if not output.parent.is_dir():
+        raise ValueError(f"output is in {str(output.parent)!r}, which is no folder")
+    # Looked up as a user would, so that a missing extra is named before anything is read.
+    cls = getattr(models, model)
+    opened = source.open(data)
+    held_out = None
+    if isinstance(opened, Splits):
+        X = part_of(opened, fit_on)
+        if validate_on is not None:
+            if fit_on == "train":
+                raise ValueError(
+                    "validate-on needs --fit-on train_small, since train includes validation and "
+                    "early_stop and excludes test"
+                    if validate_on != "test"
+                    else "validate-on must not be test, which is kept for the final figure"
+                )
+            held_out = part_of(opened, validate_on)
+    else:
+        X = opened
+        if validate_on is not None:
+            raise ValueError(f"validate-on needs five splits, which {data!r} does not have")
+    fitted = cls(**params).fit(X, validation=held_out)
+    if params.get("data_parallel") and os.environ.get("RANK", "0") != "0":
+        return  # every rank of torchrun has the model, and the first one saves it
+    fitted.save(output)
+    best = getattr(fitted, "best_epoch_", None)
+    say(f"{fitted!r} saved to {output}" + (f", best epoch {best}" if held_out is not None else ""))
+    facts = {
+        "model": model,
+        "params": fitted.get_params(),
+        "users": fitted.n_users_,
+        "items": fitted.n_items_,
+        "interactions": fitted.urm_.nnz,
+        "data": opened.name,
+        "simulated": opened.simulated,
+        "output": str(output),
+    }
+    if best is not None:
+        facts["best_epoch"] = best
+    if common.json:
+        print_json(facts)
+    else:
+        show(str(output))

@@ -1,0 +1,12 @@
+"""The option of commands that look at the index of searches."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+__all__ = ["Index"]
+
+Index = Annotated[
+    Path | None, Parameter(help="File of the index of runs. Default: one for the user.")
+]

@@ -1,0 +1,51 @@
+"""Parameters of models as NAME=VALUE texts on the command line."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ganmf_fast.base.errors import suggestion
+from ganmf_fast.models.base import Recommender
+
+__all__ = ["given_params"]
+
+
+def given_params(
+    cls: type[Recommender], given: Sequence[str], option: str = "param"
+) -> dict[str, Any]:
+    """Parameters of a model from the NAME=VALUE texts of an option.
+
+    Raises
+    ------
+    ValueError
+        If a text has another form, or there is no such parameter.
+    """
+    defaults = cls().get_params()
+    params = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"{option} must be NAME=VALUE, not {text!r}")
+        if name not in defaults:
+            hint = suggestion(name, defaults)
+            raise ValueError(f"{cls.__name__} has no parameter {name!r}{hint}")
+        params[name] = _typed(name, value, defaults[name])
+    return params
+
+
+def _typed(name: str, text: str, default: object) -> object:
+    """The text as a value of the default's type."""
+    kind = type(default)
+    if kind is str:
+        return text
+    try:
+        value = json.loads(text.lower() if kind is bool else text)
+    except ValueError:
+        value = text
+    if kind is float and type(value) is int:
+        return float(value)
+    if default is None or type(value) is kind or (kind is int and type(value) is float):
+        # A fraction where a whole number belongs is refused by the model, in its own words.
+        return value
+    names = {bool: "true or false", int: "a whole number", float: "a number"}
+    raise ValueError(f"{name} must be {names.get(kind, kind.__name__)}, not {text!r}")

@@ -1,0 +1,320 @@
+"""The experiments of the paper by name: what one call runs, shares between them, and draws."""
+
+import importlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ganmf_fast.base.checks import check_int
+from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.experiments import environment
+from ganmf_fast.experiments.experiment import Experiment, published_dataset
+from ganmf_fast.experiments.figures import Figure4, Figure5, Figure6, Figure7
+from ganmf_fast.experiments.planned_run import Log
+from ganmf_fast.experiments.run_specs import RunSpec, read_params, run_specs
+from ganmf_fast.experiments.table1 import Table1
+from ganmf_fast.experiments.table2 import Table2, Table3
+from ganmf_fast.experiments.tuned import tuned_params
+from ganmf_fast.experiments.variants import ModelVariant, select
+from ganmf_fast.results.result_table import ResultTable
+from ganmf_fast.results.store import FORMAT, Store
+from ganmf_fast.split import Splits, paper_protocol
+from ganmf_fast.split.open_data import open_data
+
+__all__ = ["EXPERIMENTS", "NAMES", "Name", "options_of", "reproduce"]
+
+Name = Literal["table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", "all"]
+"""What can be reproduced."""
+
+NAMES: tuple[str, ...] = get_args(Name)
+
+EXPERIMENTS: dict[str, type[Experiment]] = {
+    kind.name: kind for kind in (Table2, Table3, Figure7, Figure5, Figure4, Figure6)
+}
+"""Those that fit models, in the order of a whole run: later ones share runs of table 2."""
+
+_RUNNING = ("seeds", "device", "quick", "reuse")
+_DEFAULTS: dict[str, Any] = {
+    "models": None, "params": "published", "n_calls": 50, "cutoffs": (5, 20), "points": None,
+    "seeds": 1, "device": "auto", "quick": False, "reuse": (),
+}  # fmt: skip
+
+
+def options_of(experiment: str) -> tuple[str, ...]:
+    """Options of `reproduce` that an experiment has, beside data, output and seed."""
+    if experiment == Table1.name:
+        return ()
+    kind = EXPERIMENTS.get(experiment)
+    return (*(("models",) if kind is None else kind.options), *_RUNNING)
+
+
+def reproduce(
+    experiment: str,
+    data: Any = "demo",
+    *,
+    output: str | Path,
+    models: Sequence[str] | None = None,
+    params: str | Path | Mapping[str, Mapping[str, Any]] = "published",
+    n_calls: int = 50,
+    cutoffs: Sequence[int] = (5, 20),
+    points: Sequence[float] | None = None,
+    seed: int = 1337,
+    seeds: int = 1,
+    device: str = "auto",
+    quick: bool = False,
+    reuse: Sequence[str | Path] = (),
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    log: Log | None = None,
+) -> ResultTable | dict[str, ResultTable]:
+    """Run an experiment of the GANMF paper and write its tables and charts.
+
+    It can be interrupted and called again: finished runs in `output` are not repeated.
+
+    Parameters
+    ----------
+    experiment : {"table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", "all"}
+        ``"all"`` puts each into a folder of its own below `output`, and fits runs that several
+        experiments share once.
+    data : str, Path, Splits, Interactions or matrix, default "demo"
+        Name of a data set, folder of five splits, file, or data in memory. Whatever is not split
+        is split by the paper's protocol. Table 1 also takes a list of these.
+    output : str or Path
+        Folder of the run.
+    models : sequence of str, optional
+        Names of variants such as ``"GANMF-u"``, or of models; by default all of the experiment.
+    params : {"published", "tuned"}, path or mapping, default "published"
+        For tables 2 and 3: the published parameters, those of a search by the paper's protocol
+        on validation, or variant -> parameters, also from a JSON or TOML file. Variants without
+        any are run with defaults.
+    n_calls : int, default 50
+        Trials of each variant with ``params="tuned"``.
+    cutoffs : sequence of int, default (5, 20)
+        For tables 2 and 3.
+    points : sequence of float, optional
+        For figures 4 and 6: values on the axis; by default those of the paper.
+    seed : int, default 1337
+        First seed of the models, and seed of the split.
+    seeds : int, default 1
+        Number of seeds; models without a random choice are run once.
+    device : {"auto", "cpu", "cuda"}, default "auto"
+        For the GANs.
+    quick : bool, default False
+        Few epochs and points; every file written says so.
+    reuse : sequence of path, optional
+        Folders of other runs; their finished runs of the same configuration are copied.
+    data_dir : str or Path, optional
+        Folder of data sets, see `ganmf_fast.datasets.load`.
+    offline : bool, default False
+        Never use the network.
+    log : callable, optional
+        Called with a line of text on each event; by default the logger ``ganmf_fast``.
+
+    Returns
+    -------
+    ResultTable
+        For ``"all"`` a dict of them by the name of the experiment.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or the experiment does not have an option.
+    ConflictError
+        If `output` holds results of another configuration.
+    DataError
+        If the data are missing or damaged.
+    """
+    given = {
+        "models": models, "params": params, "n_calls": n_calls, "cutoffs": cutoffs,
+        "points": points, "seeds": seeds, "device": device, "quick": quick, "reuse": reuse,
+    }  # fmt: skip
+    _check_options(experiment, given)
+    log = logging.getLogger("ganmf_fast").info if log is None else log
+    several = isinstance(data, list | tuple) and experiment == Table1.name
+    opened = [_splits(one, seed, data_dir, offline) for one in (data if several else [data])]
+    if experiment == Table1.name:
+        return Table1([splits for splits, _ in opened], Store(Path(output))).run()
+    (splits, note), *_ = opened
+    session = _Session(
+        splits, note, Path(output), range(seed, seed + seeds), device, quick, _stores(reuse), log
+    )
+    if experiment == "all":
+        return session.all(None if models is None else select(models))
+    kind = EXPERIMENTS[experiment]
+    rows = kind.default_rows(quick=quick) if models is None else select(models)
+    if "params" in kind.options:
+        specs = session.with_params(rows, params, n_calls)
+    else:
+        specs = session.at_points(kind, rows, points)
+    table, store = session.run(kind, specs, Store(Path(output)), cutoffs)
+    _draw(store, table, log)
+    return table
+
+
+def _check_options(experiment: str, given: Mapping[str, Any]) -> None:
+    if experiment not in NAMES:
+        raise ValueError(f"experiment must be one of {', '.join(NAMES)}, not {experiment!r}")
+    for name in sorted(given.keys() - set(options_of(experiment))):
+        if given[name] is not _DEFAULTS[name] and given[name] != _DEFAULTS[name]:
+            raise ValueError(f"{experiment} has no option {name}")
+    check_int("seeds", given["seeds"], 1)
+    for name in ("cutoffs", "points"):
+        values = given[name]
+        if values is not None and len(set(values)) < len(values):
+            raise ValueError(f"{name} holds a number twice: {','.join(map(str, values))}")
+    if min(given["cutoffs"]) < 1:
+        raise ValueError(f"cutoffs must be at least 1, not {min(given['cutoffs'])}")
+
+
+@dataclass(frozen=True)
+class _Session:
+    """What the experiments of one call share."""
+
+    splits: Splits
+    split_note: str
+    output: Path
+    seeds: range
+    device: str
+    quick: bool
+    reuse: Sequence[Store]
+    log: Log
+
+    def with_params(
+        self,
+        rows: Sequence[ModelVariant],
+        params: str | Path | Mapping[str, Mapping[str, Any]],
+        n_calls: int,
+    ) -> list[RunSpec]:
+        """Runs with published, tuned or given parameters."""
+        given: Mapping[str, Mapping[str, Any]] | None = None
+        source = "file"
+        if params == "tuned":
+            folder, source = self.output / "tuning", "tuned on validation"
+            with _kept("trials", folder):
+                given = tuned_params(
+                    rows, self.splits, folder, self.seeds[0], n_calls, self.device, self.log
+                )
+        elif isinstance(params, Mapping):
+            given, source = params, "given"
+        elif params != "published":
+            given = read_params(Path(params))
+        return run_specs(rows, published_dataset(self.splits), given, source)
+
+    def at_points(
+        self,
+        kind: type[Experiment],
+        rows: Sequence[ModelVariant],
+        points: Sequence[float] | None = None,
+    ) -> list[RunSpec]:
+        """Runs of an experiment as in the paper, apart from the given rows and points."""
+        if points is None:
+            points = kind.default_points(self.splits, quick=self.quick)
+        return kind.run_specs(rows, published_dataset(self.splits), points)
+
+    def run(
+        self,
+        kind: type[Experiment],
+        specs: Sequence[RunSpec],
+        store: Store,
+        cutoffs: Sequence[int] = (5, 20),
+        others: Sequence[Store] = (),
+    ) -> tuple[ResultTable, Store]:
+        """Carry out an experiment in its folder."""
+        experiment = kind(
+            self.splits,
+            specs,
+            store,
+            seeds=self.seeds,
+            cutoffs=cutoffs,
+            device=self.device,
+            split_note=self.split_note,
+            quick=self.quick,
+            reuse=[*(other for other in others if other is not store), *self.reuse],
+            log=self.log,
+        )
+        simulated = " (simulated data)" if self.splits.simulated else ""
+        self.log(f"{experiment.dataset}{simulated}: {self.splits!r}")
+        with _kept("models", self.output):
+            return experiment.run(), store
+
+    def all(self, wanted: Sequence[ModelVariant] | None) -> dict[str, ResultTable]:
+        """Every experiment, each in a folder of its own."""
+        whole = Store(self.output)
+        stores = {name: Store(self.output / name) for name in EXPERIMENTS}
+        found = {}
+        with whole.locked("all"):
+            config = {
+                "format": FORMAT,
+                "experiment": "all",
+                "experiments": [Table1.name, *EXPERIMENTS],
+                "quick": self.quick,
+                "environment": environment.describe(),
+            }
+            whole.write_text("config.json", json.dumps(config, indent=1) + "\n")
+            self.log(f"== {Table1.name}")
+            found[Table1.name] = Table1([self.splits], Store(self.output / Table1.name)).run()
+            for name, kind in EXPERIMENTS.items():
+                self.log(f"== {name}")
+                rows = kind.default_rows(quick=self.quick)
+                kept = [row for row in rows if wanted is None or row in wanted]
+                if not kept:
+                    self.log(f"{name}: none of its models is asked for")
+                    continue
+                specs = self.at_points(kind, kept)
+                found[name], _ = self.run(kind, specs, stores[name], others=list(stores.values()))
+            # At the end, so that what draws does not count as memory of later runs.
+            for name, store in stores.items():
+                if name in found:
+                    _draw(store, found[name], self.log)
+        return found
+
+
+@contextmanager
+def _kept(what: str, folder: Path) -> Iterator[None]:
+    """Add to an interruption what is kept, and where."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"; finished {what} are kept in {folder}, the same command goes on from there"
+        ) from None
+
+
+def _splits(data: Any, seed: int, data_dir: str | Path | None, offline: bool) -> tuple[Splits, str]:
+    """Splits of the data, and a phrase on how they were split."""
+    note = "the splits that were given"
+    if isinstance(data, str | Path):
+        note = f"the splits stored in {Path(data).name}"
+        data = open_data(str(data), data_dir, offline)
+    if isinstance(data, Splits):
+        return data, note
+    if not isinstance(data, Interactions):
+        data = Interactions.from_matrix(data)
+    return paper_protocol(data, seed), f"split here by the paper's protocol with seed {seed}"
+
+
+def _stores(folders: Sequence[str | Path]) -> list[Store]:
+    """The experiments in other runs."""
+    stores = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise ValueError(f"reuse must be folders of runs, but {str(folder)!r} is none")
+        stores += [Store(path.parent) for path in sorted(folder.rglob("models")) if path.is_dir()]
+    return stores
+
+
+def _draw(store: Store, table: ResultTable, log: Log) -> None:
+    """Write the charts of a table, if it has any and vl-convert is installed."""
+    try:
+        files = importlib.import_module("ganmf_fast.results.charts.files")
+    except ImportError:
+        log('charts are left out, since they need vl-convert: pip install "ganmf-fast[report]"')
+        return
+    figure = files.table_figure(table)
+    if figure is not None:
+        for kind in files.FORMATS:
+            store.write_text(f"chart.{kind}", files.rendered(figure, kind))

@@ -1,0 +1,112 @@
+"""What the estimators of all adversarial models share; torch is imported by fitting alone."""
+
+from functools import partial
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, ClassVar
+
+from ganmf_fast.base.checks import check_memory
+from ganmf_fast.base.urm import fingerprint
+from ganmf_fast.gan.settings import GANSettings
+from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.validation import map_at_5
+
+__all__ = ["GANRecommender"]
+
+_WITHOUT_EFFECT_ON_WEIGHTS = {"checkpoint_every", "checkpoint_path", "data_parallel", "device"}
+
+
+class GANRecommender(GANSettings, Recommender):
+    """Base of the models that are trained against a discriminator.
+
+    A model derives from its settings and from this class, and names its module.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        Epoch of the weights that were kept; with `published_quirks`, see there.
+    history_ : list of dict
+        One row an epoch: `epoch`; the means of the losses over the batches; `generated_cosine`, the
+        mean cosine between 64 generated profiles (near 1 all look alike); `validation` (MAP@5,
+        where checked); `seconds`, of these `validation_seconds` and those of each network, such as
+        `d_seconds`; and with `gradient_norms` the norm of each network's gradient, such as
+        `d_gradient`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        From `fit`, if a parameter is not as described, the device does not exist, the checkpoint is
+        damaged or belongs to another run, or with `data_parallel` this process is alone or fits
+        something else than the others.
+    ConnectionError
+        From `fit` with `data_parallel`, if another process ends or does not answer for ten minutes
+        (or for the timeout of your own process group).
+    ImportError
+        From `fit`, if torch is not installed.
+    MemoryError
+        From `fit`, if parameters, moments and gradients would not fit, or a batch does not fit
+        into the GPU; then the message names a batch size that would.
+    ArithmeticError
+        From `fit`, if training diverges before the first check; later it is a warning, and the
+        best weights are kept.
+    """
+
+    iterative: ClassVar[bool] = True
+    saved_attributes: ClassVar[tuple[str, ...]] = ("best_epoch_", "history_")
+    module: ClassVar[str]
+    """Where the module of the model is: ``package.file:Class``, imported when it is fitted."""
+
+    best_epoch_: int
+    history_: list[dict[str, float]]
+
+    def _fit(self, data: FitData) -> Scorer:
+        # Here and nowhere else, so that saved models work without torch.
+        import torch
+
+        from ganmf_fast.gan.checkpoint import Checkpoint
+        from ganmf_fast.gan.trainer import train
+
+        if self.checkpoint_every and self.checkpoint_path is None:
+            raise ValueError(
+                f"checkpoint_every is {self.checkpoint_every}, but checkpoint_path names no file"
+            )
+        profiles = data.urm.transpose() if self.by_item else data.urm
+        name = type(self).__name__
+        # A weight, its gradient and two moments, four bytes each.
+        need = 16 * self.n_parameters(profiles.n_rows, profiles.n_cols)
+        check_memory(need, name, "lower the sizes of its networks")
+        try:
+            module = resolve_name(self.module)(self, profiles)
+        except torch.cuda.OutOfMemoryError:
+            raise MemoryError(
+                f"{name} needs {need / 2**30:.1f} GiB for parameters, gradients and moments, more "
+                "than the GPU has left; lower the sizes of its networks, or train on the CPU"
+            ) from None
+        if self.data_parallel:
+            module.group.check_same_fit(self._config(data))
+        checkpoint = None
+        if self.checkpoint_every and self.checkpoint_path is not None:
+            path, config = Path(self.checkpoint_path), self._config(data)
+            checkpoint = Checkpoint(path, self.checkpoint_every, config)
+        validate = None
+        if data.validation is not None:
+            validate = partial(map_at_5, urm=data.urm, validation=data.validation)
+        run = train(module, self, validate, checkpoint, data.progress, data.callback)
+        self.history_ = run.history
+        self.best_epoch_ = run.best_epoch
+        if self.published_quirks and validate is not None:
+            self.best_epoch_ = max(1, len(run.history) - self.freq * self.allow_worse + 1)
+        scorer: Scorer = module.scorer()
+        return scorer
+
+    def _config(self, data: FitData) -> dict[str, Any]:
+        """All that the weights depend on."""
+        params = self.get_params(deep=False).items()
+        return {
+            "model": type(self).__name__,
+            **{name: value for name, value in params if name not in _WITHOUT_EFFECT_ON_WEIGHTS},
+            "data": fingerprint(data.urm),
+            "validation": None if data.validation is None else fingerprint(data.validation),
+        }

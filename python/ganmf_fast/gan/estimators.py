@@ -1,0 +1,141 @@
+"""The adversarial models: each its settings, what it is, and where its module is.
+
+Objectives, sources and deviations are in the modules; torch is needed to fit, not to use or to load
+a fitted model. Parameters are declared in :mod:`~ganmf_fast.gan.settings`; errors and the columns
+that all histories have are described in :class:`~ganmf_fast.gan.base.GANRecommender`.
+"""
+
+from typing import ClassVar
+
+from ganmf_fast.base.params import hyperparameters
+from ganmf_fast.gan.base import GANRecommender
+from ganmf_fast.gan.settings import (
+    BinGANMFSettings,
+    CAAESettings,
+    CFGANSettings,
+    GANMFSettings,
+)
+
+__all__ = ["CAAE", "CFGAN", "GANMF", "BinGANMF"]
+
+
+@hyperparameters
+class GANMF(GANMFSettings, GANRecommender):
+    """GAN-based matrix factorisation (user or item profiles).
+
+    A generator ``P Q^T`` generates profiles, a linear autoencoder tells them from real ones by its
+    reconstruction error, and the generator learns to be reconstructed well and to resemble them in
+    the autoencoder's hidden layer. The scores of a user are the row that is generated.
+
+    Attributes
+    ----------
+    user_factors_, item_factors_ : float32 arrays, shapes (n_users, K) and (n_items, K)
+    best_epoch_ : int
+        Epoch of the weights that were kept; with `published_quirks`, see there.
+    history_ : list of dict
+        One row an epoch, see :class:`~ganmf_fast.gan.base.GANRecommender`; its losses are `d_loss`,
+        `g_loss`, `real_energy` and `generated_energy` (of the discriminator), `hinge_active`
+        (fraction of batches) and `feature_loss`.
+
+    Notes
+    -----
+    The same seed gives the same weights for any number of threads on one machine, and again on
+    the same kind of GPU. Users are those that were fitted: there is no fold-in.
+
+    References
+    ----------
+    E. Dervishaj and P. Cremonesi, "GAN-based Matrix Factorization for Recommender Systems",
+    SAC 2022.
+
+    Examples
+    --------
+    >>> model = GANMF(epochs=100).fit(train, validation=early_stop)  # doctest: +SKIP
+    """
+
+    module: ClassVar[str] = "ganmf_fast.gan.ganmf.module:GANMFModule"
+
+
+@hyperparameters
+class BinGANMF(BinGANMFSettings, GANRecommender):
+    """Matrix factorisation trained against a binary discriminator (user or item profiles).
+
+    The control of the GANMF paper's table 3: the generator ``P Q^T`` is that of GANMF, the
+    discriminator a perceptron that tells real profiles from generated ones, and the generator
+    learns to be classified as real and to resemble real profiles in the discriminator's last
+    hidden layer.
+
+    Attributes
+    ----------
+    user_factors_, item_factors_ : float32 arrays, shapes (n_users, K) and (n_items, K)
+    best_epoch_ : int
+        Epoch of the weights that were kept; with `published_quirks`, see there.
+    history_ : list of dict
+        One row an epoch, see :class:`~ganmf_fast.gan.base.GANRecommender`; its losses are `d_loss`,
+        `g_loss`, `real_score` and `generated_score` (mean probabilities of being real, by the
+        discriminator) and `feature_loss`.
+
+    References
+    ----------
+    E. Dervishaj and P. Cremonesi, "GAN-based Matrix Factorization for Recommender Systems",
+    SAC 2022.
+    """
+
+    module: ClassVar[str] = "ganmf_fast.gan.binganmf:BinGANMFModule"
+
+
+@hyperparameters
+class CFGAN(CFGANSettings, GANRecommender):
+    """Collaborative filtering by a GAN that generates profiles from profiles (user or item mode).
+
+    A generator, a perceptron, generates a profile from a profile; a discriminator, another one,
+    tells the real from the generated, each beside the profile it was generated from. So that the
+    generator does not score everything highly, a random set of the missing items, drawn in each
+    epoch, is pulled to zero (ZR) or shown to the discriminator (PM).
+
+    Attributes
+    ----------
+    user_factors_, item_factors_ : float32 arrays
+        In item mode only, where the scores are inner products.
+    best_epoch_ : int
+        Epoch of the weights that were kept; with `published_quirks`, see there.
+    history_ : list of dict
+        One row an epoch, see :class:`~ganmf_fast.gan.base.GANRecommender`; its losses are `d_loss`,
+        `g_loss`, `real_score` and `generated_score` (mean probabilities of being real, by the
+        discriminator) and `zr_loss`.
+
+    Notes
+    -----
+    In user mode new profiles can be scored (`fold_in`); in item mode users are inputs.
+
+    References
+    ----------
+    D.-K. Chae, J.-S. Kang, S.-W. Kim and J.-T. Lee, "CFGAN: A Generic Collaborative Filtering
+    Framework based on Generative Adversarial Networks", CIKM 2018.
+    """
+
+    module: ClassVar[str] = "ganmf_fast.gan.cfgan:CFGANModule"
+
+
+@hyperparameters
+class CAAE(CAAESettings, GANRecommender):
+    """Collaborative adversarial autoencoders.
+
+    An autoencoder G picks items that the user may like, another one, G', items that the user may
+    not; a discriminator, a matrix factorisation trained to rank a user's own items above all that
+    either picks, rewards them. The scores of a user are G's output for the profile.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        Epoch of the weights that were kept; with `published_quirks`, see there.
+    history_ : list of dict
+        One row an epoch, see :class:`~ganmf_fast.gan.base.GANRecommender`; its losses are `d_loss`,
+        `g_loss`, `gpr_loss` and `reconstruction_loss`.
+
+    References
+    ----------
+    D.-K. Chae, J. A. Shin and S.-W. Kim, "Collaborative Adversarial Autoencoders: An Effective
+    Collaborative Filtering Model Under the GAN Framework", IEEE Access 7, 2019.
+    """
+
+    module: ClassVar[str] = "ganmf_fast.gan.caae:CAAEModule"

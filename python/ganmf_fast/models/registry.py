@@ -1,0 +1,49 @@
+"""The models by name, each loaded when it is first used.
+
+The stub ``__init__.pyi`` beside this file is the list of models, with one import for each.
+"""
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING
+
+from ganmf_fast.base.errors import unknown
+from ganmf_fast.base.lazy import stub_imports
+
+if TYPE_CHECKING:
+    from ganmf_fast.models.base import Recommender
+
+__all__ = ["NAMES", "fittable_class", "model_class"]
+
+NAMES: dict[str, str] = stub_imports(__file__)
+"""Module of each model."""
+
+
+def model_class(name: str) -> "type[Recommender]":
+    """Class of the model called `name`, also where a package that only fitting needs is absent.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model; the message suggests the nearest name.
+    """
+    if name not in NAMES:
+        raise ValueError(unknown("model", name, NAMES))
+    found: type[Recommender] = getattr(importlib.import_module(NAMES[name]), name)
+    return found
+
+
+def fittable_class(name: str) -> "type[Recommender]":
+    """`model_class`, if the packages that fitting needs are installed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    ImportError
+        If a package is absent; the message says how to install it.
+    """
+    gan = NAMES.get(name, "").startswith("ganmf_fast.gan.")
+    if gan and importlib.util.find_spec("torch") is None:
+        raise ImportError(f'{name} needs torch: pip install "ganmf-fast[gan]"')
+    return model_class(name)

@@ -1,0 +1,417 @@
+"""The folder of a run as a report needs it: what can be read, and what cannot and why.
+
+Folders may come from anyone and may be old, incomplete or damaged: nothing in them is trusted
+before it is checked, nothing is run, and no part that cannot be read keeps the others from it.
+"""
+
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast import reference
+from ganmf_fast.experiments.variants import VARIANTS
+from ganmf_fast.models.history import with_current_names
+from ganmf_fast.results import document, store
+from ganmf_fast.results.document import DamagedError
+from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run, key_of
+from ganmf_fast.results.search import JOURNAL, SearchRecord, read_search
+
+__all__ = ["ExperimentFolder", "History", "Problem", "RunFolder", "RunRecord", "open_run"]
+
+_DEEPEST = 3
+_MOST_BYTES = 64 * 2**20
+_MOST_RECORDS = 2000
+_STAGES = ("search", "final")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A part that is missing."""
+
+    where: str
+    """File or folder, from the folder of the run."""
+    what: str
+    """What is wrong with it, and what the report lacks for that."""
+
+
+@dataclass(frozen=True)
+class History:
+    """One training, epoch by epoch."""
+
+    stage: str
+    """"search" for the one that found the number of epochs on validation data, or "final"."""
+    columns: Mapping[str, NDArray[np.float64]]
+    """Name -> value of each epoch, NaN where there is none; "epoch" is among them."""
+
+    def last(self, name: str) -> float | None:
+        """The last value of a column, or None."""
+        found = self.columns.get(name, np.empty(0))
+        found = found[~np.isnan(found)]
+        return float(found[-1]) if len(found) else None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One model with one seed, as its own folder describes it."""
+
+    name: str
+    row: str
+    point: float | None
+    seed: int | None
+    model: str
+    """Name of the class."""
+    done: bool
+    reason: str
+    """Why it failed; empty if it did not."""
+    params: Mapping[str, Any]
+    """Every parameter, defaults as well."""
+    given: Mapping[str, Any]
+    """Those that are not defaults of the class."""
+    source: str
+    """Where they come from."""
+    versions: Mapping[str, str]
+    values: Mapping[Key, float]
+    cost: Mapping[str, float]
+    epochs_found: int | None
+    histories: tuple[History, ...] = ()
+    cosine: NDArray[np.float32] | None = None
+    """Cosines between the made profiles of some users."""
+
+
+@dataclass(frozen=True)
+class ExperimentFolder:
+    """One experiment on one data set."""
+
+    path: str
+    """Its folder, from that of the run; empty if it is the same."""
+    comparison: ResultTable
+    records: tuple[RunRecord, ...]
+    config: Mapping[str, Any]
+    """The content of ``config.json``, unchecked; empty if it cannot be read."""
+
+    def records_of(self, entry: Entry) -> list[RunRecord]:
+        """The records behind an entry, by seed."""
+        found = [record for record in self.records if record.row == entry.model]
+        # Groups of users are points that no record knows.
+        exact = [record for record in found if record.point == entry.point]
+        return sorted(exact or found, key=lambda record: -1 if record.seed is None else record.seed)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """All that a run left."""
+
+    name: str
+    experiments: tuple[ExperimentFolder, ...]
+    searches: tuple[SearchRecord, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def open_run(folder: Path) -> RunFolder:
+    """Read the folder of one experiment or search, or of several in folders of their own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, or nothing of an experiment or a search in it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"run must be the folder of a run, and {str(folder)!r} is none")
+    problems: list[Problem] = []
+    places = list(_folders(folder, _DEEPEST))
+    experiments = [_experiment(folder, p, problems) for p in places if _has_experiment(p)]
+    found = [_search(folder, p, problems) for p in places if (p / JOURNAL).is_file()]
+    searches = [search for search in found if search is not None]
+    if not experiments and not searches:
+        raise ValueError(
+            f"run must hold results of ganmf reproduce or ganmf tune, and {str(folder)!r} holds "
+            f"neither models/ nor comparison.json nor a config.json with models nor a {JOURNAL} "
+            "that can be read"
+        )
+    there = {experiment.path for experiment in experiments}
+    problems += [
+        Problem(name, "has not been run")
+        for name in _names(folder / "config.json", "experiments")
+        if name not in there
+    ]
+    return RunFolder(folder.resolve().name, tuple(experiments), tuple(searches), tuple(problems))
+
+
+def _folders(folder: Path, depth: int) -> Iterator[Path]:
+    """A folder and those in it, in order, but not the parts of an experiment."""
+    yield folder
+    if depth:
+        inner = [Path(e.path) for e in os.scandir(folder) if e.is_dir(follow_symlinks=False)]
+        for path in sorted(inner):
+            if not path.name.startswith(".") and path.name != "models":
+                yield from _folders(path, depth - 1)
+
+
+def _has_experiment(folder: Path) -> bool:
+    return (
+        (folder / "models").is_dir()
+        or (folder / "comparison.json").is_file()
+        # One that was stopped before its first model was finished.
+        or bool(_names(folder / "config.json", "models"))
+    )
+
+
+def _place(root: Path, folder: Path) -> str:
+    path = folder.relative_to(root)
+    return "" if path == Path() else path.as_posix()
+
+
+def _search(root: Path, folder: Path, problems: list[Problem]) -> SearchRecord | None:
+    path = _place(root, folder)
+    where = f"{path}/{JOURNAL}".lstrip("/")
+    try:
+        return read_search(
+            path,
+            _content(folder / JOURNAL),
+            lambda what: problems.append(Problem(where, what)),
+        )
+    except ValueError as error:
+        problems.append(Problem(where, f"{_said(error)}: the search is not shown"))
+        return None
+
+
+def _experiment(root: Path, folder: Path, problems: list[Problem]) -> ExperimentFolder:
+    where = _place(root, folder)
+
+    def missing(name: str, what: str) -> None:
+        problems.append(Problem(f"{where}/{name}".lstrip("/"), what))
+
+    config: dict[str, Any] = {}
+    try:
+        config = document.table(json.loads(_content(folder / "config.json")), "config")
+    except (ValueError, RecursionError) as error:
+        missing(
+            "config.json",
+            f"{_said(error)}: data set, hardware and the models that were asked for are not known",
+        )
+    # Table 1 counts, and fits nothing.
+    counted = config.get("experiment") == "table1" and not (folder / "models").exists()
+    records = () if counted else tuple(_records(folder / "models", missing))
+    comparison = None
+    try:
+        comparison = document.read(_content(folder / "comparison.json"))
+    except ValueError as error:
+        missing(
+            "comparison.json",
+            f"{_said(error)}: the figures are those of models/, without the conclusions drawn "
+            "from them; the same command of ganmf reproduce, run again, writes it anew",
+        )
+    if comparison is None:
+        comparison = _from_records(records, config)
+    else:
+        known = {(e.model, e.point, r.seed) for e in comparison.entries for r in e.runs}
+        known |= {(model, None, seed) for model, _, seed in known}
+        for record in records:
+            if record.done and (record.row, record.point, record.seed) not in known:
+                missing(f"models/{record.name}", "finished after comparison.json was written")
+    for name in _names(folder / "config.json", "models"):
+        if not (folder / "models" / name).is_dir():
+            missing(f"models/{name}", "has not been run")
+    for record in records:
+        if not record.done:
+            missing(f"models/{record.name}", f"failed: {record.reason}")
+    return ExperimentFolder(where, comparison, records, config)
+
+
+def _names(config: Path, field_name: str) -> list[str]:
+    """Folders that the configuration of a run says there should be; none if it cannot be read."""
+    try:
+        found = document.table(json.loads(_content(config)), "config").get(field_name)
+    except (ValueError, RecursionError):
+        return []
+    names = list(found)[:_MOST_RECORDS] if isinstance(found, dict | list) else []
+    return [name for name in names if isinstance(name, str) and name and Path(name).name == name]
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, DamagedError):
+        return f"damaged ({error})"
+    if isinstance(error, RecursionError | json.JSONDecodeError | UnicodeDecodeError):
+        return "damaged (it is not JSON)"
+    return str(error)
+
+
+def _content(path: Path) -> str:
+    """Text of a file of reasonable size.
+
+    Raises
+    ------
+    ValueError
+        If it is not there or cannot be read; the message is a phrase.
+    """
+    if not path.is_file():
+        raise ValueError("missing")
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError("too large")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"unreadable ({error.strerror})") from None
+
+
+# records ----------------------------------------------------------------------------------------
+
+
+def _records(models: Path, missing: Callable[[str, str], None]) -> Iterator[RunRecord]:
+    if not models.is_dir():
+        missing("models", "missing: parameters, seeds, cost and training curves are not known")
+        return
+    folders = sorted(path for path in models.iterdir() if not path.name.startswith("."))
+    if len(folders) > _MOST_RECORDS:
+        missing("models", f"holds {len(folders)} folders, of which {_MOST_RECORDS} are shown")
+    for folder in folders[:_MOST_RECORDS]:
+        try:
+            yield _record(folder)
+        except ValueError as error:
+            missing(f"models/{folder.name}", str(error))
+
+
+def _record(folder: Path) -> RunRecord:
+    record = store.load(folder)
+    config = document.table(record.get("config"), "config")
+    values = {
+        key: document.number(value, "values")
+        for name, value in document.table(record.get("values", {}), "values").items()
+        if (key := _key(name))
+    }
+    point, seed, epochs = (record.get(name) for name in ("point", "seed", "epochs_found"))
+    files = document.table(record.get("files", {}), "files")
+    return RunRecord(
+        name=folder.name,
+        row=document.text(record, "row"),
+        point=None if point is None else document.number(point, "point"),
+        seed=None if seed is None else document.whole(seed, "seed"),
+        model=document.text(config, "model"),
+        done=record.get("status") == "done",
+        reason=document.text(record, "reason"),
+        params=document.table(config.get("params", {}), "params"),
+        given=document.table(record.get("params", {}), "params"),
+        source=document.text(record, "source"),
+        versions=_texts(record.get("versions")),
+        values=values,
+        cost={
+            name: document.number(value, "cost")
+            for name, value in document.table(record.get("cost", {}), "cost").items()
+            if not (isinstance(value, float) and math.isnan(value))
+        },
+        epochs_found=None if epochs is None else document.whole(epochs, "epochs_found"),
+        histories=_histories(folder / "history.json") if "history.json" in files else (),
+        cosine=_cosine(folder / "cosine.npz") if "cosine.npz" in files else None,
+    )
+
+
+def _key(name: str) -> Key | None:
+    try:
+        return key_of(name[:80])
+    except ValueError:
+        return None
+
+
+def _texts(value: object) -> dict[str, str]:
+    found = value if isinstance(value, dict) else {}
+    return {name: document.text(found, name) for name, v in found.items() if isinstance(v, str)}
+
+
+def _histories(path: Path) -> tuple[History, ...]:
+    stages = document.table(json.loads(_content(path)), "history.json")
+    return tuple(
+        History(stage, columns)
+        for stage in _STAGES
+        if (columns := _columns(stages.get(stage))) and len(columns["epoch"])
+    )
+
+
+def _columns(rows: object) -> dict[str, NDArray[np.float64]]:
+    """Lists of records as arrays; what is not a number is NaN."""
+    found = rows if isinstance(rows, list) else []
+    records = with_current_names(row for row in found if isinstance(row, dict))
+    names = list(dict.fromkeys(name for row in records for name in list(row)[:50]))[:50]
+    if "epoch" not in names:
+        return {}
+    return {name: np.array([_number(row.get(name)) for row in records]) for name in names}
+
+
+def _number(value: object) -> float:
+    try:
+        return document.number(value, "")
+    except DamagedError:
+        return math.nan
+
+
+def _cosine(path: Path) -> NDArray[np.float32] | None:
+    """A square of cosines, or None if it is something else."""
+    try:
+        content = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            if sum(member.file_size for member in packed.infolist()) > _MOST_BYTES:
+                return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            found = np.asarray(stored["cosine"], dtype=np.float32)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    square = found.ndim == 2 and found.shape[0] == found.shape[1] > 0
+    return found if square and bool(np.isfinite(found).all()) else None
+
+
+# a run whose comparison.json is missing ------------------------------------------------------
+
+
+def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> ResultTable:
+    """The figures of the records, with what was published for the rows of table 2."""
+    about = config.get("dataset")
+    dataset = about if isinstance(about, dict) else {}
+    data_hash, name = (_texts(dataset).get(word, "") for word in ("hash", "name"))
+    simulated = dataset.get("simulated") is True
+    known = reference.published_dataset(data_hash, name, simulated=simulated)
+    experiment = _texts(config).get("experiment", "")
+    order = {row.name: number for number, row in enumerate(VARIANTS)}
+    places = sorted(
+        dict.fromkeys((record.row, record.point) for record in records),
+        key=lambda place: (order.get(place[0], len(order)), place[0], place[1] or 0.0),
+    )
+    entries = []
+    for row, point in places:
+        mine = [record for record in records if (record.row, record.point) == (row, point)]
+        runs = [Run(c.seed, dict(c.values), dict(c.cost)) for c in mine if c.done]
+        published = experiment in ("table2", "table3") and known is not None
+        entries.append(
+            Entry(
+                row,
+                tuple(sorted(runs, key=lambda run: run.seed or 0)),
+                reference.published_figures(known, row) if published and known else {},
+                dict(mine[0].given),
+                mine[0].source,
+                "; ".join(dict.fromkeys(record.reason for record in mine if record.reason)),
+                point,
+            )
+        )
+    keys = dict.fromkeys(key for record in records for key in record.values)
+    cutoffs = tuple(sorted({k for _, k in keys if k is not None}))
+    shown = [(metric, k) for k in cutoffs for metric in ("map", "ndcg") if (metric, k) in keys]
+    return ResultTable(
+        dataset=name or "data that are not named",
+        simulated=simulated,
+        splits=_texts(dataset).get("splits", ""),
+        cutoffs=cutoffs,
+        entries=tuple(entries),
+        columns=tuple(shown or list(keys)[:4]),
+        title=experiment or "Comparison",
+        experiment=experiment,
+        chart="lines" if any(point is not None for _, point in places) else "bars",
+        axis=_texts(config).get("axis", "")
+        or ("point" if any(point is not None for _, point in places) else ""),
+    )

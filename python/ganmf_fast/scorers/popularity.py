@@ -1,0 +1,65 @@
+"""One score per item, the same for every user."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast import _core
+from ganmf_fast._core import Csr, RankRequest
+from ganmf_fast.base.progress import Report
+from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.tensors import (
+    Floats,
+    Tensors,
+    check_array,
+)
+
+__all__ = ["Popularity"]
+
+
+@dataclass(frozen=True, eq=False)
+class Popularity(Scorer):
+    """One score per item, the same for every user.
+
+    Parameters
+    ----------
+    item_scores : float32 array, shape (n_items,)
+    """
+
+    kind: ClassVar[str] = "popularity"
+    item_scores: Floats
+
+    def __post_init__(self) -> None:
+        """Check type, shape and values."""
+        check_array("item_scores", self.item_scores, 1)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return len(self.item_scores)
+
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
+        """See `Scorer.rank`."""
+        del profiles
+        return _core.rank_popularity(self.item_scores, request, report)
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        del profiles
+        return np.tile(self.item_scores, (len(users), 1))
+
+    def fold_in(self, profiles: Csr) -> Floats:
+        """See `Scorer.fold_in`."""
+        return np.tile(self.item_scores, (profiles.n_rows, 1))
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        return {"item_scores": self.item_scores}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "Popularity":
+        """See `Scorer.from_tensors`."""
+        return cls(tensors["item_scores"])

@@ -1,0 +1,135 @@
+"""Sparse weights between items, and between users."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast import _core
+from ganmf_fast._core import Csr, RankRequest
+from ganmf_fast.base.progress import Report
+from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.tensors import (
+    Floats,
+    Tensors,
+    csr_from_tensors,
+    csr_tensors,
+    dense_float32,
+    scalar,
+)
+
+__all__ = ["ItemWeights", "UserWeights"]
+
+
+@dataclass(frozen=True, eq=False)
+class ItemWeights(Scorer):
+    """Sparse item weights W: the scores of a profile x are x W.
+
+    Parameters
+    ----------
+    weights : Csr, shape (n_items, n_items)
+        Rows are items of the profile, columns the items scored.
+    """
+
+    kind: ClassVar[str] = "item_weights"
+    weights: Csr
+
+    def __post_init__(self) -> None:
+        """Check the shape."""
+        if self.weights.n_rows != self.weights.n_cols:
+            raise ValueError(
+                f"weights must be square, not {self.weights.n_rows} x {self.weights.n_cols}"
+            )
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return self.weights.n_cols
+
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
+        """See `Scorer.rank`."""
+        return _core.rank_product(profiles, self.weights, request, report)
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        return dense_float32(to_scipy(profiles)[users] @ to_scipy(self.weights))
+
+    def fold_in(self, profiles: Csr) -> Floats:
+        """See `Scorer.fold_in`."""
+        return dense_float32(to_scipy(profiles) @ to_scipy(self.weights))
+
+    def similarity(self, item: int) -> Floats:
+        """Weights with which other items contribute to `item`: its column of W."""
+        near = np.full(self.n_items, -np.inf, dtype=np.float32)
+        at = np.flatnonzero(self.weights.indices == item)
+        rows = np.searchsorted(self.weights.indptr, at, side="right") - 1
+        values = self.weights.values
+        near[rows] = 1.0 if values is None else values[at]
+        near[item] = -np.inf
+        return near
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        return csr_tensors("weights", self.weights)
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "ItemWeights":
+        """See `Scorer.from_tensors`."""
+        return cls(csr_from_tensors("weights", tensors))
+
+
+@dataclass(frozen=True, eq=False)
+class UserWeights(Scorer):
+    """Neighbours of each user: scores are N X, for the profiles X that were fitted.
+
+    Parameters
+    ----------
+    neighbours : Csr, shape (n_users, n_users)
+        Row u holds the neighbours of user u and their similarities.
+    items : int
+        Number of items.
+    """
+
+    kind: ClassVar[str] = "user_weights"
+    neighbours: Csr
+    items: int
+
+    def __post_init__(self) -> None:
+        """Check the shape."""
+        if self.neighbours.n_rows != self.neighbours.n_cols:
+            raise ValueError(
+                f"neighbours must be square, not {self.neighbours.n_rows} x "
+                f"{self.neighbours.n_cols}"
+            )
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return self.neighbours.n_rows
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return self.items
+
+    def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
+        """See `Scorer.rank`."""
+        return _core.rank_product(self.neighbours, profiles, request, report)
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        return dense_float32(to_scipy(self.neighbours)[users] @ to_scipy(profiles))
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        n_items = np.array([self.items], dtype=np.int64)
+        return {**csr_tensors("neighbours", self.neighbours), "n_items": n_items}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "UserWeights":
+        """See `Scorer.from_tensors`."""
+        n_items = scalar("n_items", tensors, np.int64)
+        return cls(csr_from_tensors("neighbours", tensors), n_items)

@@ -1,0 +1,151 @@
+"""The result of a search: its trials, the best of them, and the final model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from ganmf_fast.evaluation import Evaluation
+from ganmf_fast.evaluation.evaluate import evaluate_any_model
+from ganmf_fast.split import Splits
+from ganmf_fast.tuning.spaces import Params
+from ganmf_fast.tuning.trackers.base import Study
+from ganmf_fast.tuning.trial import Trial, best_of
+from ganmf_fast.tuning.tuned_model import TunedModel
+
+__all__ = ["Final", "TuningResult"]
+
+
+@dataclass(frozen=True)
+class Final:
+    """The last step of the protocol: the model with the best parameters, fitted on ``train``."""
+
+    model: Any
+    """The fitted model."""
+    test: Evaluation
+    """Its evaluation on ``test``, at cutoffs 5 and 20."""
+
+
+class TuningResult:
+    """The result of a search.
+
+    Attributes
+    ----------
+    study : Study
+        Description of the search.
+    best_params : dict
+        All parameters of the best trial that differ from the defaults of the model: searched ones,
+        constants, and for an iterative model the best number of epochs. ``Model(**best_params)`` is
+        the model to fit on ``train``.
+    best_value : float
+        Its value on ``validation``.
+    best_trial : Trial
+        The earliest of equals.
+    history : list of Trial
+        Every trial, in the order of suggestion.
+    final, refitted : Final
+        The final model and its evaluation on ``test``.
+    """
+
+    def __init__(
+        self, study: Study, history: Sequence[Trial], tuned: TunedModel, splits: Splits
+    ) -> None:
+        self.study = study
+        self.history = list(history)
+        self._tuned = tuned
+        self._splits = splits
+
+    @property
+    def best_trial(self) -> Trial:
+        """The best trial.
+
+        Raises
+        ------
+        RuntimeError
+            If no trial is done.
+        """
+        best = best_of(self.history)
+        if best is None:
+            first = next((t.reason for t in self.history if t.status == "failed"), "none was run")
+            raise RuntimeError(f"none of {len(self.history)} trials is done: {first}")
+        return best
+
+    @property
+    def best_value(self) -> float:
+        """Value of the best trial."""
+        return self.best_trial.value or 0.0
+
+    @property
+    def best_params(self) -> Params:
+        """Parameters of the best trial; see the class."""
+        best = self.best_trial
+        params = {**self.study.header["params"], **best.params}
+        if best.epochs is not None and ("epochs" in self._tuned.params or self._tuned.takes_any):
+            params["epochs"] = best.epochs
+        return params
+
+    @property
+    def n_failed(self) -> int:
+        """Number of trials that failed."""
+        return sum(trial.status == "failed" for trial in self.history)
+
+    @cached_property
+    def trials(self) -> pl.DataFrame:
+        """One row per trial: number, status, value, searched parameters, epochs, seconds, reason.
+
+        A parameter with the name of one of these columns is prefixed by ``param_``.
+        """
+        rows = []
+        for trial in self.history:
+            row: dict[str, Any] = {"number": trial.number, "status": trial.status}
+            row["value"] = trial.value
+            after = {"epochs": trial.epochs, "seconds": trial.seconds, "reason": trial.reason}
+            for name, value in trial.params.items():
+                taken = name in row or name in after
+                row[f"param_{name}" if taken else name] = value
+            rows.append(row | after)
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    @cached_property
+    def final(self) -> Final:
+        """Model with the best parameters, fitted on ``train`` and evaluated on ``test``.
+
+        Computed at the first access.
+        """
+        return self._final(self.best_params)
+
+    @cached_property
+    def refitted(self) -> Final:
+        """As `final`, with the number of epochs determined again on more data.
+
+        The epochs of the best trial were determined on ``train_small``, and GANMF needs more epochs
+        for more data (docs/results/beyond.md). Here the model is fitted on ``train_small`` and
+        ``validation`` together, stopped early on ``early_stop``, and then fitted on ``train`` for
+        as many epochs. For a model without epochs it is `final`.
+        """
+        best = self.best_trial
+        if best.epochs is None or "epochs" not in self.best_params:
+            return self.final
+        splits = self._splits
+        model = self._tuned.make(**{**self.study.header["params"], **best.params})
+        model.fit((splits.train_small + splits.validation).tocsr(), validation=splits.early_stop)
+        return self._final({**self.best_params, "epochs": max(1, int(model.best_epoch_))})
+
+    def _final(self, params: Params) -> Final:
+        model = self._tuned.make(**params)
+        model.fit(self._splits.train)
+        ties = self.study.header.get("ties", "index")
+        test = evaluate_any_model(model, self._splits.train, self._splits.test, (5, 20), ties)
+        return Final(model, test)
+
+    def __repr__(self) -> str:
+        """The best trial in one line."""
+        header = self.study.header
+        name = f"Tuning({header['model']}, {len(self.history)} trials"
+        best = best_of(self.history)
+        if best is None:
+            return f"{name}, none done)"
+        params = ", ".join(f"{key}={value!r}" for key, value in best.params.items())
+        return f"{name}: best {header['metric']} {best.value:.4f} with {params})"

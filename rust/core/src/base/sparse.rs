@@ -1,0 +1,501 @@
+//! Compressed sparse rows: the one layout every kernel reads and writes.
+//!
+//! `indptr` is `i64`, `indices` is `i32`, `values` is `f32` or absent, which means that every
+//! stored cell is one. Columns ascend strictly within a row. [`CsrView::try_new`] proves this once;
+//! the fields are private and no kernel checks again.
+
+use super::error::{Error, Result, from_word};
+
+/// Borrowed, validated compressed sparse rows.
+#[derive(Debug, Clone, Copy)]
+pub struct CsrView<'a> {
+    n_cols: usize,
+    indptr: &'a [i64],
+    indices: &'a [i32],
+    values: Option<&'a [f32]>,
+}
+
+/// Owned compressed sparse rows; the invariants are those of [`CsrView`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsrMatrix {
+    n_cols: usize,
+    indptr: Vec<i64>,
+    indices: Vec<i32>,
+    values: Option<Vec<f32>>,
+}
+
+/// What to do with a cell that is given more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Refuse, naming the row and the column.
+    Error,
+    /// Add the values up.
+    Sum,
+    /// Keep the value that came first.
+    First,
+}
+
+from_word!(Duplicates, "duplicates", r#""error", "sum" or "first""#, {
+    "error" => Error,
+    "sum" => Sum,
+    "first" => First,
+});
+
+impl<'a> CsrView<'a> {
+    /// Validate once and borrow.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming the row if `indptr` does not start at zero, decreases or
+    /// does not end at the number of indices; if a column lies outside `0..n_cols`, or the columns
+    /// of a row do not ascend strictly; if `values` has another length or a value is not finite.
+    pub fn try_new(
+        n_cols: usize,
+        indptr: &'a [i64],
+        indices: &'a [i32],
+        values: Option<&'a [f32]>,
+    ) -> Result<Self> {
+        check_side(n_cols, "columns")?;
+        let (Some(&first), Some(&last)) = (indptr.first(), indptr.last()) else {
+            return Err(Error::invalid(
+                "indptr is empty; it needs one entry more than there are rows",
+            ));
+        };
+        if first != 0 {
+            return Err(Error::invalid(format!(
+                "indptr starts at {first} instead of 0"
+            )));
+        }
+        if last != indices.len() as i64 {
+            return Err(Error::invalid(format!(
+                "indptr ends at {last} but there are {} indices",
+                indices.len()
+            )));
+        }
+        if let Some(values) = values
+            && values.len() != indices.len()
+        {
+            return Err(Error::invalid(format!(
+                "there are {} values but {} indices",
+                values.len(),
+                indices.len()
+            )));
+        }
+        if let Some(row) = indptr.windows(2).position(|w| w[1] < w[0]) {
+            return Err(Error::invalid(format!(
+                "indptr decreases at row {row}, from {} to {}",
+                indptr[row],
+                indptr[row + 1]
+            )));
+        }
+        for (row, w) in indptr.windows(2).enumerate() {
+            let mut previous = -1;
+            for &col in &indices[w[0] as usize..w[1] as usize] {
+                if col < 0 || col as usize >= n_cols {
+                    return Err(Error::invalid(format!(
+                        "row {row} holds column {col}, outside 0..{n_cols}"
+                    )));
+                }
+                if col == previous {
+                    return Err(Error::invalid(format!(
+                        "row {row} holds column {col} twice"
+                    )));
+                }
+                if col < previous {
+                    return Err(Error::invalid(format!(
+                        "row {row} is not sorted: column {col} follows {previous}"
+                    )));
+                }
+                previous = col;
+            }
+        }
+        let view = Self {
+            n_cols,
+            indptr,
+            indices,
+            values,
+        };
+        if let Some(at) = values.and_then(|v| v.iter().position(|x| !x.is_finite())) {
+            return Err(view.bad_value(at, "is not finite"));
+        }
+        Ok(view)
+    }
+
+    /// Borrow again what [`try_new`](Self::try_new) accepted before, without checking again.
+    ///
+    /// Memory safety never depends on the checks: parts that break the invariants make a kernel
+    /// answer wrongly or panic, nothing worse.
+    #[must_use]
+    pub fn from_validated(
+        n_cols: usize,
+        indptr: &'a [i64],
+        indices: &'a [i32],
+        values: Option<&'a [f32]>,
+    ) -> Self {
+        Self {
+            n_cols,
+            indptr,
+            indices,
+            values,
+        }
+    }
+
+    /// Refuse negative values, which have no meaning as interactions.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming the first cell with a negative value.
+    pub fn check_non_negative(&self) -> Result<()> {
+        match self.values.and_then(|v| v.iter().position(|&x| x < 0.0)) {
+            Some(at) => Err(self.bad_value(at, "is negative")),
+            None => Ok(()),
+        }
+    }
+
+    fn bad_value(&self, at: usize, what: &str) -> Error {
+        let row = self.indptr.partition_point(|&p| p <= at as i64) - 1;
+        Error::invalid(format!(
+            "the value {} at row {row}, column {} {what}",
+            self.values.map_or(1.0, |v| v[at]),
+            self.indices[at]
+        ))
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn n_rows(&self) -> usize {
+        self.indptr.len() - 1
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn n_cols(&self) -> usize {
+        self.n_cols
+    }
+
+    /// Number of stored cells.
+    #[must_use]
+    pub fn nnz(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Row offsets, length `n_rows + 1`.
+    #[must_use]
+    pub fn indptr(&self) -> &'a [i64] {
+        self.indptr
+    }
+
+    /// Columns of all cells, row after row.
+    #[must_use]
+    pub fn indices(&self) -> &'a [i32] {
+        self.indices
+    }
+
+    /// Values of all cells, or `None` if every one of them is one.
+    #[must_use]
+    pub fn values(&self) -> Option<&'a [f32]> {
+        self.values
+    }
+
+    /// The same cells, all of them one.
+    #[must_use]
+    pub fn without_values(self) -> Self {
+        Self {
+            values: None,
+            ..self
+        }
+    }
+
+    /// Where the cells of `row` lie in `indices` and `values`.
+    #[inline]
+    #[must_use]
+    pub fn range(&self, row: usize) -> std::ops::Range<usize> {
+        self.indptr[row] as usize..self.indptr[row + 1] as usize
+    }
+
+    /// Columns of `row`, ascending.
+    #[inline]
+    #[must_use]
+    pub fn cols(&self, row: usize) -> &'a [i32] {
+        &self.indices[self.range(row)]
+    }
+
+    /// Number of stored cells in `row`.
+    #[inline]
+    #[must_use]
+    pub fn row_len(&self, row: usize) -> usize {
+        (self.indptr[row + 1] - self.indptr[row]) as usize
+    }
+
+    /// `(column, value)` pairs of `row`, by ascending column.
+    #[inline]
+    pub fn row(&self, row: usize) -> impl Iterator<Item = (usize, f32)> + use<'a> {
+        let range = self.range(row);
+        let values = self.values;
+        self.indices[range.clone()]
+            .iter()
+            .zip(range)
+            .map(move |(&col, at)| (col as usize, values.map_or(1.0, |v| v[at])))
+    }
+
+    /// Stored cells in each column.
+    #[must_use]
+    pub fn col_counts(&self) -> Vec<u32> {
+        let mut counts = vec![0u32; self.n_cols];
+        for &col in self.indices {
+            counts[col as usize] += 1;
+        }
+        counts
+    }
+
+    /// The transpose, by counting sort: O(nnz + rows + columns).
+    #[must_use]
+    pub fn transpose(&self) -> CsrMatrix {
+        let mut indptr = vec![0i64; self.n_cols + 1];
+        for &col in self.indices {
+            indptr[col as usize + 1] += 1;
+        }
+        for i in 0..self.n_cols {
+            indptr[i + 1] += indptr[i];
+        }
+        let mut next = indptr.clone();
+        let mut indices = vec![0i32; self.nnz()];
+        let mut values = self.values.map(|v| vec![0f32; v.len()]);
+        for row in 0..self.n_rows() {
+            for at in self.range(row) {
+                let slot = &mut next[self.indices[at] as usize];
+                indices[*slot as usize] = row as i32;
+                if let (Some(out), Some(v)) = (values.as_mut(), self.values) {
+                    out[*slot as usize] = v[at];
+                }
+                *slot += 1;
+            }
+        }
+        CsrMatrix {
+            n_cols: self.n_rows(),
+            indptr,
+            indices,
+            values,
+        }
+    }
+}
+
+impl CsrMatrix {
+    /// Take ownership of parts that already satisfy the invariants, checking them once.
+    ///
+    /// # Errors
+    /// As [`CsrView::try_new`].
+    pub fn try_new(
+        n_cols: usize,
+        indptr: Vec<i64>,
+        indices: Vec<i32>,
+        values: Option<Vec<f32>>,
+    ) -> Result<Self> {
+        CsrView::try_new(n_cols, &indptr, &indices, values.as_deref())?;
+        Ok(Self {
+            n_cols,
+            indptr,
+            indices,
+            values,
+        })
+    }
+
+    /// For kernels of this crate whose construction guarantees the invariants.
+    pub(crate) fn from_parts(
+        n_cols: usize,
+        indptr: Vec<i64>,
+        indices: Vec<i32>,
+        values: Option<Vec<f32>>,
+    ) -> Self {
+        debug_assert!(CsrView::try_new(n_cols, &indptr, &indices, values.as_deref()).is_ok());
+        Self {
+            n_cols,
+            indptr,
+            indices,
+            values,
+        }
+    }
+
+    /// From triplets in any order.
+    ///
+    /// Two stable counting sorts (by column, then by row): O(nnz + rows + columns), and the first
+    /// of two equal cells stays first.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the lengths differ, an index is out of range, a value is not
+    /// finite, or a cell comes twice under [`Duplicates::Error`].
+    pub fn from_coo(
+        (n_rows, n_cols): (usize, usize),
+        rows: &[i32],
+        cols: &[i32],
+        values: Option<&[f32]>,
+        duplicates: Duplicates,
+    ) -> Result<Self> {
+        check_side(n_cols, "columns")?;
+        if rows.len() != cols.len() || values.is_some_and(|v| v.len() != rows.len()) {
+            return Err(Error::invalid(format!(
+                "rows, cols and values must have one length, not {}, {} and {}",
+                rows.len(),
+                cols.len(),
+                values.map_or(rows.len(), <[f32]>::len)
+            )));
+        }
+        let outside = |what: &str, at: usize, index: i32, n: usize| {
+            Error::invalid(format!("{what}[{at}] is {index}, outside 0..{n}"))
+        };
+        let inside = |index: i32, n: usize| index >= 0 && (index as usize) < n;
+        if let Some(at) = rows.iter().position(|&r| !inside(r, n_rows)) {
+            return Err(outside("rows", at, rows[at], n_rows));
+        }
+        if let Some(at) = cols.iter().position(|&c| !inside(c, n_cols)) {
+            return Err(outside("cols", at, cols[at], n_cols));
+        }
+        if let Some(at) = values.and_then(|v| v.iter().position(|x| !x.is_finite())) {
+            return Err(Error::invalid(format!(
+                "values[{at}] (row {}, column {}) is not finite",
+                rows[at], cols[at]
+            )));
+        }
+        let order = counting_order(cols, n_cols, None);
+        let order = counting_order(rows, n_rows, Some(&order));
+
+        let mut indptr = vec![0i64; n_rows + 1];
+        let mut indices: Vec<i32> = Vec::with_capacity(rows.len());
+        let mut out = values.map(|v| Vec::with_capacity(v.len()));
+        let mut previous = (-1, -1);
+        for at in order {
+            let at = at as usize;
+            let cell = (rows[at], cols[at]);
+            if cell == previous {
+                match duplicates {
+                    Duplicates::Error => {
+                        return Err(Error::invalid(format!(
+                            "the cell at row {}, column {} is given more than once; choose \
+                             duplicates=\"sum\" or \"first\"",
+                            cell.0, cell.1
+                        )));
+                    }
+                    Duplicates::Sum => {
+                        if let (Some(last), Some(v)) =
+                            (out.as_mut().and_then(|o| o.last_mut()), values)
+                        {
+                            *last += v[at];
+                        }
+                    }
+                    Duplicates::First => {}
+                }
+                continue;
+            }
+            previous = cell;
+            indices.push(cell.1);
+            if let (Some(out), Some(v)) = (out.as_mut(), values) {
+                out.push(v[at]);
+            }
+            indptr[cell.0 as usize + 1] += 1;
+        }
+        for row in 0..n_rows {
+            indptr[row + 1] += indptr[row];
+        }
+        // A sum of finite values can still overflow.
+        Self::try_new(n_cols, indptr, indices, out)
+    }
+
+    /// Borrow.
+    #[must_use]
+    pub fn view(&self) -> CsrView<'_> {
+        CsrView {
+            n_cols: self.n_cols,
+            indptr: &self.indptr,
+            indices: &self.indices,
+            values: self.values.as_deref(),
+        }
+    }
+
+    /// `(n_cols, indptr, indices, values)`.
+    #[must_use]
+    pub fn into_parts(self) -> (usize, Vec<i64>, Vec<i32>, Option<Vec<f32>>) {
+        (self.n_cols, self.indptr, self.indices, self.values)
+    }
+}
+
+pub(crate) fn check_side(n: usize, what: &str) -> Result<()> {
+    if n > i32::MAX as usize {
+        return Err(Error::invalid(format!(
+            "{n} {what} do not fit 32-bit indices"
+        )));
+    }
+    Ok(())
+}
+
+/// Positions `0..keys.len()` sorted by key, stably; taken in the order `of` if one is given.
+fn counting_order(keys: &[i32], n_keys: usize, of: Option<&[u64]>) -> Vec<u64> {
+    let mut next = vec![0u64; n_keys + 1];
+    for &key in keys {
+        next[key as usize + 1] += 1;
+    }
+    for i in 0..n_keys {
+        next[i + 1] += next[i];
+    }
+    let mut order = vec![0u64; keys.len()];
+    let mut place = |at: u64| {
+        let slot = &mut next[keys[at as usize] as usize];
+        order[*slot as usize] = at;
+        *slot += 1;
+    };
+    match of {
+        Some(of) => of.iter().copied().for_each(&mut place),
+        None => (0..keys.len() as u64).for_each(&mut place),
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(result: Result<impl std::fmt::Debug>) -> String {
+        result.expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn every_broken_invariant_is_refused_with_its_place() {
+        let new = |indptr: &[i64], indices: &[i32], values: Option<&[f32]>| {
+            message(CsrView::try_new(3, indptr, indices, values).map(|v| v.nnz()))
+        };
+        assert!(new(&[], &[], None).contains("indptr is empty"));
+        assert!(new(&[1, 1], &[0], None).contains("starts at 1"));
+        assert!(new(&[0, 2], &[0], None).contains("ends at 2"));
+        assert!(new(&[0, 2, 1, 2], &[0, 1], None).contains("decreases at row 1"));
+        assert!(new(&[0, 1], &[3], None).contains("column 3, outside 0..3"));
+        assert!(new(&[0, 1], &[-1], None).contains("column -1"));
+        assert!(new(&[0, 2], &[1, 1], None).contains("column 1 twice"));
+        assert!(new(&[0, 2], &[2, 1], None).contains("not sorted"));
+        assert!(new(&[0, 1], &[1], Some(&[])).contains("0 values but 1 indices"));
+        assert!(new(&[0, 0, 1], &[1], Some(&[f32::NAN])).contains("row 1, column 1"));
+        assert!(new(&[0, -1, 1], &[1], None).contains("decreases at row 0"));
+        let view = CsrView::try_new(3, &[0, 1], &[1], Some(&[-1.0])).expect("structure is fine");
+        assert!(message(view.check_non_negative()).contains("-1 at row 0, column 1 is negative"));
+    }
+
+    #[test]
+    fn triplets_in_any_order_become_sorted_rows() {
+        let (rows, cols) = ([1, 0, 1, 1], [2, 1, 0, 2]);
+        let values = [1.0, 2.0, 3.0, 4.0];
+        let coo = |d| CsrMatrix::from_coo((3, 3), &rows, &cols, Some(&values), d);
+        assert!(message(coo(Duplicates::Error)).contains("row 1, column 2"));
+        let sum = coo(Duplicates::Sum).expect("valid");
+        assert_eq!(sum.view().indptr(), [0, 1, 3, 3]);
+        assert_eq!(sum.view().indices(), [1, 0, 2]);
+        assert_eq!(sum.view().values(), Some(&[2.0, 3.0, 5.0][..]));
+        let first = coo(Duplicates::First).expect("valid");
+        assert_eq!(first.view().values(), Some(&[2.0, 3.0, 1.0][..]));
+    }
+
+    #[test]
+    fn transposing_twice_is_the_identity() {
+        let m = CsrMatrix::try_new(4, vec![0, 2, 2, 3], vec![1, 3, 0], Some(vec![1., 2., 3.]))
+            .expect("valid");
+        let t = m.view().transpose();
+        assert_eq!(t.view().n_rows(), 4);
+        assert_eq!(t.view().cols(0), [2]);
+        assert_eq!(t.view().transpose(), m);
+    }
+}

@@ -1,0 +1,147 @@
+use super::*;
+use crate::base::CsrMatrix;
+use crate::base::rng::Rng;
+use crate::base::testing::on_threads;
+
+fn matrix(users: usize, items: usize, share: f64, weighted: bool) -> CsrMatrix {
+    let (mut indptr, mut indices, mut values) = (vec![0i64], Vec::new(), Vec::new());
+    for u in 0..users {
+        for i in 0..items {
+            let at = (u * items + i) as u64;
+            if u % 11 != 3 && i % 13 != 5 && Rng::at(1, 0, at).unit() < share {
+                indices.push(i as i32);
+                values.push(0.5 + Rng::at(1, 1, at).unit() as f32);
+            }
+        }
+        indptr.push(indices.len() as i64);
+    }
+    CsrMatrix::try_new(items, indptr, indices, weighted.then_some(values)).expect("valid")
+}
+
+/// The largest miss of the conditions for the minimum: `(G B)_ij + l2 B_ij = G_ij` off the
+/// diagonal.
+fn miss(urm: &CsrMatrix, b: &[f32], l2: f64) -> f64 {
+    let urm = urm.view();
+    let n = urm.n_cols();
+    let mut gram = vec![0f64; n * n];
+    for u in 0..urm.n_rows() {
+        for (i, x) in urm.row(u) {
+            for (k, y) in urm.row(u) {
+                gram[i * n + k] += f64::from(x) * f64::from(y);
+            }
+        }
+    }
+    let mut worst = 0f64;
+    for i in 0..n {
+        assert_eq!(b[i * n + i], 0.0);
+        for j in (0..n).filter(|&j| j != i) {
+            let product: f64 = (0..n)
+                .map(|k| gram[i * n + k] * f64::from(b[k * n + j]))
+                .sum();
+            worst = worst.max((product + l2 * f64::from(b[i * n + j]) - gram[i * n + j]).abs());
+        }
+    }
+    worst / gram.iter().fold(1f64, |a, &g| a.max(g))
+}
+
+#[test]
+fn weights_solve_the_normal_equations_over_several_tiles() {
+    for (users, items, weighted, l2) in [
+        (90, 300, false, 20.0),
+        (400, 290, true, 50.0),
+        (300, 70, false, 0.01),
+        (1, 1, false, 1.0),
+        (5, 1, false, 1.0),
+        (1, 5, true, 1.0),
+    ] {
+        let urm = matrix(users, items, 0.2, weighted);
+        let b = fit_primal(urm.view(), l2, &Progress::new()).expect("fits");
+        assert!(
+            miss(&urm, &b, l2) < 1e-5,
+            "{users} x {items}: {}",
+            miss(&urm, &b, l2)
+        );
+    }
+}
+
+#[test]
+fn both_precisions_are_used_and_agree() {
+    let urm = matrix(300, 280, 0.2, false);
+    let items = urm.view().transpose();
+    assert!(condition(urm.view(), items.view(), 100.0) < CONDITION);
+    assert!(condition(urm.view(), items.view(), 1e-3) > CONDITION);
+    let p = Progress::new();
+    let single = primal_inverse(urm.view(), items.view(), 100.0, |x| x as f32, &p).expect("f32");
+    let double = primal_inverse(urm.view(), items.view(), 100.0, |x| x, &p).expect("f64");
+    let single = weights(single, f64::from, &p).expect("weights");
+    let double = weights(double, |x| x, &p).expect("weights");
+    let largest = double.iter().fold(0f32, |a, b| a.max(b.abs()));
+    for (a, b) in single.iter().zip(&double) {
+        assert!((a - b).abs() < 1e-5 * largest, "{a} and {b}");
+    }
+}
+
+#[test]
+fn the_dual_form_scores_as_the_primal_one() {
+    let urm = matrix(270, 310, 0.15, true);
+    let l2 = 7.0;
+    let n = 310;
+    let b = fit_primal(urm.view(), l2, &Progress::new()).expect("fits");
+    let dual = fit_dual(urm.view(), l2, &Progress::new()).expect("fits");
+    for u in (0..270).step_by(17) {
+        let mut projected = vec![0f64; n];
+        for v in 0..270 {
+            for (i, x) in urm.view().row(v) {
+                projected[i] += f64::from(dual.inverse[u * 270 + v]) * f64::from(x);
+            }
+        }
+        let mut own = vec![0f64; n];
+        let mut direct = vec![0f64; n];
+        for (i, x) in urm.view().row(u) {
+            own[i] = f64::from(x);
+            for j in 0..n {
+                direct[j] += f64::from(x) * f64::from(b[i * n + j]);
+            }
+        }
+        for j in 0..n {
+            let score = own[j] - projected[j] / f64::from(dual.diagonal[j]);
+            assert!(
+                (score - direct[j]).abs() < 1e-4,
+                "{score} and {}",
+                direct[j]
+            );
+        }
+    }
+}
+
+#[test]
+fn thread_count_does_not_change_the_result() {
+    let urm = matrix(300, 520, 0.1, false);
+    let with = |threads| {
+        on_threads(threads, || {
+            (
+                fit_primal(urm.view(), 30.0, &Progress::new()).expect("fits"),
+                fit_dual(urm.view(), 30.0, &Progress::new()).expect("fits"),
+            )
+        })
+    };
+    let one = with(1);
+    assert_eq!(one, with(2));
+    assert_eq!(one, with(3));
+}
+
+#[test]
+fn a_cancelled_fit_stops_and_l2_is_checked() {
+    let urm = matrix(30, 40, 0.2, false);
+    let progress = Progress::new();
+    progress.cancel();
+    assert_eq!(
+        fit_primal(urm.view(), 1.0, &progress),
+        Err(Error::Cancelled)
+    );
+    assert_eq!(fit_dual(urm.view(), 1.0, &progress), Err(Error::Cancelled));
+    for l2 in [0.0, -1.0, f64::NAN] {
+        let refused = fit_primal(urm.view(), l2, &Progress::new()).expect_err("must be refused");
+        assert!(refused.to_string().contains("l2 must be"));
+    }
+}

@@ -1,0 +1,325 @@
+//! Random walks of three steps on the user-item graph: P3alpha and RP3beta.
+//!
+//! Objective: `S = P_iu P_ui`, the transition probabilities of item to user to item, each raised to
+//! `alpha` before the product and divided by `n_j^beta` (the popularity of the target) after it;
+//! zero diagonal; the `topk` largest of each row kept, rows optionally scaled to sum one, and then
+//! the `topk` largest of each column kept. A profile is scored by `x S`.
+//!
+//! Source: Cooper et al., "Random walks in recommender systems", WWW 2014 (P3alpha); Paudel et al.,
+//! "Updatable, accurate, diverse, and scalable recommendations", TiiS 2017 (RP3beta); the second
+//! cut, per column, comes from the evaluation framework of Ferrari Dacrema et al., RecSys 2019. It
+//! costs accuracy on some data, so `prune_columns` can switch it off.
+//! Deviation: ties at a cut go to the smaller item number.
+//!
+//! Method: `S[i, j] = s_i^-alpha n_j^-beta D[i, j]` with the symmetric
+//! `D = sum_u s_u^-alpha x_ui^alpha x_uj^alpha`, s being sums of rows and columns. Dense enough
+//! data meet each pair of D once, see `neighbours::pair_counts`.
+//!
+//! Cost: as for item neighbours, see [`neighbours`](crate::neighbours).
+
+use crate::base::accumulate::Accumulator;
+use crate::base::error::check_non_negative;
+use crate::base::rows::build_rows;
+use crate::base::topk::check_topk;
+use crate::base::{CsrMatrix, CsrView, Progress, Result};
+use crate::neighbours::pair_counts::stream::sum_pairs;
+use crate::neighbours::pairs_are_dense;
+use crate::neighbours::similarity::PreparedSimilarity;
+use crate::neighbours::topk_per_target::{TopkPerTarget, sort_key};
+
+/// Parameters of [`fit_p3`].
+#[derive(Debug, Clone, Copy)]
+pub struct P3Params {
+    /// Weights kept in each row, and in each column if `prune_columns`; at least one.
+    pub topk: usize,
+    /// Exponent of the transition probabilities, at least zero.
+    pub alpha: f64,
+    /// Exponent of the popularity penalty, at least zero; zero is P3alpha.
+    pub beta: f64,
+    /// Scale each row to sum one after its cut.
+    pub normalize_similarity: bool,
+    /// Keep only the `topk` largest of each column as well.
+    pub prune_columns: bool,
+}
+
+impl P3Params {
+    pub(crate) fn check(&self) -> Result<()> {
+        check_topk(self.topk)?;
+        check_non_negative("alpha", self.alpha)?;
+        check_non_negative("beta", self.beta)
+    }
+}
+
+/// Item weights `S`, items x items, rows are the history items.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for a parameter outside its domain, `Cancelled`.
+pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<CsrMatrix> {
+    params.check()?;
+    let scaled;
+    let steps = match urm.values() {
+        None => urm,
+        Some(values) => {
+            let powers = values.iter().map(|&x| power(x, params.alpha)).collect();
+            let (indptr, indices) = (urm.indptr().to_vec(), urm.indices().to_vec());
+            scaled = CsrMatrix::from_parts(urm.n_cols(), indptr, indices, Some(powers));
+            scaled.view()
+        }
+    };
+    let (users, items) = sums(urm);
+    // Weights are at most one, so that none is lost to a small exponent.
+    let least = users
+        .iter()
+        .filter(|&&s| s > 0.0)
+        .fold(f64::MAX, |a, &b| a.min(b));
+    let weights: Vec<f64> = users
+        .iter()
+        .map(|&s| {
+            if s > 0.0 {
+                (s / least).powf(-params.alpha)
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let counts = urm.col_counts();
+    // An item without users has no sums: any nonzero divisor leaves its weights at zero.
+    let measure = PreparedSimilarity::Product {
+        neighbour: counts
+            .iter()
+            .map(|&n| f64::from(n.max(1)).powf(params.beta))
+            .collect(),
+        target: items
+            .iter()
+            .map(|&s| if s > 0.0 { s } else { 1.0 })
+            .map(|s| s.powf(params.alpha) * least.powf(params.alpha))
+            .collect(),
+        shift: 0.0,
+    };
+    let rows = if pairs_are_dense(urm) {
+        let make = |columns: &[u32]| Ok(TopkPerTarget::new(&measure, columns, params.topk));
+        sum_pairs(steps, Some(&weights), progress, make)?.finish(progress)?
+    } else {
+        by_rows(steps, &weights, &measure, params.topk, progress)?
+    };
+    let rows = if params.normalize_similarity {
+        rows_to_one(rows)
+    } else {
+        rows
+    };
+    if params.prune_columns {
+        prune(rows, params.topk, progress)
+    } else {
+        Ok(rows)
+    }
+}
+
+/// A step that is impossible stays so whatever the exponent.
+fn power(x: f32, alpha: f64) -> f32 {
+    if x > 0.0 {
+        f64::from(x).powf(alpha) as f32
+    } else {
+        0.0
+    }
+}
+
+/// Sums of the rows and of the columns.
+fn sums(m: CsrView) -> (Vec<f64>, Vec<f64>) {
+    let mut columns = vec![0f64; m.n_cols()];
+    let rows = (0..m.n_rows())
+        .map(|row| {
+            let mut total = 0.0;
+            for (j, x) in m.row(row) {
+                columns[j] += f64::from(x);
+                total += f64::from(x);
+            }
+            total
+        })
+        .collect();
+    (rows, columns)
+}
+
+/// Row by row, looking only at items with a common user.
+fn by_rows(
+    urm: CsrView,
+    weights: &[f64],
+    measure: &PreparedSimilarity,
+    topk: usize,
+    progress: &Progress,
+) -> Result<CsrMatrix> {
+    let n_items = urm.n_cols();
+    let items = urm.transpose();
+    let items = items.view();
+    build_rows(
+        (n_items, n_items),
+        progress,
+        || (Accumulator::new(n_items), Vec::new()),
+        |(sums, best), i, out| {
+            for (user, x) in items.row(i) {
+                let step = weights[user] * f64::from(x);
+                for (j, y) in urm.row(user) {
+                    sums.add(j as i32, step * f64::from(y));
+                }
+            }
+            sums.drain_into(best, |j, sum| measure.score(sum, j, i));
+            best.retain(|s| s.score > 0.0 && s.index as usize != i);
+            out.push_top(best, topk);
+            Ok(())
+        },
+    )
+}
+
+/// Scale every row to sum one.
+fn rows_to_one(m: CsrMatrix) -> CsrMatrix {
+    let (n_cols, indptr, indices, values) = m.into_parts();
+    let mut values = values.unwrap_or_else(|| vec![1.0; indices.len()]);
+    for w in indptr.windows(2) {
+        let row = &mut values[w[0] as usize..w[1] as usize];
+        let total: f64 = row.iter().map(|&x| f64::from(x)).sum();
+        for x in row {
+            *x = (f64::from(*x) / total) as f32;
+        }
+    }
+    CsrMatrix::from_parts(n_cols, indptr, indices, Some(values))
+}
+
+/// Keep the `k` largest of each column, ties to the smaller row.
+fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
+    let view = m.view();
+    let look = |at: usize| {
+        if at.is_multiple_of(256) {
+            progress.check()
+        } else {
+            Ok(())
+        }
+    };
+    let mut ends = vec![0usize; view.n_cols() + 1];
+    for (j, &count) in view.col_counts().iter().enumerate() {
+        ends[j + 1] = ends[j] + count as usize;
+    }
+    let mut next = ends.clone();
+    let mut keys = vec![0u64; view.nnz()];
+    for i in 0..view.n_rows() {
+        look(i)?;
+        for (j, x) in view.row(i) {
+            keys[next[j]] = sort_key(x, i as u32);
+            next[j] += 1;
+        }
+    }
+    // The last key of each column that stays.
+    let last: Vec<u64> = ends
+        .windows(2)
+        .enumerate()
+        .map(|(j, w)| {
+            look(j)?;
+            let column = &mut keys[w[0]..w[1]];
+            Ok(if column.len() > k {
+                *column.select_nth_unstable(k - 1).1
+            } else {
+                u64::MAX
+            })
+        })
+        .collect::<Result<_>>()?;
+    let mut indptr = vec![0i64];
+    let (mut indices, mut values) = (Vec::new(), Vec::new());
+    for i in 0..view.n_rows() {
+        look(i)?;
+        for (j, x) in view.row(i) {
+            if sort_key(x, i as u32) <= last[j] {
+                indices.push(j as i32);
+                values.push(x);
+            }
+        }
+        indptr.push(indices.len() as i64);
+    }
+    Ok(CsrMatrix::from_parts(
+        view.n_cols(),
+        indptr,
+        indices,
+        Some(values),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Users {0,1}, {0,2}, {1,2,3}.
+    fn urm() -> CsrMatrix {
+        CsrMatrix::try_new(4, vec![0, 2, 4, 7], vec![0, 1, 0, 2, 1, 2, 3], None).expect("valid")
+    }
+
+    fn dense(params: P3Params) -> Vec<Vec<f32>> {
+        let s = fit_p3(urm().view(), params, &Progress::new()).expect("fits");
+        let mut out = vec![vec![0.0; 4]; 4];
+        for (i, line) in out.iter_mut().enumerate() {
+            for (j, w) in s.view().row(i) {
+                line[j] = w;
+            }
+        }
+        out
+    }
+
+    const WHOLE: P3Params = P3Params {
+        topk: 4,
+        alpha: 1.0,
+        beta: 0.0,
+        normalize_similarity: false,
+        prune_columns: true,
+    };
+
+    #[test]
+    fn weights_are_the_transition_probabilities() {
+        let s = dense(WHOLE);
+        let near = |a: f32, b: f32| (a - b).abs() < 1e-7;
+        // From item 0: half to user 0 (half to item 1), half to user 1 (half to item 2).
+        assert!(near(s[0][1], 0.25) && near(s[0][2], 0.25) && s[0][3] == 0.0);
+        // From item 3: only user 2, a third each.
+        assert!(near(s[3][1], 1.0 / 3.0) && s[3][3] == 0.0);
+        // The penalty divides by the popularity of the target: items 1 and 3 have 2 and 1 users.
+        let r = dense(P3Params { beta: 1.0, ..WHOLE });
+        assert!(near(r[2][1], s[2][1] / 2.0) && near(r[2][3], s[2][3]));
+    }
+
+    #[test]
+    fn items_without_users_have_no_weights_whatever_the_penalty() {
+        // Dense enough for pairs to be met once; items 6 and 7 are cold.
+        let row = |u: i32| (0..6).filter(move |i| (i + u) % 3 != 0);
+        let indices: Vec<i32> = (0..40).flat_map(row).collect();
+        let indptr: Vec<i64> = (0..=40).map(|u| 4 * u).collect();
+        let urm = CsrMatrix::try_new(8, indptr, indices, None).expect("valid");
+        assert!(pairs_are_dense(urm.view()));
+        for (topk, beta) in [(2, 0.3), (8, 0.3), (2, 0.0)] {
+            let params = P3Params {
+                topk,
+                beta,
+                ..WHOLE
+            };
+            let s = fit_p3(urm.view(), params, &Progress::new()).expect("fits");
+            let s = s.view();
+            for i in 0..8 {
+                assert!(
+                    s.row(i)
+                        .all(|(j, w)| j < 6 && i < 6 && w.is_finite() && w > 0.0)
+                );
+            }
+            assert!(s.nnz() > 0);
+        }
+    }
+
+    #[test]
+    fn rows_sum_to_one_when_normalised_and_columns_are_pruned_after_rows() {
+        let rows = dense(P3Params {
+            normalize_similarity: true,
+            prune_columns: false,
+            ..WHOLE
+        });
+        for line in rows {
+            assert!((line.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+        let pruned = dense(P3Params { topk: 1, ..WHOLE });
+        for j in 0..4 {
+            assert!(pruned.iter().filter(|line| line[j] != 0.0).count() <= 1);
+        }
+    }
+}

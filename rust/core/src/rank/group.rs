@@ -1,0 +1,118 @@
+//! Users whose scores in a product of sparse matrices are added side by side.
+
+use std::array::from_fn;
+
+use super::batches::row;
+use super::request::{Lists, Request, not_finite};
+use super::select::Lanes;
+use crate::base::{CsrView, Result};
+
+/// Users side by side: two AVX-512 registers. More of them share more rows.
+pub(super) const LANES: usize = 32;
+/// Users side by side.
+pub(super) struct Group {
+    /// Items that a profile of the group holds, ascending, and what each lane has of them.
+    pub(super) items: Vec<u32>,
+    pub(super) profile: Vec<[f32; LANES]>,
+    /// One bit a lane for each item that is left out; zero between batches.
+    seen: Vec<u32>,
+    /// Stays zero while every score is finite.
+    zeros: [f32; LANES],
+    lanes: Lanes<LANES>,
+    /// Whether all targets have been scored.
+    pub(super) is_done: bool,
+}
+
+impl Group {
+    pub(super) fn new(request: &Request, n_columns: usize) -> Self {
+        Self {
+            items: Vec::new(),
+            profile: Vec::new(),
+            seen: vec![0; request.n_items],
+            zeros: [0.0; LANES],
+            lanes: Lanes::new(request.n, n_columns),
+            is_done: false,
+        }
+    }
+
+    /// Begin with `users`: which items they hold, and which are left out.
+    pub(super) fn start(
+        &mut self,
+        left: CsrView,
+        request: &Request,
+        users: &[i64],
+        held: &mut [u64],
+    ) {
+        for (lane, &user) in users.iter().enumerate() {
+            for &i in left.cols(user as usize) {
+                held[i as usize / 64] |= 1 << (i % 64);
+            }
+            for &item in request.seen_by(user as usize) {
+                self.seen[item as usize] |= 1 << lane;
+            }
+        }
+        self.items.clear();
+        for (word, held) in held.iter_mut().enumerate() {
+            while *held != 0 {
+                self.items.push((64 * word) as u32 + held.trailing_zeros());
+                *held &= *held - 1;
+            }
+        }
+        self.zeros = [0.0; LANES];
+        self.lanes.start(users.len());
+        self.is_done = false;
+    }
+
+    /// Weights in the rows of the items held.
+    pub(super) fn n_visits(&self, right: CsrView) -> usize {
+        let lengths = self.items.iter().map(|&i| right.row_len(i as usize));
+        lengths.sum()
+    }
+
+    /// Put the profiles side by side.
+    pub(super) fn spread(&mut self, left: CsrView, users: &[i64], slot: &mut [u32]) {
+        for (nth, &i) in self.items.iter().enumerate() {
+            slot[i as usize] = nth as u32;
+        }
+        self.profile.clear();
+        self.profile.resize(self.items.len(), [0.0; LANES]);
+        for (lane, &user) in users.iter().enumerate() {
+            for (i, x) in left.row(user as usize) {
+                self.profile[slot[i] as usize][lane] = x;
+            }
+        }
+    }
+
+    /// Take the scores of the next target.
+    #[inline(always)]
+    pub(super) fn offer(&mut self, item: i32, scores: &[f32; LANES]) {
+        let zeros = self.zeros;
+        self.zeros = from_fn(|l| zeros[l] + scores[l] * 0.0);
+        let seen = &self.seen;
+        self.lanes
+            .offer::<true>(item, scores, || seen[item as usize]);
+    }
+
+    /// Write the lists of the group; `first` is the position of its first user.
+    pub(super) fn finish(
+        &mut self,
+        request: &Request,
+        users: &[i64],
+        first: usize,
+        lists: &mut Lists,
+    ) -> Result<()> {
+        if let Some(lane) = self.zeros.iter().position(|&z| z != 0.0) {
+            return Err(not_finite(users[lane]));
+        }
+        for (lane, &user) in users.iter().enumerate() {
+            let at = row(first + lane, request.n);
+            let (items, scores) = (&mut lists.items, &mut lists.scores);
+            self.lanes
+                .finish(lane, &mut items[at.clone()], &mut scores[at]);
+            for &item in request.seen_by(user as usize) {
+                self.seen[item as usize] = 0;
+            }
+        }
+        Ok(())
+    }
+}

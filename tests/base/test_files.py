@@ -1,0 +1,78 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganmf_fast.base import files
+from ganmf_fast.base.files import try_lock, unlock, write_whole, written_whole
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    write_whole(path, "é\n")
+    assert path.read_bytes() == "é\n".encode()
+
+    def half():
+        with written_whole(path) as part:
+            part.write_text("half of")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    assert path.read_bytes() == "é\n".encode()
+    write_whole(path, b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert path.read_bytes() == b"new"
+
+
+def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    path, seen = tmp_path / "file", []
+    fsync = os.fsync
+
+    def watched(handle):
+        seen.append((str(Path(f"/proc/self/fd/{handle}").readlink()), path.exists()))
+        fsync(handle)
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("needs /proc")
+    monkeypatch.setattr(files.os, "fsync", watched)
+    write_whole(path, "content")
+    (part, before), (folder, after) = seen
+    assert part.endswith(".part")
+    assert (before, folder, after) == (False, str(tmp_path), True)
+
+
+def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
+    write_whole(tmp_path / "a", "a")
+    (tmp_path / "b").write_text("b")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_lock_is_for_one_and_leaves_no_file(tmp_path):
+    path = tmp_path / "lock"
+    lock = try_lock(path)
+    assert lock is not None
+    assert try_lock(path) is None
+    unlock(lock)
+    assert list(tmp_path.iterdir()) == []
+    again = try_lock(path)
+    assert again is not None
+    unlock(again)
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    path = tmp_path / "lock"
+    code = (
+        "import sys, time; from pathlib import Path; from ganmf_fast.base.files import try_lock; "
+        "lock = try_lock(Path(sys.argv[1])); print(lock is not None, flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "True\n"
+    assert try_lock(path) is None
+    holder.kill()
+    holder.communicate()
+    lock = try_lock(path)
+    assert lock is not None
+    unlock(lock)

@@ -1,0 +1,93 @@
+"""`ganmf_fast.reproduce`: the experiments from Python, as from the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ganmf_fast as gf
+from ganmf_fast.experiments.session import EXPERIMENTS, NAMES, options_of
+
+FILES = ("results.csv", "summary.csv", "table.tex")
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five splits of 60 users and 40 items."""
+    urm = (np.random.default_rng(4).random((60, 40)) < 0.3).astype(np.float32)
+    folder = tmp_path_factory.mktemp("data") / "tiny"
+    gf.split.paper_protocol(urm).save(folder)
+    return folder
+
+
+def test_python_and_the_command_write_the_same_tables(ganmf, splits: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    table = gf.reproduce(
+        "table2",
+        str(splits),
+        output=tmp_path / "python",
+        models=["TopPopular", "ItemKNN-cosine"],
+        params={"ItemKNN-cosine": {"topk": 7}},
+        cutoffs=(3,),
+        log=said.append,
+    )
+    (tmp_path / "params.json").write_text('{"ItemKNN-cosine": {"topk": 7}}')
+    done = ganmf(
+        "reproduce", "table2", "--data", splits, "--output", tmp_path / "shell", "--cutoffs", "3",
+        "--models", "TopPopular, ItemKNN-cosine", "--params", tmp_path / "params.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in FILES:
+        assert (tmp_path / "python" / name).read_bytes() == (tmp_path / "shell" / name).read_bytes()
+    assert [entry.model for entry in table.entries] == ["TopPopular", "ItemKNN-cosine"]
+    assert [entry.source for entry in table.entries] == ["defaults", "given"]
+    assert table.complete
+    assert any(line.startswith("[2/2] ItemKNN-cosine: MAP@3") for line in said)
+
+
+def test_data_in_memory_are_taken(splits: Path, tmp_path: Path) -> None:
+    five = gf.Splits.load(splits)
+    one = gf.reproduce("figure6", five, output=tmp_path / "a", models=["PureSVD"], points=[2, 4])
+    assert [entry.point for entry in one.entries] == [2.0, 4.0]
+    assert one.splits == "the splits that were given"
+    two = gf.reproduce("table2", five.urm, output=tmp_path / "b", models=["TopPopular"], seed=9)
+    assert two.splits == "split here by the paper's protocol with seed 9"
+    sizes = gf.reproduce("table1", [five, "demo"], output=tmp_path / "c")
+    assert len(sizes.entries) == 2
+
+
+def test_all_gives_a_table_for_each_experiment(splits: Path, tmp_path: Path) -> None:
+    found = gf.reproduce("all", splits, output=tmp_path, models=["TopPopular"], quick=True)
+    assert list(found) == ["table1", "table2", "figure7"]
+    assert json.loads((tmp_path / "config.json").read_text())["experiments"][0] == "table1"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "options", "message"),
+    [
+        ("table4", {}, "experiment must be one of table1, .* not 'table4'"),
+        ("table1", {"models": ["TopPopular"]}, "table1 has no option models"),
+        ("figure5", {"points": [0.0]}, "figure5 has no option points"),
+        ("figure4", {"cutoffs": (3,)}, "figure4 has no option cutoffs"),
+        ("all", {"params": "tuned"}, "all has no option params"),
+        ("table2", {"seeds": 0}, "seeds must be at least 1, not 0"),
+        ("table2", {"cutoffs": (5, 5)}, "cutoffs holds a number twice: 5,5"),
+        ("table2", {"models": ["EASE"], "reuse": ["absent"]}, "reuse must be folders of runs"),
+    ],
+)
+def test_wrong_arguments_are_named_before_anything_is_written(
+    tmp_path: Path, experiment: str, options: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        gf.reproduce(experiment, "demo", output=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_experiment_has_a_command_with_its_options(ganmf) -> None:
+    assert {*EXPERIMENTS, "table1", "all"} == set(NAMES)
+    for name in NAMES:
+        done = ganmf("reproduce", name, "--help")
+        assert done.returncode == 0, done.stderr
+        for option in ("models", "params", "cutoffs", "points", "seeds"):
+            assert (f"--{option} " in done.stdout) == (option in options_of(name)), (name, option)
