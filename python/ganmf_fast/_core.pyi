@@ -1,7 +1,7 @@
 # Kernels of ganmf_fast, written in Rust (crate ganmf-core); the docstrings are in the binary.
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, TypedDict, final
+from typing import Any, TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Csr",
     "CsrBuilder",
+    "DelimitedReader",
     "PairCounts",
     "SlimBpr",
     "bootstrap_means",
@@ -329,3 +330,27 @@ def measure_lists(
 def bootstrap_means(
     values: NDArray[np.float64], n_resamples: int, seed: int
 ) -> NDArray[np.float64]: ...
+
+# delimited text -----------------------------------------------------------------------------------
+@final
+class DelimitedReader:
+    def __new__(
+        cls,
+        separator: bytes,
+        quoting: str,
+        quote: int,
+        width: int,
+        columns: list[tuple[int, str, str]],
+        header: bool,
+    ) -> DelimitedReader: ...
+    def feed(self, chunk: bytes) -> None: ...
+    def finish(self) -> None: ...
+    def take(self) -> list[tuple[str, NDArray[Any]]]: ...
+    def ids(self, column: int) -> list[str]: ...
+    def lines_of(self, rows: list[int]) -> NDArray[np.uint64]: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def blank(self) -> int: ...
+    @property
+    def lines(self) -> int: ...

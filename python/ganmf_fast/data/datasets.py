@@ -26,7 +26,9 @@ from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr, fingerprint
 from ganmf_fast.data.builders import from_text
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.data.readers import Roles, Text
+from ganmf_fast.data.readers import Options
+from ganmf_fast.data.roles import Roles
+from ganmf_fast.data.sources import Source as File
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -170,7 +172,8 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
         raise DataError(f"data_dir {str(root)!r} does not exist")
     text = _local_file(source, root) or _from_archive(name, source, root, download=download)
     roles = Roles(0, 1, timestamp=source.timestamp)
-    data = Interactions(*from_text(text, roles, source.separator, source.header), name)
+    options = Options(source.separator, source.header, quote="off")
+    data = Interactions(*from_text(text, roles, options), name=name)
     found = (data.n_interactions, data.n_users, data.n_items)
     if found != source.sizes:
         raise DataError(
@@ -251,7 +254,7 @@ def _candidates(source: Source, root: Path, file: str) -> list[Path]:
     return [path for path in (folder / file for folder in folders) if path.is_file()]
 
 
-def _local_file(source: Source, root: Path) -> Text | None:
+def _local_file(source: Source, root: Path) -> File | None:
     """Find the unpacked data file, checked where its checksum is known."""
     for path in _candidates(source, root, source.file):
         try:
@@ -259,11 +262,11 @@ def _local_file(source: Source, root: Path) -> Text | None:
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from None
         _check(content, source.file_sha256, path, "use Interactions.from_csv for other data")
-        return Text(content, str(path))
+        return File(content, str(path))
     return None
 
 
-def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> Text:
+def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> File:
     local = _candidates(source, root, source.archive)
     archive = local[0] if local else root / source.archive
     if not local:
@@ -277,7 +280,7 @@ def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> T
     content = read_member(archive, source.member)
     label = f"{archive}:{source.member}"
     _check(content, source.file_sha256, label, "delete the archive to download it again")
-    return Text(content, label)
+    return File(content, label)
 
 
 def _urls(source: Source) -> list[str]:

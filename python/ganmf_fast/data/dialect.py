@@ -107,20 +107,14 @@ def find_dialect(
         header = _has_header(names, records[1:], roles, source.label)
     if not header:
         _refuse_dates(records, roles, source.label)
-    return Dialect(
-        separator, found, quote != "auto", header, names if header else None, len(names)
-    )
+    return Dialect(separator, found, quote != "auto", header, names if header else None, len(names))
 
 
 def _check(separator: str | None, quote: str | None) -> None:
     if separator is not None and (
-        not isinstance(separator, str)
-        or not separator
-        or any(c in separator for c in '"\r\n')
+        not isinstance(separator, str) or not separator or any(c in separator for c in '"\r\n')
     ):
-        raise ValueError(
-            f"separator must be one or more characters to split at, not {separator!r}"
-        )
+        raise ValueError(f"separator must be one or more characters to split at, not {separator!r}")
     plain = isinstance(quote, str) and len(quote.encode()) == 1 and quote not in "\r\n"
     if not (quote is None or quote in {"auto", "off"} or plain):
         raise ValueError(f'quote must be "auto", "off" or one character, not {quote!r}')
@@ -222,8 +216,10 @@ def _refuse_dates(records: Sequence[Sequence[str]], roles: Roles, label: str) ->
     """Refuse dates in the first two columns, which would be taken for users or items."""
     given = roles.given()
     for at, role in enumerate(("user", "item")):
-        if role not in given and records and all(
-            at < len(record) and _DATE.fullmatch(record[at]) for record in records
+        if (
+            role not in given
+            and records
+            and all(at < len(record) and _DATE.fullmatch(record[at]) for record in records)
         ):
             raise DataError(
                 f"{label}: column {at} holds dates, not {role}s: say user= and item= (--user and "

@@ -22,7 +22,9 @@ _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 @cache
 def _well_known() -> dict[str, Role]:
     text = files(__package__).joinpath("column_names.toml").read_text(encoding="utf-8")
-    return {name: cast("Role", role) for role, names in tomllib.loads(text).items() for name in names}
+    return {
+        name: cast("Role", role) for role, names in tomllib.loads(text).items() for name in names
+    }
 
 
 def known_role(name: str) -> Role | None:
@@ -124,10 +126,12 @@ def column_position(column: Column, names: Sequence[str] | None, width: int, lab
         return column
     if names is None:
         raise ValueError(f"{label} has no header, so the column {column!r} needs its position")
-    matches = [at for at, name in enumerate(names) if column in {name, name.partition(":")[0]}]
+    matches = [at for at, name in enumerate(names) if column in {name, str(name).partition(":")[0]}]
     if len(matches) != 1:
         what = "no column" if not matches else f"{len(matches)} columns"
-        raise ValueError(f"{label} has {what} {column!r}; its columns are {', '.join(names)}")
+        raise ValueError(
+            f"{label} has {what} {column!r}; its columns are {', '.join(map(str, names))}"
+        )
     return matches[0]
 
 

@@ -63,8 +63,15 @@ class Source:
         return next((name for magic, name in _MAGIC if first.startswith(magic)), None)
 
     @property
+    def size(self) -> int | None:
+        """Bytes of the text, None where compression hides them."""
+        if self.compression is not None:
+            return None
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+    @property
     def format(self) -> str:
-        """ "parquet", "json lines" or "text"."""
+        """What the content is: "parquet", "json lines" or "text"."""
         with self.refused(), self.open() as file:
             first = file.read(64)
         if first.startswith(b"PAR1"):

@@ -104,8 +104,14 @@ class Splits:
     def _with_ids(self, csr: Csr) -> Interactions | None:
         if self.frame_type is None or self.user_ids is None or self.item_ids is None:
             return None
-        about = (None, self.frame_type, self.name, self.simulated)
-        return Interactions(csr, self.user_ids, self.item_ids, *about)
+        return Interactions(
+            csr,
+            self.user_ids,
+            self.item_ids,
+            frame_type=self.frame_type,
+            name=self.name,
+            simulated=self.simulated,
+        )
 
     @property
     def n_users(self) -> int:

@@ -16,22 +16,25 @@ pub enum Times {
 pub(super) struct TimeColumn {
     times: Option<Times>,
     zoned: Option<bool>,
+    /// Whether a whole number was not exact as floating point.
+    beyond_exact: bool,
 }
 
 /// Whole numbers beyond this are not exact as floating point.
-const EXACT: i64 = 1 << 53;
+const EXACT: u64 = 1 << 53;
 
 impl TimeColumn {
     /// Append a time; false if it is none, or of another kind than those before.
     pub(super) fn push(&mut self, text: &str) -> bool {
         let text = text.trim_matches([' ', '\t']);
         if let Ok(whole) = text.parse::<i64>() {
+            self.beyond_exact |= whole.unsigned_abs() > EXACT;
             return match self.times.get_or_insert_with(|| Times::Whole(Vec::new())) {
                 Times::Whole(all) => {
                     all.push(whole);
                     true
                 }
-                Times::Real(all) if whole.abs() <= EXACT => {
+                Times::Real(all) if whole.unsigned_abs() <= EXACT => {
                     all.push(whole as f64);
                     true
                 }
@@ -56,7 +59,7 @@ impl TimeColumn {
 
     fn push_real(&mut self, real: f64) -> bool {
         if let Some(Times::Whole(all)) = &self.times {
-            if all.iter().any(|whole| whole.abs() > EXACT) {
+            if self.beyond_exact {
                 return false;
             }
             self.times = Some(Times::Real(all.iter().map(|&whole| whole as f64).collect()));
