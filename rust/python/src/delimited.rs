@@ -63,7 +63,11 @@ impl DelimitedReader {
         columns: Vec<(usize, String, String)>,
         header: bool,
     ) -> PyResult<Self> {
-        let format = Format { separator, quoting: self::quoting(quoting, quote)?, width };
+        let format = Format {
+            separator,
+            quoting: self::quoting(quoting, quote)?,
+            width,
+        };
         let columns = columns
             .into_iter()
             .map(|(place, name, of)| Ok((place, name, kind(&of)?)))
@@ -104,7 +108,9 @@ impl DelimitedReader {
     /// Distinct ids of a column, by their numbers.
     fn ids<'py>(&self, py: Python<'py>, column: usize) -> PyResult<Bound<'py, PyList>> {
         if column >= self.n_columns {
-            return Err(PyIndexError::new_err(format!("there is no column {column}")));
+            return Err(PyIndexError::new_err(format!(
+                "there is no column {column}"
+            )));
         }
         PyList::new(py, self.inner.ids(column))
     }

@@ -2,14 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ganmf_core::models::slim_bpr::{SlimBprParams, Storage};
-use ganmf_core::models::slim_bpr;
+use ganmf_core::models::slim_bpr::{self, SlimBprParams, Storage};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 
-use ganmf_core::args::choice;
-use ganmf_core::csr::Csr;
-use ganmf_core::run::run;
+use crate::args::choice;
+use crate::csr::Csr;
+use crate::run::run;
 
 /// Item weights learned sample by sample.
 ///

@@ -78,7 +78,12 @@ impl Format {
     fn cut_plain(&self, content: &[u8], fields: &mut Vec<Field>) {
         let mut start = 0;
         let mut push = |at: usize, width: usize| {
-            fields.push(Field { start, end: at, quoted: false, doubled: false });
+            fields.push(Field {
+                start,
+                end: at,
+                quoted: false,
+                doubled: false,
+            });
             start = at + width;
         };
         if let [separator] = self.separator[..] {
@@ -130,7 +135,12 @@ impl Format {
                         line + lines - 1
                     )));
                 }
-                Field { start: at, end, quoted: false, doubled: false }
+                Field {
+                    start: at,
+                    end,
+                    quoted: false,
+                    doubled: false,
+                }
             };
             let after = field.end + usize::from(field.quoted);
             fields.push(field);
@@ -219,7 +229,12 @@ fn close(text: &[u8], start: usize, quote: u8) -> Option<Field> {
     loop {
         let end = at + memchr(quote, &text[at..])?;
         if text.get(end + 1) != Some(&quote) {
-            return Some(Field { start: start + 1, end, quoted: true, doubled });
+            return Some(Field {
+                start: start + 1,
+                end,
+                quoted: true,
+                doubled,
+            });
         }
         doubled = true;
         at = end + 2;

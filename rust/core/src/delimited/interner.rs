@@ -18,7 +18,12 @@ pub(super) struct Interner {
 impl Interner {
     /// Number of `text`, and whether it is new.
     pub(super) fn intern(&mut self, text: &[u8]) -> Result<(i32, bool)> {
-        let Self { bytes, ends, table, hasher } = self;
+        let Self {
+            bytes,
+            ends,
+            table,
+            hasher,
+        } = self;
         let hash = hasher.hash_one(text);
         if let Some(&code) = table.find(hash, |&code| string(bytes, ends, code) == text) {
             return Ok((code as i32, false));

@@ -16,8 +16,8 @@ use crate::base::{Error, Result};
 use fields::Field;
 pub use fields::{Format, Quoting};
 use interner::Interner;
-pub use times::Times;
 use times::TimeColumn;
+pub use times::Times;
 
 /// Bytes of the longest record: a quote that is left open by mistake must not fill the memory.
 pub const MAX_RECORD: usize = 1 << 26;
@@ -78,7 +78,9 @@ impl Reader {
     /// [`Error::InvalidArgument`] if the separator is empty or a position is outside the width.
     pub fn new(format: Format, columns: Vec<(usize, String, Kind)>, header: bool) -> Result<Self> {
         if format.separator.is_empty() || format.separator.contains(&b'\n') {
-            return Err(Error::invalid("separator must be one or more characters of a line"));
+            return Err(Error::invalid(
+                "separator must be one or more characters of a line",
+            ));
         }
         if let Some((place, name, _)) = columns.iter().find(|(place, ..)| *place >= format.width) {
             return Err(Error::invalid(format!(
@@ -91,7 +93,10 @@ impl Reader {
             .into_iter()
             .map(|(place, name, kind)| {
                 let column = match kind {
-                    Kind::Id => Column::Id { ids: Interner::default(), codes: Vec::new() },
+                    Kind::Id => Column::Id {
+                        ids: Interner::default(),
+                        codes: Vec::new(),
+                    },
                     Kind::Number => Column::Number(Vec::new()),
                     Kind::Time => Column::Time(TimeColumn::default()),
                 };
@@ -235,7 +240,9 @@ impl Reader {
             return Ok(0);
         }
         let mut fields = std::mem::take(&mut self.fields);
-        let cut = self.format.cut(text, last, self.line, &self.wanted, &mut fields);
+        let cut = self
+            .format
+            .cut(text, last, self.line, &self.wanted, &mut fields);
         let used = match cut {
             Ok(Some(cut)) => {
                 self.fields_read(text, cut.end, &fields)?;

@@ -5,12 +5,18 @@ use proptest::prelude::*;
 use super::{Format, Kind, Quoting, Reader, Times, Values};
 
 fn format(separator: &str, quoting: Quoting, width: usize) -> Format {
-    Format { separator: separator.as_bytes().to_vec(), quoting, width }
+    Format {
+        separator: separator.as_bytes().to_vec(),
+        quoting,
+        width,
+    }
 }
 
 /// All fields of a text whose columns are all ids, or the message.
 fn read(text: &str, format: Format, chunk: usize) -> Result<Vec<Vec<String>>, String> {
-    let columns = (0..format.width).map(|c| (c, format!("c{c}"), Kind::Id)).collect();
+    let columns = (0..format.width)
+        .map(|c| (c, format!("c{c}"), Kind::Id))
+        .collect();
     let mut reader = Reader::new(format, columns, false).map_err(|e| e.to_string())?;
     for part in text.as_bytes().chunks(chunk) {
         reader.feed(part).map_err(|e| e.to_string())?;
@@ -20,7 +26,9 @@ fn read(text: &str, format: Format, chunk: usize) -> Result<Vec<Vec<String>>, St
     let mut rows = vec![Vec::new(); reader.rows() as usize];
     for (column, values) in taken.iter().enumerate() {
         let ids = reader.ids(column);
-        let Values::Codes(codes) = values else { panic!("ids have codes") };
+        let Values::Codes(codes) = values else {
+            panic!("ids have codes")
+        };
         for (row, &code) in rows.iter_mut().zip(codes) {
             row.push(ids[code as usize].to_owned());
         }
@@ -95,8 +103,14 @@ fn without_quoting_a_quote_is_a_character() {
 fn a_field_that_may_or_may_not_be_quoted_is_refused() {
     let auto = || format("\t", Quoting::OffUnlessAmbiguous(b'"'), 2);
     let refused = read("\"a\"\tb\n", auto(), 64).unwrap_err();
-    assert!(refused.starts_with("line 1: field 1 begins and ends with a quote"), "{refused}");
-    assert_eq!(read("\"a\" x\tb\n", auto(), 64).unwrap(), [["\"a\" x", "b"]]);
+    assert!(
+        refused.starts_with("line 1: field 1 begins and ends with a quote"),
+        "{refused}"
+    );
+    assert_eq!(
+        read("\"a\" x\tb\n", auto(), 64).unwrap(),
+        [["\"a\" x", "b"]]
+    );
     assert_eq!(read("\"a\tb\n", auto(), 64).unwrap(), [["\"a", "b"]]);
 }
 
@@ -104,9 +118,15 @@ fn a_field_that_may_or_may_not_be_quoted_is_refused() {
 fn every_refusal_names_its_line() {
     for (text, message) in [
         ("a,b\nc\n", "line 2: 1 field, but line 1 has 2"),
-        ("a,b\nc,12\" mix\n", "line 2: a quote inside a field that does not begin with one"),
+        (
+            "a,b\nc,12\" mix\n",
+            "line 2: a quote inside a field that does not begin with one",
+        ),
         ("a,b\nc,\"d\n", "line 2: a quote is opened and never closed"),
-        ("a,\"b\"c\n", "line 1: a quoted field goes on after its closing quote"),
+        (
+            "a,\"b\"c\n",
+            "line 1: a quoted field goes on after its closing quote",
+        ),
         ("a,b\n\n,c\n", "line 3: c0 is missing"),
     ] {
         assert_eq!(read(text, rfc(",", 2), 64), Err(message.to_owned()));
@@ -116,7 +136,10 @@ fn every_refusal_names_its_line() {
 #[test]
 fn rows_know_their_lines() {
     let text = "\nu,\"a\nb\"\n\nv,c\nw,d";
-    let columns = vec![(0, "user".to_owned(), Kind::Id), (1, "item".to_owned(), Kind::Id)];
+    let columns = vec![
+        (0, "user".to_owned(), Kind::Id),
+        (1, "item".to_owned(), Kind::Id),
+    ];
     let mut reader = Reader::new(rfc(",", 2), columns, false).unwrap();
     reader.feed(text.as_bytes()).unwrap();
     reader.finish().unwrap();
@@ -126,7 +149,10 @@ fn rows_know_their_lines() {
 
 #[test]
 fn numbers_and_times_are_parsed() {
-    let columns = vec![(0, "rating".to_owned(), Kind::Number), (1, "timestamp".to_owned(), Kind::Time)];
+    let columns = vec![
+        (0, "rating".to_owned(), Kind::Number),
+        (1, "timestamp".to_owned(), Kind::Time),
+    ];
     let mut reader = Reader::new(rfc(",", 2), columns, true).unwrap();
     reader.feed(b"r,t\n4.5,10\n 3,20\n").unwrap();
     reader.finish().unwrap();

@@ -175,7 +175,11 @@ fn days_in(year: i64, month: i64) -> i64 {
 
 /// Days of the proleptic Gregorian calendar, counted in years that begin in March.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
@@ -187,10 +191,25 @@ mod tests {
     #[test]
     fn moments_are_those_of_the_calendar() {
         assert_eq!(moment("1970-01-01"), Some((0, false)));
-        assert_eq!(moment("2000-02-29T00:00:00Z"), Some((951_782_400_000_000, true)));
-        assert_eq!(moment("2026-11-28 11:22:33.5"), Some((1_795_864_953_500_000, false)));
-        assert_eq!(moment("2026-11-28T11:22+02:00"), Some((1_795_857_720_000_000, true)));
-        for bad in ["2025-02-29", "2026-13-01", "2026-1-01", "2026-11-28T24:00", "2026-11-28 1:2"] {
+        assert_eq!(
+            moment("2000-02-29T00:00:00Z"),
+            Some((951_782_400_000_000, true))
+        );
+        assert_eq!(
+            moment("2026-11-28 11:22:33.5"),
+            Some((1_795_864_953_500_000, false))
+        );
+        assert_eq!(
+            moment("2026-11-28T11:22+02:00"),
+            Some((1_795_857_720_000_000, true))
+        );
+        for bad in [
+            "2025-02-29",
+            "2026-13-01",
+            "2026-1-01",
+            "2026-11-28T24:00",
+            "2026-11-28 1:2",
+        ] {
             assert_eq!(moment(bad), None, "{bad}");
         }
     }
