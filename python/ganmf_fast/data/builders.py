@@ -4,6 +4,7 @@ A source is read (`readers`, `frames`), its columns are checked (`columns`), ids
 (`ids`), and these a matrix. The result holds the first arguments of `Interactions`.
 """
 
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -43,9 +44,33 @@ __all__ = [
     "from_matrix",
     "from_parquet",
     "from_text",
+    "use_polars",
 ]
 
 Repeated = Literal["error", "sum", "first", "last", "max", "mean"]
+
+
+_polars = {"used": False, "lost": False}
+"""Whether this process, or the one it was forked from, has used the threads of polars."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _polars.update(lost=_polars["used"]))
+
+
+def use_polars() -> None:
+    """Refuse to wait for ever for threads that did not survive a fork.
+
+    Raises
+    ------
+    RuntimeError
+        In a forked process whose parent has read data.
+    """
+    if _polars["lost"]:
+        raise RuntimeError(
+            "the threads that read data did not survive the fork of this process: start processes "
+            'with multiprocessing.get_context("spawn"), or read the data before the fork'
+        )
+    _polars["used"] = True
 
 
 class IdMatrix(NamedTuple):
@@ -61,6 +86,7 @@ class IdMatrix(NamedTuple):
 
 def from_frame(df: Any, roles: Roles, duplicates: Repeated | None = None) -> IdMatrix:
     """From a frame; see `Interactions.from_frame`."""
+    use_polars()
     columns, frame_type = columns_of(df, roles.given())
     if len(columns["user"]) == 0:
         raise DataError("df holds no interactions")
@@ -79,6 +105,7 @@ def from_text(
     source: Source, roles: Roles, options: Options, duplicates: Repeated | None = None
 ) -> IdMatrix:
     """From delimited text or JSON lines; see `Interactions.from_csv`."""
+    use_polars()
     match source.format:
         case "parquet":
             raise DataError(f"{source.label} is a parquet file: use Interactions.from_parquet")
@@ -102,6 +129,7 @@ def from_file(
 
 def from_parquet(path: Path, roles: Roles, duplicates: Repeated | None = None) -> IdMatrix:
     """From a parquet file or a folder of them; see `Interactions.from_parquet`."""
+    use_polars()
     table, names, reading = read_parquet(path, roles)
     built = from_frame(table, Roles(**names), duplicates)
     return built._replace(reading=counted(reading, built.csr.nnz))

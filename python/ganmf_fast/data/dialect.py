@@ -24,6 +24,7 @@ _QUOTE = '"'
 _SAMPLE_BYTES = 1 << 20
 _SAMPLE_LINES = 2000
 _NAMES = {"::": "'::'", "\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
+_DIGITS = re.compile(r"\d+")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
 
@@ -190,25 +191,37 @@ def _separator(lines: Sequence[str], whole: bool, quote: str | None, label: str)
 def _has_header(
     first: Sequence[str], rest: Sequence[Sequence[str]], roles: Roles, label: str
 ) -> bool:
-    """Whether the first record names the columns; refused where that cannot be told."""
+    """Whether the first record names the columns; refused where that cannot be told.
+
+    Well-known names are a header. A first record is data if it has numbers where all others have,
+    or a text that differs from those below in its digits alone.
+    """
     if roles.by_name:
         return True
     named: set[Role | None] = {known_role(name) for name in first}
     if {"user", "item"} <= named:
         return True
-    numeric = [
-        at
-        for at in range(len(first))
-        if rest and all(at < len(record) and _is_number(record[at]) for record in rest)
-    ]
-    if not named - {None} and numeric and all(_is_number(first[at]) for at in numeric):
-        return False
+    columns = list(zip(*rest, strict=False)) if rest else []
+    numeric = [at for at, column in enumerate(columns) if all(map(_is_number, column))]
+    if not named - {None}:
+        if numeric and all(_is_number(first[at]) for at in numeric):
+            return False
+        if any(_counted(first[at], column) for at, column in enumerate(columns)):
+            return False
     if not rest and all(_is_number(field) for field in first):
         return False
     shown = ", ".join(first)[:80]
     raise DataError(
         f"{label}, line 1: {shown!r} may be a header or an interaction: say header=True or "
         "header=False (--header or --no-header)"
+    )
+
+
+def _counted(first: str, rest: Sequence[str]) -> bool:
+    """Whether all fields are one text but for its digits, such as u1, u2, u30."""
+    pattern = _DIGITS.sub("0", first)
+    return any(map(str.isdigit, first)) and all(
+        _DIGITS.sub("0", field) == pattern for field in rest
     )
 
 

@@ -21,7 +21,7 @@ from ganmf_fast._core import Csr, CsrBuilder
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_frame, from_log
+from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_frame, from_log, use_polars
 from ganmf_fast.data.ids import id_array, sorted_ids
 from ganmf_fast.data.readers import (
     Log,
@@ -53,6 +53,7 @@ def stream(
     scratch: str | Path | None,
 ) -> IdMatrix:
     """The matrix with its ids; see `Interactions.scan`."""
+    use_polars()
     if not paths:
         raise ValueError("source holds no path")
     label = ", ".join(map(str, paths[:3])) + (" ..." if len(paths) > 3 else "")

@@ -305,7 +305,7 @@ fn read_field(
     quoted: bool,
 ) -> Result<()> {
     let refuse = |what: &str| Err(Error::invalid(format!("line {line}: {what}")));
-    if value.is_empty() {
+    if value.is_empty() || (!quoted && value.trim_ascii().is_empty()) {
         return refuse(&format!("{name} is missing"));
     }
     if let Column::Id { ids, codes } = column {
@@ -325,13 +325,14 @@ fn read_field(
     let shown = || text.chars().take(40).collect::<String>();
     match column {
         Column::Number(numbers) => match text.trim_matches([' ', '\t']).parse() {
-            Ok(number) => numbers.push(number),
-            Err(_) => return refuse(&format!("{name} {:?} is not a number", shown())),
+            Ok(number) if f64::is_finite(number) => numbers.push(number),
+            Ok(_) => return refuse(&format!("{name} {} is not a finite number", shown())),
+            Err(_) => return refuse(&format!("{name} '{}' is not a number", shown())),
         },
         Column::Time(times) => {
             if !times.push(text) {
                 return refuse(&format!(
-                    "{name} {:?} is neither a number nor a date, or of another kind than before",
+                    "{name} '{}' is neither a number nor a date, or of another kind than before",
                     shown()
                 ));
             }
