@@ -2,15 +2,18 @@
 
 Strongest first: the flag, the environment (``GANMF_THREADS=2``), the project's ``ganmf.toml`` in
 the working directory, the user's ``ganmf.toml`` in the configuration folder of the platform, the
-default. In a file, a key at the top level is meant for every command that has such an option, and
-a table such as ``[fit]`` or ``[reproduce.table2]`` for one command. A key that no command knows is
-an error with a suggestion.
+default. In a file, a key at the top level is meant for every command that has such an option, one
+in ``[data]`` for every command that takes ``--data``, and one in a table such as ``[fit]`` or
+``[reproduce.table2]`` for one command; the last is the strongest. What ``[data]`` says about
+reading a file is ignored where the data are no file. A key that no command knows is an error with
+a suggestion.
 """
 
 import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,9 @@ FILE_NAME = "ganmf.toml"
 _PREFIX = "GANMF_"
 # Read by the program or its tests without being an option.
 _OTHER_VARIABLES = frozenset({"GANMF_DEBUG", "GANMF_MIRROR", "GANMF_TEST_DATA"})
+
+_DATA = "data"
+_NOT_OF_FILES = (_DATA, "data-dir", "offline")
 
 _Options = dict[tuple[str, ...], frozenset[str]]
 
@@ -81,6 +87,7 @@ class FileSource:
         """Fill in what stronger sources have left open (called by cyclopts)."""
         known = self._options.get(commands, frozenset())
         found = {k: v for k, v in self._content.items() if _dashed(k) in known}
+        found |= self._of_data(known, arguments)
         table: Any = self._content
         for name in commands:
             table = table.get(name, {}) if isinstance(table, dict) else {}
@@ -90,6 +97,26 @@ class FileSource:
         for name in reversed(commands):
             nested = {name: nested}
         Dict(nested, source=str(self._path))(app, commands, arguments)
+
+    def _of_data(self, known: frozenset[str], arguments: ArgumentCollection) -> dict[str, Any]:
+        """What ``[data]`` says for a command."""
+        table = self._content.get(_DATA)
+        if not isinstance(table, dict):
+            return {}
+        found = {k: v for k, v in table.items() if _dashed(k) in known & self._data_options}
+        given = [a.tokens[0].value for a in arguments if a.name == f"--{_DATA}" and a.tokens]
+        spec = str(given[0] if given else found.get(_DATA, ""))
+        # A list of data sets and files is judged by what opens each.
+        if spec and not any(map(_names_file, (spec, *spec.split(",")))):
+            found = {k: v for k, v in found.items() if _dashed(k) in _NOT_OF_FILES}
+        return found
+
+    @cached_property
+    def _data_options(self) -> frozenset[str]:
+        """Options that all commands with ``--data`` have, but not all commands."""
+        every = self._options.values()
+        of_data = [names for names in every if _DATA in names]
+        return frozenset.intersection(*of_data) - frozenset.intersection(*every)
 
     def _check(self, table: Mapping[str, Any], commands: tuple[str, ...]) -> None:
         """Every key is an option here (at the top level: of any command) or a table of commands."""
@@ -101,6 +128,8 @@ class FileSource:
             if commands
             else frozenset().union(*self._options.values())
         )
+        if commands == (_DATA,):
+            known = self._data_options
         for key, value in table.items():
             if key in subcommands and isinstance(value, dict):
                 self._check(value, (*commands, key))
@@ -109,6 +138,12 @@ class FileSource:
                 raise ConfigError(
                     f"unknown key {key!r} in {where}{suggestion(key, known | subcommands)}"
                 )
+
+
+def _names_file(spec: str) -> bool:
+    from ganmf_fast.split.open_data import names_file
+
+    return names_file(spec)
 
 
 def _options(app: App) -> _Options:
