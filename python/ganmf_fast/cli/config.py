@@ -87,29 +87,30 @@ class FileSource:
         """Fill in what stronger sources have left open (called by cyclopts)."""
         known = self._options.get(commands, frozenset())
         found = {k: v for k, v in self._content.items() if _dashed(k) in known}
-        found |= self._of_data(known, arguments)
+        own: dict[str, Any] = {}
         table: Any = self._content
         for name in commands:
             table = table.get(name, {}) if isinstance(table, dict) else {}
         if isinstance(table, dict) and commands:
-            found |= {k: v for k, v in table.items() if _dashed(k) in known}
+            own = {k: v for k, v in table.items() if _dashed(k) in known}
+        given = [a.tokens[0].value for a in arguments if a.name == f"--{_DATA}" and a.tokens]
+        of_data = self._of_data(known)
+        spec = str(given[0] if given else ({**found, **of_data, **own}).get(_DATA, ""))
+        # A list of data sets and files is judged by what opens each.
+        if of_data and not any(map(_names_file, (spec, *spec.split(",")))):
+            of_data = {k: v for k, v in of_data.items() if _dashed(k) in _NOT_OF_FILES}
+        found |= of_data | own
         nested: dict[str, Any] = {_dashed(k): _plain(v) for k, v in found.items()}
         for name in reversed(commands):
             nested = {name: nested}
         Dict(nested, source=str(self._path))(app, commands, arguments)
 
-    def _of_data(self, known: frozenset[str], arguments: ArgumentCollection) -> dict[str, Any]:
-        """What ``[data]`` says for a command."""
+    def _of_data(self, known: frozenset[str]) -> dict[str, Any]:
+        """What ``[data]`` says for a command that has `known` options."""
         table = self._content.get(_DATA)
-        if not isinstance(table, dict):
+        if not isinstance(table, dict) or _DATA not in known:
             return {}
-        found = {k: v for k, v in table.items() if _dashed(k) in known & self._data_options}
-        given = [a.tokens[0].value for a in arguments if a.name == f"--{_DATA}" and a.tokens]
-        spec = str(given[0] if given else found.get(_DATA, ""))
-        # A list of data sets and files is judged by what opens each.
-        if spec and not any(map(_names_file, (spec, *spec.split(",")))):
-            found = {k: v for k, v in found.items() if _dashed(k) in _NOT_OF_FILES}
-        return found
+        return {k: v for k, v in table.items() if _dashed(k) in self._data_options}
 
     @cached_property
     def _data_options(self) -> frozenset[str]:
