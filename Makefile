@@ -63,7 +63,7 @@ help: ## Show this list
 
 reproduce: build-release ## The paper's comparison: [DATA=demo|lastfm|...|folder] [MODELS=A,B] [OUTPUT=runs/...]
 	@$(if $(filter $(PUBLISHED),$(DATA)),$(ENV)/bin/ganmf data fetch "$(DATA)" --published-splits \
-		>/dev/null || echo "Without the published splits, the data are split anew." >&2)
+		>/dev/null || echo "The published splits are not there: the data are split anew." >&2)
 	@$(ENV)/bin/ganmf reproduce table2 --data "$(DATA)" --output "$(OUTPUT)" \
 		$(if $(MODELS),--models "$(MODELS)")
 
