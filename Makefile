@@ -42,7 +42,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --qui
 PROFILE := dev
 MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
 # Files stay together, and those that start processes go to one worker (tests/conftest.py).
-PYTEST := $(PY) -m pytest -q -p no:benchmark -n $(JOBS) --dist loadgroup
+PYTEST := $(PY) -m pytest -q -p no:benchmark -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 # maturin refuses to choose between a conda environment and the one named here.
 unexport CONDA_PREFIX

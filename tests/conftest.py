@@ -3,7 +3,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 # Two workers of pytest-xdist share the processors: BLAS and torch begin with one thread in each.
@@ -14,10 +14,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
 
+import ganmf_fast as gf
+from ganmf_fast import _core
 from ganmf_fast.base.progress import set_quiet
 from ganmf_fast.cli import main
 
+# Fixtures that start processes.
+STARTING = {"ganmf_process", "start", "ranks", "browser"}
 PUBLISHED = ("lastfm", "hetrec2011", "ml-1m")
 # OpenBLAS picks kernels by the processor; those for AVX2 run on nearly all.
 _AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
@@ -25,15 +30,23 @@ _AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what fixtures decide; tests of a file go to one worker, unless they name a group."""
+    """Mark what fixtures decide, and choose what each worker of pytest-xdist runs.
+
+    Tests of a file stay together. Those that start processes go to one worker, and first, since
+    they take longest.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if fixtures & {"ganmf_process", "start"}:
-            item.add_marker(pytest.mark.slow)
         if "data_dir" in fixtures:
             item.add_marker(pytest.mark.real_data)
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(".".join(item.path.with_suffix("").parts[-2:])))
+        if fixtures & STARTING or item.get_closest_marker("avx2_blas"):
+            item.add_marker(pytest.mark.processes)
+        group = ".".join(item.path.with_suffix("").parts[-2:])
+        if item.get_closest_marker("processes"):
+            item.add_marker(pytest.mark.slow)
+            group = "processes"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("processes") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -77,6 +90,24 @@ def data_dir() -> Path:
             f"real data are absent: {folder} lacks {', '.join(missing)} (set GANMF_TEST_DATA)"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_splits() -> gf.Splits:
+    return gf.split.paper_protocol(gf.datasets.load("demo"), seed=1)
+
+
+@pytest.fixture
+def threads_restored() -> Iterator[None]:
+    """Give back the numbers of threads that the test changes: of Rust, BLAS and torch."""
+    rust = _core.get_num_threads()
+    torch = sys.modules.get("torch")
+    of_torch = torch and torch.get_num_threads()
+    with threadpool_limits():
+        yield
+    _core.set_num_threads(rust)
+    if torch is not None:
+        torch.set_num_threads(of_torch)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 HEAVY = ("torch", "matplotlib", "sklearn", "polars", "pandas", "scipy", "ray", "optuna", "skopt")
 
 

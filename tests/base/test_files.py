@@ -62,6 +62,7 @@ def test_a_lock_is_for_one_and_leaves_no_file(tmp_path):
     unlock(again)
 
 
+@pytest.mark.processes
 def test_a_lock_ends_with_its_process(tmp_path):
     path = tmp_path / "lock"
     code = (

@@ -20,6 +20,8 @@ from ganmf_fast.base.executors import Serial
 from ganmf_fast.base.ray_executor import OnRay
 from ganmf_fast.tuning import read_journal
 
+pytestmark = pytest.mark.processes
+
 # Nobody else works on these nodes; Ray would let everything else go first.
 os.environ.setdefault("RAY_worker_niceness", "0")
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}

@@ -304,6 +304,7 @@ def test_a_reader_that_stops_early_causes_no_traceback(start, fitted: Path) -> N
     assert "Exception ignored" not in errors
 
 
+@pytest.mark.processes
 def test_the_package_runs_as_a_module() -> None:
     command = [sys.executable, "-m", "ganmf_fast", "version"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

@@ -83,16 +83,13 @@ def test_metrics_equal_their_definitions_in_numpy(lists):
             )
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_threads_change_no_bit(lists):
     items, test, users = lists
-    before = _core.get_num_threads()
-    try:
-        _core.set_num_threads(1)
-        one = values_of(items, csr(test), users, [5, 20])
-        _core.set_num_threads(3)
-        three = values_of(items, csr(test), users, [5, 20])
-    finally:
-        _core.set_num_threads(before)
+    _core.set_num_threads(1)
+    one = values_of(items, csr(test), users, [5, 20])
+    _core.set_num_threads(3)
+    three = values_of(items, csr(test), users, [5, 20])
     assert one.tobytes() == three.tobytes()
 
 

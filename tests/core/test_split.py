@@ -69,15 +69,12 @@ def test_sizes_per_user_follow_the_protocol(urm):
     assert share == pytest.approx(0.8, abs=0.02)
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_a_seed_names_one_split_for_any_number_of_threads(urm):
-    before = _core.get_num_threads()
     answers = []
-    try:
-        for threads in (1, 2, 4):
-            _core.set_num_threads(threads)
-            answers.append(split(urm, seed=3)[0])
-    finally:
-        _core.set_num_threads(before)
+    for threads in (1, 2, 4):
+        _core.set_num_threads(threads)
+        answers.append(split(urm, seed=3)[0])
     other = split(urm, seed=4)[0]
     for name in NAMES:
         for answer in answers[1:]:

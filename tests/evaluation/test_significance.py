@@ -134,6 +134,7 @@ def test_ndcg_and_average_precision_are_those_of_scikit_learn():
             assert ev.per_user(name, 25)[row] == pytest.approx(whole, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_ranx(world):
     ranx = pytest.importorskip(
         "ranx", reason="ranx, an outside implementation of the metrics, is not installed"
@@ -251,15 +252,12 @@ def test_a_model_does_not_differ_from_itself(evaluations):
     assert row["t_p_holm"] == row["wilcoxon_p_bh"] == 1.0
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_a_seed_names_one_comparison_for_any_number_of_threads(evaluations):
-    before = _core.get_num_threads()
-    try:
-        gf.set_num_threads(1)
-        one = gf.compare(evaluations, seed=3, k=3).pairs
-        gf.set_num_threads(3)
-        assert one.equals(gf.compare(evaluations, seed=3, k=3).pairs)
-    finally:
-        gf.set_num_threads(before)
+    gf.set_num_threads(1)
+    one = gf.compare(evaluations, seed=3, k=3).pairs
+    gf.set_num_threads(3)
+    assert one.equals(gf.compare(evaluations, seed=3, k=3).pairs)
     assert not one.equals(gf.compare(evaluations, seed=4, k=3).pairs)
 
 

@@ -176,6 +176,7 @@ print(json.dumps([whole, ends, left_behind, child(lambda: fit(path, output))]))
 """
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_killed_at_any_moment_a_run_ends_with_the_identical_weights(tmp_path):
     path, output = tmp_path / "state.safetensors", tmp_path / "cut.npz"

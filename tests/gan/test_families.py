@@ -218,7 +218,7 @@ def test_mean_cosine_is_the_mean_over_pairs():
     unit = made[[0, 1, 3, 4, 5]] / np.linalg.norm(made[[0, 1, 3, 4, 5]], axis=1, keepdims=True)
     expected = ((unit @ unit.T).sum() - 5) / 20
     assert mean_cosine(P @ Q.T)["generated_cosine"] == pytest.approx(expected)
-    assert mean_cosine_of_factors(P, Q)["generated_cosine"] == pytest.approx(expected)
+    assert mean_cosine_of_factors(P, Q, np.arange(6))["generated_cosine"] == pytest.approx(expected)
     alike = torch.ones(4, 3)
     assert mean_cosine(alike)["generated_cosine"] == pytest.approx(1)
     assert mean_cosine(alike[:1]) == {}

@@ -314,10 +314,11 @@ def test_seed_decides_the_weights_and_the_global_generator_is_left_alone(toy_urm
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_torch_threads_are_as_before_the_fit(toy_urm):
-    before = torch.get_num_threads()
+    torch.set_num_threads(3)
     GANMF(**SMALL).fit(toy_urm)
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 3
 
 
 def test_best_epoch_history_and_validation_fit_together(toy_urm):
@@ -340,14 +341,15 @@ def test_best_epoch_history_and_validation_fit_together(toy_urm):
     assert_array_equal(quirky.user_factors_, model.user_factors_)
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_interruption_leaves_the_model_unfitted(toy_urm, monkeypatch):
     interrupt = Mock(side_effect=KeyboardInterrupt)
     monkeypatch.setattr(GANMFModule, "train_g", interrupt)
-    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
     model = GANMF(**SMALL)
     with pytest.raises(KeyboardInterrupt):
         model.fit(toy_urm)
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 3
     with pytest.raises(NotFittedError):
         model.recommend([0])
 

@@ -89,10 +89,8 @@ def fitted(model, toy_urm, fits) -> Recommender:
 
 
 @pytest.fixture
-def both_thread_counts():
-    before = threads.get_num_threads()
-    yield (1, 2)
-    threads.set_num_threads(before)
+def both_thread_counts(threads_restored):
+    return (1, 2)
 
 
 def test_every_registered_model_is_under_contract():

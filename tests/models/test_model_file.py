@@ -188,6 +188,7 @@ def test_a_saved_file_has_the_permissions_of_any_new_file(saved):
     assert saved.stat().st_mode == plain.stat().st_mode
 
 
+@pytest.mark.processes
 def test_a_fitted_ganmf_loads_and_ranks_without_torch(tmp_path):
     path = tmp_path / "ganmf.safetensors"
     cls = model_class("GANMF")

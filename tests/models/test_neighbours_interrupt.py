@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 # Rows and columns of even popularity keep every stage busy: 4 million cells, as many in each row.
 _FIT = """
 import signal, sys, time

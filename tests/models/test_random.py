@@ -9,15 +9,10 @@ from ganmf_fast.base.urm import as_csr
 from ganmf_fast.scorers.random import RandomScores
 
 
-@pytest.fixture(scope="module")
-def splits() -> gf.Splits:
-    return gf.split.paper_protocol(gf.datasets.load("demo"), seed=1)
-
-
-def test_the_seed_alone_decides_the_lists(splits):
-    a = gf.Random(seed=4).fit(splits.train).recommend(range(50), n=10, exclude_seen=False)
-    b = gf.Random(seed=4).fit(splits.test).recommend(range(50), n=10, exclude_seen=False)
-    c = gf.Random(seed=5).fit(splits.train).recommend(range(50), n=10, exclude_seen=False)
+def test_the_seed_alone_decides_the_lists(demo_splits):
+    a = gf.Random(seed=4).fit(demo_splits.train).recommend(range(50), n=10, exclude_seen=False)
+    b = gf.Random(seed=4).fit(demo_splits.test).recommend(range(50), n=10, exclude_seen=False)
+    c = gf.Random(seed=5).fit(demo_splits.train).recommend(range(50), n=10, exclude_seen=False)
     assert np.array_equal(a.items, b.items)
     assert not np.array_equal(a.items, c.items)
 

@@ -12,11 +12,6 @@ from ganmf_fast.models import slim_bpr
 RATE, LAMBDA_I, LAMBDA_J = 0.05, 0.02, 0.03
 
 
-@pytest.fixture(scope="module")
-def splits() -> gf.Splits:
-    return gf.split.paper_protocol(gf.datasets.load("demo"), seed=1)
-
-
 @pytest.fixture
 def binary() -> sp.csr_array:
     rng = np.random.default_rng(5)
@@ -95,9 +90,9 @@ def test_an_epoch_has_as_many_samples_as_there_are_interactions(binary):
     assert np.array_equal(quirky.item_weights_.toarray(), same.item_weights_.toarray())
 
 
-def test_early_stopping_returns_the_best_epoch_and_as_published_the_last(splits):
+def test_early_stopping_returns_the_best_epoch_and_as_published_the_last(demo_splits):
     params = {"topk": 50, "epochs": 12, "freq": 1, "allow_worse": 1, "learning_rate": 0.3}
-    train, held_out = splits.train_small, splits.early_stop
+    train, held_out = demo_splits.train_small, demo_splits.early_stop
     ours = gf.SLIMBPR(**params).fit(train, validation=held_out)
     checked = [row["validation"] for row in ours.history_]
     assert ours.best_epoch_ == 1 + int(np.argmax(checked)) < len(checked)

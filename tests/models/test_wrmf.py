@@ -10,11 +10,6 @@ from ganmf_fast.base import threads
 from ganmf_fast.base.urm import as_csr
 
 
-@pytest.fixture(scope="module")
-def splits() -> gf.Splits:
-    return gf.split.paper_protocol(gf.datasets.load("demo"), seed=1)
-
-
 @pytest.fixture
 def ratings() -> sp.csr_array:
     rng = np.random.default_rng(3)
@@ -116,23 +111,24 @@ def test_the_published_start_keeps_cold_items_positive(ratings):
     assert np.array_equal(one.item_factors_[9], cold)
 
 
-def test_early_stopping_keeps_the_best_epoch(splits):
+def test_early_stopping_keeps_the_best_epoch(demo_splits):
     model = gf.WRMF(num_factors=40, alpha=10.0, epochs=60, freq=2, allow_worse=2)
-    model.fit(splits.train_small, validation=splits.early_stop)
+    model.fit(demo_splits.train_small, validation=demo_splits.early_stop)
     checked = {row["epoch"]: row["validation"] for row in model.history_ if "validation" in row}
     assert model.best_epoch_ == max(checked, key=checked.get)
     assert len(model.history_) == model.best_epoch_ + 2 * 3 < 60
-    again = gf.WRMF(num_factors=40, alpha=10.0, epochs=model.best_epoch_).fit(splits.train_small)
+    again = gf.WRMF(num_factors=40, alpha=10.0, epochs=model.best_epoch_).fit(
+        demo_splits.train_small
+    )
     assert np.array_equal(again.item_factors_, model.item_factors_)
 
 
-def test_thread_count_does_not_change_the_factors(splits):
-    before = threads.get_num_threads()
+@pytest.mark.usefixtures("threads_restored")
+def test_thread_count_does_not_change_the_factors(demo_splits):
     fits = []
     for n in (1, 2):
         threads.set_num_threads(n)
-        fits += [gf.WRMF(epochs=2, solver=s).fit(splits.train) for s in ("cg", "cholesky")]
-    threads.set_num_threads(before)
+        fits += [gf.WRMF(epochs=2, solver=s).fit(demo_splits.train) for s in ("cg", "cholesky")]
     for one, two in zip(fits[:2], fits[2:], strict=True):
         assert np.array_equal(one.user_factors_, two.user_factors_)
         assert np.array_equal(one.item_factors_, two.item_factors_)

@@ -33,7 +33,8 @@ from ganmf_fast.experiments.variants import VARIANTS, select
 from ganmf_fast.report import findings, open_run, page, render
 from ganmf_fast.report.findings import COLLAPSE
 from ganmf_fast.report.gan_charts import CURVES
-from ganmf_fast.report.run_folder import ExperimentFolder, History, RunFolder, RunRecord
+from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
+from ganmf_fast.report.run_record import History, RunRecord
 
 MAP, NDCG = ("map", 5), ("ndcg", 5)
 HOSTILE = "<script>window.hostile=1</script>\"'>&{{7*7}}<img src=x onerror=alert(1)>"

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 import ganmf_fast as gf
-from ganmf_fast import _core, split
+from ganmf_fast import split
 from ganmf_fast.split import ColdSplit, Split
 
 
@@ -91,15 +91,12 @@ def test_ids_without_a_common_order_are_numbered_alike_in_any_order_of_lines():
     assert pairs(split.holdout(there, 0.5)) == pairs(split.holdout(back, 0.5))
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_thread_count_changes_nothing_and_the_seed_everything(data):
-    before = _core.get_num_threads()
-    try:
-        gf.set_num_threads(1)
-        one = {rule: pairs(s) for rule, s in made(data).items()}
-        gf.set_num_threads(3)
-        three = {rule: pairs(s) for rule, s in made(data).items()}
-    finally:
-        gf.set_num_threads(before)
+    gf.set_num_threads(1)
+    one = {rule: pairs(s) for rule, s in made(data).items()}
+    gf.set_num_threads(3)
+    three = {rule: pairs(s) for rule, s in made(data).items()}
     assert one == three
     for rule, s in made(data, seed=1).items():
         assert pairs(s) != one[rule], rule

@@ -72,15 +72,12 @@ def test_the_seed_decides(toy_urm, splits):
     assert not same(paper_protocol(toy_urm, seed=4), splits)
 
 
+@pytest.mark.usefixtures("threads_restored")
 def test_thread_count_does_not_change_the_split():
-    before = _core.get_num_threads()
-    try:
-        hashes = set()
-        for n in (1, 2, 5):
-            _core.set_num_threads(n)
-            hashes.add(paper_protocol(_core.demo_urm(1, 700, 300)).data_hash)
-    finally:
-        _core.set_num_threads(before)
+    hashes = set()
+    for n in (1, 2, 5):
+        _core.set_num_threads(n)
+        hashes.add(paper_protocol(_core.demo_urm(1, 700, 300)).data_hash)
     assert len(hashes) == 1
 
 

@@ -632,6 +632,7 @@ gf.tune("ItemKNN", gf.Splits.load(sys.argv[1]), n_calls=8, n_initial=5, journal=
 """
 
 
+@pytest.mark.processes
 def test_a_search_killed_at_any_moment_goes_on_as_if_it_had_not_been(splits, tmp_path) -> None:
     pytest.importorskip("skopt", reason="the backend skopt is an extra")
     splits.save(tmp_path / "toy")
@@ -720,6 +721,7 @@ class Mortal(Popular):
         return super().fit(X)
 
 
+@pytest.mark.processes
 def test_two_processes_ask_alike_each_time_and_a_dead_one_costs_its_own_trial(
     splits, tmp_path
 ) -> None:

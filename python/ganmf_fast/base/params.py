@@ -74,10 +74,12 @@ def param(
     check : callable, optional
         ``check(name, value)`` in place of the check that follows from type and range.
     kw_only : bool, default False
-        Whether the parameter is passed by keyword alone.
+        Whether the parameter is passed by keyword alone, as those after `KW_ONLY` are.
     """
     described = _Param(doc, at_least, above, at_most, below, search, check)
-    return field(default=default, kw_only=kw_only, metadata={"param": described})
+    # Not an explicit False: it would overrule `KW_ONLY` in the class.
+    passed = {"kw_only": True} if kw_only else {}
+    return field(default=default, metadata={"param": described}, **passed)
 
 
 def param_of(cls: Any, name: str) -> Any:

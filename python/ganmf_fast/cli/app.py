@@ -1,8 +1,8 @@
 """The tree of commands; what a command needs is only imported when it is called."""
 
-from cyclopts import App
+from importlib.metadata import version
 
-from ganmf_fast import __version__
+from cyclopts import App
 
 __all__ = ["build"]
 
@@ -12,7 +12,7 @@ def build() -> App:
     app = App(
         name="ganmf",
         help="GAN-based and classical top-N recommendation: reproducible, exact and fast.",
-        version=f"ganmf-fast {__version__}",
+        version=f"ganmf-fast {version('ganmf-fast')}",
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )

@@ -1,6 +1,7 @@
 """``ganmf version``."""
 
-from ganmf_fast import __version__
+from importlib import metadata
+
 from ganmf_fast.cli.common import Common, begin, print_json, show
 
 _NO_COMMON = Common()
@@ -9,7 +10,8 @@ _NO_COMMON = Common()
 def version(*, common: Common = _NO_COMMON) -> None:
     """Show the version."""
     begin(common)
+    found = metadata.version("ganmf-fast")
     if common.json:
-        print_json({"version": __version__})
+        print_json({"version": found})
     else:
-        show(f"ganmf-fast {__version__}")
+        show(f"ganmf-fast {found}")

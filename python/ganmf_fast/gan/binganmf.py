@@ -13,7 +13,7 @@ Cost: the first layer is linear, so a generated profile enters as ``P_b (Q^T K)`
 ``(P_b Q^T) K``, whichever takes fewer multiplications; real ones are sparse.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -61,13 +61,11 @@ class BinGANMFModule(GANModule):
         narrow, wide = self._products()
         self._narrow = narrow < wide
 
-    def epoch(self, number: int) -> Iterator[tuple[str, list[Batch]]]:
+    def epoch(self, number: int) -> Iterator[tuple[str, Sequence[Batch]]]:
         """See ``GANModule``: the rows once shuffled, D over all batches, then G over the same."""
         del number
         batches = list(self._batches.ordered(self.shuffled()))
-        for network, passes in (("d", self._settings.d_steps), ("g", self._settings.g_steps)):
-            for _ in range(passes):
-                yield network, batches
+        return self.alternated(batches, self._settings.d_steps, self._settings.g_steps)
 
     def outputs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits of real and of generated profiles, and their last hidden layers."""
@@ -103,7 +101,7 @@ class BinGANMFModule(GANModule):
     def diagnose(self) -> Losses:
         """See ``GANModule``."""
         rows, columns = self.weights()
-        return mean_cosine_of_factors(rows[torch.from_numpy(self.sample).to(rows.device)], columns)
+        return mean_cosine_of_factors(rows, columns, self.sample)
 
     def scorer(self) -> Factors:
         """See ``GANModule``."""

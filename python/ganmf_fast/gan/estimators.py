@@ -30,10 +30,8 @@ class GANMF(GANMFSettings, GANRecommender):
     Attributes
     ----------
     user_factors_, item_factors_ : float32 arrays, shapes (n_users, K) and (n_items, K)
-    best_epoch_ : int
-        Epoch of the weights that were kept; with `published_quirks`, see there.
-    history_ : list of dict
-        One row an epoch, see :class:`~ganmf_fast.gan.base.GANRecommender`; its losses are `d_loss`,
+    best_epoch_, history_
+        See :class:`~ganmf_fast.gan.base.GANRecommender`; the losses of the history are `d_loss`,
         `g_loss`, `real_energy` and `generated_energy` (of the discriminator), `hinge_active`
         (fraction of batches) and `feature_loss`.
 
@@ -67,10 +65,8 @@ class BinGANMF(BinGANMFSettings, GANRecommender):
     Attributes
     ----------
     user_factors_, item_factors_ : float32 arrays, shapes (n_users, K) and (n_items, K)
-    best_epoch_ : int
-        Epoch of the weights that were kept; with `published_quirks`, see there.
-    history_ : list of dict
-        One row an epoch, see :class:`~ganmf_fast.gan.base.GANRecommender`; its losses are `d_loss`,
+    best_epoch_, history_
+        See :class:`~ganmf_fast.gan.base.GANRecommender`; the losses of the history are `d_loss`,
         `g_loss`, `real_score` and `generated_score` (mean probabilities of being real, by the
         discriminator) and `feature_loss`.
 
@@ -96,10 +92,8 @@ class CFGAN(CFGANSettings, GANRecommender):
     ----------
     user_factors_, item_factors_ : float32 arrays
         In item mode only, where the scores are inner products.
-    best_epoch_ : int
-        Epoch of the weights that were kept; with `published_quirks`, see there.
-    history_ : list of dict
-        One row an epoch, see :class:`~ganmf_fast.gan.base.GANRecommender`; its losses are `d_loss`,
+    best_epoch_, history_
+        See :class:`~ganmf_fast.gan.base.GANRecommender`; the losses of the history are `d_loss`,
         `g_loss`, `real_score` and `generated_score` (mean probabilities of being real, by the
         discriminator) and `zr_loss`.
 
@@ -126,10 +120,8 @@ class CAAE(CAAESettings, GANRecommender):
 
     Attributes
     ----------
-    best_epoch_ : int
-        Epoch of the weights that were kept; with `published_quirks`, see there.
-    history_ : list of dict
-        One row an epoch, see :class:`~ganmf_fast.gan.base.GANRecommender`; its losses are `d_loss`,
+    best_epoch_, history_
+        See :class:`~ganmf_fast.gan.base.GANRecommender`; the losses of the history are `d_loss`,
         `g_loss`, `gpr_loss` and `reconstruction_loss`.
 
     References

@@ -6,7 +6,7 @@ names its module, and a module derived from :class:`GANModule`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Losses: TypeAlias = Mapping[str, float]
+T = TypeVar("T")
 
 # Generated profiles whose cosines are looked at: near one, the generator has collapsed.
 _SAMPLE = 64
@@ -142,6 +143,14 @@ class GANModule(ABC):
         """All rows in random order."""
         order: NDArray[np.int64] = torch.randperm(self.profiles.n_rows, generator=self.rng).numpy()
         return order
+
+    def alternated(
+        self, batches: Sequence[T], d_steps: int, g_steps: int
+    ) -> Iterator[tuple[str, Sequence[T]]]:
+        """Passes of the discriminator over all batches, then of the generator over the same."""
+        for network, passes in (("d", d_steps), ("g", g_steps)):
+            for _ in range(passes):
+                yield network, batches
 
     def adam_step(self, name: str, loss: Tensor, reg: float) -> dict[str, float]:
         """One step of Adam on `loss` with half the sum of squares of the network times `reg`.

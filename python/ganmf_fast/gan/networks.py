@@ -12,7 +12,9 @@ Cost: ``users K + items (K + 2 E + 1) + E`` parameters.
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganmf_fast.gan.matmul import affine
@@ -226,8 +228,11 @@ def mean_cosine(profiles: Tensor) -> dict[str, float]:
     return _mean_cosine(profiles, (profiles * profiles).sum(dim=1), lambda summed: summed @ summed)
 
 
-def mean_cosine_of_factors(rows: Tensor, item_factors: Tensor) -> dict[str, float]:
-    """As `mean_cosine` of ``rows @ item_factors.T``, without that product."""
+def mean_cosine_of_factors(
+    factors: Tensor, item_factors: Tensor, sample: NDArray[np.int64]
+) -> dict[str, float]:
+    """As `mean_cosine` of ``factors[sample] @ item_factors.T``, without that product."""
+    rows = factors[torch.from_numpy(sample).to(factors.device)]
     gram = item_factors.T @ item_factors
     squares = ((rows @ gram) * rows).sum(dim=1)
     return _mean_cosine(rows, squares, lambda summed: summed @ gram @ summed)

@@ -4,6 +4,7 @@ No torch here: estimators derive from these classes, and modules are given their
 """
 
 import re
+from dataclasses import KW_ONLY
 from typing import Any, Literal
 
 from ganmf_fast.base.params import hyperparameters, param
@@ -14,14 +15,18 @@ Activation = Literal["linear", "tanh", "sigmoid", "relu", "LeakyReLU"]
 Mode = Literal["user", "item"]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+# What is searched, in the form of tuning/spaces.toml.
 _BOTTLENECK = {"int": [4, 1024], "at_most": "bottleneck"}
 _BATCH_SIZES = {"choice": [64, 128, 256, 512, 1024]}
-_DEPTHS = {"int": [1, 5]}
-_REGULARISATION = {"real": [1e-6, 1e-4], "log": True}
+_ONE_TO_FIVE = {"int": [1, 5]}
+_RATES = {"real": [1e-4, 1e-2], "log": True}
+_PENALTIES = {"real": [1e-6, 1e-4], "log": True}
+_UNIT_INTERVAL = {"real": [0.0, 1.0]}
 _CAAE_STEPS = {"choice": [5, 10, 15, 20]}
 _CAAE_DEPTHS = {"choice": [1, 2, 3, 4, 5]}
 _CAAE_WIDTHS = {"choice": [20, 50, 100, 150, 200]}
-_TENTHS = {"choice": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]}
+_CAAE_TENTHS = {"choice": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]}
 
 
 def _check_device(name: str, value: object) -> None:
@@ -29,12 +34,62 @@ def _check_device(name: str, value: object) -> None:
         raise ValueError(f'{name} must be "auto", "cpu", "cuda" or "cuda:<number>", not {value!r}')
 
 
-# Declarations that several families have, each with a default of its own.
+# Kinds of parameters, and declarations that several families have with defaults of their own.
+
+
+def _count(default: int, doc: str, search: Any = None) -> Any:
+    return param(default, doc, at_least=1, search=search)
+
+
+def _non_negative(default: float, doc: str, search: Any = None) -> Any:
+    return param(default, doc, at_least=0.0, search=search)
+
+
+def _fraction(default: float, doc: str, search: Any = None) -> Any:
+    return param(default, doc, at_least=0.0, at_most=1.0, search=search)
+
+
+def _mode() -> Any:
+    doc = "Learn the profiles of users, or those of items (rows and columns change places)."
+    return param("user", doc)
+
+
+def _num_factors(default: int, least: int, doc: str = "Columns K of the factors P and Q.") -> Any:
+    return _count(default, doc, {"int": [least, 250], "at_most": "shorter side"})
+
+
+def _batch_size(default: int, network: str = "") -> Any:
+    return _count(default, f"Profiles in a batch{network and f' of the {network}'}.", _BATCH_SIZES)
+
+
+def _learning_rate(default: float, network: str) -> Any:
+    return param(default, f"Adam's learning rate of the {network}.", above=0.0, search=_RATES)
+
+
+def _penalty(default: float, network: str, search: Any = None) -> Any:
+    doc = f"Weight of half the sum of squares of the {network}'s parameters."
+    return _non_negative(default, doc, search)
+
+
+def _passes(network: str, search: Any = None) -> Any:
+    return _count(1, f"Passes of the {network} over the batches in an epoch.", search)
+
+
+def _width(default: int, network: str, search: Any = _BOTTLENECK) -> Any:
+    return _count(default, f"Width of the hidden layers of the {network}.", search)
+
+
+def _depth(network: str, search: Any = _ONE_TO_FIVE) -> Any:
+    return _count(1, f"Number of hidden layers of the {network}.", search)
+
+
+def _activation(default: Activation, network: str, *searched: Activation) -> Any:
+    doc = f"Activation of the hidden layers of the {network}."
+    return param(default, doc, search={"choice": list(searched)})
 
 
 def _epochs(default: int) -> Any:
-    doc = "Epochs: at most, with `validation`; exactly, without."
-    return param(default, doc, at_least=1, search={"choice": [300]}, kw_only=True)
+    return _count(default, "At most, with `validation`; exactly, without.", {"choice": [300]})
 
 
 def _published_quirks(differences: str = "") -> Any:
@@ -44,51 +99,7 @@ def _published_quirks(differences: str = "") -> Any:
         "stopped by five checks of five epochs each, 276 of 300 when never stopped). The weights "
         "kept are the best ones either way."
     )
-    return param(False, doc.strip(), kw_only=True)
-
-
-def _mode() -> Any:
-    doc = "Learn the profiles of users, or those of items (rows and columns change places)."
-    return param("user", doc)
-
-
-def _num_factors(default: int, least: int) -> Any:
-    search = {"int": [least, 250], "at_most": "shorter side"}
-    return param(default, "Columns K of the factors P and Q.", at_least=1, search=search)
-
-
-def _batch_size(default: int, network: str = "") -> Any:
-    doc = f"Profiles in a batch{network and f' of the {network}'}."
-    return param(default, doc, at_least=1, search=_BATCH_SIZES)
-
-
-def _learning_rate(default: float, network: str) -> Any:
-    search = {"real": [1e-4, 1e-2], "log": True}
-    return param(default, f"Adam's learning rate of the {network}.", above=0.0, search=search)
-
-
-def _regularisation(default: float, network: str, search: Any = None) -> Any:
-    doc = f"Weight of half the sum of squares of the {network}'s parameters."
-    return param(default, doc, at_least=0.0, search=search)
-
-
-def _passes(network: str, search: Any = None) -> Any:
-    doc = f"Passes of the {network} over the batches in an epoch."
-    return param(1, doc, at_least=1, search=search)
-
-
-def _width(default: int, network: str, search: Any = _BOTTLENECK) -> Any:
-    doc = f"Width of the hidden layers of the {network}."
-    return param(default, doc, at_least=1, search=search)
-
-
-def _depth(network: str, search: Any = _DEPTHS) -> Any:
-    return param(1, f"Number of hidden layers of the {network}.", at_least=1, search=search)
-
-
-def _activation(default: Activation, network: str, choices: list[str]) -> Any:
-    doc = f"Activation of the hidden layers of the {network}."
-    return param(default, doc, search={"choice": choices})
+    return param(False, doc.strip())
 
 
 @hyperparameters
@@ -100,46 +111,36 @@ class GANSettings:
     data_parallel = False
     tf32 = False
 
+    _: KW_ONLY
     epochs: int = _epochs(300)
-    freq: int = param(
-        5,
-        "Evaluation interval: epochs between two checks of MAP@5 on `validation`.",
-        at_least=1,
-        kw_only=True,
+    freq: int = _count(
+        5, "Evaluation interval: epochs between two checks of MAP@5 on `validation`."
     )
     allow_worse: int = param(
-        5,
-        "Patience: checks without improvement after which one more stops the training.",
-        at_least=0,
-        kw_only=True,
+        5, "Patience: checks without improvement; the next one stops the training.", at_least=0
     )
     seed: int = param(
         0,
         "Seed of initial weights, shuffles and draws. torch's global generator is left alone.",
         at_least=0,
         at_most=2**63 - 1,
-        kw_only=True,
     )
     device: str = param(
         "auto",
         '"cpu", "cuda", "cuda:1" ...; "auto" is "cuda" where there is one. Initial weights and '
         "shuffles are the same on all devices.",
         check=_check_device,
-        kw_only=True,
     )
     published_quirks: bool = _published_quirks()
-    gradient_norms: bool = param(
-        False, "Write the norms of the gradients to the history.", kw_only=True
-    )
+    gradient_norms: bool = param(False, "Write the norms of the gradients to the history.")
     checkpoint_every: int = param(
         0,
         "Epochs between two checkpoints in `checkpoint_path`; 0 is none. A fit that finds the "
         "checkpoint of an interrupted one continues from it and ends with the same weights; a fit "
         "that ends removes it.",
         at_least=0,
-        kw_only=True,
     )
-    checkpoint_path: str | None = param(None, "File of the checkpoint.", kw_only=True)
+    checkpoint_path: str | None = param(None, "File of the checkpoint.")
 
     @property
     def by_item(self) -> bool:
@@ -157,27 +158,24 @@ class GANMFSettings(GANSettings):
 
     mode: Mode = _mode()
     num_factors: int = _num_factors(100, 1)
-    emb_dim: int = param(400, "Hidden units E of the autoencoder.", at_least=1, search=_BOTTLENECK)
+    emb_dim: int = _count(400, "Hidden units E of the autoencoder.", _BOTTLENECK)
     batch_size: int = _batch_size(512)
-    m: float = param(
+    m: float = _non_negative(
         10.0,
         "Margin: the discriminator raises the energy of generated profiles up to m times that of "
         "real ones.",
-        at_least=0.0,
-        search={"int": [1, 10]},
+        {"int": [1, 10]},
     )
     d_lr: float = _learning_rate(1e-4, "discriminator")
     g_lr: float = _learning_rate(2e-3, "generator")
-    d_reg: float = _regularisation(1e-5, "discriminator", _REGULARISATION)
-    g_reg: float = _regularisation(0.0, "generator")
-    recon_coefficient: float = param(
+    d_reg: float = _penalty(1e-5, "discriminator", _PENALTIES)
+    g_reg: float = _penalty(0.0, "generator")
+    recon_coefficient: float = _fraction(
         0.1,
         "Weighs feature matching, not reconstruction: its fraction of the generator's loss. 1 is "
         "the control without an adversary, whose loss does not contain the energy of generated "
         "profiles.",
-        at_least=0.0,
-        at_most=1.0,
-        search={"real": [0.01, 0.5]},
+        {"real": [0.01, 0.5]},
     )
     d_steps: int = _passes("discriminator")
     g_steps: int = _passes("generator")
@@ -202,29 +200,26 @@ class GANMFSettings(GANSettings):
         at_least=0.0,
         below=1.0,
     )
-    g_reg_exponent: float = param(
+    g_reg_exponent: float = _non_negative(
         0.0,
         "`g_reg` weighs each row of the factors by its number of interactions to this power, "
         "scaled to a mean of one. 0 is one weight for all.",
-        at_least=0.0,
     )
     init: Literal["glorot", "svd", "ease"] = param(
         "glorot",
         "Start the factors at random, or from a decomposition of the interactions, or of the "
         "scores of EASE.",
     )
+    _: KW_ONLY
     data_parallel: bool = param(
         False,
         "Train in several processes, each with its part of every batch, for the losses of one that "
         "has whole batches, to rounding. All of them, started by torchrun or members of a process "
         "group of torch.distributed, fit the same model on the same data, and all end with it; the "
         'first one validates and writes the checkpoint. "cuda" is the GPU of the process number.',
-        kw_only=True,
     )
     tf32: bool = param(
-        False,
-        "On a GPU, let products of matrices round their factors to 10 bits, which is faster.",
-        kw_only=True,
+        False, "On a GPU, round the factors of matrix products to 10 bits, which is faster."
     )
 
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
@@ -241,21 +236,21 @@ class BinGANMFSettings(GANSettings):
     d_nodes: int = _width(256, "discriminator")
     d_layers: int = _depth("discriminator")
     d_hidden_act: Activation = _activation(
-        "relu", "discriminator", ["linear", "tanh", "relu", "sigmoid"]
+        "relu", "discriminator", "linear", "tanh", "relu", "sigmoid"
     )
     batch_size: int = _batch_size(64)
     d_lr: float = _learning_rate(5e-4, "discriminator")
     g_lr: float = _learning_rate(3e-3, "generator")
-    d_reg: float = _regularisation(1e-3, "discriminator", _REGULARISATION)
-    g_reg: float = _regularisation(0.0, "generator")
-    recon_coefficient: float = param(
+    d_reg: float = _penalty(1e-3, "discriminator", _PENALTIES)
+    g_reg: float = _penalty(0.0, "generator")
+    recon_coefficient: float = _non_negative(
         200.0,
         "Weighs feature matching, not reconstruction, in the generator's loss.",
-        at_least=0.0,
-        search={"real": [0.01, 0.5]},
+        {"real": [0.01, 0.5]},
     )
     d_steps: int = _passes("discriminator")
     g_steps: int = _passes("generator")
+    _: KW_ONLY
     epochs: int = _epochs(40)
     published_quirks: bool = _published_quirks(
         "Train as the published code does: the generator with the label of generated profiles, so "
@@ -279,47 +274,35 @@ class CFGANSettings(GANSettings):
         "Zero reconstruction, partial masking, or both.",
         search={"choice": ["ZR", "PM", "ZP"]},
     )
-    zr_ratio: float = param(
-        0.3,
-        "Fraction of a profile's missing items in the set of ZR.",
-        at_least=0.0,
-        at_most=1.0,
-        search={"real": [0.0, 1.0]},
+    zr_ratio: float = _fraction(
+        0.3, "Fraction of a profile's missing items in the set of ZR.", _UNIT_INTERVAL
     )
-    zp_ratio: float = param(
-        0.1,
-        "Fraction of a profile's missing items in the set of PM.",
-        at_least=0.0,
-        at_most=1.0,
-        search={"real": [0.0, 1.0]},
+    zp_ratio: float = _fraction(
+        0.1, "Fraction of a profile's missing items in the set of PM.", _UNIT_INTERVAL
     )
-    zr_coefficient: float = param(
-        0.03,
-        "Weight of the ZR term in the generator's loss.",
-        at_least=0.0,
-        search={"real": [0.0, 1.0]},
+    zr_coefficient: float = _non_negative(
+        0.03, "Weight of the ZR term in the generator's loss.", _UNIT_INTERVAL
     )
     g_nodes: int = _width(64, "generator")
     g_layers: int = _depth("generator")
     d_nodes: int = _width(16, "discriminator")
     d_layers: int = _depth("discriminator")
-    g_hidden_act: Activation = _activation("linear", "generator", ["linear", "tanh", "sigmoid"])
-    d_hidden_act: Activation = _activation(
-        "sigmoid", "discriminator", ["linear", "tanh", "sigmoid"]
-    )
+    g_hidden_act: Activation = _activation("linear", "generator", "linear", "tanh", "sigmoid")
+    d_hidden_act: Activation = _activation("sigmoid", "discriminator", "linear", "tanh", "sigmoid")
     d_batch_size: int = _batch_size(128, "discriminator")
     g_batch_size: int = _batch_size(128, "generator")
     d_lr: float = _learning_rate(5e-4, "discriminator")
     g_lr: float = _learning_rate(1e-3, "generator")
-    d_reg: float = _regularisation(1e-5, "discriminator", _REGULARISATION)
-    g_reg: float = _regularisation(1e-3, "generator", _REGULARISATION)
-    d_steps: int = _passes("discriminator", _DEPTHS)
-    g_steps: int = _passes("generator", _DEPTHS)
+    d_reg: float = _penalty(1e-5, "discriminator", _PENALTIES)
+    g_reg: float = _penalty(1e-3, "generator", _PENALTIES)
+    d_steps: int = _passes("discriminator", _ONE_TO_FIVE)
+    g_steps: int = _passes("generator", _ONE_TO_FIVE)
     adversarial: bool = param(
         True,
         "False is the control without a GAN: no discriminator, and in place of its loss the "
         "squared error of the generated profile at the nonzeros of the real one.",
     )
+    _: KW_ONLY
     epochs: int = _epochs(20)
     published_quirks: bool = _published_quirks(
         "Train as the published code does: `zr_ratio` in the place of `zp_ratio`, and users never "
@@ -327,7 +310,7 @@ class CFGANSettings(GANSettings):
     )
 
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
-        """See ``GANSettings``."""
+        """See ``GANSettings``; there are none of single rows."""
         del n_rows
         inner = (self.d_layers - 1) * self.d_nodes**2 + (self.g_layers - 1) * self.g_nodes**2
         return 2 * n_cols * (self.d_nodes + self.g_nodes) + inner
@@ -337,66 +320,46 @@ class CFGANSettings(GANSettings):
 class CAAESettings(GANSettings):
     """Settings of CAAE."""
 
-    num_factors: int = param(
-        50,
-        "Columns of the discriminator's factors.",
-        at_least=1,
-        search={"int": [1, 250], "at_most": "shorter side"},
-    )
+    num_factors: int = _num_factors(50, 1, "Columns of the discriminator's factors.")
     g_units: int = _width(100, "generator G", _CAAE_WIDTHS)
     g_layers: int = _depth("generator G", _CAAE_DEPTHS)
     gpr_units: int = _width(100, "generator G'", _CAAE_WIDTHS)
     gpr_layers: int = _depth("generator G'", _CAAE_DEPTHS)
-    d_steps: int = param(
-        1,
-        "Passes of the discriminator over all interactions in an epoch.",
-        at_least=1,
-        search=_CAAE_STEPS,
+    d_steps: int = _count(
+        1, "Passes of the discriminator over all interactions in an epoch.", _CAAE_STEPS
     )
-    g_steps: int = param(40, "Updates of G in an epoch.", at_least=1, search=_CAAE_STEPS)
-    gpr_steps: int = param(5, "Updates of G' in an epoch.", at_least=1, search=_CAAE_STEPS)
-    d_bsize: int = param(
+    g_steps: int = _count(40, "Updates of G in an epoch.", _CAAE_STEPS)
+    gpr_steps: int = _count(5, "Updates of G' in an epoch.", _CAAE_STEPS)
+    d_bsize: int = _count(
         4096,
         "Interactions in a batch of the discriminator.",
-        at_least=1,
-        search={"choice": [1024 * n for n in range(1, 11)]},
+        {"choice": [1024 * n for n in range(1, 11)]},
     )
-    m_batch: int = param(
-        128,
-        "Users in an update of G or of G'.",
-        at_least=1,
-        search={"choice": [32, 64, 128, 256]},
-    )
+    m_batch: int = _count(128, "Users in an update of G or of G'.", {"choice": [32, 64, 128, 256]})
     lr: float = param(
         5e-2,
         "Learning rate of the gradient descent of all three networks.",
         above=0.0,
         search={"choice": [1e-4, 5e-4, 1e-3, 5e-3]},
     )
-    beta: float = param(
+    beta: float = _non_negative(
         1e-4,
         "Weight of half the sum of squares of the parameters, of the discriminator's rows whenever "
         "they are looked up.",
-        at_least=0.0,
-        search={"choice": [1e-4, 1e-3, 1e-2, 1e-1]},
+        {"choice": [1e-4, 1e-3, 1e-2, 1e-1]},
     )
-    S: float = param(
+    S: float = _fraction(
         0.02,
         "Fraction of the items a profile does not hold that G is to reconstruct as zeros.",
-        at_least=0.0,
-        at_most=1.0,
-        search=_TENTHS,
+        _CAAE_TENTHS,
     )
-    lmbda: float = param(
-        0.1,
-        "Fraction of the reward in G's loss; the rest is reconstruction.",
-        at_least=0.0,
-        at_most=1.0,
-        search=_TENTHS,
+    lmbda: float = _fraction(
+        0.1, "Fraction of the reward in G's loss; the rest is reconstruction.", _CAAE_TENTHS
     )
     reward_baseline: bool = param(
         False, "Subtract the mean reward of a batch, which makes the gradient less noisy."
     )
+    _: KW_ONLY
     epochs: int = _epochs(20)
     published_quirks: bool = _published_quirks(
         "As the published code does: G' with the layers of G, and users from the thousandth on "

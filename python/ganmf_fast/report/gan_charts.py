@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ganmf_fast.report.findings import COLLAPSE, collapses
-from ganmf_fast.report.run_folder import ExperimentFolder, RunRecord
+from ganmf_fast.report.run_folder import ExperimentFolder
+from ganmf_fast.report.run_record import RunRecord
 from ganmf_fast.results.charts.base import (
     BASELINE,
     GAN,

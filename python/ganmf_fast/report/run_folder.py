@@ -4,33 +4,24 @@ Folders may come from anyone and may be old, incomplete or damaged: nothing in t
 before it is checked, nothing is run, and no part that cannot be read keeps the others from it.
 """
 
-import io
 import json
-import math
 import os
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ganmf_fast import reference
 from ganmf_fast.experiments.variants import VARIANTS
-from ganmf_fast.models.history import with_current_names
-from ganmf_fast.results import document, store
+from ganmf_fast.report.run_record import MOST_RECORDS, RunRecord, file_text, read_records, texts
+from ganmf_fast.results import document
 from ganmf_fast.results.document import DamagedError
-from ganmf_fast.results.result_table import Entry, Key, ResultTable, Run, key_of
+from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.search import JOURNAL, SearchRecord, read_search
 
-__all__ = ["ExperimentFolder", "History", "Problem", "RunFolder", "RunRecord", "open_run"]
+__all__ = ["ExperimentFolder", "Problem", "RunFolder", "open_run"]
 
 _DEEPEST = 3
-_MOST_BYTES = 64 * 2**20
-_MOST_RECORDS = 2000
-_STAGES = ("search", "final")
 
 
 @dataclass(frozen=True)
@@ -41,50 +32,6 @@ class Problem:
     """File or folder, from the folder of the run."""
     what: str
     """What is wrong with it, and what the report lacks for that."""
-
-
-@dataclass(frozen=True)
-class History:
-    """One training, epoch by epoch."""
-
-    stage: str
-    """"search" for the one that found the number of epochs on validation data, or "final"."""
-    columns: Mapping[str, NDArray[np.float64]]
-    """Name -> value of each epoch, NaN where there is none; "epoch" is among them."""
-
-    def last(self, name: str) -> float | None:
-        """The last value of a column, or None."""
-        found = self.columns.get(name, np.empty(0))
-        found = found[~np.isnan(found)]
-        return float(found[-1]) if len(found) else None
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One model with one seed, as its own folder describes it."""
-
-    name: str
-    row: str
-    point: float | None
-    seed: int | None
-    model: str
-    """Name of the class."""
-    done: bool
-    reason: str
-    """Why it failed; empty if it did not."""
-    params: Mapping[str, Any]
-    """Every parameter, defaults as well."""
-    given: Mapping[str, Any]
-    """Those that are not defaults of the class."""
-    source: str
-    """Where they come from."""
-    versions: Mapping[str, str]
-    values: Mapping[Key, float]
-    cost: Mapping[str, float]
-    epochs_found: int | None
-    histories: tuple[History, ...] = ()
-    cosine: NDArray[np.float32] | None = None
-    """Cosines between the made profiles of some users."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +123,7 @@ def _search(root: Path, folder: Path, problems: list[Problem]) -> SearchRecord |
     try:
         return read_search(
             path,
-            _content(folder / JOURNAL),
+            file_text(folder / JOURNAL),
             lambda what: problems.append(Problem(where, what)),
         )
     except ValueError as error:
@@ -192,7 +139,7 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
 
     config: dict[str, Any] = {}
     try:
-        config = document.table(json.loads(_content(folder / "config.json")), "config")
+        config = document.table(json.loads(file_text(folder / "config.json")), "config")
     except (ValueError, RecursionError) as error:
         missing(
             "config.json",
@@ -200,10 +147,10 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
         )
     # Table 1 counts, and fits nothing.
     counted = config.get("experiment") == "table1" and not (folder / "models").exists()
-    records = () if counted else tuple(_records(folder / "models", missing))
+    records = () if counted else tuple(read_records(folder / "models", missing))
     comparison = None
     try:
-        comparison = document.read(_content(folder / "comparison.json"))
+        comparison = document.read(file_text(folder / "comparison.json"))
     except ValueError as error:
         missing(
             "comparison.json",
@@ -230,10 +177,10 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
 def _names(config: Path, field_name: str) -> list[str]:
     """Folders that the configuration of a run says there should be; none if it cannot be read."""
     try:
-        found = document.table(json.loads(_content(config)), "config").get(field_name)
+        found = document.table(json.loads(file_text(config)), "config").get(field_name)
     except (ValueError, RecursionError):
         return []
-    names = list(found)[:_MOST_RECORDS] if isinstance(found, dict | list) else []
+    names = list(found)[:MOST_RECORDS] if isinstance(found, dict | list) else []
     return [name for name in names if isinstance(name, str) and name and Path(name).name == name]
 
 
@@ -245,139 +192,14 @@ def _said(error: Exception) -> str:
     return str(error)
 
 
-def _content(path: Path) -> str:
-    """Text of a file of reasonable size.
-
-    Raises
-    ------
-    ValueError
-        If it is not there or cannot be read; the message is a phrase.
-    """
-    if not path.is_file():
-        raise ValueError("missing")
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError("too large")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"unreadable ({error.strerror})") from None
-
-
-# records ----------------------------------------------------------------------------------------
-
-
-def _records(models: Path, missing: Callable[[str, str], None]) -> Iterator[RunRecord]:
-    if not models.is_dir():
-        missing("models", "missing: parameters, seeds, cost and training curves are not known")
-        return
-    folders = sorted(path for path in models.iterdir() if not path.name.startswith("."))
-    if len(folders) > _MOST_RECORDS:
-        missing("models", f"holds {len(folders)} folders, of which {_MOST_RECORDS} are shown")
-    for folder in folders[:_MOST_RECORDS]:
-        try:
-            yield _record(folder)
-        except ValueError as error:
-            missing(f"models/{folder.name}", str(error))
-
-
-def _record(folder: Path) -> RunRecord:
-    record = store.load(folder)
-    config = document.table(record.get("config"), "config")
-    values = {
-        key: document.number(value, "values")
-        for name, value in document.table(record.get("values", {}), "values").items()
-        if (key := _key(name))
-    }
-    point, seed, epochs = (record.get(name) for name in ("point", "seed", "epochs_found"))
-    files = document.table(record.get("files", {}), "files")
-    return RunRecord(
-        name=folder.name,
-        row=document.text(record, "row"),
-        point=None if point is None else document.number(point, "point"),
-        seed=None if seed is None else document.whole(seed, "seed"),
-        model=document.text(config, "model"),
-        done=record.get("status") == "done",
-        reason=document.text(record, "reason"),
-        params=document.table(config.get("params", {}), "params"),
-        given=document.table(record.get("params", {}), "params"),
-        source=document.text(record, "source"),
-        versions=_texts(record.get("versions")),
-        values=values,
-        cost={
-            name: document.number(value, "cost")
-            for name, value in document.table(record.get("cost", {}), "cost").items()
-            if not (isinstance(value, float) and math.isnan(value))
-        },
-        epochs_found=None if epochs is None else document.whole(epochs, "epochs_found"),
-        histories=_histories(folder / "history.json") if "history.json" in files else (),
-        cosine=_cosine(folder / "cosine.npz") if "cosine.npz" in files else None,
-    )
-
-
-def _key(name: str) -> Key | None:
-    try:
-        return key_of(name[:80])
-    except ValueError:
-        return None
-
-
-def _texts(value: object) -> dict[str, str]:
-    found = value if isinstance(value, dict) else {}
-    return {name: document.text(found, name) for name, v in found.items() if isinstance(v, str)}
-
-
-def _histories(path: Path) -> tuple[History, ...]:
-    stages = document.table(json.loads(_content(path)), "history.json")
-    return tuple(
-        History(stage, columns)
-        for stage in _STAGES
-        if (columns := _columns(stages.get(stage))) and len(columns["epoch"])
-    )
-
-
-def _columns(rows: object) -> dict[str, NDArray[np.float64]]:
-    """Lists of records as arrays; what is not a number is NaN."""
-    found = rows if isinstance(rows, list) else []
-    records = with_current_names(row for row in found if isinstance(row, dict))
-    names = list(dict.fromkeys(name for row in records for name in list(row)[:50]))[:50]
-    if "epoch" not in names:
-        return {}
-    return {name: np.array([_number(row.get(name)) for row in records]) for name in names}
-
-
-def _number(value: object) -> float:
-    try:
-        return document.number(value, "")
-    except DamagedError:
-        return math.nan
-
-
-def _cosine(path: Path) -> NDArray[np.float32] | None:
-    """A square of cosines, or None if it is something else."""
-    try:
-        content = path.read_bytes()
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            if sum(member.file_size for member in packed.infolist()) > _MOST_BYTES:
-                return None
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            found = np.asarray(stored["cosine"], dtype=np.float32)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    square = found.ndim == 2 and found.shape[0] == found.shape[1] > 0
-    return found if square and bool(np.isfinite(found).all()) else None
-
-
-# a run whose comparison.json is missing ------------------------------------------------------
-
-
 def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> ResultTable:
     """The figures of the records, with what was published for the rows of table 2."""
     about = config.get("dataset")
     dataset = about if isinstance(about, dict) else {}
-    data_hash, name = (_texts(dataset).get(word, "") for word in ("hash", "name"))
+    data_hash, name = (texts(dataset).get(word, "") for word in ("hash", "name"))
     simulated = dataset.get("simulated") is True
     known = reference.published_dataset(data_hash, name, simulated=simulated)
-    experiment = _texts(config).get("experiment", "")
+    experiment = texts(config).get("experiment", "")
     order = {row.name: number for number, row in enumerate(VARIANTS)}
     places = sorted(
         dict.fromkeys((record.row, record.point) for record in records),
@@ -406,13 +228,13 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
     return ResultTable(
         dataset=name or "data that are not named",
         simulated=simulated,
-        splits=_texts(dataset).get("splits", ""),
+        splits=texts(dataset).get("splits", ""),
         cutoffs=cutoffs,
         entries=tuple(entries),
         columns=tuple(shown or list(keys)[:4]),
         title=experiment or "Comparison",
         experiment=experiment,
         chart="lines" if any(point is not None for _, point in places) else "bars",
-        axis=_texts(config).get("axis", "")
+        axis=texts(config).get("axis", "")
         or ("point" if any(point is not None for _, point in places) else ""),
     )

@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 
 use ganmf_core::metrics::{METRIC_NAMES, Measured, Metric, MetricsRequest, Popularity};
-use ganmf_core::split::{
-    PaperSplits, Size, cold_users, cut_at, cut_for, divide, holdout, k_core, k_fold,
-    latest_of_users, leave_k_out, paper_protocol,
-};
+use ganmf_core::split::{PaperSplits, Size, cold_users, cut_at, cut_for, divide, holdout, k_core, k_fold, latest_of_users, leave_k_out, paper_protocol};
 use ganmf_core::{CsrMatrix, CsrView, Progress};
 use ndarray::{Array2, Array3, Axis, s};
 use proptest::collection::{btree_set, vec};

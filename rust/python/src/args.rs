@@ -6,7 +6,7 @@ use ganmf_core::Error;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::error::to_python;
+use ganmf_core::base::error::to_python;
 
 /// One of a few words, as the core knows it.
 pub(crate) fn choice<T: FromStr<Err = Error>>(word: &str) -> PyResult<T> {

@@ -5,9 +5,9 @@ use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::args::choice;
-use crate::error::to_python;
-use crate::run::run;
+use ganmf_core::args::choice;
+use ganmf_core::base::error::to_python;
+use ganmf_core::run::run;
 
 /// Compressed sparse rows, validated once; kernels borrow its memory and never check again.
 ///

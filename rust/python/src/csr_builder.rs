@@ -5,8 +5,8 @@ use numpy::PyReadonlyArray1;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::csr::{Csr, slice};
-use crate::run::run;
+use ganmf_core::csr::{Csr, slice};
+use ganmf_core::run::run;
 
 /// Collects cells of ones in two passes: `count` every chunk, `fill` every chunk, then `finish`.
 ///

@@ -6,8 +6,8 @@ use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::csr::Csr;
-use crate::run::run;
+use ganmf_core::csr::Csr;
+use ganmf_core::run::run;
 
 fn square(py: Python<'_>, values: Vec<f32>, n: usize) -> PyResult<Bound<'_, PyArray2<f32>>> {
     Array2::from_shape_vec((n, n), values)

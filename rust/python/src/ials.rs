@@ -1,11 +1,12 @@
 //! Alternating least squares.
 
-use ganmf_core::models::ials::{self, Confidence, IalsParams, Solver};
+use ganmf_core::models::ials::{Confidence, IalsParams, Solver};
+use ganmf_core::models::ials;
 use numpy::{IntoPyArray, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
 
-use crate::csr::Csr;
-use crate::run::run;
+use ganmf_core::csr::Csr;
+use ganmf_core::run::run;
 
 fn params_of(
     alpha: f64,

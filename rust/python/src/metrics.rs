@@ -1,14 +1,14 @@
 //! Metrics of top-N lists, and bootstrap means.
 
-use ganmf_core::bootstrap;
-use ganmf_core::metrics::{self, METRIC_NAMES, Metric, MetricsRequest, Popularity};
+use ganmf_core::metrics::{METRIC_NAMES, Metric, MetricsRequest, Popularity};
+use ganmf_core::{bootstrap, metrics};
 use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::args::natural;
-use crate::csr::{Csr, CsrGuard, slice};
-use crate::run::run;
+use ganmf_core::args::natural;
+use ganmf_core::csr::{Csr, CsrGuard, slice};
+use ganmf_core::run::run;
 
 fn cutoffs_of(cutoffs: &[Bound<'_, PyAny>]) -> PyResult<Vec<usize>> {
     cutoffs.iter().map(|k| natural("cutoffs", k)).collect()

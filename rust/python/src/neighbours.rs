@@ -1,18 +1,18 @@
 //! Fitting of item and user weights.
 
+use ganmf_core::neighbours::KnnParams;
 use ganmf_core::neighbours::pair_counts::stored;
 use ganmf_core::neighbours::similarity::{Kind, Similarity};
 use ganmf_core::neighbours::weighting::{Weighting, weighted};
-use ganmf_core::neighbours::{self, KnnParams};
-use ganmf_core::published;
 use ganmf_core::{CsrMatrix, Error, Progress};
+use ganmf_core::{neighbours, published};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::args::{choice, topk_of};
-use crate::csr::Csr;
-use crate::error::to_python;
-use crate::run::run;
+use ganmf_core::args::{choice, topk_of};
+use ganmf_core::base::error::to_python;
+use ganmf_core::csr::Csr;
+use ganmf_core::run::run;
 
 /// Parameters of nearest neighbours, as a mapping; those of another similarity are not read.
 #[derive(FromPyObject)]

@@ -1,12 +1,13 @@
 //! Fitting of P3alpha and RP3beta.
 
-use ganmf_core::models::random_walk::{self, P3Params};
+use ganmf_core::models::random_walk::P3Params;
+use ganmf_core::models::random_walk;
 use ganmf_core::published;
 use pyo3::prelude::*;
 
-use crate::args::topk_of;
-use crate::csr::Csr;
-use crate::run::run;
+use ganmf_core::args::topk_of;
+use ganmf_core::csr::Csr;
+use ganmf_core::run::run;
 
 /// Item weights (items x items, rows are history items) by P3alpha, or RP3beta where beta > 0.
 #[pyfunction]

@@ -1,15 +1,16 @@
 //! Top-N lists from each form of scores.
 
 use ganmf_core::models::random;
-use ganmf_core::rank::{self, Lists, Request};
-use ganmf_core::{Error, Progress, published};
+use ganmf_core::rank::{Lists, Request};
+use ganmf_core::{Error, Progress};
+use ganmf_core::{published, rank};
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::csr::{Csr, CsrGuard, slice};
-use crate::run::run;
+use ganmf_core::csr::{Csr, CsrGuard, slice};
+use ganmf_core::run::run;
 
 type Ranked<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
 

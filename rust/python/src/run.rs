@@ -13,7 +13,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::error::to_python;
+use ganmf_core::base::error::to_python;
 
 const POLL: Duration = Duration::from_millis(100);
 

@@ -1,13 +1,14 @@
 //! Random sets of items for adversarial training.
 
-use ganmf_core::sampling::{self, Key, Masks};
+use ganmf_core::sampling::{Key, Masks};
+use ganmf_core::sampling;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::args::natural;
-use crate::csr::{Csr, slice};
-use crate::run::run;
+use ganmf_core::args::natural;
+use ganmf_core::csr::{Csr, slice};
+use ganmf_core::run::run;
 
 fn key(seed: &Bound<'_, PyAny>, stream: &Bound<'_, PyAny>) -> PyResult<Key> {
     Ok(Key {

@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ganmf_core::models::slim_bpr::{self, SlimBprParams, Storage};
+use ganmf_core::models::slim_bpr::{SlimBprParams, Storage};
+use ganmf_core::models::slim_bpr;
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 
-use crate::args::choice;
-use crate::csr::Csr;
-use crate::run::run;
+use ganmf_core::args::choice;
+use ganmf_core::csr::Csr;
+use ganmf_core::run::run;
 
 /// Item weights learned sample by sample.
 ///

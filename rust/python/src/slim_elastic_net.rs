@@ -1,12 +1,13 @@
 //! Fitting of SLIM by elastic net.
 
-use ganmf_core::models::slim_elastic_net::{self, Penalty, SlimParams};
+use ganmf_core::models::slim_elastic_net::{Penalty, SlimParams};
+use ganmf_core::models::slim_elastic_net;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::args::topk_of;
-use crate::csr::Csr;
-use crate::run::{get_num_threads, run};
+use ganmf_core::args::topk_of;
+use ganmf_core::csr::Csr;
+use ganmf_core::run::{get_num_threads, run};
 
 /// Item weights by elastic net for each `(alpha, l1_ratio)`: `(weights, items not converged)`.
 #[pyfunction]

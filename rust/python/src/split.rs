@@ -1,13 +1,14 @@
 //! Splitting into training and held-out sets.
 
-use ganmf_core::split::{self, Size};
+use ganmf_core::split::Size;
+use ganmf_core::split;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 
-use crate::args::natural;
-use crate::csr::{Csr, slice};
-use crate::run::run;
+use ganmf_core::args::natural;
+use ganmf_core::csr::{Csr, slice};
+use ganmf_core::run::run;
 
 type Splits<'py> = (
     Csr,

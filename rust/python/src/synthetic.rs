@@ -4,9 +4,9 @@ use ganmf_core::synthetic;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::args::natural;
-use crate::csr::Csr;
-use crate::run::run;
+use ganmf_core::args::natural;
+use ganmf_core::csr::Csr;
+use ganmf_core::run::run;
 
 fn size(name: &str, n: i64) -> PyResult<usize> {
     usize::try_from(n).map_err(|_| {

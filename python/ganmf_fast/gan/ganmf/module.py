@@ -129,10 +129,9 @@ class GANMFModule(GANModule):
         """See ``GANModule``: the rows once shuffled, D over all batches, then G over the same."""
         del number
         batches = self._steps.batches(self.shuffled())
-        for network, passes in (("d", self._settings.d_steps), ("g", self._settings.g_steps)):
-            for _ in range(passes):
-                self._steps.start_pass()
-                yield network, batches
+        for one_pass in self.alternated(batches, self._settings.d_steps, self._settings.g_steps):
+            self._steps.start_pass()
+            yield one_pass
 
     def train_d(self, batch: Any) -> Losses:
         """Update the discriminator."""
@@ -153,8 +152,7 @@ class GANMFModule(GANModule):
 
     def diagnose(self) -> Losses:
         """See ``GANModule``."""
-        rows, columns = self.weights()
-        return mean_cosine_of_factors(rows[torch.from_numpy(self.sample).to(rows.device)], columns)
+        return mean_cosine_of_factors(*self.weights(), self.sample)
 
     def scorer(self) -> Factors:
         """See ``GANModule``."""

@@ -52,20 +52,10 @@ class Steps(ABC):
 
 
 class GradientSteps(Steps):
-    """Batch by batch: the gradients of one kind of arithmetic, then a step of Adam.
+    """Batch by batch: the gradients of `arithmetic`, then a step of Adam.
 
-    Parameters
-    ----------
-    arithmetic : DenseStep or ExactStep
-    generator, discriminator : the networks
-    settings : GANMFSettings
-    batches : Batches
-    group : ProcessGroup
-        The processes among which batches are divided.
-    rng : torch.Generator
-        For dropout.
-    average : Average, optional
-        Includes the generator after each of its steps.
+    Batches are divided among the processes of `group`; `rng` is for dropout, and `average` includes
+    the generator after each of its steps.
     """
 
     def __init__(

@@ -8,8 +8,6 @@ pub mod progress;
 pub mod rng;
 pub mod rows;
 pub mod sparse;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod topk;
 pub(crate) mod vector_math;
 

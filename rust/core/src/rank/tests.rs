@@ -1,11 +1,10 @@
 use ndarray::{Array2, Axis};
 
 use super::*;
-use crate::base::Error;
 use crate::base::rng::Rng;
 use crate::base::testing::random_rows;
 use crate::base::topk::Scored;
-use crate::base::{CsrMatrix, Progress};
+use crate::base::{CsrMatrix, Error, Progress};
 use crate::published;
 
 fn random(rows: usize, cols: usize, stream: u64) -> Array2<f32> {

@@ -23,8 +23,7 @@
 
 mod storage;
 
-use crate::base::error::from_word;
-use crate::base::error::{check_non_negative, check_positive};
+use crate::base::error::{check_non_negative, check_positive, from_word};
 use crate::base::rng::Rng;
 use crate::base::rows::{build_rows, par_chunks};
 use crate::base::topk::{Scored, check_topk, keep_top};
