@@ -80,7 +80,7 @@ class DataOptions(DataFolder):
     @property
     def reading(self) -> FileReading:
         """How a file is to be read."""
-        given = {
+        given: dict[str, Any] = {
             "separator": "\t" if self.separator in _TAB else self.separator,
             "header": self.header,
             "quote": self.quote,
