@@ -49,23 +49,23 @@ def measure(n_items: int) -> dict[str, Any]:
     import torch
 
     import ganmf_fast as gf
-    from ganmf_fast.gan.ganmf.module import Training
+    from ganmf_fast.gan.ganmf.module import GANMFModule
 
     gf.set_num_threads(1)
     torch.set_num_threads(1)
     X = profiles(n_items)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     model = gf.GANMF(num_factors=FACTORS, emb_dim=EMB, batch_size=BATCH, device="cpu")
-    training = Training(model, X)
+    module = GANMFModule(model, X)
     seconds = []
     losses: list[float] = []
     for epoch in (1, 2):
         started, cpu = time.perf_counter(), time.process_time()
-        for phase, step, batches in training.passes(epoch):
+        for network, batches in module.epoch(epoch):
             for nth, batch in enumerate(batches):
-                losses.append(step(batch)[f"{phase}_loss"])
+                losses.append(module.step(network, batch)[f"{network}_loss"])
                 if nth % 20 == 0:
-                    print(f"  {n_items:,} items, epoch {epoch}{phase}: {nth}/{len(batches)}")
+                    print(f"  {n_items:,} items, epoch {epoch}{network}: {nth}/{len(batches)}")
         seconds.append((time.process_time() - cpu, time.perf_counter() - started))
         if seconds[0][1] > 300:
             break

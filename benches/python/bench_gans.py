@@ -8,11 +8,10 @@ import scipy.sparse as sp
 
 torch = pytest.importorskip("torch", reason="GANs need torch, which is not installed")
 
-from ganmf_fast.gan.caae_players import CaaePlayers
-from ganmf_fast.gan.cfgan_players import CfganPlayers
-
 import ganmf_fast as gf
 from ganmf_fast.base.urm import as_csr
+from ganmf_fast.gan.caae import CAAEModule
+from ganmf_fast.gan.cfgan import CFGANModule
 from ganmf_fast.gan.matmul import by_onednn
 from straight_gans import StraightCAAE, StraightCFGAN
 
@@ -44,18 +43,18 @@ def train(splits: gf.Splits) -> sp.csr_array:
     return sp.csr_array(splits.train).astype(np.float32)
 
 
-def epoch(players) -> Callable[[], None]:
+def epoch(module) -> Callable[[], None]:
     def run() -> None:
-        for _, step, batches in players.passes(1):
+        for network, batches in module.epoch(1):
             for batch in batches:
-                step(batch)
+                module.step(network, batch)
 
     return run
 
 
 def test_epoch_of_cfgan(measure: Measure, train: sp.csr_array) -> None:
     measure(
-        epoch(CfganPlayers(gf.CFGAN(**CFGAN, device="cpu"), as_csr(train))),
+        epoch(CFGANModule(gf.CFGAN(**CFGAN, device="cpu"), as_csr(train))),
         train.nnz,
         "interactions",
     )
@@ -67,7 +66,7 @@ def test_epoch_of_cfgan_ported_straight(measure: Measure, train: sp.csr_array) -
 
 def test_epoch_of_caae(measure: Measure, train: sp.csr_array) -> None:
     measure(
-        epoch(CaaePlayers(gf.CAAE(**CAAE, device="cpu"), as_csr(train))), train.nnz, "interactions"
+        epoch(CAAEModule(gf.CAAE(**CAAE, device="cpu"), as_csr(train))), train.nnz, "interactions"
     )
 
 

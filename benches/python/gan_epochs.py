@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ganmf_fast.gan.caae_players import CaaePlayers
-from ganmf_fast.gan.cfgan_players import CfganPlayers
 
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.experiments import environment
-from ganmf_fast.gan.ganmf.module import Training
+from ganmf_fast.gan.caae import CAAEModule
+from ganmf_fast.gan.cfgan import CFGANModule
+from ganmf_fast.gan.ganmf.module import GANMFModule
 from straight_gans import StraightCAAE, StraightCFGAN, StraightGANMF
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gan-epochs.json"
@@ -36,11 +36,11 @@ STEPS = 10
 Epoch = Callable[[], Any]
 
 
-def run(players: Any) -> Iterator[tuple[str, Any, dict[str, float]]]:
+def run(module: Any) -> Iterator[tuple[str, Any, dict[str, float]]]:
     """One epoch of ours: network, batch and losses of each step."""
-    for phase, step, batches in players.passes(1):
+    for network, batches in module.epoch(1):
         for batch in batches:
-            yield phase, batch, step(batch)
+            yield network, batch, module.step(network, batch)
 
 
 class GANMF:
@@ -48,8 +48,8 @@ class GANMF:
 
     def __init__(self, profiles: Any, params: dict[str, Any], mode: str) -> None:
         model = gf.GANMF(mode=mode, **params, seed=0, device="cpu")
-        self.players = Training(model, profiles)
-        networks = (self.players.generator, self.players.discriminator)
+        self.module = GANMFModule(model, profiles)
+        networks = (self.module.generator, self.module.discriminator)
         self.port = StraightGANMF(
             to_scipy(profiles), params, *(network.state_dict() for network in networks)
         )
@@ -57,9 +57,9 @@ class GANMF:
 
     def ours(self) -> None:
         """An epoch; the batches and losses are kept for the port."""
-        steps = list(run(self.players))
-        self.users = [batch.numbers for phase, batch, _ in steps if phase == "d"]
-        self.losses = [losses[f"{phase}_loss"] for phase, _, losses in steps]
+        steps = list(run(self.module))
+        self.users = [batch.numbers for network, batch, _ in steps if network == "d"]
+        self.losses = [losses[f"{network}_loss"] for network, _, losses in steps]
 
     def straight(self) -> None:
         """The same epoch."""
@@ -77,13 +77,13 @@ class GANMF:
 class Sampled:
     """CFGAN or CAAE: masks and items are drawn by chance, differently on both sides."""
 
-    def __init__(self, players: Any, port: Any) -> None:
-        self.players = players
+    def __init__(self, module: Any, port: Any) -> None:
+        self.module = module
         self.straight: Epoch = port.epoch
 
     def ours(self) -> None:
         """An epoch."""
-        for _ in run(self.players):
+        for _ in run(self.module):
             pass
 
     def difference(self) -> float | None:
@@ -98,8 +98,8 @@ def pair(row: str, profiles: Any, params: dict[str, Any], mode: str) -> GANMF | 
         return GANMF(profiles, params, mode)
     if row.startswith("CFGAN"):
         model = gf.CFGAN(mode=mode, **params, published_quirks=True, device="cpu")
-        return Sampled(CfganPlayers(model, profiles), StraightCFGAN(X, params))
-    return Sampled(CaaePlayers(gf.CAAE(**params, device="cpu"), profiles), StraightCAAE(X, params))
+        return Sampled(CFGANModule(model, profiles), StraightCFGAN(X, params))
+    return Sampled(CAAEModule(gf.CAAE(**params, device="cpu"), profiles), StraightCAAE(X, params))
 
 
 def measure(dataset: str, row: str, folder: Path, epochs: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from ganmf_fast import reference
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.experiments import environment
 from ganmf_fast.gan.ganmf.exact import d_costs, g_costs
-from ganmf_fast.gan.ganmf.module import Training
+from ganmf_fast.gan.ganmf.module import GANMFModule
 from straight_gans import StraightGANMF
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gan-gpu.json"
@@ -110,12 +110,12 @@ def fitted(mode: str, params: dict[str, Any], splits: Any, **options: Any) -> di
 def straight(profiles: Any, mode: str, params: dict[str, Any], epochs: int = 3) -> float:
     """Median seconds of an epoch of the dense port."""
     model = gf.GANMF(mode=mode, **params, seed=1337, device="cuda", step="dense")
-    players = Training(model, profiles)
-    networks = [players.generator, players.discriminator]
+    module = GANMFModule(model, profiles)
+    networks = [module.generator, module.discriminator]
     port = StraightGANMF(
         to_scipy(profiles), params, *(network.state_dict() for network in networks)
     )
-    batches = [batch.numbers for batch in next(iter(players.passes(1))).batches]
+    batches = [batch.numbers for batch in next(iter(module.epoch(1)))[1]]
     found = []
     for _ in range(epochs):
         torch.cuda.synchronize()

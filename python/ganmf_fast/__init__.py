@@ -1,7 +1,7 @@
 """GAN-based and classical top-N recommendation: reproducible, exact and fast.
 
 Everything is reached from here (``import ganmf_fast as gf``) and loaded on first use, so that the
-import itself is quick and needs neither torch nor matplotlib. ``__init__.pyi`` lists the names.
+import itself is quick and needs neither torch nor scipy. ``__init__.pyi`` lists the names.
 """
 
 import importlib

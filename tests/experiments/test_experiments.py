@@ -115,7 +115,7 @@ def test_the_same_cell_of_another_experiment_is_taken_over(splits: Path, tmp_pat
     five, rows = gf.Splits.load(splits), select(["TopPopular", "PureSVD"])
     Table2(five, run_specs(rows, None), Store(tmp_path / "a"), seeds=[1]).run()
     said: list[str] = []
-    options = {"seeds": [1, 2], "say": said.append, "reuse": [Store(tmp_path / "a")]}
+    options = {"seeds": [1, 2], "log": said.append, "reuse": [Store(tmp_path / "a")]}
     Figure7(five, run_specs(rows, None), Store(tmp_path / "b"), **options).run()
     assert sum("taken over" in text for text in said) == 2
     a, b = (Store(tmp_path / name).arrays("PureSVD-1") for name in "ab")
@@ -184,7 +184,7 @@ def test_marks_come_from_the_paired_t_test_of_compare(splits: Path, tmp_path: Pa
     found = Table2(five, run_specs(rows, None), Store(tmp_path), seeds=[1]).run()
     evaluations = [
         gf.evaluate(
-            getattr(gf, p.row.model)(**p.params, **s).fit(five.train), five.train, five.test
+            getattr(gf, p.variant.model)(**p.params, **s).fit(five.train), five.train, five.test
         )
         for p, s in zip(run_specs(rows, None), ({}, {"seed": 1}, {}), strict=True)
     ]

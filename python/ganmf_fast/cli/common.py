@@ -1,5 +1,7 @@
 """Options that commands share, and how they speak."""
 
+import importlib
+import importlib.util
 import json
 import logging
 import sys
@@ -14,10 +16,12 @@ from rich.table import Table
 
 from ganmf_fast.base import progress
 from ganmf_fast.base.threads import set_num_threads
+from ganmf_fast.models.registry import model_class
 
 __all__ = [
     "Common",
     "begin",
+    "load_torch_threads",
     "numbers",
     "print_json",
     "print_table",
@@ -58,6 +62,17 @@ def begin(common: Common) -> None:
             set_num_threads(common.threads)
         except ValueError as error:
             raise ValueError(f"threads: {error}") from None
+
+
+def load_torch_threads(common: Common, models: Iterable[str]) -> None:
+    """Apply ``--threads`` to torch as well, if one of these models may use it."""
+    if (
+        common.threads is not None
+        and any(model_class(name).iterative for name in models)
+        and importlib.util.find_spec("torch") is not None
+    ):
+        importlib.import_module("torch")
+        set_num_threads(common.threads)
 
 
 def say(text: str) -> None:

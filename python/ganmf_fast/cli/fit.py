@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ganmf_fast import models
-from ganmf_fast.cli.common import Common, begin, print_json, say, show
+from ganmf_fast.cli.common import Common, begin, load_torch_threads, print_json, say, show
 from ganmf_fast.cli.data_options import DataName, DataOptions, HeldOut, Part, part_of
 from ganmf_fast.cli.params import given_params
 from ganmf_fast.models.registry import model_class
@@ -45,6 +45,7 @@ def fit(
             params[name] = value
     if not output.parent.is_dir():
         raise ValueError(f"output is in {str(output.parent)!r}, which is no folder")
+    load_torch_threads(common, [model])
     # Looked up as a user would, so that a missing extra is named before anything is read.
     cls = getattr(models, model)
     opened = source.open(data)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ganmf_fast.cli.common import Common, begin, numbers, print_json, say, show
+from ganmf_fast.cli.common import Common, begin, load_torch_threads, numbers, print_json, say, show
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.experiments.session import options_of, reproduce
+from ganmf_fast.experiments.variants import select
 from ganmf_fast.results.document import overview
 from ganmf_fast.results.result_table import ResultTable
 from ganmf_fast.results.tables import terminal_table
@@ -79,11 +80,14 @@ def _reproduce(
     common: Common = _NO_COMMON,
 ) -> int:
     begin(common)
+    chosen = None if models is None else _names(models)
+    if experiment != "table1":
+        load_torch_threads(common, (row.model for row in select(chosen)))
     found = reproduce(
         experiment,
         _names(data) if experiment == "table1" else data,
         output=output,
-        models=None if models is None else _names(models),
+        models=chosen,
         params=params,
         n_calls=n_calls,
         cutoffs=numbers("cutoffs", cutoffs),

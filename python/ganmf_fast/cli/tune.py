@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from ganmf_fast.cli.common import (
     Common,
     begin,
+    load_torch_threads,
     print_json,
     print_table,
     say,
@@ -96,6 +97,7 @@ def tune(
         if "device" not in cls().get_params():
             raise ValueError(f"{model} has no device")
         fixed["device"] = device
+    load_torch_threads(common, [name])
     opened = source.open(data)
     splits = opened if isinstance(opened, Splits) else paper_protocol(opened, seed)
     try:

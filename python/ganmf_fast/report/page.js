@@ -84,7 +84,7 @@ function records(columns) {
 
 // Of every figure; less wide where the screen is narrow.
 function config() {
-  const found = coloured(JSON.parse(document.getElementById("chart-config").textContent));
+  const found = coloured(JSON.parse(document.querySelector("main").dataset.charts));
   found.font = tone("--sans").replaceAll('"', "'");
   if (window.innerWidth < 640) {
     found.axis.labelLimit = 120;
