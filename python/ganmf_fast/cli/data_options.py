@@ -73,6 +73,10 @@ class DataOptions(DataFolder):
     encoding: Annotated[
         str | None, Parameter(help="Encoding of a text file, utf-8 by default.")
     ] = None
+    strip: Annotated[
+        bool | None,
+        Parameter(help="Drop blanks around the fields of a text file.", negative=""),
+    ] = None
     duplicates: Annotated[
         Repeated | None, Parameter(help="What counts of an interaction that is given repeatedly.")
     ] = None
@@ -85,6 +89,7 @@ class DataOptions(DataFolder):
             "header": self.header,
             "quote": self.quote,
             "encoding": self.encoding,
+            "strip": self.strip,
         }
         return FileReading(
             Roles(

@@ -32,7 +32,7 @@ from ganmf_fast.data.readers import (
 )
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Roles
-from ganmf_fast.data.sources import Source
+from ganmf_fast.data.sources import DataFile
 
 __all__ = [
     "IdMatrix",
@@ -102,7 +102,7 @@ def from_frame(df: Any, roles: Roles, duplicates: Repeated | None = None) -> IdM
 
 
 def from_text(
-    source: Source, roles: Roles, options: Options, duplicates: Repeated | None = None
+    source: DataFile, roles: Roles, options: Options, duplicates: Repeated | None = None
 ) -> IdMatrix:
     """From delimited text or JSON lines; see `Interactions.from_csv`."""
     use_polars()
@@ -121,7 +121,7 @@ def from_file(
     path: Path, roles: Roles, options: Options, duplicates: Repeated | None = None
 ) -> IdMatrix:
     """From a file of any kind, told by its content, or a folder of parquet files."""
-    source = Source(path, str(path))
+    source = DataFile(path, str(path))
     if path.is_dir() or source.format == "parquet":
         return from_parquet(path, roles, duplicates)
     return from_text(source, roles, options, duplicates)

@@ -31,7 +31,7 @@ from ganmf_fast.data.builders import from_text
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.roles import Roles
-from ganmf_fast.data.sources import Source as File
+from ganmf_fast.data.sources import DataFile
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -224,7 +224,7 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
         raise DataError(f"data_dir {str(root)!r} does not exist")
     text = _local_file(source, root) or _from_archive(name, source, root, download=download)
     roles = Roles(0, 1, timestamp=source.timestamp)
-    options = Options(source.separator, source.header, quote="off")
+    options = Options(source.separator, source.header, quote="off", strip=True)
     data = Interactions(*from_text(text, roles, options), name=name)
     found = (data.n_interactions, data.n_users, data.n_items)
     if found != source.sizes:
@@ -372,16 +372,16 @@ def _candidates(source: Source, root: Path, file: str) -> list[Path]:
     return [path for path in (folder / file for folder in folders) if path.is_file()]
 
 
-def _local_file(source: Source, root: Path) -> File | None:
+def _local_file(source: Source, root: Path) -> DataFile | None:
     """Find the unpacked data file, checked where its checksum is known."""
     for path in _candidates(source, root, source.file):
         content = _content(path)
         _check(content, source.file_sha256, path, "use Interactions.from_csv for other data")
-        return File(content, str(path))
+        return DataFile(content, str(path))
     return None
 
 
-def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> File:
+def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> DataFile:
     local = _candidates(source, root, source.archive)
     archive = local[0] if local else root / source.archive
     if not local:
@@ -395,7 +395,7 @@ def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> F
     content = read_member(archive, source.member)
     label = f"{archive}:{source.member}"
     _check(content, source.file_sha256, label, "delete the archive to download it again")
-    return File(content, label)
+    return DataFile(content, label)
 
 
 def _mirrors() -> list[str]:

@@ -13,7 +13,7 @@ from itertools import islice
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.data.roles import Role, Roles, known_role
-from ganmf_fast.data.sources import Source
+from ganmf_fast.data.sources import DataFile
 
 __all__ = ["Dialect", "find_dialect"]
 
@@ -60,7 +60,7 @@ class Dialect:
 
 
 def find_dialect(
-    source: Source,
+    source: DataFile,
     roles: Roles,
     encoding: str,
     separator: str | None,
@@ -71,7 +71,7 @@ def find_dialect(
 
     Parameters
     ----------
-    source : Source
+    source : DataFile
     roles : Roles
         Columns that the caller gave; one given by name means that there is a header.
     encoding : str
@@ -121,7 +121,7 @@ def _check(separator: str | None, quote: str | None) -> None:
         raise ValueError(f'quote must be "auto", "off" or one character, not {quote!r}')
 
 
-def _sample(source: Source, encoding: str) -> tuple[list[str], bool]:
+def _sample(source: DataFile, encoding: str) -> tuple[list[str], bool]:
     """The first lines that are not blank, and whether they are all there are."""
     head, whole = b"", True
     for chunk in source.chunks(encoding):

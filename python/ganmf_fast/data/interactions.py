@@ -18,7 +18,7 @@ from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Column, ColumnOrFalse, Roles
-from ganmf_fast.data.sources import Source
+from ganmf_fast.data.sources import DataFile
 from ganmf_fast.data.streaming import stream
 
 if TYPE_CHECKING:
@@ -313,6 +313,7 @@ class Interactions:
         header: bool | None = None,
         quote: str | None = "auto",
         encoding: str = "utf-8",
+        strip: bool = False,
         duplicates: Repeated | None = None,
     ) -> "Interactions":
         """From a text file of one interaction a line: CSV, TSV, ``::``, RecBole, JSON lines.
@@ -342,6 +343,9 @@ class Interactions:
             Character that encloses fields, as in RFC 4180; "off" or None for none. "auto" is ``"``
             between commas or semicolons, and none otherwise, unless that would be ambiguous.
         encoding : str, default "utf-8"
+        strip : bool, default False
+            Whether blanks around a field that is not quoted do not belong to it. By default they do,
+            as RFC 4180 has it, and a number with blanks around it is refused.
         duplicates : {"error", "sum", "first", "last", "max", "mean"}, optional
             As for `from_frame`.
 
@@ -360,8 +364,8 @@ class Interactions:
         """
         path = Path(path)
         roles = Roles(user, item, rating, timestamp)
-        options = Options(separator, header, quote, encoding)
-        built = builders.from_text(Source(path, str(path)), roles, options, duplicates)
+        options = Options(separator, header, quote, encoding, strip)
+        built = builders.from_text(DataFile(path, str(path)), roles, options, duplicates)
         return cls(*built, name=path.name.split(".")[0] or path.name)
 
     @classmethod
@@ -407,6 +411,7 @@ class Interactions:
         header: bool | None = None,
         quote: str | None = "auto",
         encoding: str = "utf-8",
+        strip: bool = False,
         duplicates: Repeated | None = None,
         scratch: str | Path | None = None,
     ) -> "Interactions":
@@ -420,7 +425,7 @@ class Interactions:
         ----------
         source : str, Path or list of these
             Parquet files, folders of them, or text files.
-        user, item, rating, timestamp, separator, header, quote, encoding, duplicates
+        user, item, rating, timestamp, separator, header, quote, encoding, strip, duplicates
             As for `from_csv`.
         scratch : str or Path, optional
             Folder for temporary files of at most 8 bytes a row and column; by default the system's.
@@ -437,7 +442,7 @@ class Interactions:
         """
         paths = [Path(path) for path in (source if isinstance(source, list) else [source])]
         roles = Roles(user, item, rating, timestamp)
-        options = Options(separator, header, quote, encoding)
+        options = Options(separator, header, quote, encoding, strip)
         built = stream(paths, roles, options, duplicates, scratch)
         return cls(*built, name=paths[0].name.split(".")[0] or paths[0].name)
 

@@ -25,7 +25,7 @@ from ganmf_fast.data.dialect import Dialect, find_dialect
 from ganmf_fast.data.ids import CodedIds
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Role, Roles
-from ganmf_fast.data.sources import Source
+from ganmf_fast.data.sources import DataFile
 
 __all__ = [
     "Log",
@@ -51,6 +51,7 @@ class Options(NamedTuple):
     header: bool | None = None
     quote: str | None = "auto"
     encoding: str = "utf-8"
+    strip: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Scratch:
 
 
 def read_text(
-    source: Source,
+    source: DataFile,
     roles: Roles,
     options: Options,
     scratch: Scratch | None = None,
@@ -123,7 +124,7 @@ def read_text(
     dialect = find_dialect(source, roles, *_dialect_options(options))
     columns = roles.resolve(dialect.names, dialect.width, source.label)
     scratch = scratch or Scratch()
-    reader = _reader(dialect, columns)
+    reader = _reader(dialect, columns, strip=options.strip)
     with _placed(source, dialect):
         read = 0
         for chunk in source.chunks(options.encoding):
@@ -156,7 +157,9 @@ def _dialect_options(options: Options) -> tuple[str, str | None, bool | None, st
     return options.encoding, options.separator, options.header, options.quote
 
 
-def _reader(dialect: Dialect, columns: dict[Role, int]) -> _core.DelimitedReader:
+def _reader(
+    dialect: Dialect, columns: dict[Role, int], *, strip: bool
+) -> _core.DelimitedReader:
     return _core.DelimitedReader(
         dialect.separator.encode(),
         dialect.quoting,
@@ -164,6 +167,7 @@ def _reader(dialect: Dialect, columns: dict[Role, int]) -> _core.DelimitedReader
         dialect.width,
         [(position, role, _KINDS[role]) for role, position in columns.items()],
         dialect.header,
+        strip,
     )
 
 
@@ -183,7 +187,7 @@ def _store(
 
 
 @contextmanager
-def _placed(source: Source, dialect: Dialect) -> Iterator[None]:
+def _placed(source: DataFile, dialect: Dialect) -> Iterator[None]:
     """Say in errors of the reader which file, and what settles an odd quote."""
     try:
         yield
@@ -194,6 +198,8 @@ def _placed(source: Source, dialect: Dialect) -> Iterator[None]:
         hint = ""
         if "UTF-8" in message:
             hint = ': say encoding="latin-1", or what it is'
+        elif "blanks" in message:
+            hint = ": say strip=True (--strip)"
         elif "quote" in message:
             other = '"off"' if dialect.quote else "'\"'"
             hint = f": say quote={other} (--quote)"
@@ -203,7 +209,7 @@ def _placed(source: Source, dialect: Dialect) -> Iterator[None]:
 
 
 def _text_reading(
-    source: Source,
+    source: DataFile,
     dialect: Dialect,
     columns: dict[Role, int],
     reader: _core.DelimitedReader,
@@ -318,7 +324,7 @@ def _series_of(values: list[Any]) -> pl.Series:
     return pl.Series(values, dtype=pl.String)
 
 
-def read_json_lines(source: Source, roles: Roles, options: Options) -> Log:
+def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
     """Read one JSON object a line, whose names are the columns.
 
     Raises
@@ -383,7 +389,7 @@ def read_json_lines(source: Source, roles: Roles, options: Options) -> Log:
 def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
     column = series(values, "timestamp", place)
     if column.dtype == pl.String:
-        reader = _core.DelimitedReader(b"\x1f", "off", 0, 1, [(0, "timestamp", "time")], False)
+        reader = _core.DelimitedReader(b"\x1f", "off", 0, 1, [(0, "timestamp", "time")], False, False)
         try:
             reader.feed("".join(f"{value}\n" for value in column).encode())
         except ValueError as error:
@@ -393,7 +399,7 @@ def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
     return times(column, "timestamp", place)
 
 
-def _lines(source: Source, encoding: str) -> Iterator[bytes]:
+def _lines(source: DataFile, encoding: str) -> Iterator[bytes]:
     rest = b""
     for chunk in source.chunks(encoding):
         *whole, rest = (rest + chunk).split(b"\n")

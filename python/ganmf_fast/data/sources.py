@@ -21,7 +21,7 @@ import zstandard
 
 from ganmf_fast.base.errors import DataError
 
-__all__ = ["CHUNK", "Source"]
+__all__ = ["CHUNK", "DataFile"]
 
 CHUNK: Final = 1 << 22
 """Bytes that are read at a time."""
@@ -43,7 +43,7 @@ _MARKS: Final = (
 
 
 @dataclass(frozen=True)
-class Source:
+class DataFile:
     """A file, or bytes already in memory, and what messages call it.
 
     Parameters

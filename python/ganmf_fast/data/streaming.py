@@ -35,7 +35,7 @@ from ganmf_fast.data.readers import (
     read_text,
 )
 from ganmf_fast.data.roles import Role, Roles
-from ganmf_fast.data.sources import Source
+from ganmf_fast.data.sources import DataFile
 
 __all__ = ["stream"]
 
@@ -57,7 +57,7 @@ def stream(
     if not paths:
         raise ValueError("source holds no path")
     label = ", ".join(map(str, paths[:3])) + (" ..." if len(paths) > 3 else "")
-    parquet = [path.is_dir() or Source(path, str(path)).format == "parquet" for path in paths]
+    parquet = [path.is_dir() or DataFile(path, str(path)).format == "parquet" for path in paths]
     if any(parquet) and not all(parquet):
         raise DataError(f"{label}: parquet and text cannot be read together")
     with (
@@ -68,7 +68,7 @@ def stream(
             with parquet_refused(label):
                 return _parquet(paths, roles, duplicates, Path(folder), label, report)
         logs = [
-            _read(Source(path, str(path)), roles, options, Path(folder) / str(at), report)
+            _read(DataFile(path, str(path)), roles, options, Path(folder) / str(at), report)
             for at, path in enumerate(paths)
         ]
         log = joined(logs)
@@ -77,7 +77,7 @@ def stream(
         return _from_codes(log, report)
 
 
-def _read(source: Source, roles: Roles, options: Options, folder: Path, report: Report) -> Log:
+def _read(source: DataFile, roles: Roles, options: Options, folder: Path, report: Report) -> Log:
     if source.format == "json lines":
         return read_json_lines(source, roles, options)
     folder.mkdir()

@@ -287,6 +287,9 @@ impl Reader {
         for (place, name, column) in &mut self.columns {
             let field = fields[*place];
             let mut value = Cow::Borrowed(&text[field.start..field.end]);
+            if self.format.strip && !field.quoted {
+                value = Cow::Borrowed(text[field.start..field.end].trim_ascii());
+            }
             if field.doubled {
                 value = Cow::Owned(halved(&value, text[field.start - 1]));
             }
@@ -312,6 +315,14 @@ fn read_field(
         let (code, new) = ids.intern(value)?;
         if new && std::str::from_utf8(value).is_err() {
             return refuse(&format!("{name} is not UTF-8 text"));
+        }
+        let stripped = value.trim_ascii();
+        if new && !quoted && stripped.len() < value.len() && stripped.iter().all(u8::is_ascii_digit)
+        {
+            return refuse(&format!(
+                "{name} '{}' is a number with blanks around it",
+                String::from_utf8_lossy(value)
+            ));
         }
         if new && !quoted && value.contains(&b'\r') {
             return refuse(&format!("{name} holds a carriage return"));

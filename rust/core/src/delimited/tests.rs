@@ -9,6 +9,7 @@ fn format(separator: &str, quoting: Quoting, width: usize) -> Format {
         separator: separator.as_bytes().to_vec(),
         quoting,
         width,
+        strip: false,
     }
 }
 
