@@ -68,9 +68,7 @@ class CsrView(_CsrArray):
         return super().__reduce_ex__(protocol) if csr is None else (to_scipy, (csr, self.owner))
 
 
-def as_csr(
-    X: object, name: str = "X", *, allow_empty: bool = False, borrow: bool = False
-) -> Csr:
+def as_csr(X: object, name: str = "X", *, allow_empty: bool = False, borrow: bool = False) -> Csr:
     """Validate a matrix of interactions.
 
     Stored zeros are no interactions and are dropped.

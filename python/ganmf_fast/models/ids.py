@@ -102,9 +102,7 @@ class Ids:
         known = (rows >= 0) & (cols >= 0)
         skipped = Skipped()
         if not known.all():
-            skipped = Skipped(
-                int((row_of < 0).sum()), int((col_of < 0).sum()), int((~known).sum())
-            )
+            skipped = Skipped(int((row_of < 0).sum()), int((col_of < 0).sum()), int((~known).sum()))
             rows, cols = rows[known], cols[known]
             values = None if values is None else values[known]
         shape = len(self.users), len(self.items)
