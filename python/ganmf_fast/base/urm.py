@@ -7,7 +7,7 @@ afterwards changes nothing here; a `CsrView` gives its `Csr` back.
 
 import copyreg
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +17,7 @@ from ganmf_fast._core import Csr
 
 Duplicates = Literal["error", "sum", "first"]
 _MAX_SIDE = 2**31 - 1
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 if TYPE_CHECKING:
     _CsrArray = sp.csr_array[np.float32]
@@ -139,18 +140,19 @@ def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -
 
 def _owned(csr: Csr, X: Any) -> Csr:
     """`csr` without memory of the matrix `X`."""
-    if not sp.issparse(X) or X.format != "csr":
+    if getattr(X, "format", None) != "csr":
         return csr  # its arrays were computed from those of `X`
-    arrays = (csr.indptr, csr.indices, csr.values)
-    shared = [
-        array is not None
-        and any(np.may_share_memory(array, theirs) for theirs in (X.indptr, X.indices, X.data))
-        for array in arrays
-    ]
-    if not any(shared):
+    theirs = (X.indptr, X.indices, X.data)
+
+    def own(array: NDArray[Scalar]) -> NDArray[Scalar]:
+        borrowed = any(np.may_share_memory(array, other) for other in theirs)
+        return array.copy() if borrowed else array
+
+    values = csr.values
+    parts = own(csr.indptr), own(csr.indices), None if values is None else own(values)
+    if parts[0] is csr.indptr and parts[1] is csr.indices and parts[2] is values:
         return csr
-    own = [array.copy() if copied else array for array, copied in zip(arrays, shared, strict=True)]
-    return Csr(own[0], own[1], own[2], csr.n_cols)
+    return Csr(*parts, csr.n_cols)
 
 
 def _borrowed(X: Any, name: str, duplicates: Duplicates) -> Csr:

@@ -61,7 +61,7 @@ def warn_of_other_train(model: Recommender, masked: Csr, rows: NDArray[np.int64]
     if n_other:
         warnings.warn(
             f"train is not what {type(model).__name__} was fitted on for {n_other:,} of "
-            f"{len(rows):,} users: lists come from what was fitted, only without the items of train",
+            f"{len(rows):,} users: lists come from what was fitted, without the items of train",
             UserWarning,
             stacklevel=3,
         )

@@ -155,8 +155,8 @@ class Evaluation:
     tally : Tally
         The integer sums that all metrics are computed from.
     without_list : int64 array
-        Rows of those of `users` whose list is empty, ascending: the model knows nothing about them.
-        They count as zero in all means; `listed` leaves them out.
+        Rows of those of `users` whose list is empty, ascending: the model knows nothing about them,
+        or no item was left. They count as zero in all means; `listed` leaves them out.
     skipped : Skipped
         Users, items and interactions of `test` that the model does not know and that were left out.
     """
@@ -168,7 +168,7 @@ class Evaluation:
     tally: Tally
     _per_user: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict)
     without_list: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    skipped: Skipped = Skipped()
+    skipped: Skipped = field(default_factory=Skipped)
 
     def __post_init__(self) -> None:
         """Forbid writing to the arrays."""
@@ -320,7 +320,7 @@ class Evaluation:
         """A small table."""
         names = [name for name in _SHOWN if name in self.metrics] or list(self.metrics)[:7]
         lines = [f"{self.label}: {len(self.users):,} users evaluated"]
-        lines += self._table(names)
+        lines += _table(self, names)
         if any(self.skipped):
             users, items, interactions = self.skipped
             lines.append(
@@ -332,12 +332,13 @@ class Evaluation:
             lines.append(f"{n_empty:,} of the users have no list and count as zero")
         if 0 < n_empty < len(self.users):
             lines[-1] += "; without them:"
-            lines += self.listed._table(names)
+            lines += _table(self.listed, names)
         return "\n".join(lines)
 
-    def _table(self, names: Sequence[str]) -> list[str]:
-        lines = [" ".join([f"{'k':>4}", *(f"{name:>13}" for name in names)])]
-        for k in self.cutoffs:
-            figures = (f"{self._values[name, k]:>13.4f}" for name in names)
-            lines.append(" ".join([f"{k:>4}", *figures]))
-        return lines
+
+def _table(evaluation: Evaluation, names: Sequence[str]) -> list[str]:
+    lines = [" ".join([f"{'k':>4}", *(f"{name:>13}" for name in names)])]
+    for k in evaluation.cutoffs:
+        figures = (f"{evaluation[name, k]:>13.4f}" for name in names)
+        lines.append(" ".join([f"{k:>4}", *figures]))
+    return lines

@@ -1,6 +1,7 @@
 """Ids of the users and items that a model was fitted on."""
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -138,8 +139,10 @@ def find(index: IdIndex, wanted: object, unknown: str = "error") -> NDArray[np.i
     if hasattr(index, "find"):
         found: NDArray[np.int64] = index.find(wanted)
         return found
-    positions = np.full(len(wanted), -1, dtype=np.int64)  # type: ignore[arg-type]
-    for at, one in enumerate(wanted):  # type: ignore[arg-type]
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+    values: list[Any] = list(wanted) if several else [wanted]  # type: ignore[call-overload]
+    positions = np.full(len(values), -1, dtype=np.int64)
+    for at, one in enumerate(values):
         with suppress(ValueError):
             positions[at] = index.positions(one)[0]
     return positions
@@ -164,7 +167,7 @@ def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDAr
     """
     if given is None:
         raise TypeError(f"{what}s must be integer numbers, not None")
-    if isinstance(given, Set) and not hasattr(given, "mapping"):
+    if isinstance(given, AbstractSet) and not hasattr(given, "mapping"):
         raise TypeError(f"{what}s must have an order, which a set has not: pass sorted({what}s)")
     if isinstance(given, Iterable) and not isinstance(given, Sequence):
         given = given if hasattr(given, "__array__") else list(given)

@@ -16,7 +16,8 @@ __all__ = ["exact_mean", "map_at_5", "users_with_items"]
 def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
     """Mean average precision at 5 over the users with validation items, in [0, 1].
 
-    Users without an interaction in `urm` have an empty list, of precision 0. Only items of `urm` are excluded. The formula is that of `ganmf_fast.evaluate`.
+    Users without an interaction in `urm` have an empty list, of precision 0. Only items of `urm`
+    are excluded. The formula is that of `ganmf_fast.evaluate`.
 
     Raises
     ------
