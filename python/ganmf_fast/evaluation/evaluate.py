@@ -354,7 +354,11 @@ def _users_to_evaluate(
     if model.ids_ is not None:
         rows = find(model.ids_.user_index, users, unknown)
     else:
-        rows = numbers(users, "user", test.n_rows, unknown)
+        given: NDArray[Any] = np.atleast_1d(np.asarray(users))
+        if skips(unknown):
+            given = numbers(users, "user", test.n_rows, unknown)
+            given = given[given >= 0]
+        rows = checked_rows(given, given.size, test.n_rows)
     chosen = np.intersect1d(rows, with_items)
     if not len(chosen):
         raise ValueError("users holds no user with a test item: there is nothing to evaluate")
