@@ -76,16 +76,16 @@ def listed(given: Any, what: str) -> NDArray[Any] | list[Any]:
     if hasattr(given, "to_numpy"):
         given = given.to_numpy()
     if isinstance(given, np.ndarray):
-        values: Any = np.atleast_1d(given)
-        if values.ndim != 1:
-            raise ValueError(f"{what}s must be one-dimensional, not of shape {values.shape}")
-        if values.dtype == object:
-            values = values.tolist()
+        values: NDArray[Any] | list[Any] = np.atleast_1d(given)
+        if given.ndim > 1:
+            raise ValueError(f"{what}s must be one-dimensional, not of shape {given.shape}")
+        if given.dtype == object:
+            values = list(values)
     elif isinstance(given, str | bytes) or not isinstance(given, Iterable):
         values = [given]
     else:
         values = list(given)
-    mask = values.dtype == bool if isinstance(values, np.ndarray) else _all_bool(values)
+    mask = bool(values.dtype == bool) if isinstance(values, np.ndarray) else _all_bool(values)
     if mask:
         raise TypeError(
             f"{what}s must be {what}s, not a boolean mask: pass numpy.flatnonzero of it, or ids"

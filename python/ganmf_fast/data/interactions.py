@@ -344,8 +344,8 @@ class Interactions:
             between commas or semicolons, and none otherwise, unless that would be ambiguous.
         encoding : str, default "utf-8"
         strip : bool, default False
-            Whether blanks around a field that is not quoted do not belong to it. By default they do,
-            as RFC 4180 has it, and a number with blanks around it is refused.
+            Drop blanks around fields that are not quoted. By default they belong to the field, as
+            in RFC 4180, and a number with blanks around it is refused.
         duplicates : {"error", "sum", "first", "last", "max", "mean"}, optional
             As for `from_frame`.
 

@@ -157,9 +157,7 @@ def _dialect_options(options: Options) -> tuple[str, str | None, bool | None, st
     return options.encoding, options.separator, options.header, options.quote
 
 
-def _reader(
-    dialect: Dialect, columns: dict[Role, int], *, strip: bool
-) -> _core.DelimitedReader:
+def _reader(dialect: Dialect, columns: dict[Role, int], *, strip: bool) -> _core.DelimitedReader:
     return _core.DelimitedReader(
         dialect.separator.encode(),
         dialect.quoting,
@@ -334,7 +332,8 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
     ValueError
         If a column does not exist or is not certain.
     """
-    interners = {role: _Interner(role) for role in ("user", "item")}
+    both: tuple[Role, Role] = ("user", "item")
+    interners = {role: _Interner(role) for role in both}
     parts: dict[Role, list[Any]] = {}
     columns: dict[Role, int] = {}
     names: tuple[str, ...] = ()
@@ -363,8 +362,8 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
         return f"{source.label}, line {rows[row]}"
 
     ids = {
-        role: CodedIds(np.array(parts[role], dtype=np.int32), interners[role].distinct())
-        for role in ("user", "item")
+        role: CodedIds(np.array(parts[role], dtype=np.int32), interner.distinct())
+        for role, interner in interners.items()
     }
     return Log(
         ids["user"],
@@ -389,7 +388,9 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
 def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
     column = series(values, "timestamp", place)
     if column.dtype == pl.String:
-        reader = _core.DelimitedReader(b"\x1f", "off", 0, 1, [(0, "timestamp", "time")], False, False)
+        reader = _core.DelimitedReader(
+            b"\x1f", "off", 0, 1, [(0, "timestamp", "time")], False, False
+        )
         try:
             reader.feed("".join(f"{value}\n" for value in column).encode())
         except ValueError as error:
