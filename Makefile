@@ -15,6 +15,8 @@
 
 DATA ?= demo
 MODELS ?=
+# Data sets whose splits the authors of the paper published.
+PUBLISHED := lastfm hetrec2011 ml-1m
 OUTPUT ?= runs/table2-$(notdir $(patsubst %/,%,$(DATA)))
 VENV ?= .venv
 SHORT ?=
@@ -60,6 +62,8 @@ help: ## Show this list
 	@echo "Variables: DATA=$(DATA) OUTPUT=$(OUTPUT) MODELS=$(MODELS) VENV=$(VENV) PYTHON=... SHORT=1"
 
 reproduce: build-release ## The paper's comparison: [DATA=demo|lastfm|...|folder] [MODELS=A,B] [OUTPUT=runs/...]
+	@$(if $(filter $(PUBLISHED),$(DATA)),$(ENV)/bin/ganmf data fetch "$(DATA)" --published-splits \
+		>/dev/null || echo "The published splits are not there: the data are split anew." >&2)
 	@$(ENV)/bin/ganmf reproduce table2 --data "$(DATA)" --output "$(OUTPUT)" \
 		$(if $(MODELS),--models "$(MODELS)")
 

@@ -25,11 +25,14 @@ def test_every_real_dtype_is_accepted_and_ones_are_not_stored(dtype):
     np.testing.assert_array_equal(to_scipy(csr).toarray(), DENSE > 0)
 
 
-def test_a_canonical_matrix_is_borrowed_and_not_copied():
+def test_a_canonical_matrix_is_copied_once_unless_it_may_be_borrowed():
     matrix = sp.csr_array(DENSE)
     csr = as_csr(matrix)
-    assert np.shares_memory(csr.indices, matrix.indices)
-    assert np.shares_memory(csr.values, matrix.data)
+    assert not np.shares_memory(csr.indices, matrix.indices)
+    assert not np.shares_memory(csr.values, matrix.data)
+    borrowed = as_csr(matrix, borrow=True)
+    assert np.shares_memory(borrowed.indices, matrix.indices)
+    assert np.shares_memory(borrowed.values, matrix.data)
     assert np.shares_memory(to_scipy(csr).indices, csr.indices)
     assert as_csr(csr) is csr
 

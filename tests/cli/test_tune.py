@@ -206,9 +206,12 @@ def test_a_wrong_option_is_one_sentence(ganmf, splits, tmp_path, tokens, said) -
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
-    start, ganmf, command, tmp_path, workers
+@pytest.mark.parametrize(
+    ("workers", "sent", "code"),
+    [(1, signal.SIGINT, 130), (2, signal.SIGINT, 130), (1, signal.SIGTERM, 143)],
+)
+def test_a_signal_ends_with_its_code_and_the_same_command_goes_on(
+    start, ganmf, command, tmp_path, workers, sent, code
 ) -> None:
     if workers > 1:
         pytest.importorskip("loky", reason="processes are started with loky")
@@ -218,9 +221,9 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(
         not journal.exists() or journal.read_bytes().count(b"\n") < 3
     ):
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == code, said
     assert "finished trials are kept in" in said
     n = journal.read_bytes().count(b"\n") - 1
     again = ganmf(*command[:-1], n if workers > 1 else n + 2, "--workers", workers, "--json")

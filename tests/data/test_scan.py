@@ -31,7 +31,7 @@ def test_a_scanned_file_equals_the_frame_it_was_made_of(log, tmp_path, monkeypat
     log.write_parquet(tmp_path / "log.parquet")
     assert_same(gf.Interactions.scan(tmp_path / "log.parquet", "who", "what"), expected)
     log.write_csv(tmp_path / "log.tsv", separator="\t")
-    assert_same(gf.Interactions.scan(tmp_path / "log.tsv", 1, 2, separator="\t"), expected)
+    assert_same(gf.Interactions.scan(tmp_path / "log.tsv", 1, 2, header=True), expected)
 
 
 def test_the_order_of_rows_and_their_spread_over_files_change_nothing(log, tmp_path):

@@ -21,6 +21,7 @@ from ganmf_fast.experiments.run_specs import QUICK_EPOCHS, run_specs
 from ganmf_fast.experiments.table1 import statistics
 from ganmf_fast.experiments.table2 import STRONG, Table2, Table3
 from ganmf_fast.experiments.variants import select
+from ganmf_fast.results import document
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import summary_csv, to_csv, to_latex, to_markdown
@@ -260,6 +261,31 @@ def test_a_verdict_names_what_is_known_of_the_reason() -> None:
     cosine = ("cosine_mean", None)
     neutral = Entry("Model", (Run(None, {cosine: 0.5}, {}),), {cosine: 0.2})
     assert neutral.verdict(*cosine).word == "higher"
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize("value", [0.3, 0.1, 0.5])
+def test_figures_of_another_split_are_not_compared(value, seed) -> None:
+    found = entry(value, seed=seed, another_split=True, known_difference="a quirk")
+    verdict = found.verdict("map", 5)
+    assert (verdict.word, verdict.tolerance) == ("another split", None)
+    assert "random" not in verdict.reason
+    assert found.delta("map", 5) is None
+    assert found.published["map", 5] == 0.3
+    assert entry(value, published=None, another_split=True).verdict("map", 5) is None
+    older = entry(value, published=None, incomparable={("map", 5): 0.1}, another_split=True)
+    assert older.verdict("map", 5).word == "another split"
+    table = ResultTable("lastfm", False, "split here", (5,), (found,), (("map", 5),))
+    [row] = table.summary()
+    assert (row["published"], row["delta"], row["verdict"]) == (0.3, None, "another split")
+    assert [record["delta"] for record in table.tidy()] == [None]
+    page = to_markdown(table)
+    assert "(0.3000)" in page
+    assert " of 1 figures" not in page
+    assert "nothing about whether they are reproduced" in page
+    assert "({\\scriptsize" not in to_latex(table)
+    assert "{\\scriptsize (0.3000)}" in to_latex(table)
+    assert document.read(document.to_json(table)) == table
 
 
 def grows(figures: dict[int, dict[str, float]]) -> bool:

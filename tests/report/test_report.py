@@ -20,7 +20,7 @@ from ganmf_fast.results import document
 from ganmf_fast.results.charts.comparison import points
 from ganmf_fast.results.charts.cost import cost
 from ganmf_fast.results.families import is_gan
-from ganmf_fast.results.result_table import Entry, ResultTable, Run
+from ganmf_fast.results.result_table import PUBLISHED_SPLITS, Entry, ResultTable, Run
 from ganmf_fast.results.store import Store, npz
 from ganmf_fast.results.tables import write_tables
 
@@ -385,6 +385,40 @@ def test_a_quick_run_is_not_called_a_comparison_with_the_paper(tmp_path: Path) -
     folder = write(tmp_path / "run", comparison(row, row, quick="at most 10 epochs"))
     assert "A quick run cannot be compared with the paper" in titles(folder)
     assert "at most 10 epochs" in Elements(render(open_run(folder))).text
+
+
+def test_figures_of_another_split_are_context_and_no_finding(tmp_path: Path) -> None:
+    row = entry("EASE-R", 0.2, 0.21, published={MAP: 0.4}, another_split=True)
+    folder = write(tmp_path / "run", comparison(row, entry("TopPopular", 0.1)))
+    assert not any("reproduced" in title for title in titles(folder))
+    text = Elements(render(open_run(folder))).text
+    assert "0.4000" in text
+    assert "1 another split" in text
+    assert "The published figures are of another split" in text
+    assert "-0.1950" not in text
+    assert "random:" not in text
+    # Of earlier versions, whose documents do not say it, the phrase on the split does.
+    path = folder / "comparison.json"
+    document = json.loads(path.read_text())
+    for found in document["entries"]:
+        del found["another_split"]
+    path.write_text(json.dumps(document))
+    assert not any("reproduced" in title for title in titles(folder))
+    path.write_text(json.dumps({**document, "splits": PUBLISHED_SPLITS}))
+    assert "0 of 1 published figures are reproduced" in titles(folder)
+
+
+@pytest.mark.parametrize("experiment", ["figure4", "figure5"])
+def test_a_control_that_collapses_is_no_finding(tmp_path: Path, experiment: str) -> None:
+    about = {"experiment": experiment, "axis": "recon_coefficient", "chart": "lines"}
+    made = comparison(entry("GANMF-u", 0.2, point=0.0), entry("GANMF-i", 0.3, point=0.4), **about)
+    folder = write(tmp_path / "run", made, {"GANMF-u": 0.99, "GANMF-i": 0.3})
+    assert not any("collapsed" in title for title in titles(folder))
+    # The figure itself says so.
+    assert "GANMF-u at 0 (0.990)" in Elements(render(open_run(folder))).text
+    made = comparison(entry("GANMF-u", 0.2, point=0.0), entry("GANMF-i", 0.3, point=0.4), **about)
+    folder = write(tmp_path / "other", made, {"GANMF-u": 0.99, "GANMF-i": 0.98})
+    assert "1 of 1 trained GANs collapsed" in titles(folder)
 
 
 def test_too_little_gives_no_finding(tmp_path: Path) -> None:

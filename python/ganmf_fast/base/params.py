@@ -78,7 +78,7 @@ def param(
     """
     described = _Param(doc, at_least, above, at_most, below, search, check)
     # Not an explicit False: it would overrule `KW_ONLY` in the class.
-    passed = {"kw_only": True} if kw_only else {}
+    passed: dict[str, Any] = {"kw_only": True} if kw_only else {}
     return field(default=default, metadata={"param": described}, **passed)
 
 

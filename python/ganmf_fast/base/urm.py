@@ -1,13 +1,13 @@
 """The interaction matrix (URM): any matrix that a user passes becomes one validated `Csr`.
 
 Rows are users, columns are items. Values are float32, or absent if every interaction is one.
-Cost: O(nonzeros); a canonical float32 matrix of other values than one is borrowed, not copied, and
-a `CsrView` gives its `Csr` back.
+Cost: O(nonzeros), and one copy of the arrays of a matrix, so that what its owner does to it
+afterwards changes nothing here; a `CsrView` gives its `Csr` back.
 """
 
 import copyreg
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +17,7 @@ from ganmf_fast._core import Csr
 
 Duplicates = Literal["error", "sum", "first"]
 _MAX_SIDE = 2**31 - 1
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 if TYPE_CHECKING:
     _CsrArray = sp.csr_array[np.float32]
@@ -43,9 +44,7 @@ class CsrView(_CsrArray):
     def show(self, csr: Csr, owner: object) -> None:
         """Forbid writing, and remember what is shown."""
         for name in ("data", "indices", "indptr"):
-            array = getattr(self, name).view()
-            array.flags.writeable = False
-            setattr(self, name, array)
+            setattr(self, name, read_only(getattr(self, name)))
         # Known from the validation; otherwise scipy would look, or try to sort read-only arrays.
         self.has_sorted_indices = True
         self.has_canonical_format = True
@@ -70,7 +69,7 @@ class CsrView(_CsrArray):
         return super().__reduce_ex__(protocol) if csr is None else (to_scipy, (csr, self.owner))
 
 
-def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
+def as_csr(X: object, name: str = "X", *, allow_empty: bool = False, borrow: bool = False) -> Csr:
     """Validate a matrix of interactions.
 
     Stored zeros are no interactions and are dropped.
@@ -83,6 +82,9 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
         Name of the argument in messages.
     allow_empty : bool, default False
         Whether a matrix without any interaction is accepted.
+    borrow : bool, default False
+        Whether the result may share the memory of a canonical matrix; for a `Csr` that is dropped
+        before the caller of the public function can change `X`.
 
     Returns
     -------
@@ -99,17 +101,18 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
     """
     inner = X if isinstance(X, Csr) else getattr(X, "csr", None)
     if isinstance(inner, Csr):
-        csr = inner
-    elif sp.issparse(X):
-        csr = csr_from_sparse(X, name)
+        return _finished(inner, name, allow_empty=allow_empty)
+    if sp.issparse(X):
+        csr = _borrowed(X, name, "error")
     elif isinstance(X, np.ndarray):
-        csr = csr_from_sparse(sp.csr_array(_checked_dense(X, name)), name)
+        csr = _borrowed(sp.csr_array(_checked_dense(X, name)), name, "error")
     else:
         raise TypeError(
             f"{name} must be a scipy sparse matrix, a 2-D numpy array or Interactions, "
             f"not {type(X).__name__}"
         )
-    return _finished(csr, name, allow_empty=allow_empty)
+    csr = _finished(csr, name, allow_empty=allow_empty)
+    return csr if borrow else _owned(csr, X)
 
 
 def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -> Csr:
@@ -132,6 +135,28 @@ def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -
     TypeError, ValueError
         As for `as_csr`.
     """
+    return _owned(_borrowed(X, name, duplicates), X)
+
+
+def _owned(csr: Csr, X: Any) -> Csr:
+    """`csr` without memory of the matrix `X`."""
+    if getattr(X, "format", None) != "csr":
+        return csr  # its arrays were computed from those of `X`
+    theirs = (X.indptr, X.indices, X.data)
+
+    def own(array: NDArray[Scalar]) -> NDArray[Scalar]:
+        borrowed = any(np.may_share_memory(array, other) for other in theirs)
+        return array.copy() if borrowed else array
+
+    values = csr.values
+    parts = own(csr.indptr), own(csr.indices), None if values is None else own(values)
+    if parts[0] is csr.indptr and parts[1] is csr.indices and parts[2] is values:
+        return csr
+    return Csr(*parts, csr.n_cols)
+
+
+def _borrowed(X: Any, name: str, duplicates: Duplicates) -> Csr:
+    """As `csr_from_sparse`, but a canonical matrix shares its arrays."""
     if X.ndim != 2:
         raise ValueError(f"{name} must have two dimensions, not {X.ndim}")
     if max(X.shape) > _MAX_SIDE:
@@ -192,6 +217,13 @@ def to_scipy(csr: Csr, owner: object = None) -> CsrView:
         indptr = indptr.astype(np.int32)
     view = CsrView((values, csr.indices, indptr), shape=(csr.n_rows, csr.n_cols))
     view.show(csr, owner)
+    return view
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A read-only view of an array."""
+    view = array.view()
+    view.flags.writeable = False
     return view
 
 

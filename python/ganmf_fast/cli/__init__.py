@@ -1,13 +1,17 @@
 """The command ``ganmf``.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage or
-configuration, 3 data missing or damaged, 4 some models failed, 130 interrupted.
+configuration, 3 data missing or damaged, 4 some models failed, 130 interrupted (Ctrl-C), 143 ended
+by SIGTERM, which is answered in the same way: files are whole, checkpoints and journals are kept.
 """
 
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from cyclopts import CycloptsError
 
@@ -17,7 +21,7 @@ from ganmf_fast.cli.config import ConfigError, install
 
 __all__ = ["main"]
 
-_FAILED, _USAGE, _DATA, _INTERRUPTED = 1, 2, 3, 130
+_FAILED, _USAGE, _DATA, _INTERRUPTED, _TERMINATED = 1, 2, 3, 130, 143
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
@@ -36,6 +40,11 @@ def main(tokens: Sequence[str] | None = None) -> int:
     # OpenMP reads this when torch is loaded, later on. Threads that spin while they wait for each
     # other make a step several times slower as soon as anything else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with _sigterm_interrupts() as terminated:
+        return _run(tokens, terminated)
+
+
+def _run(tokens: Sequence[str] | None, terminated: threading.Event) -> int:
     try:
         app = build()
         install(app)
@@ -49,7 +58,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
         if os.environ.get("GANMF_DEBUG"):
             traceback.print_exc()
         _complain("".join(["interrupted", *(str(part) for part in interrupt.args)]))
-        _leave(_INTERRUPTED)
+        _leave(_TERMINATED if terminated.is_set() else _INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has enough of it; nothing more can be written, also at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,6 +69,33 @@ def main(tokens: Sequence[str] | None = None) -> int:
         _complain(_sentence(error))
         return _exit_code(error)
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[threading.Event]:
+    """Answer SIGTERM like Ctrl-C, once: a second one ends the process at once.
+
+    The event is set by the signal. Where the signal has a handler already, that one is kept.
+    """
+    terminated = threading.Event()
+
+    def interrupt(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        terminated.set()
+        raise KeyboardInterrupt
+
+    # Only the main thread may set handlers.
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    )
+    if ours:
+        signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield terminated
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _exit_code(error: Exception) -> int:

@@ -2,15 +2,18 @@
 
 Strongest first: the flag, the environment (``GANMF_THREADS=2``), the project's ``ganmf.toml`` in
 the working directory, the user's ``ganmf.toml`` in the configuration folder of the platform, the
-default. In a file, a key at the top level is meant for every command that has such an option, and
-a table such as ``[fit]`` or ``[reproduce.table2]`` for one command. A key that no command knows is
-an error with a suggestion.
+default. In a file, a key at the top level is meant for every command that has such an option, one
+in ``[data]`` for every command that takes ``--data``, and one in a table such as ``[fit]`` or
+``[reproduce.table2]`` for one command; the last is the strongest. What ``[data]`` says about
+reading a file is ignored where the data are no file. A key that no command knows is an error with
+a suggestion.
 """
 
 import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,9 @@ FILE_NAME = "ganmf.toml"
 _PREFIX = "GANMF_"
 # Read by the program or its tests without being an option.
 _OTHER_VARIABLES = frozenset({"GANMF_DEBUG", "GANMF_MIRROR", "GANMF_TEST_DATA"})
+
+_DATA = "data"
+_NOT_OF_FILES = (_DATA, "data-dir", "offline")
 
 _Options = dict[tuple[str, ...], frozenset[str]]
 
@@ -81,15 +87,37 @@ class FileSource:
         """Fill in what stronger sources have left open (called by cyclopts)."""
         known = self._options.get(commands, frozenset())
         found = {k: v for k, v in self._content.items() if _dashed(k) in known}
+        own: dict[str, Any] = {}
         table: Any = self._content
         for name in commands:
             table = table.get(name, {}) if isinstance(table, dict) else {}
         if isinstance(table, dict) and commands:
-            found |= {k: v for k, v in table.items() if _dashed(k) in known}
+            own = {k: v for k, v in table.items() if _dashed(k) in known}
+        given = [a.tokens[0].value for a in arguments if a.name == f"--{_DATA}" and a.tokens]
+        of_data = self._of_data(known)
+        spec = str(given[0] if given else ({**found, **of_data, **own}).get(_DATA, ""))
+        # A list of data sets and files is judged by what opens each.
+        if of_data and not any(map(_names_file, (spec, *spec.split(",")))):
+            of_data = {k: v for k, v in of_data.items() if _dashed(k) in _NOT_OF_FILES}
+        found |= of_data | own
         nested: dict[str, Any] = {_dashed(k): _plain(v) for k, v in found.items()}
         for name in reversed(commands):
             nested = {name: nested}
         Dict(nested, source=str(self._path))(app, commands, arguments)
+
+    def _of_data(self, known: frozenset[str]) -> dict[str, Any]:
+        """What ``[data]`` says for a command that has `known` options."""
+        table = self._content.get(_DATA)
+        if not isinstance(table, dict) or _DATA not in known:
+            return {}
+        return {k: v for k, v in table.items() if _dashed(k) in self._data_options}
+
+    @cached_property
+    def _data_options(self) -> frozenset[str]:
+        """Options that all commands with ``--data`` have, but not all commands."""
+        every = self._options.values()
+        of_data = [names for names in every if _DATA in names]
+        return frozenset.intersection(*of_data) - frozenset.intersection(*every)
 
     def _check(self, table: Mapping[str, Any], commands: tuple[str, ...]) -> None:
         """Every key is an option here (at the top level: of any command) or a table of commands."""
@@ -101,6 +129,8 @@ class FileSource:
             if commands
             else frozenset().union(*self._options.values())
         )
+        if commands == (_DATA,):
+            known = self._data_options
         for key, value in table.items():
             if key in subcommands and isinstance(value, dict):
                 self._check(value, (*commands, key))
@@ -109,6 +139,12 @@ class FileSource:
                 raise ConfigError(
                     f"unknown key {key!r} in {where}{suggestion(key, known | subcommands)}"
                 )
+
+
+def _names_file(spec: str) -> bool:
+    from ganmf_fast.split.open_data import names_file
+
+    return names_file(spec)
 
 
 def _options(app: App) -> _Options:

@@ -1,4 +1,4 @@
-"""Options that say which data, and where."""
+"""Options that say which data, where, and how a file is read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.readers import Options
+from ganmf_fast.data.roles import Column, ColumnOrFalse, Roles
 from ganmf_fast.split import Splits
-from ganmf_fast.split.open_data import open_data
+from ganmf_fast.split.open_data import FileReading, open_data
 
-__all__ = ["DataName", "DataOptions", "HeldOut", "Part", "part_of"]
+__all__ = ["DataFolder", "DataName", "DataOptions", "HeldOut", "Part", "part_of"]
 
 Part = Literal["train", "train_small"]
 HeldOut = Literal["test", "validation", "early_stop"]
@@ -18,15 +21,18 @@ HeldOut = Literal["test", "validation", "early_stop"]
 DataName = Annotated[
     str,
     Parameter(
-        help="Name of a data set, folder with five .npz splits, or CSV or parquet file whose first "
-        "two columns are user and item."
+        help="Name of a data set, folder with five .npz splits, or file of interactions: delimited "
+        "text, JSON lines or parquet, compressed or not, or a folder of parquet files."
     ),
 ]
+
+_OFF = "off"
+_TAB = ("tab", r"\t")
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
+class DataFolder:
     """Where data sets are looked for."""
 
     data_dir: Annotated[
@@ -35,9 +41,79 @@ class DataOptions:
     ] = None
     offline: Annotated[bool, Parameter(help="Never use the network.", negative="")] = False
 
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(DataFolder):
+    """Where data sets are looked for, and how a file is read."""
+
+    user: Annotated[
+        str | None,
+        Parameter(
+            help="Column of users in a file: its name, or its position from 0. Default: by "
+            "well-known names."
+        ),
+    ] = None
+    item: Annotated[str | None, Parameter(help="Column of items, in the same way.")] = None
+    rating: Annotated[
+        str | None, Parameter(help='Column of ratings; "off" to count every line as one.')
+    ] = None
+    timestamp: Annotated[
+        str | None, Parameter(help='Column of times; "off" to leave them out.')
+    ] = None
+    separator: Annotated[
+        str | None, Parameter(help='Between the fields of a text file; "tab" for a tab.')
+    ] = None
+    header: Annotated[
+        bool | None, Parameter(help="Whether the first line of a text file names the columns.")
+    ] = None
+    quote: Annotated[
+        str | None, Parameter(help='Quote character of a text file, or "off" if it has none.')
+    ] = None
+    encoding: Annotated[
+        str | None, Parameter(help="Encoding of a text file, utf-8 by default.")
+    ] = None
+    strip: Annotated[
+        bool | None,
+        Parameter(help="Drop blanks around the fields of a text file.", negative=""),
+    ] = None
+    duplicates: Annotated[
+        Repeated | None, Parameter(help="What counts of an interaction that is given repeatedly.")
+    ] = None
+
+    @property
+    def reading(self) -> FileReading:
+        """How a file is to be read."""
+        given: dict[str, Any] = {
+            "separator": "\t" if self.separator in _TAB else self.separator,
+            "header": self.header,
+            "quote": self.quote,
+            "encoding": self.encoding,
+            "strip": self.strip,
+        }
+        return FileReading(
+            Roles(
+                _column(self.user),
+                _column(self.item),
+                _column_or_false(self.rating),
+                _column_or_false(self.timestamp),
+            ),
+            Options(**{name: value for name, value in given.items() if value is not None}),
+            self.duplicates,
+        )
+
     def open(self, data: str) -> Splits | Interactions:
         """Open what ``--data`` names."""
-        return open_data(data, self.data_dir, self.offline)
+        return open_data(data, self.data_dir, self.offline, self.reading)
+
+
+def _column(text: str | None) -> Column | None:
+    """A position if it is a number, else a name."""
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def _column_or_false(text: str | None) -> ColumnOrFalse | None:
+    return False if text == _OFF else _column(text)
 
 
 def part_of(splits: Splits, part: str) -> Any:

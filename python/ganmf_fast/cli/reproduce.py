@@ -99,6 +99,7 @@ def _reproduce(
         reuse=reuse or (),
         data_dir=source.data_dir,
         offline=source.offline,
+        reading=source.reading,
     )
     tables = list(found.values()) if isinstance(found, dict) else [found]
     _show(tables, output, common)

@@ -4,10 +4,11 @@ A source is read (`readers`, `frames`), its columns are checked (`columns`), ids
 (`ids`), and these a matrix. The result holds the first arguments of `Interactions`.
 """
 
+import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
@@ -16,13 +17,60 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
-from ganmf_fast.data.columns import Place, numbers, parsed_ids, parsed_times, series, times
+from ganmf_fast.data.columns import Place, numbers, series, times
 from ganmf_fast.data.frames import FrameType, columns_of
-from ganmf_fast.data.ids import encode, id_array, object_array
-from ganmf_fast.data.readers import Roles, Text, read_delimited, read_parquet
+from ganmf_fast.data.ids import encode, id_array, object_array, sorted_ids
+from ganmf_fast.data.readers import (
+    Log,
+    Options,
+    Scratch,
+    read_json_lines,
+    read_parquet,
+    read_text,
+)
+from ganmf_fast.data.reading import Reading
+from ganmf_fast.data.roles import Roles
+from ganmf_fast.data.sources import DataFile
 
-__all__ = ["IdMatrix", "from_frame", "from_matrix", "from_parquet", "from_text"]
+__all__ = [
+    "IdMatrix",
+    "Repeated",
+    "counted",
+    "from_file",
+    "from_frame",
+    "from_log",
+    "from_matrix",
+    "from_parquet",
+    "from_text",
+    "use_polars",
+]
+
+Repeated = Literal["error", "sum", "first", "last", "max", "mean"]
+
+
+_polars = {"used": False, "lost": False}
+"""Whether this process, or the one it was forked from, has used the threads of polars."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _polars.update(lost=_polars["used"]))
+
+
+def use_polars() -> None:
+    """Refuse to wait for ever for threads that did not survive a fork.
+
+    Raises
+    ------
+    RuntimeError
+        In a forked process whose parent has read data.
+    """
+    if _polars["lost"]:
+        raise RuntimeError(
+            "the threads that read data did not survive the fork of this process: start processes "
+            'with multiprocessing.get_context("spawn"), or read the data before the fork'
+        )
+    _polars["used"] = True
 
 
 class IdMatrix(NamedTuple):
@@ -33,57 +81,66 @@ class IdMatrix(NamedTuple):
     item_ids: NDArray[Any]
     timestamps: NDArray[Any] | None = None
     frame_type: FrameType = "dict"
+    reading: Reading | None = None
 
 
-def from_frame(df: Any, roles: Roles, duplicates: Duplicates | None = None) -> IdMatrix:
+def from_frame(df: Any, roles: Roles, duplicates: Repeated | None = None) -> IdMatrix:
     """From a frame; see `Interactions.from_frame`."""
+    use_polars()
     columns, frame_type = columns_of(df, roles.given())
     if len(columns["user"]) == 0:
         raise DataError("df holds no interactions")
     place: Place = "row {}".format
-    log = _Log(
-        series(columns["user"], roles.user, place),
-        series(columns["item"], roles.item, place),
-        None if roles.rating is None else numbers(columns["rating"], roles.rating, place),
-        None if roles.timestamp is None else times(columns["timestamp"], roles.timestamp, place),
+    log = Log(
+        encode(series(columns["user"], roles.user, place)),
+        encode(series(columns["item"], roles.item, place)),
+        numbers(columns["rating"], roles.rating, place) if "rating" in columns else None,
+        times(columns["timestamp"], roles.timestamp, place) if "timestamp" in columns else None,
+        place,
     )
-    return _assemble(log, place, duplicates, frame_type)
+    return from_log(log, duplicates, frame_type)
 
 
 def from_text(
-    text: Text,
-    roles: Roles,
-    separator: str | None = None,
-    header: bool | None = None,
-    duplicates: Duplicates | None = None,
+    source: DataFile, roles: Roles, options: Options, duplicates: Repeated | None = None
 ) -> IdMatrix:
-    """From delimited text, on disk or in memory; see `Interactions.from_csv`."""
-    table = read_delimited(text, roles, separator, header)
-    lines = table["line"]
-
-    def place(row: int) -> str:
-        return f"{text.label}, line {lines[row]}"
-
-    log = _Log(
-        parsed_ids(table["user"], place),
-        parsed_ids(table["item"], place),
-        None if roles.rating is None else numbers(table["rating"], "rating", place),
-        None if roles.timestamp is None else parsed_times(table["timestamp"], place),
-    )
-    return _assemble(log, place, duplicates, "polars")
+    """From delimited text or JSON lines; see `Interactions.from_csv`."""
+    use_polars()
+    match source.format:
+        case "parquet":
+            raise DataError(f"{source.label} is a parquet file: use Interactions.from_parquet")
+        case "json lines":
+            log = read_json_lines(source, roles, options)
+        case _:
+            with reporter(f"{source.label}: reading") as report:
+                log = read_text(source, roles, options, Scratch(), report)
+    return from_log(log, duplicates, "polars")
 
 
-def from_parquet(path: Path, roles: Roles, duplicates: Duplicates | None = None) -> IdMatrix:
-    """From a parquet file; see `Interactions.from_parquet`."""
-    table, names = read_parquet(path, roles)
-    return from_frame(table, Roles(**names), duplicates)
+def from_file(
+    path: Path, roles: Roles, options: Options, duplicates: Repeated | None = None
+) -> IdMatrix:
+    """From a file of any kind, told by its content, or a folder of parquet files."""
+    source = DataFile(path, str(path))
+    if path.is_dir() or source.format == "parquet":
+        return from_parquet(path, roles, duplicates)
+    return from_text(source, roles, options, duplicates)
+
+
+def from_parquet(path: Path, roles: Roles, duplicates: Repeated | None = None) -> IdMatrix:
+    """From a parquet file or a folder of them; see `Interactions.from_parquet`."""
+    use_polars()
+    table, names, reading = read_parquet(path, roles)
+    built = from_frame(table, Roles(**names), duplicates)
+    return built._replace(reading=counted(reading, built.csr.nnz))
 
 
 def from_matrix(
     X: Any, user_ids: Any, item_ids: Any, duplicates: Duplicates, timestamps: Any
 ) -> IdMatrix:
     """From a scipy sparse matrix or a dense array; see `Interactions.from_matrix`."""
-    _check_duplicates(duplicates)
+    if duplicates not in get_args(Duplicates):
+        raise ValueError(f'duplicates must be "error", "sum" or "first", not {duplicates!r}')
     choose = sp.issparse(X) and duplicates != "error"
     csr = as_csr(csr_from_sparse(X, "X", duplicates) if choose else X)
     return IdMatrix(
@@ -94,55 +151,82 @@ def from_matrix(
     )
 
 
-@dataclass(frozen=True)
-class _Log:
-    """Checked columns of one length, one row per interaction."""
-
-    user: pl.Series
-    item: pl.Series
-    rating: NDArray[np.float32] | None
-    timestamp: NDArray[Any] | None
-
-
-def _assemble(
-    log: _Log, place: Place, duplicates: Duplicates | None, frame_type: FrameType
-) -> IdMatrix:
-    lengths = [len(column) for column in vars(log).values() if column is not None]
-    if len(set(lengths)) > 1:
-        raise ValueError(f"the columns must have one length, not {', '.join(map(str, lengths))}")
+def from_log(log: Log, duplicates: Repeated | None, frame_type: FrameType) -> IdMatrix:
+    """From checked columns."""
+    columns = (log.user.codes, log.item.codes, log.rating, log.timestamp)
+    lengths = {len(column) for column in columns if column is not None}
+    if len(lengths) > 1:
+        listed = ", ".join(str(len(column)) for column in columns if column is not None)
+        raise ValueError(f"the columns must have one length, not {listed}")
     if duplicates is None:
         duplicates = "first" if log.rating is None else "error"
-    _check_duplicates(duplicates)
-    rows, user_ids = encode(log.user)
-    cols, item_ids = encode(log.item)
-    values, timestamps = log.rating, log.timestamp
-    if values is None and duplicates == "sum":
-        values = np.ones(len(rows), dtype=np.float32)
+    check_repeated(duplicates)
+    position, user_ids = sorted_ids(log.user)
+    rows = position[log.user.codes]
+    position, item_ids = sorted_ids(log.item)
+    cols = position[log.item.codes]
     if duplicates == "error":
-        _refuse_repeated(rows, cols, log, place)
+        _refuse_repeated(rows, cols, log)
+    values, timestamps = log.rating, log.timestamp
+    if values is None and duplicates in {"sum", "max", "mean"}:
+        values = np.ones(len(rows), dtype=np.float32)
+    if timestamps is not None or duplicates in {"last", "max", "mean"}:
+        rows, cols, values, timestamps = _merged(rows, cols, values, timestamps, duplicates)
+    kept: Duplicates = "sum" if duplicates == "sum" else "first"
+    csr = as_csr(Csr.from_coo(rows, cols, values, len(user_ids), len(item_ids), kept))
+    reading = None if log.reading is None else counted(log.reading, csr.nnz)
+    return IdMatrix(csr, user_ids, item_ids, timestamps, frame_type, reading)
+
+
+def _merged(
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+    values: NDArray[np.float32] | None,
+    timestamps: NDArray[Any] | None,
+    duplicates: Repeated,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32] | None, NDArray[Any] | None]:
+    """Repeated interactions next to each other, earliest first, and one of each but for "sum"."""
+    keys = (cols, rows) if timestamps is None else (timestamps, cols, rows)
+    order = np.lexsort(keys)
+    rows, cols = rows[order], cols[order]
+    values = None if values is None else values[order]
+    new = np.concatenate(([True], (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])))
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(rows)) - 1
     if timestamps is not None:
-        # Earliest first, so that "first" does not depend on the order of lines.
-        order = np.lexsort((timestamps, cols, rows))
-        rows, cols, timestamps = rows[order], cols[order], timestamps[order]
-        values = None if values is None else values[order]
-        fresh = np.concatenate(([True], (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])))
-        timestamps = timestamps[fresh]
-    csr = Csr.from_coo(rows, cols, values, len(user_ids), len(item_ids), duplicates)
-    return IdMatrix(as_csr(csr), user_ids, item_ids, timestamps, frame_type)
+        timestamps = timestamps[order][last if duplicates == "last" else first]
+    if duplicates in {"error", "first", "sum"}:
+        # In this order, the matrix keeps the earliest, or adds all up.
+        return rows, cols, values, timestamps
+    if values is not None:
+        if duplicates == "last":
+            values = values[last]
+        elif duplicates == "max":
+            values = np.maximum.reduceat(values, first)
+        else:
+            sums = np.add.reduceat(values.astype(np.float64), first)
+            values = (sums / (last - first + 1)).astype(np.float32)
+    return rows[first], cols[first], values, timestamps
 
 
-def _refuse_repeated(
-    rows: NDArray[np.int32], cols: NDArray[np.int32], log: _Log, place: Place
-) -> None:
+def counted(reading: Reading, interactions: int) -> Reading:
+    """The reading, with the records that repeat an interaction."""
+    repeated = reading.records - interactions
+    left_out = dict(reading.left_out) | ({"repeated": repeated} if repeated else {})
+    return replace(reading, left_out=left_out)
+
+
+def _refuse_repeated(rows: NDArray[np.int32], cols: NDArray[np.int32], log: Log) -> None:
     order = np.lexsort((cols, rows))
     r, c = rows[order], cols[order]
     again = np.flatnonzero((r[1:] == r[:-1]) & (c[1:] == c[:-1]))
     if len(again):
         # A stable order, so each entry comes after the one it repeats.
         at = int(order[again + 1].min())
+        user, item = (ids.distinct[int(ids.codes[at])] for ids in (log.user, log.item))
         raise DataError(
-            f"{place(at)}: user {log.user[at]!r} and item {log.item[at]!r} were given before; "
-            'choose duplicates="sum" or "first"'
+            f"{log.place(at)}: user {user!r} and item {item!r} were given before; "
+            'choose duplicates="sum", "first", "last", "max" or "mean"'
         )
 
 
@@ -153,12 +237,22 @@ def _given_ids(ids: Any, n: int, name: str) -> NDArray[Any]:
     if len(column) != n:
         raise ValueError(f"{name} must hold {n} ids, not {len(column)}")
     array = object_array(column.to_list()) if column.dtype == pl.Object else id_array(column)
-    if len(encode(column)[1]) < n:
+    if len(encode(column).distinct) < n:
         repeated = next(v for v, k in Counter(array.tolist()).items() if k > 1)
         raise ValueError(f"{name} must be distinct, but {repeated!r} occurs more than once")
     return array
 
 
-def _check_duplicates(duplicates: object) -> None:
-    if duplicates not in get_args(Duplicates):
-        raise ValueError(f'duplicates must be "error", "sum" or "first", not {duplicates!r}')
+def check_repeated(duplicates: object) -> None:
+    """Refuse a treatment of repeated interactions that does not exist.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
+    if duplicates not in get_args(Repeated):
+        raise ValueError(
+            f'duplicates must be "error", "sum", "first", "last", "max" or "mean", not '
+            f"{duplicates!r}"
+        )

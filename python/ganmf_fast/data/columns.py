@@ -18,75 +18,110 @@ Place = Callable[[int], str]
 def series(values: Any, name: str | int | None, place: Place) -> pl.Series:
     """A column of any frame as a polars series without missing entries.
 
-    Values that polars has no type for (tuples, mixed types) are kept as Python objects.
+    Whatever offers the Arrow stream or array interface is taken as it is; other columns are
+    sequences of Python objects of one type.
 
     Raises
     ------
     DataError
         If an entry is missing (null, None or NaN).
     TypeError
-        If the column is not one-dimensional.
+        If the column is not one-dimensional, or its entries are of several types or of one that
+        has no order, such as tuples.
     """
     package = type(values).__module__.partition(".")[0]
     if package == "pandas":
         _refuse(pl.Series(np.asarray(values.isna(), dtype=bool)), name, "is missing", place)
-        values = values.to_numpy()
-    column = _polars(values, name, arrow=package == "pyarrow")
+    column = _polars(values, name, place)
     missing = column.is_null()
     if column.dtype.is_float():
         missing = missing | column.is_nan().fill_null(value=False)
-    elif column.dtype == pl.Object:
-        # NaN is the one value that differs from itself.
-        missing = pl.Series([v is None or bool(_is_nan(v)) for v in column.to_list()])
     _refuse(missing, name, "is missing", place)
     return column
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float | np.floating) and np.isnan(value)
-
-
-def _polars(values: Any, name: str | int | None, *, arrow: bool) -> pl.Series:
+def _polars(values: Any, name: str | int | None, place: Place) -> pl.Series:
     if isinstance(values, pl.Series):
         column = values
-    elif arrow:
-        converted = pl.from_arrow(values)
-        column = converted if isinstance(converted, pl.Series) else converted.to_series()
-    else:
-        if isinstance(values, np.ndarray) and values.ndim != 1:
+    elif isinstance(values, np.ndarray) and values.dtype != object:
+        if values.ndim != 1:
             raise TypeError(f"column {name!r} must be one-dimensional, not {values.ndim}-D")
-        if isinstance(values, np.ndarray) and values.dtype != object:
-            if values.dtype.kind == "M":
-                values = values.astype("datetime64[us]")
-            column = pl.Series(values)
-        else:
-            column = _from_objects(list(values))
-    nested = column.dtype.is_nested()
-    return pl.Series(column.to_list(), dtype=pl.Object) if nested else column
+        column = pl.Series(values.astype("datetime64[us]") if values.dtype.kind == "M" else values)
+    else:
+        offered = _arrow(values)
+        column = _of_one_type(list(values), name, place) if offered is None else offered
+    if column.dtype == pl.Object or column.dtype.is_nested():
+        kind = "tuples or lists" if column.dtype.is_nested() else "objects"
+        raise TypeError(
+            f"column {name!r} holds {kind}, which are no ids, numbers or times: give text or "
+            "integers"
+        )
+    return column
 
 
-def _from_objects(values: list[Any]) -> pl.Series:
-    """Python objects: tuples and mixed types stay as they are, so that no two ids merge."""
-    if len({type(value) for value in values if value is not None}) <= 1:
-        try:
-            column = pl.Series(values, strict=True)
-        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-            pass
-        else:
-            if not column.dtype.is_nested():
-                return column
-    return pl.Series(values, dtype=pl.Object)
+def _arrow(values: Any) -> pl.Series | None:
+    """A column that offers an Arrow interface; None if it offers none or holds Python objects."""
+    if not (hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")):
+        return None
+    if str(getattr(values, "dtype", "")) == "object":
+        return None
+    return pl.Series(values)
+
+
+def _of_one_type(values: list[Any], name: str | int | None, place: Place) -> pl.Series:
+    """Python objects of one type, so that no two ids merge by a conversion."""
+    known = next((value for value in values if not _is_missing(value)), None)
+    several = len({type(value) for value in values}) > 1
+    for row, value in enumerate(values if several else ()):
+        if _is_missing(value):
+            continue
+        if _kind(value) is not _kind(known):
+            raise TypeError(
+                f"{place(row)}: column {name!r} holds {value!r:.40}, {_named(value)}, beside "
+                f"{known!r:.40}, {_named(known)}: give all as text, for example"
+            )
+    kept = [None if _is_missing(value) else value for value in values]
+    try:
+        if _kind(known) is int and any(v is not None and v >= 2**63 for v in kept):
+            return pl.Series(kept, dtype=pl.UInt64, strict=True)
+        return pl.Series(kept, strict=True)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        return pl.Series([object() for _ in values], dtype=pl.Object)
+
+
+def _kind(value: object) -> type:
+    """Type of a value; those of numpy count as Python's."""
+    if isinstance(value, bool | np.bool_):
+        return bool
+    for kind in (int, float, str):
+        if isinstance(value, kind | _NUMPY[kind]):
+            return kind
+    return type(value)
+
+
+_NUMPY: dict[type, type] = {int: np.integer, float: np.floating, str: np.str_}
+
+
+def _named(value: object) -> str:
+    return f"of type {_kind(value).__name__}"
+
+
+def _is_missing(value: object) -> bool:
+    # NaN is the one value that differs from itself.
+    return value is None or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
 
 
 def parsed_ids(text: pl.Series, place: Place) -> pl.Series:
-    """Ids from text: int64 if every one is a whole number written the plain way, else strings.
+    """Ids from text: integers if every one is a whole number written the plain way, else text.
 
     The plain way matters: "007" and "7" are two ids.
     """
     _refuse(text.is_null(), text.name, "is missing", place)
-    whole = text.cast(pl.Int64, strict=False)
-    plain = whole.null_count() == 0 and bool((whole.cast(pl.String) == text).all())
-    return whole if plain else text
+    for dtype in (pl.Int64, pl.UInt64):
+        whole = text.cast(dtype, strict=False)
+        if whole.null_count() == 0 and bool((whole.cast(pl.String) == text).all()):
+            return whole
+    return text
 
 
 def numbers(values: Any, name: str | int | None, place: Place) -> NDArray[np.float32]:
@@ -99,15 +134,12 @@ def numbers(values: Any, name: str | int | None, place: Place) -> NDArray[np.flo
     TypeError
         If the column holds no numbers.
     """
-    column = series(values, name, place)
+    column = series(_floats(values), name, place)
     name = name or column.name
     if column.dtype == pl.String:
         parsed = column.cast(pl.Float64, strict=False)
         _refuse(parsed.is_null(), name, "is not a number", place, column)
         column = parsed
-    if column.dtype == pl.Object:
-        # Integers and floats side by side; anything else stays an object and is refused.
-        column = _floats(column)
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
         raise TypeError(f"column {name!r} must hold numbers, not {column.dtype}")
     wide = column.cast(pl.Float64)
@@ -125,11 +157,12 @@ def numbers(values: Any, name: str | int | None, place: Place) -> NDArray[np.flo
     return single
 
 
-def _floats(column: pl.Series) -> pl.Series:
-    try:
-        return pl.Series(column.name, [float(v) for v in column.to_list()], dtype=pl.Float64)
-    except (TypeError, ValueError, OverflowError):
-        return column
+def _floats(values: Any) -> Any:
+    """Integers and floats side by side, in a list or array of objects, as floats."""
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        values = values.tolist()
+    mixed = isinstance(values, list) and {_kind(v) for v in values if v is not None} == {int, float}
+    return [None if v is None else float(v) for v in values] if mixed else values
 
 
 def times(values: Any, name: str | int | None, place: Place) -> NDArray[Any]:
@@ -138,24 +171,6 @@ def times(values: Any, name: str | int | None, place: Place) -> NDArray[Any]:
     if not (column.dtype.is_numeric() or column.dtype in (pl.Date, pl.Datetime)):
         raise TypeError(f"column {name!r} must hold numbers or dates, not {column.dtype}")
     return column.to_numpy()
-
-
-def parsed_times(text: pl.Series, place: Place) -> NDArray[Any]:
-    """Timestamps from text: whole numbers, numbers, or ISO 8601 dates."""
-    _refuse(text.is_null(), text.name, "is missing", place)
-    for kind in (pl.Int64, pl.Float64):
-        parsed = text.cast(kind, strict=False)
-        if parsed.null_count() == 0:
-            return parsed.to_numpy()
-    try:
-        moments = text.str.to_datetime(strict=False)
-    except pl.exceptions.ComputeError:
-        # polars has found no format at all; what the first wrong number holds says more.
-        moments = pl.Series([None] * len(text), dtype=pl.Datetime)
-    # A column that is mostly numbers has a broken number, not a broken date.
-    best = min(moments, parsed, key=lambda s: s.null_count())
-    _refuse(best.is_null(), text.name, "is neither a number nor a date", place, text)
-    return best.to_numpy()
 
 
 def _refuse(

@@ -5,14 +5,17 @@ size, and nothing in it decides where anything is written. Ratings and play coun
 in the GANMF paper: an interaction counts as one.
 """
 
+import contextlib
 import logging
 import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -26,16 +29,22 @@ from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr, fingerprint
 from ganmf_fast.data.builders import from_text
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.data.readers import Roles, Text
+from ganmf_fast.data.readers import Options
+from ganmf_fast.data.roles import Roles
+from ganmf_fast.data.sources import DataFile
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["describe", "load", "names"]
+__all__ = ["describe", "fetch_published_splits", "load", "names", "splits_folder"]
 
 DEMO = "demo"
 _DEMO_SEED = 1337
 _HOST = "https://files.grouplens.org/datasets/"
+_AUTHORS = (
+    "https://raw.githubusercontent.com/edervishaj/GANMF/"
+    "ca8764d1ff20b4d747dcafaeb2dba1ce963e1702/experiments/datasets/"
+)
 _MAX_BYTES = 2**30
 # Text shrinks to a tenth or so; only a bomb shrinks to less than a two hundredth.
 _MAX_RATIO = 200
@@ -114,6 +123,51 @@ SOURCES = {
 }
 
 
+@dataclass(frozen=True)
+class PublishedSplits:
+    """The five splits of a data set that the authors of the GANMF paper published.
+
+    `stem` begins the names of the files in their repository, `sha256` maps each part to its sum.
+    """
+
+    stem: str
+    sha256: Mapping[str, str]
+
+
+PUBLISHED_SPLITS = {
+    "lastfm": PublishedSplits(
+        "LastFM",
+        {
+            "train": "2aa9e5f5267db8a8adb0451f026a0874721d8077e9c7742d6f93cb430582a33f",
+            "test": "c6d053ca2be8c76821ef29ced1da981c54b1d98a40323b2b7050112fc11dc53b",
+            "train_small": "e7b82ac5f505bd8b6ae2adf6e7ef9009cded79827448225edc725d127d612b1a",
+            "validation": "2ab5ee9001c5b7b76313f34e857f98dde2207926a51429a0082412b9ab909518",
+            "early_stop": "5317dbb4b5012f6e790a2ec8a99ace3f7337d92749a9121c1bbe3f327b323f86",
+        },
+    ),
+    "hetrec2011": PublishedSplits(
+        "Movielenshetrec2011",
+        {
+            "train": "29156e5d294c438b5c7ec8ecb39617efb74d59709de55b1c2777006d9557872f",
+            "test": "f5d53510c835eacb17a5f738ff04a51ef06edd2c06b4d25b78aca762f72fc978",
+            "train_small": "a4865e38a3842832f8801ebebc5253d585265644e07922b572ad0343fe4aa937",
+            "validation": "51d957bfd2b141739a208f75c2c025bc96d04748b0f4cbce247a93561282727b",
+            "early_stop": "8936570fe5ca56f1979300f98a7c59ecfe3d8f3e1747925277734877469e1988",
+        },
+    ),
+    "ml-1m": PublishedSplits(
+        "Movielens1M",
+        {
+            "train": "b888abed7c0165a00e7f871413aec1208fb8eea9f9b6b774f06727621a8487e3",
+            "test": "5e488e3101b8f8a290680b6cf04a606628cfc21b0d70f8e6b3da60ab9421601d",
+            "train_small": "e52dfa1e17813b9c51f01427dcd6c6107697671f62f1f4c27c9522167eb9b4e1",
+            "validation": "7f34dffd38158ecde463431abc2ec68b5c5f95e484cd8942e585fbea801c1bef",
+            "early_stop": "9c1821e960aa915905479ce5d3f3201474dc8939aac74584f48a8b578203973b",
+        },
+    ),
+}
+
+
 class HasUrm(Protocol):
     """Interactions or splits: anything with all its interactions in ``urm``."""
 
@@ -170,13 +224,80 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
         raise DataError(f"data_dir {str(root)!r} does not exist")
     text = _local_file(source, root) or _from_archive(name, source, root, download=download)
     roles = Roles(0, 1, timestamp=source.timestamp)
-    data = Interactions(*from_text(text, roles, source.separator, source.header), name)
+    options = Options(source.separator, source.header, quote="off", strip=True)
+    data = Interactions(*from_text(text, roles, options), name=name)
     found = (data.n_interactions, data.n_users, data.n_items)
     if found != source.sizes:
         raise DataError(
             f"{text.label} holds {_sizes(found)}, but {name} has {_sizes(source.sizes)}"
         )
     return data
+
+
+def splits_folder(name: str, data_dir: str | Path | None = None) -> Path:
+    """Folder in which splits of a data set are looked for, and published ones are put."""
+    return (default_folder() if data_dir is None else Path(data_dir)) / name
+
+
+def fetch_published_splits(
+    name: str, data_dir: str | Path | None = None, download: bool = True
+) -> Path:
+    """Download the splits that the authors of the GANMF paper published, unless they are there.
+
+    Parameters
+    ----------
+    name : {"lastfm", "hetrec2011", "ml-1m"}
+    data_dir : str or Path, optional
+        The five ``.npz`` files are put into ``NAME/`` in it; by default in the user's cache.
+    download : bool, default True
+        Whether the network may be used: mirrors in ``GANMF_MIRROR`` first, as
+        ``MIRROR/NAME/train.npz`` or under the authors' names, then the authors' repository.
+
+    Returns
+    -------
+    Path
+        The folder, all five files checked by SHA-256.
+
+    Raises
+    ------
+    ValueError
+        If no splits of that name were published.
+    DataError
+        If a file cannot be downloaded, or there is another file of its name; nothing is changed.
+    """
+    if name not in PUBLISHED_SPLITS:
+        raise ValueError(
+            f"no splits of {name!r} were published; there are those of "
+            f"{', '.join(PUBLISHED_SPLITS)}{suggestion(name, PUBLISHED_SPLITS)}"
+        )
+    published, folder = PUBLISHED_SPLITS[name], splits_folder(name, data_dir)
+    missing = []
+    for part, expected in published.sha256.items():
+        path = folder / f"{part}.npz"
+        if path.is_file():
+            advice = "it is not the published one: move it away, or choose another data_dir"
+            _check(_content(path), expected, path, advice)
+        else:
+            missing.append(part)
+    if missing and not download:
+        raise DataError(f"{folder} lacks {', '.join(missing)} (.npz), and downloads are off")
+    if missing:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # All or none: a part of the splits would hide the original data of that name.
+            with TemporaryDirectory(prefix=".splits-", dir=folder) as kept:
+                for part in missing:
+                    urls = _split_urls(name, part)
+                    _download(Path(kept) / f"{part}.npz", urls, published.sha256[part], folder)
+                for part in missing:
+                    (Path(kept) / f"{part}.npz").replace(folder / f"{part}.npz")
+        except OSError as error:
+            raise DataError(f"{folder} cannot be written: {error.strerror}") from None
+        finally:
+            # Only where nothing was put into it.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    return folder
 
 
 def default_folder() -> Path:
@@ -251,19 +372,16 @@ def _candidates(source: Source, root: Path, file: str) -> list[Path]:
     return [path for path in (folder / file for folder in folders) if path.is_file()]
 
 
-def _local_file(source: Source, root: Path) -> Text | None:
+def _local_file(source: Source, root: Path) -> DataFile | None:
     """Find the unpacked data file, checked where its checksum is known."""
     for path in _candidates(source, root, source.file):
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        content = _content(path)
         _check(content, source.file_sha256, path, "use Interactions.from_csv for other data")
-        return Text(content, str(path))
+        return DataFile(content, str(path))
     return None
 
 
-def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> Text:
+def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> DataFile:
     local = _candidates(source, root, source.archive)
     archive = local[0] if local else root / source.archive
     if not local:
@@ -272,38 +390,48 @@ def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> T
                 f"{name} needs {source.archive} or {source.file} in {root}, and "
                 f"{'downloads are off' if not download else 'that is another file'}"
             )
-        _download(source, archive)
+        _download(archive, _archive_urls(source), source.archive_sha256, archive.parent)
     _check_archive(source, archive)
     content = read_member(archive, source.member)
     label = f"{archive}:{source.member}"
     _check(content, source.file_sha256, label, "delete the archive to download it again")
-    return Text(content, label)
+    return DataFile(content, label)
 
 
-def _urls(source: Source) -> list[str]:
+def _mirrors() -> list[str]:
     mirrors = os.environ.get("GANMF_MIRROR", "").replace(",", " ").split()
     for mirror in mirrors:
         if not mirror.startswith(("https://", "http://")):
             raise ValueError(f"GANMF_MIRROR must hold http or https addresses, not {mirror!r}")
-    urls = [f"{mirror.rstrip('/')}/{source.archive}" for mirror in mirrors]
+    return [mirror.rstrip("/") for mirror in mirrors]
+
+
+def _archive_urls(source: Source) -> list[str]:
+    urls = [f"{mirror}/{source.archive}" for mirror in _mirrors()]
     return [*urls, f"{_HOST}{source.folder}/{source.archive}"]
 
 
-def _download(source: Source, archive: Path) -> None:
-    """Fetch the archive from the first mirror that has the right one."""
-    expected = None if source.archive_sha256 is None else f"sha256:{source.archive_sha256}"
+def _split_urls(name: str, part: str) -> list[str]:
+    theirs = f"{PUBLISHED_SPLITS[name].stem}_URM_{part}.npz"
+    urls = [f"{m}/{file}" for m in _mirrors() for file in (f"{name}/{part}.npz", theirs)]
+    return [*urls, f"{_AUTHORS}{theirs}"]
+
+
+def _download(path: Path, urls: Sequence[str], sha256_: str | None, place: Path) -> None:
+    """Fetch a file from the first address that has the right one; `place` is named in advice."""
+    expected = None if sha256_ is None else f"sha256:{sha256_}"
     failures = []
     # It would advise to write down the hash of an archive without a known one; we do that.
     pooch.get_logger().setLevel(logging.WARNING)
-    for url in _urls(source):
+    for url in urls:
         _log.info("downloading %s", url)
         try:
-            with reporter(f"downloading {archive.name}") as report:
+            with reporter(f"downloading {path.name}") as report:
                 pooch.retrieve(
                     url,
                     known_hash=expected,
-                    fname=archive.name,
-                    path=archive.parent,
+                    fname=path.name,
+                    path=path.parent,
                     downloader=pooch.HTTPDownloader(timeout=_TIMEOUT, progressbar=_Meter(report)),
                 )
         except (OSError, ValueError) as error:
@@ -312,8 +440,8 @@ def _download(source: Source, archive: Path) -> None:
         else:
             return
     raise DataError(
-        f"{archive.name} could not be downloaded ({'; '.join(failures)}); "
-        f"put it into {archive.parent} by hand or set GANMF_MIRROR"
+        f"{path.name} could not be downloaded ({'; '.join(failures)}); "
+        f"put it into {place} by hand or set GANMF_MIRROR"
     )
 
 
@@ -351,10 +479,7 @@ def _short(error: Exception) -> str:
 
 def _check_archive(source: Source, archive: Path) -> None:
     """Compare the archive with its published checksum, or with that of its first use."""
-    try:
-        content = archive.read_bytes()
-    except OSError as error:
-        raise DataError(f"{archive} cannot be read: {error.strerror}") from None
+    content = _content(archive)
     advice = "delete it to download it again"
     if source.archive_sha256 is not None:
         _check(content, source.archive_sha256, archive, advice)
@@ -374,6 +499,13 @@ def _check_archive(source: Source, archive: Path) -> None:
         write_whole(record, digest + "\n")
     except OSError as error:
         _log.warning("%s could not be recorded: %s", record, error)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _check(content: bytes, expected: str | None, label: object, advice: str) -> None:

@@ -2,18 +2,18 @@
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ganmf_fast.data.readers import column_name
+from ganmf_fast.data.roles import Role, column_position
 
 FrameType = Literal["polars", "pandas", "pyarrow", "dict"]
 
 
-def columns_of(df: Any, wanted: Mapping[str, str | int]) -> tuple[dict[str, Any], FrameType]:
+def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any], FrameType]:
     """Pick columns out of any frame.
 
     Parameters
@@ -34,25 +34,30 @@ def columns_of(df: Any, wanted: Mapping[str, str | int]) -> tuple[dict[str, Any]
         If a column does not exist; the message lists those that do.
     """
     package = type(df).__module__.partition(".")[0]
-    frame_type: FrameType
+    frame_type: FrameType = "polars"
     if isinstance(df, Mapping):
         frame_type, names = "dict", list(df)
-    elif isinstance(df, pl.DataFrame):
-        frame_type, names = "polars", df.columns
     elif package == "pandas" and hasattr(df, "columns"):
         frame_type, names = "pandas", list(df.columns)
-    elif package == "pyarrow" and hasattr(df, "column_names"):
-        frame_type, names = "pyarrow", df.column_names
+    elif isinstance(df, pl.LazyFrame):
+        raise TypeError("df must be a frame, not LazyFrame; call collect() on it first")
+    elif hasattr(df, "__arrow_c_stream__"):
+        # DuckDB, pyarrow, polars and whatever else streams Arrow.
+        frame_type = "pyarrow" if package == "pyarrow" else "polars"
+        df = df if isinstance(df, pl.DataFrame) else pl.DataFrame(df)
+        names = df.columns
     else:
-        hint = "; call collect() on it first" if isinstance(df, pl.LazyFrame) else ""
         raise TypeError(
-            "df must be a polars or pandas frame, a pyarrow table or a dict of arrays, "
-            f"not {type(df).__name__}{hint}"
+            "df must be a dict of arrays, or a frame with the Arrow stream interface (polars, "
+            f"pandas, pyarrow, DuckDB), not {type(df).__name__}"
         )
     if len(set(names)) < len(names):
         raise ValueError(f"df has two columns of one name among {', '.join(map(str, names))}")
     # A pandas label need not be a string, so look before taking a number for a position.
-    found = {role: c if c in names else column_name(c, names, "df") for role, c in wanted.items()}
+    found = {
+        role: c if c in names else names[column_position(c, names, len(names), "df")]
+        for role, c in wanted.items()
+    }
     return {role: df[name] for role, name in found.items()}, frame_type
 
 
@@ -94,6 +99,5 @@ def frame(columns: Mapping[str, Any], frame_type: FrameType) -> Any:
 
 
 def _polars_column(name: str, array: NDArray[Any]) -> pl.Series:
-    if array.dtype == object:
-        return pl.Series(name, cast("list[Any]", array.tolist()), dtype=pl.Object)
-    return pl.Series(name, array)
+    # Objects are text, see `ids`.
+    return pl.Series(name, array.tolist() if array.dtype == object else array)

@@ -1,92 +1,100 @@
 """Ids and positions in the matrix: encoding a column, looking ids up.
 
-Sortable ids get positions in ascending order, so that the order of lines in a file changes
-nothing. Ids of mixed types are ordered type by type, by the names of the types; only ids
-of a type without order are numbered by first appearance.
+Ids are all integers, all text, or all of another type that polars orders (real numbers, dates), and
+get positions in ascending order, so that the order of lines in a file changes nothing. Text is kept
+as Python strings, each as long as it is: a numpy array of fixed width would give every id the
+length of the longest, and lose trailing zero characters.
 """
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-# Kinds of numpy arrays that `numpy.searchsorted` orders by value.
-_ORDERED = "biufUM"
+__all__ = ["CodedIds", "IdIndex", "encode", "id_array", "listed", "object_array", "sorted_ids"]
 
 
-def encode(column: pl.Series) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """Number the distinct ids of a column.
+class CodedIds(NamedTuple):
+    """A column of ids: numbers into the distinct ids, in any order."""
 
-    Parameters
-    ----------
-    column : polars.Series
-        Without nulls.
+    codes: NDArray[np.int32]
+    distinct: pl.Series
 
-    Returns
-    -------
-    codes : int32 array, one position per entry
-    ids : array of the distinct ids, so that ``ids[codes]`` is the column
 
-    Raises
-    ------
-    TypeError
-        If an id is not hashable.
-    """
-    if column.dtype == pl.Object:
-        return _encode_objects(column.to_list())
+def encode(column: pl.Series) -> CodedIds:
+    """Number the distinct ids of a column without nulls, ascending."""
     if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
     distinct = column.unique().sort()
     codes = column.replace_strict(
         distinct, pl.int_range(len(distinct), dtype=pl.Int32, eager=True), return_dtype=pl.Int32
     )
-    return codes.to_numpy(), id_array(distinct)
+    return CodedIds(codes.to_numpy(), distinct)
+
+
+def sorted_ids(ids: CodedIds) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Position of each number in the ascending distinct ids, and these."""
+    order = ids.distinct.arg_sort().to_numpy()
+    position = np.empty(len(order), dtype=np.int32)
+    position[order] = np.arange(len(order), dtype=np.int32)
+    return position, id_array(ids.distinct.gather(order))
 
 
 def id_array(distinct: pl.Series) -> NDArray[Any]:
-    """Numpy array of ids: numbers and dates as they are, strings of fixed width."""
-    if distinct.dtype == pl.String:
-        return np.array(distinct.to_list(), dtype=np.str_)
+    """Numpy array of ids: numbers and dates as they are, text as an object array of str."""
+    if distinct.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return object_array(distinct.cast(pl.String).to_list())
     return distinct.to_numpy()
 
 
-def _encode_objects(values: list[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    for row, value in enumerate(values):
-        if not isinstance(value, Hashable):
-            raise TypeError(f"the id {value!r} at row {row} is not hashable")
-    distinct: list[Any] = list(dict.fromkeys(values))
-    try:
-        distinct.sort()
-    except TypeError:
-        # No common order, and a failed sort may have moved entries.
-        distinct = _by_type(list(dict.fromkeys(values)))
-    ids = object_array(distinct)
-    position = {value: at for at, value in enumerate(distinct)}
-    return np.fromiter((position[v] for v in values), dtype=np.int32, count=len(values)), ids
-
-
-def _by_type(distinct: list[Any]) -> list[Any]:
-    kinds: dict[str, list[Any]] = {}
-    for value in distinct:
-        # Numbers of all types have an order in common, and equal ones are one id.
-        kind = "number" if isinstance(value, int | float) else type(value).__qualname__
-        kinds.setdefault(kind, []).append(value)
-    ordered = []
-    for kind in sorted(kinds):
-        try:
-            ordered += sorted(kinds[kind])
-        except TypeError:
-            ordered += kinds[kind]
-    return ordered
-
-
 def object_array(values: Sequence[Any]) -> NDArray[Any]:
-    """One-dimensional object array, also of tuples, which numpy would unpack."""
+    """One-dimensional object array."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+def listed(given: Any, what: str) -> NDArray[Any] | list[Any]:
+    """One id or several, as an array or a list.
+
+    Raises
+    ------
+    TypeError
+        If `given` has no order (a set), is a boolean mask or None.
+    ValueError
+        If it is not one-dimensional.
+    """
+    # The keys of a dict are a set, but one with an order.
+    if isinstance(given, AbstractSet) and not hasattr(given, "mapping"):
+        raise TypeError(f"{what}s must have an order, which a set has not: pass sorted({what}s)")
+    if given is None:
+        raise TypeError(f"{what}s must be ids, not None")
+    if hasattr(given, "to_numpy"):
+        given = given.to_numpy()
+    if isinstance(given, np.ndarray):
+        values: NDArray[Any] | list[Any] = np.atleast_1d(given)
+        if given.ndim > 1:
+            raise ValueError(f"{what}s must be one-dimensional, not of shape {given.shape}")
+        if given.dtype == object:
+            values = list(values)
+    elif isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        values = [given]
+    else:
+        values = list(given)
+    mask = bool(values.dtype == bool) if isinstance(values, np.ndarray) else _all_bool(values)
+    if mask:
+        raise TypeError(
+            f"{what}s must be {what}s, not a boolean mask: pass numpy.flatnonzero of it, or ids"
+        )
+    return values
+
+
+def _all_bool(values: Sequence[Any]) -> bool:
+    return len(values) > 0 and all(isinstance(value, bool | np.bool_) for value in values)
 
 
 class IdIndex:
@@ -102,61 +110,88 @@ class IdIndex:
     def __init__(self, ids: NDArray[Any], what: str) -> None:
         self._ids = ids
         self._what = what
-        self._ordered = ids.dtype.kind in _ORDERED
-        if self._ordered:
-            self._sorter = np.argsort(ids, kind="stable")
-        else:
-            self._position = {value: at for at, value in enumerate(ids.tolist())}
+
+    @cached_property
+    def _sorter(self) -> NDArray[np.int64]:
+        return np.argsort(self._ids, kind="stable")
+
+    @cached_property
+    def _position(self) -> dict[Any, int]:
+        return {value: at for at, value in enumerate(self._ids.tolist())}
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the ids are text."""
+        return self._ids.dtype.kind in "OU"
 
     def positions(self, wanted: Any) -> NDArray[np.int64]:
-        """Positions of `wanted` (one id or a sequence of ids).
+        """Positions of `wanted` (one id or several).
 
         Raises
         ------
+        TypeError
+            If `wanted` has no order or is a boolean mask.
         ValueError
             If an id is unknown; the message names it.
         """
-        return self._search(wanted) if self._ordered else self._look_up(wanted)
-
-    def _look_up(self, wanted: Any) -> NDArray[np.int64]:
-        single = isinstance(wanted, str | tuple) or not hasattr(wanted, "__iter__")
-        values: list[Any] = [wanted] if single else list(wanted)
-        found = np.empty(len(values), dtype=np.int64)
-        for at, value in enumerate(values):
-            position = self._position.get(value) if isinstance(value, Hashable) else None
-            if position is None:
-                raise self._unknown(value)
-            found[at] = position
+        values = listed(wanted, self._what)
+        found = self._find(values)
+        unknown = np.flatnonzero(found < 0)
+        if len(unknown):
+            value = values[unknown[0]]
+            value = value.item() if isinstance(value, np.generic) else value
+            raise ValueError(
+                f"{self._what} {value!r:.80} is unknown; there are {len(self._ids)} {self._what}s "
+                f"with ids such as {self._ids.tolist()[0]!r:.80}"
+            )
         return found
 
-    def _search(self, wanted: Any) -> NDArray[np.int64]:
-        given = np.atleast_1d(np.asarray(wanted))
-        if given.ndim != 1:
-            raise ValueError(f"{self._what}s must be one-dimensional, not of shape {given.shape}")
-        if not len(given):
-            return np.empty(0, dtype=np.int64)
-        if given.dtype == object:
-            # Frames hand strings over as objects.
-            given = np.array(given.tolist())
+    def find(self, wanted: Any) -> NDArray[np.int64]:
+        """Positions of `wanted`, -1 for unknown ids."""
+        return self._find(listed(wanted, self._what))
+
+    def _find(self, values: NDArray[Any] | list[Any]) -> NDArray[np.int64]:
+        if not len(values) or not len(self._ids):
+            return np.full(len(values), -1, dtype=np.int64)
+        if self.is_text:
+            # An id of another type than str is unknown, whatever it compares equal to.
+            texts = values.tolist() if isinstance(values, np.ndarray) else values
+            get = self._position.get
+            return np.fromiter(
+                (get(value, -1) if isinstance(value, str) else -1 for value in texts),
+                dtype=np.int64,
+                count=len(texts),
+            )
+        return self._search(values)
+
+    def _search(self, values: NDArray[Any] | list[Any]) -> NDArray[np.int64]:
         ids = self._ids
-        numeric = "biuf"
-        if given.dtype.kind != ids.dtype.kind and not (
-            given.dtype.kind in numeric and ids.dtype.kind in numeric
-        ):
-            raise self._unknown(given[0].item())
+        numeric = ids.dtype.kind in "iuf"
+        if isinstance(values, list):
+            plain = all(type(v) is int and -(2**63) <= v < 2**63 for v in values)
+            if numeric and not plain:
+                return self._compare(values)
+            # As integers: numpy would make floating point of large ones beside small ones.
+            values = np.array(values, dtype=np.int64 if plain else None)
+        if values.dtype.kind != ids.dtype.kind and not (numeric and values.dtype.kind in "iuf"):
+            return np.full(len(values), -1, dtype=np.int64)
         with np.errstate(invalid="ignore"):
             # In the ids' own type, so that no id beyond 2**53 is rounded to its neighbour.
-            cast = given.astype(ids.dtype)
+            cast = values.astype(ids.dtype)
         slot = np.searchsorted(ids, cast, sorter=self._sorter)
         position = self._sorter[np.minimum(slot, len(ids) - 1)]
-        unknown = (cast != given) | (ids[position] != cast)
-        if unknown.any():
-            raise self._unknown(given[unknown][0].item())
-        return position.astype(np.int64, copy=False)
+        same = (ids[position] == cast) & (cast == values)
+        if numeric:
+            # A cast between signed and unsigned integers may wrap around.
+            same &= (cast < 0) == (values < 0)
+        return np.where(same, position, -1).astype(np.int64, copy=False)
 
-    def _unknown(self, value: object) -> ValueError:
-        example = self._ids[0].item() if self._ordered else self._ids[0]
-        return ValueError(
-            f"{self._what} {value!r} is unknown; there are {len(self._ids)} {self._what}s with "
-            f"ids such as {example!r}"
+    def _compare(self, values: list[Any]) -> NDArray[np.int64]:
+        """Positions of numbers by Python's comparison, which rounds nothing."""
+        get = self._position.get
+        number = (int, float, np.number)
+        found = (
+            get(value, -1) if isinstance(value, number) and not isinstance(value, bool) else -1
+            for value in values
         )
+        return np.fromiter(found, dtype=np.int64, count=len(values))

@@ -1,6 +1,6 @@
 """Interactions of users with items: a matrix with the ids of its rows and columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.urm import CsrView, Duplicates, as_csr, fingerprint, to_scipy
+from ganmf_fast.base.checks import check_real
+from ganmf_fast.base.urm import CsrView, as_csr, fingerprint, to_scipy
 from ganmf_fast.data import builders
-from ganmf_fast.data.frames import FrameType
+from ganmf_fast.data.builders import Repeated
+from ganmf_fast.data.frames import FrameType, frame
 from ganmf_fast.data.ids import IdIndex
-from ganmf_fast.data.readers import Column, Roles, Text
+from ganmf_fast.data.readers import Options
+from ganmf_fast.data.reading import Reading
+from ganmf_fast.data.roles import Column, ColumnOrFalse, Roles
+from ganmf_fast.data.sources import DataFile
 from ganmf_fast.data.streaming import stream
 
 if TYPE_CHECKING:
@@ -33,13 +38,15 @@ class Interactions:
     csr : Csr
         The matrix that kernels read; rows are users, columns are items.
     user_ids, item_ids : array
-        Ids of rows and columns: ascending, those of mixed types type by type, so that the order
-        of lines in a file changes nothing; by first appearance if their type has no order.
+        Ids of rows and columns: ascending, so that the order of lines in a file changes nothing,
+        or in the order that was given with a matrix. Text is an object array of str.
     timestamps : array or None
         One per interaction, in the order of ``csr.indices``; of a repeated interaction the
         earliest.
     frame_type : {"polars", "pandas", "pyarrow", "dict"}
         Type of the frames that models return.
+    reading : Reading or None
+        How a file was read, and what of it was left out; None for frames and matrices.
     name : str
         Name of the data in reports.
     simulated : bool
@@ -53,6 +60,7 @@ class Interactions:
     item_ids: NDArray[Any]
     timestamps: NDArray[Any] | None = None
     frame_type: FrameType = "dict"
+    reading: Reading | None = None
     name: str = "data"
     simulated: bool = False
     numbered: bool = False
@@ -73,6 +81,15 @@ class Interactions:
             view = array.view()
             view.flags.writeable = False
             object.__setattr__(self, field, view)
+
+    def __len__(self) -> int:
+        """Number of interactions."""
+        return self.csr.nnz
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of users and items."""
+        return self.csr.n_rows, self.csr.n_cols
 
     @property
     def n_users(self) -> int:
@@ -129,6 +146,110 @@ class Interactions:
         """Columns of items; as `user_index`."""
         return self._items.positions(ids)
 
+    def to_frame(self, frame_type: FrameType | None = None) -> Any:
+        """One row per interaction: user, item, and rating and timestamp where there are any.
+
+        Parameters
+        ----------
+        frame_type : {"polars", "pandas", "pyarrow", "dict"}, optional
+            By default that of the data.
+        """
+        rows = np.repeat(np.arange(self.n_users), np.diff(self.csr.indptr))
+        columns = {"user": self.user_ids[rows], "item": self.item_ids[self.csr.indices]}
+        if self.csr.values is not None:
+            columns["rating"] = self.csr.values
+        if self.timestamps is not None:
+            columns["timestamp"] = self.timestamps
+        return frame(columns, frame_type or self.frame_type)
+
+    def filter(
+        self,
+        users: Any = None,
+        items: Any = None,
+        since: Any = None,
+        until: Any = None,
+        min_rating: float | None = None,
+    ) -> "Interactions":
+        """Only some interactions; users and items without any left are dropped.
+
+        Parameters
+        ----------
+        users, items : sequence of ids, optional
+            The ones to keep.
+        since, until : number or datetime, optional
+            Times from `since` on and before `until`, of the kind of `timestamps`.
+        min_rating : float, optional
+            Ratings of at least this; without ratings every interaction counts as one.
+
+        Raises
+        ------
+        ValueError
+            If an id is unknown, times are asked for and there are none, or nothing is left.
+        """
+        rows = np.repeat(np.arange(self.n_users), np.diff(self.csr.indptr))
+        kept = np.ones(len(rows), dtype=bool)
+        if users is not None:
+            kept &= np.isin(rows, self.user_index(users))
+        if items is not None:
+            kept &= np.isin(self.csr.indices, self.item_index(items))
+        if since is not None or until is not None:
+            if self.timestamps is None:
+                raise ValueError("since and until need timestamps, which these data have not")
+            kept &= True if since is None else self.timestamps >= np.asarray(since)
+            kept &= True if until is None else self.timestamps < np.asarray(until)
+        values = self.csr.values
+        if min_rating is not None:
+            kept &= (np.ones(1) if values is None else values) >= min_rating
+        if not kept.any():
+            raise ValueError("no interaction is left")
+        left_users, user_codes = np.unique(rows[kept], return_inverse=True)
+        left_items, item_codes = np.unique(self.csr.indices[kept], return_inverse=True)
+        csr = Csr.from_coo(
+            user_codes.astype(np.int32),
+            item_codes.astype(np.int32),
+            None if values is None else values[kept],
+            len(left_users),
+            len(left_items),
+        )
+        return replace(
+            self,
+            csr=as_csr(csr),
+            user_ids=self.user_ids[left_users],
+            item_ids=self.item_ids[left_items],
+            timestamps=None if self.timestamps is None else self.timestamps[kept],
+            numbered=False,
+        )
+
+    def weighted_by_age(self, half_life: float, now: Any = None) -> "Interactions":
+        """Values halved for every `half_life` of age.
+
+        Parameters
+        ----------
+        half_life : float
+            In the unit of `timestamps`; in days if these are dates.
+        now : number or datetime, optional
+            Time from which age counts; by default the latest timestamp.
+
+        Raises
+        ------
+        ValueError
+            If there are no timestamps, or `half_life` is not positive.
+        """
+        check_real("half_life", half_life, above=0.0)
+        if self.timestamps is None:
+            raise ValueError("half_life needs timestamps, which these data have not")
+        latest = self.timestamps.max() if now is None else np.asarray(now)
+        age: NDArray[Any] = latest - self.timestamps
+        if age.dtype.kind == "m":
+            age = age / np.timedelta64(1, "D")
+        weight = np.exp2(-np.maximum(age.astype(np.float64), 0.0) / half_life)
+        values = weight if self.csr.values is None else weight * self.csr.values
+        # A weight is never zero, which would be no interaction.
+        smallest = np.finfo(np.float32).tiny
+        single = np.maximum(values, smallest).astype(np.float32)
+        csr = Csr(self.csr.indptr, self.csr.indices, single, self.csr.n_cols)
+        return replace(self, csr=as_csr(csr))
+
     def __repr__(self) -> str:
         """Name and sizes."""
         simulated = ", simulated" if self.simulated else ""
@@ -145,25 +266,25 @@ class Interactions:
         item: str,
         rating: str | None = None,
         timestamp: str | None = None,
-        duplicates: Duplicates | None = None,
+        duplicates: Repeated | None = None,
     ) -> "Interactions":
-        """From a polars or pandas frame, a pyarrow table, or a mapping of names to arrays.
+        """From a frame, or a mapping of names to arrays.
 
         Parameters
         ----------
-        df : frame
+        df : polars, pandas or pyarrow frame, whatever offers the Arrow stream interface, or dict
             One row per interaction.
         user, item : str
-            Columns of ids: anything hashable.
+            Columns of ids: all integers, all text, or all dates. Categories count as their names.
         rating : str, optional
             Column of positive numbers; without it every interaction counts as one.
         timestamp : str, optional
             Column of numbers or dates.
-        duplicates : {"error", "sum", "first"}, optional
+        duplicates : {"error", "sum", "first", "last", "max", "mean"}, optional
             Treatment of a user and item given more than once. By default "first" without
-            `rating` (a repeated event is one interaction) and "error" with it. "sum" adds the
-            ratings up, or counts the events. "first" keeps the earliest if there is a
-            `timestamp`, else the first row.
+            `rating` (a repeated event is one interaction) and "error" with it. "sum", "max" and
+            "mean" are of the ratings, or of ones. "first" and "last" keep the earliest and the
+            latest if there is a `timestamp`, else the first and the last row.
 
         Returns
         -------
@@ -173,7 +294,7 @@ class Interactions:
         Raises
         ------
         TypeError
-            If `df` is no such frame, or a column is of the wrong type.
+            If `df` is no such frame, or a column is of the wrong type or of several.
         ValueError
             If a column does not exist, an id is missing, or a rating is not positive and finite;
             the message gives the row, numbered from 0.
@@ -184,28 +305,48 @@ class Interactions:
     def from_csv(
         cls,
         path: str | Path,
-        user: Column = 0,
-        item: Column = 1,
-        rating: Column | None = None,
-        timestamp: Column | None = None,
+        user: Column | None = None,
+        item: Column | None = None,
+        rating: ColumnOrFalse | None = None,
+        timestamp: ColumnOrFalse | None = None,
         separator: str | None = None,
         header: bool | None = None,
-        duplicates: Duplicates | None = None,
+        quote: str | None = "auto",
+        encoding: str = "utf-8",
+        strip: bool = False,
+        duplicates: Repeated | None = None,
     ) -> "Interactions":
-        """From a text file of one interaction a line (CSV, TSV, ``::``; also gzipped).
+        """From a text file of one interaction a line: CSV, TSV, ``::``, RecBole, JSON lines.
+
+        Nothing is guessed in silence: what cannot be told for certain is refused in a sentence that
+        names the argument which settles it. `reading` says how the file was read.
 
         Parameters
         ----------
         path : str or Path
-            UTF-8 text. Ids that are all whole numbers become int64, other ids stay strings.
-        user, item, rating, timestamp : str or int
-            Column name, or position from 0. Timestamps are numbers or ISO 8601 dates.
+            Text, compressed or not (gzip, bzip2, xz, zstandard, zip; by its content). Ids that are
+            all whole numbers become integers, others stay text, exactly as written.
+        user, item : str or int, optional
+            Column name, or position from 0. By default the columns with well-known names
+            (``data/column_names.toml``), or, without a header, the first two.
+        rating, timestamp : str, int or False, optional
+            Likewise; found by name if neither `user` nor `item` is given, and never read if False.
+            Timestamps are numbers or ISO 8601 dates.
         separator : str, optional
-            By default the first of ``::``, tab, ``;``, ``,`` found in the first line.
+            By default the one of ``::``, tab, ``;``, ``,`` and ``|`` that cuts all of many lines
+            into equally many fields.
         header : bool, optional
-            By default true if a column is given by name; else if the first line holds no number
-            but the second does, or a field of the first begins with "user" or "item".
-        duplicates : {"error", "sum", "first"}, optional
+            Whether the first line names the columns. By default it does if a column is given by
+            name, or if it holds well-known names of users and items; it does not if it has
+            numbers where all other lines have.
+        quote : str or None, default "auto"
+            Character that encloses fields, as in RFC 4180; "off" or None for none. "auto" is ``"``
+            between commas or semicolons, and none otherwise, unless that would be ambiguous.
+        encoding : str, default "utf-8"
+        strip : bool, default False
+            Drop blanks around fields that are not quoted. By default they belong to the field, as
+            in RFC 4180, and a number with blanks around it is refused.
+        duplicates : {"error", "sum", "first", "last", "max", "mean"}, optional
             As for `from_frame`.
 
         Returns
@@ -216,54 +357,78 @@ class Interactions:
         Raises
         ------
         DataError
-            If the file cannot be read or a line is broken; the message gives its number.
+            If the file cannot be read, a line is broken, or the separator or the header cannot be
+            told; the message gives the line.
         ValueError
-            If a column does not exist.
+            If a column does not exist, or cannot be told.
         """
         path = Path(path)
-        text, roles = Text(path, str(path)), Roles(user, item, rating, timestamp)
-        built = builders.from_text(text, roles, separator, header, duplicates)
-        return cls(*built, path.name.split(".")[0] or path.name)
+        roles = Roles(user, item, rating, timestamp)
+        options = Options(separator, header, quote, encoding, strip)
+        built = builders.from_text(DataFile(path, str(path)), roles, options, duplicates)
+        return cls(*built, name=path.name.split(".")[0] or path.name)
 
     @classmethod
     def from_parquet(
         cls,
         path: str | Path,
-        user: Column = 0,
-        item: Column = 1,
-        rating: Column | None = None,
-        timestamp: Column | None = None,
-        duplicates: Duplicates | None = None,
+        user: Column | None = None,
+        item: Column | None = None,
+        rating: ColumnOrFalse | None = None,
+        timestamp: ColumnOrFalse | None = None,
+        duplicates: Repeated | None = None,
     ) -> "Interactions":
-        """From a parquet file; parameters as for `from_csv`, rows and messages as `from_frame`."""
+        """From a parquet file, or a folder of them.
+
+        Parameters as for `from_csv`, rows and messages as for `from_frame`.
+        """
         path = Path(path)
         roles = Roles(user, item, rating, timestamp)
-        return cls(*builders.from_parquet(path, roles, duplicates), path.stem)
+        return cls(*builders.from_parquet(path, roles, duplicates), name=path.stem)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        roles: Roles | None = None,
+        options: Options | None = None,
+        duplicates: Repeated | None = None,
+    ) -> "Interactions":
+        """From a file of any kind, told by its content: text, JSON lines or parquet."""
+        path = Path(path)
+        built = builders.from_file(path, roles or Roles(), options or Options(), duplicates)
+        return cls(*built, name=path.name.split(".")[0] or path.name)
 
     @classmethod
     def scan(
         cls,
         source: str | Path | list[str | Path],
-        user: Column = 0,
-        item: Column = 1,
-        separator: str = ",",
+        user: Column | None = None,
+        item: Column | None = None,
+        rating: ColumnOrFalse | None = None,
+        timestamp: ColumnOrFalse | None = None,
+        separator: str | None = None,
+        header: bool | None = None,
+        quote: str | None = "auto",
+        encoding: str = "utf-8",
+        strip: bool = False,
+        duplicates: Repeated | None = None,
         scratch: str | Path | None = None,
     ) -> "Interactions":
-        """From parquet or CSV files that may be larger than memory, read in a stream.
+        """From files that may be larger than memory, read in a stream.
 
-        Every row is an interaction; one given more than once counts once. Memory holds the ids
-        and the matrix, about 4 bytes an interaction, but never the rows of the files.
+        The result is that of `from_csv` and `from_parquet`. Memory holds the ids and the matrix,
+        about 4 bytes an interaction, but never the rows of the files; ratings, timestamps and
+        `duplicates` other than "first" need 8 bytes a row more.
 
         Parameters
         ----------
         source : str, Path or list of these
-            Parquet files, folders of them, or CSV files with a header.
-        user, item : str or int
-            Column name, or position from 0: whole numbers or text, none missing.
-        separator : str, default ","
-            Of CSV files.
+            Parquet files, folders of them, or text files.
+        user, item, rating, timestamp, separator, header, quote, encoding, strip, duplicates
+            As for `from_csv`.
         scratch : str or Path, optional
-            Folder for a temporary file of at most 8 bytes a row; by default the system's.
+            Folder for temporary files of at most 8 bytes a row and column; by default the system's.
 
         Returns
         -------
@@ -272,14 +437,14 @@ class Interactions:
 
         Raises
         ------
-        DataError
-            If a file cannot be read, or an id is missing or neither a whole number nor text.
-        ValueError
-            If a column does not exist.
+        DataError, ValueError
+            As for `from_csv`.
         """
-        csr, (users, items) = stream(source, user, item, separator, scratch)
-        first = Path(source[0] if isinstance(source, list) else source)
-        return cls(as_csr(csr), users, items, None, "polars", first.stem)
+        paths = [Path(path) for path in (source if isinstance(source, list) else [source])]
+        roles = Roles(user, item, rating, timestamp)
+        options = Options(separator, header, quote, encoding, strip)
+        built = stream(paths, roles, options, duplicates, scratch)
+        return cls(*built, name=paths[0].name.split(".")[0] or paths[0].name)
 
     @classmethod
     def from_matrix(

@@ -1,300 +1,479 @@
-"""Columns of interactions from delimited text and parquet files, read by polars.
+"""From files to columns: delimited text, JSON lines and parquet, each read in chunks.
 
-Every field is read as text first and converted here, so that a broken line is reported with its
-number. Cost: O(file) time; memory only for the wanted columns (for the two-character separator
-``::``, the lines).
+Ids become numbers by first appearance on the way, so that memory holds each distinct id once and
+four bytes for each of its uses; these may be kept on disk (`Scratch`). `Log.place(row)` says where
+a row stands, such as "ratings.csv, line 6".
 """
 
-import csv
-import gzip
-import io
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from ganmf_fast import _core
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.progress import Report
+from ganmf_fast.data.columns import Place, numbers, parsed_ids, series, times
+from ganmf_fast.data.dialect import Dialect, find_dialect
+from ganmf_fast.data.ids import CodedIds
+from ganmf_fast.data.reading import Reading
+from ganmf_fast.data.roles import Role, Roles
+from ganmf_fast.data.sources import DataFile
 
-Column = str | int
-# Bytes that are not UTF-8 come out as this character, to be found with their line.
-_UNDECODABLE = "\ufffd"
-_SEPARATORS = ("::", "\t", ";", ",")
+__all__ = [
+    "Log",
+    "Options",
+    "Scratch",
+    "joined",
+    "parquet_columns",
+    "parquet_reading",
+    "parquet_refused",
+    "read_json_lines",
+    "read_parquet",
+    "read_text",
+]
+
+_KINDS: dict[Role, str] = {"user": "id", "item": "id", "rating": "number", "timestamp": "time"}
+_LINE_LIMIT = 1 << 26
 
 
-@dataclass(frozen=True)
-class Roles:
-    """Which column holds what: a name, a position from 0, or None where there is none."""
+class Options(NamedTuple):
+    """How text is to be read; see `Interactions.from_csv`."""
 
-    user: Column
-    item: Column
-    rating: Column | None = None
-    timestamp: Column | None = None
-
-    def given(self) -> dict[str, Column]:
-        """Roles that have a column."""
-        return {role: column for role, column in vars(self).items() if column is not None}
-
-
-@dataclass(frozen=True)
-class Text:
-    """Delimited text: a path, or bytes already in memory, and what messages call it."""
-
-    source: Path | bytes
-    label: str
-
-    @contextmanager
-    def open(self) -> Iterator[TextIO]:
-        """Read the text line by line."""
-        if isinstance(self.source, bytes):
-            with io.TextIOWrapper(
-                io.BytesIO(self.source), encoding="utf-8-sig", errors="replace", newline=""
-            ) as text:
-                yield text
-        elif self.source.suffix == ".gz":
-            with gzip.open(
-                self.source, "rt", encoding="utf-8-sig", errors="replace", newline=""
-            ) as text:
-                yield text
-        else:
-            with self.source.open("rt", encoding="utf-8-sig", errors="replace", newline="") as text:
-                yield text
+    separator: str | None = None
+    header: bool | None = None
+    quote: str | None = "auto"
+    encoding: str = "utf-8"
+    strip: bool = False
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a text file is cut into fields."""
+class Log:
+    """Checked columns of one length, one row per interaction."""
 
-    separator: str
-    first: list[str]
-    header: bool
-
-    @property
-    def width(self) -> int:
-        """Fields per line."""
-        return len(self.first)
+    user: CodedIds
+    item: CodedIds
+    rating: NDArray[np.float32] | None
+    timestamp: NDArray[Any] | None
+    place: Place
+    reading: Reading | None = None
 
 
-def read_delimited(
-    text: Text, roles: Roles, separator: str | None = None, header: bool | None = None
-) -> pl.DataFrame:
-    """Read the columns of `roles` as stripped strings.
+@dataclass
+class Scratch:
+    """Parts of columns, in memory or in files of a folder.
 
     Parameters
     ----------
-    text : Text
-    roles : Roles
-    separator : str, optional
-        Guessed from the first line if not given: ``::``, tab, ``;`` or ``,``, in this order.
-    header : bool, optional
-        Whether the first line names the columns; guessed if not given.
+    folder : Path, optional
+        Files of at most eight bytes a value and column; memory if None.
+    """
 
-    Returns
-    -------
-    polars.DataFrame
-        String columns named by role, empty fields null, and ``line``, numbered from 1.
+    folder: Path | None = None
+    _parts: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+
+    def append(self, name: str, values: NDArray[Any]) -> None:
+        """Append a part of a column."""
+        parts = self._parts.setdefault(name, [])
+        if self.folder is None or not len(values):
+            parts.append(values)
+            return
+        path = self.folder / f"{name}-{len(parts)}.npy"
+        np.save(path, values)
+        parts.append(np.load(path, mmap_mode="r"))
+
+    def column(self, name: str, dtype: Any) -> NDArray[Any]:
+        """The whole column; on disk if the parts are."""
+        parts = self._parts.pop(name, [])
+        length = sum(map(len, parts))
+        if self.folder is None:
+            return np.concatenate(parts, dtype=dtype) if parts else np.empty(0, dtype)
+        path = self.folder / f"{name}.npy"
+        whole = np.lib.format.open_memmap(path, "w+", dtype, (length,))
+        at = 0
+        for part in parts:
+            whole[at : at + len(part)] = part
+            at += len(part)
+        return whole
+
+
+def read_text(
+    source: DataFile,
+    roles: Roles,
+    options: Options,
+    scratch: Scratch | None = None,
+    report: Report | None = None,
+) -> Log:
+    """Read delimited text.
 
     Raises
     ------
     DataError
-        If the file is missing, empty, not UTF-8, or a line has another number of fields than the
-        first; the message gives the line.
+        If the text cannot be read, its dialect cannot be told, or a record is broken; the message
+        gives the line.
     ValueError
-        If a column does not exist, or the separator is unusable.
+        If a column does not exist or is not certain.
     """
+    dialect = find_dialect(source, roles, *_dialect_options(options))
+    columns = roles.resolve(dialect.names, dialect.width, source.label)
+    scratch = scratch or Scratch()
+    reader = _reader(dialect, columns, strip=options.strip)
+    with _placed(source, dialect):
+        read = 0
+        for chunk in source.chunks(options.encoding):
+            reader.feed(chunk)
+            _store(reader, columns, scratch)
+            read += len(chunk)
+            if report is not None:
+                report(read, source.size or 0, "reading")
+        reader.finish()
+        kinds = _store(reader, columns, scratch)
+    if not reader.rows:
+        raise DataError(f"{source.label} holds no interactions")
+
+    def place(row: int) -> str:
+        return f"{source.label}, line {reader.lines_of([row])[0]}"
+
+    # A number and a date cannot be mixed, so that all parts are of the last one's kind.
+    found = {role: scratch.column(role, kinds[role]) for role in columns}
+    return Log(
+        CodedIds(found["user"], parsed_ids(pl.Series("user", reader.ids(0)), place)),
+        CodedIds(found["item"], parsed_ids(pl.Series("item", reader.ids(1)), place)),
+        numbers(found["rating"], "rating", place) if "rating" in found else None,
+        found.get("timestamp"),
+        place,
+        _text_reading(source, dialect, columns, reader, options.encoding),
+    )
+
+
+def _dialect_options(options: Options) -> tuple[str, str | None, bool | None, str | None]:
+    return options.encoding, options.separator, options.header, options.quote
+
+
+def _reader(dialect: Dialect, columns: dict[Role, int], *, strip: bool) -> _core.DelimitedReader:
+    return _core.DelimitedReader(
+        dialect.separator.encode(),
+        dialect.quoting,
+        ord(dialect.quote or '"'),
+        dialect.width,
+        [(position, role, _KINDS[role]) for role, position in columns.items()],
+        dialect.header,
+        strip,
+    )
+
+
+_DTYPES = {"codes": "int32", "real": "float64", "whole": "int64", "moment": "datetime64[us]"}
+
+
+def _store(
+    reader: _core.DelimitedReader, columns: dict[Role, int], scratch: Scratch
+) -> dict[Role, str]:
+    """Move what was read to `scratch`; the types of the columns."""
+    kinds: dict[Role, str] = {}
+    for role, (kind, values) in zip(columns, reader.take(), strict=True):
+        kinds[role] = _DTYPES[kind]
+        if len(values):
+            scratch.append(role, values.view(_DTYPES[kind]))
+    return kinds
+
+
+@contextmanager
+def _placed(source: DataFile, dialect: Dialect) -> Iterator[None]:
+    """Say in errors of the reader which file, and what settles an odd quote."""
     try:
-        layout = _layout(text, roles, separator, header)
-        places = {
-            role: _place(column, layout, text.label) for role, column in roles.given().items()
-        }
-        read = _split_lines if len(layout.separator) > 1 else _read_fields
-        table = read(text, layout, places)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{text.label} cannot be read: {reason}") from None
-    if layout.header:
-        table = table.filter(pl.col("line") > 1)
-    empty = pl.all_horizontal(pl.exclude("line").is_null())
-    table = table.filter(~empty)
-    if table.is_empty():
-        raise DataError(f"{text.label} holds no interactions")
-    return table
+        yield
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        message = str(error)
+        hint = ""
+        if "UTF-8" in message:
+            hint = ': say encoding="latin-1", or what it is'
+        elif "blanks" in message:
+            hint = ": say strip=True (--strip)"
+        elif "quote" in message:
+            other = '"off"' if dialect.quote else "'\"'"
+            hint = f": say quote={other} (--quote)"
+            if dialect.quoting == "auto":
+                hint = ': say quote="off" or quote=\'"\' (--quote)'
+        raise DataError(f"{source.label}, {message}{hint}") from None
 
 
-def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Read the columns of `roles` of a parquet file, and their names by role.
+def _text_reading(
+    source: DataFile,
+    dialect: Dialect,
+    columns: dict[Role, int],
+    reader: _core.DelimitedReader,
+    encoding: str,
+) -> Reading:
+    names = dialect.names or tuple(str(at) for at in range(dialect.width))
+    left_out = {"blank": reader.blank} if reader.blank else {}
+    return Reading(
+        format="text",
+        columns={role: names[at] for role, at in columns.items()},
+        unread=tuple(name for at, name in enumerate(names) if at not in columns.values()),
+        lines=reader.lines,
+        records=reader.rows,
+        left_out=left_out,
+        header=dialect.header,
+        compression=source.compression,
+        encoding=encoding,
+        separator=dialect.separator,
+        quote=dialect.quote,
+    )
+
+
+def joined(logs: Sequence[Log]) -> Log:
+    """Several files one after another.
+
+    Raises
+    ------
+    DataError
+        If some have ratings or times and others have not.
+    """
+    if len(logs) == 1:
+        return logs[0]
+    starts = np.cumsum([0, *(len(log.user.codes) for log in logs)])
+
+    def place(row: int) -> str:
+        at = int(np.searchsorted(starts, row, side="right")) - 1
+        return logs[at].place(row - int(starts[at]))
+
+    whole: dict[str, Any] = {}
+    for role in ("rating", "timestamp"):
+        parts = [getattr(log, role) for log in logs]
+        if len({part is None for part in parts}) > 1:
+            raise DataError(f"{place(0)}: some of the files have a {role} and others have not")
+        whole[role] = None if parts[0] is None else np.concatenate(parts)
+    readings = [log.reading for log in logs if log.reading is not None]
+    left_out: Counter[str] = Counter()
+    for reading in readings:
+        left_out.update(reading.left_out)
+    summed = replace(
+        readings[0],
+        lines=sum(reading.lines for reading in readings),
+        records=sum(reading.records for reading in readings),
+        left_out=dict(left_out),
+    )
+    return Log(
+        _joined_ids([log.user for log in logs]),
+        _joined_ids([log.item for log in logs]),
+        whole["rating"],
+        whole["timestamp"],
+        place,
+        summed,
+    )
+
+
+def _joined_ids(columns: Sequence[CodedIds]) -> CodedIds:
+    """Numbers into the distinct ids of all; ids that are text in one file are text in all."""
+    distinct = [ids.distinct for ids in columns]
+    if len({ids.dtype for ids in distinct}) > 1:
+        distinct = [ids.cast(pl.String) for ids in distinct]
+    whole = pl.concat(distinct).unique(maintain_order=True)
+    number = pl.int_range(len(whole), dtype=pl.Int32, eager=True)
+    codes = [
+        ids.replace_strict(whole, number, return_dtype=pl.Int32).to_numpy()[column.codes]
+        for ids, column in zip(distinct, columns, strict=True)
+    ]
+    return CodedIds(np.concatenate(codes), whole)
+
+
+class _Interner:
+    """Numbers of ids by first appearance; ids are all text or all integers."""
+
+    def __init__(self, role: str) -> None:
+        self._role = role
+        self._numbers: dict[Any, int] = {}
+
+    def __call__(self, value: Any, where: Callable[[], str]) -> int:
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise DataError(f"{where()}: {self._role} {value!r:.40} is neither text nor an integer")
+        number = self._numbers.get(value)
+        if number is None:
+            known = next(iter(self._numbers), value)
+            if type(known) is not type(value):
+                raise DataError(
+                    f"{where()}: {self._role} {value!r:.40} is {_kind(value)}, but those before, "
+                    f"such as {known!r:.40}, are {_kind(known)}"
+                )
+            number = self._numbers[value] = len(self._numbers)
+        return number
+
+    def distinct(self) -> pl.Series:
+        """The ids by their numbers."""
+        return _series_of(list(self._numbers))
+
+
+def _kind(value: object) -> str:
+    return "text" if isinstance(value, str) else "an integer"
+
+
+def _series_of(values: list[Any]) -> pl.Series:
+    if values and isinstance(values[0], int):
+        return pl.Series(values, dtype=pl.Int64 if max(values) < 2**63 else pl.UInt64, strict=True)
+    return pl.Series(values, dtype=pl.String)
+
+
+def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
+    """Read one JSON object a line, whose names are the columns.
+
+    Raises
+    ------
+    DataError
+        If a line is not an object of these names; the message gives the line.
+    ValueError
+        If a column does not exist or is not certain.
+    """
+    both: tuple[Role, Role] = ("user", "item")
+    interners = {role: _Interner(role) for role in both}
+    parts: dict[Role, list[Any]] = {}
+    columns: dict[Role, int] = {}
+    names: tuple[str, ...] = ()
+    rows: list[int] = []
+    line = blank = 0
+    for line, text in enumerate(_lines(source, options.encoding), 1):
+        if not text.strip():
+            blank += 1
+            continue
+        where = f"{source.label}, line {line}".format
+        record = _record(text, where())
+        if not columns:
+            names = tuple(record)
+            columns = roles.resolve(names, len(names), source.label)
+            parts = {role: [] for role in columns}
+        for role, at in columns.items():
+            value = record.get(names[at])
+            if value is None:
+                raise DataError(f"{where()}: {role} is missing")
+            parts[role].append(interners[role](value, where) if role in interners else value)
+        rows.append(line)
+    if not rows:
+        raise DataError(f"{source.label} holds no interactions")
+
+    def place(row: int) -> str:
+        return f"{source.label}, line {rows[row]}"
+
+    ids = {
+        role: CodedIds(np.array(parts[role], dtype=np.int32), interner.distinct())
+        for role, interner in interners.items()
+    }
+    return Log(
+        ids["user"],
+        ids["item"],
+        numbers(parts["rating"], "rating", place) if "rating" in parts else None,
+        _json_times(parts["timestamp"], place) if "timestamp" in parts else None,
+        place,
+        Reading(
+            format="json lines",
+            columns={role: names[at] for role, at in columns.items()},
+            unread=tuple(name for at, name in enumerate(names) if at not in columns.values()),
+            lines=line,
+            records=len(rows),
+            left_out={"blank": blank} if blank else {},
+            header=False,
+            compression=source.compression,
+            encoding=options.encoding,
+        ),
+    )
+
+
+def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
+    column = series(values, "timestamp", place)
+    if column.dtype == pl.String:
+        reader = _core.DelimitedReader(
+            b"\x1f", "off", 0, 1, [(0, "timestamp", "time")], False, False
+        )
+        try:
+            reader.feed("".join(f"{value}\n" for value in column).encode())
+        except ValueError as error:
+            raise DataError(f"{place(reader.rows)}: {str(error).partition(': ')[2]}") from None
+        [(kind, parsed)] = reader.take()
+        return parsed.view(_DTYPES[kind])
+    return times(column, "timestamp", place)
+
+
+def _lines(source: DataFile, encoding: str) -> Iterator[bytes]:
+    rest = b""
+    for chunk in source.chunks(encoding):
+        *whole, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _LINE_LIMIT:
+            raise DataError(f"{source.label}: a line of more than {_LINE_LIMIT >> 20} MiB")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _record(text: bytes, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(text, object_pairs_hook=_without_repetition)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not a JSON object: {error}") from None
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: not a JSON object")
+    return record
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise ValueError("a name stands twice")
+    return record
+
+
+def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str], Reading]:
+    """Read the columns of `roles` of a parquet file, or of a folder of them.
+
+    Returns
+    -------
+    frame : polars.DataFrame
+    names : dict of role to column name
+    reading : Reading
 
     Raises
     ------
     DataError
         If the file is missing or no parquet file.
     ValueError
-        If a column does not exist.
+        If a column does not exist or is not certain.
     """
+    with parquet_refused(path):
+        if not path.is_dir():
+            path.open("rb").close()
+        log = pl.scan_parquet(path)
+        names = parquet_columns(log, roles, str(path))
+        frame = log.select(list(dict.fromkeys(names.values()))).collect()
+    return frame, names, parquet_reading(log, names, len(frame))
+
+
+def parquet_columns(log: pl.LazyFrame, roles: Roles, label: str) -> dict[Role, str]:
+    """Names of the columns of `roles`."""
+    names = log.collect_schema().names()
+    return {role: names[at] for role, at in roles.resolve(names, len(names), label).items()}
+
+
+def parquet_reading(log: pl.LazyFrame, names: dict[Role, str], rows: int) -> Reading:
+    """How parquet files were read."""
+    unread = tuple(name for name in log.collect_schema().names() if name not in names.values())
+    columns = {str(role): name for role, name in names.items()}
+    return Reading("parquet", columns, unread, rows, rows)
+
+
+@contextmanager
+def parquet_refused(path: object) -> Iterator[None]:
+    """Name the file in errors of reading parquet."""
     try:
-        path.open("rb").close()
-        names = list(pl.read_parquet_schema(path))
-        wanted = {role: column_name(c, names, str(path)) for role, c in roles.given().items()}
-        return pl.read_parquet(path, columns=list(dict.fromkeys(wanted.values()))), wanted
+        with ExitStack():
+            yield
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path} is not a readable parquet file: {_first_line(error)}") from None
-
-
-def column_name(column: Column, names: list[str], label: str) -> str:
-    """Name of a column given by name or position, which must exist."""
-    if isinstance(column, int):
-        if not 0 <= column < len(names):
-            raise ValueError(
-                f"{label} has no column {column}; it has {len(names)}, numbered from 0"
-            )
-        return names[column]
-    if column not in names:
-        raise ValueError(
-            f"{label} has no column {column!r}; its columns are {', '.join(map(str, names))}"
-        )
-    return column
-
-
-def _layout(text: Text, roles: Roles, separator: str | None, header: bool | None) -> Layout:
-    with text.open() as lines:
-        head = [next(lines, "").rstrip("\r\n") for _ in range(2)]
-    if not head[0].strip():
-        raise DataError(f"{text.label} is empty or begins with an empty line")
-    if separator is None:
-        separator = next((s for s in _SEPARATORS if s in head[0]), None)
-        if separator is None:
-            raise DataError(
-                f"{text.label}, line 1: none of the separators '::', tab, ';' and ',' is in "
-                f"{head[0][:80]!r}"
-            )
-    elif not separator or (len(separator) == 1 and separator in '"\r\n'):
-        raise ValueError(f"separator must be one or more characters to split at, not {separator!r}")
-    fields = [_fields(line, separator) for line in head if line]
-    if header is None:
-        header = _looks_like_header(fields, roles)
-    return Layout(separator, fields[0], header)
-
-
-def _fields(line: str, separator: str) -> list[str]:
-    if len(separator) > 1:
-        return [field.strip() for field in line.split(separator)]
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator))]
-
-
-def _looks_like_header(fields: list[list[str]], roles: Roles) -> bool:
-    if any(isinstance(column, str) for column in roles.given().values()):
-        return True
-    if any(_is_number(field) for field in fields[0]):
-        return False
-    second = fields[1] if len(fields) > 1 else []
-    named = any(field.lower().startswith(("user", "item")) for field in fields[0])
-    return named or any(_is_number(field) for field in second)
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
-
-
-def _place(column: Column, layout: Layout, label: str) -> int:
-    names = layout.first if layout.header else [str(i) for i in range(layout.width)]
-    if isinstance(column, str) and not layout.header:
-        raise ValueError(f"{label} has no header, so the column {column!r} needs its position")
-    return (
-        names.index(column_name(column, names, label))
-        if isinstance(column, str)
-        else _checked(column, layout, label)
-    )
-
-
-def _checked(column: int, layout: Layout, label: str) -> int:
-    if not 0 <= column < layout.width:
-        raise ValueError(
-            f"{label} has no column {column}; line 1 has {layout.width} fields, numbered from 0"
-        )
-    return column
-
-
-def _read_fields(text: Text, layout: Layout, places: dict[str, int]) -> pl.DataFrame:
-    names = [f"c{i}" for i in range(layout.width)]
-    # The last column tells short lines, which polars fills up with nulls.
-    needed = sorted({*places.values(), layout.width - 1})
-    try:
-        table = pl.read_csv(
-            text.source,
-            has_header=False,
-            separator=layout.separator,
-            schema=dict.fromkeys(names, pl.String),
-            columns=needed,
-        )
-    except pl.exceptions.PolarsError as error:
-        _raise_first_ragged_line(text, layout, strict=True)
-        raise DataError(f"{text.label} cannot be read: {_first_line(error)}") from None
-    if not table.filter(pl.last().is_null() & ~pl.all_horizontal(pl.all().is_null())).is_empty():
-        _raise_first_ragged_line(text, layout, strict=False)
-    return table.select(
-        pl.int_range(1, pl.len() + 1, dtype=pl.UInt32).alias("line"),
-        *(_cleaned(pl.col(names[place])).alias(role) for role, place in places.items()),
-    )
-
-
-def _split_lines(text: Text, layout: Layout, places: dict[str, int]) -> pl.DataFrame:
-    try:
-        lines = pl.read_csv(
-            text.source,
-            has_header=False,
-            # A control character that text does not hold: each line becomes one field.
-            separator="\x01",
-            quote_char=None,
-            schema={"text": pl.String},
-        ).with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.UInt32).alias("line"))
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{text.label} cannot be read: {_first_line(error)}") from None
-    lines = lines.drop_nulls("text")
-    widths = lines["text"].str.count_matches(layout.separator, literal=True) + 1
-    ragged = (widths != layout.width).arg_max()
-    if ragged is not None and widths[ragged] != layout.width:
-        raise _ragged(text, lines["line"][ragged], widths[ragged], layout.width)
-    parts = pl.col("text").str.split_exact(layout.separator, layout.width - 1).struct
-    return lines.select(
-        "line",
-        *(_cleaned(parts.field(f"field_{place}")).alias(role) for role, place in places.items()),
-    )
-
-
-def _cleaned(field: pl.Expr) -> pl.Expr:
-    stripped = field.str.strip_chars()
-    return pl.when(stripped != "").then(stripped)
-
-
-def _raise_first_ragged_line(text: Text, layout: Layout, *, strict: bool) -> None:
-    """Read the file field by field; only called after an error."""
-    with text.open() as lines:
-        reader = csv.reader(lines, delimiter=layout.separator, strict=strict)
-        start = 1
-        try:
-            for fields in reader:
-                if fields and len(fields) != layout.width:
-                    raise _ragged(text, start, len(fields), layout.width)
-                if any(_UNDECODABLE in field for field in fields):
-                    raise DataError(f"{text.label}, line {start}: this is not UTF-8 text")
-                start = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(f"{text.label}, line {start}: {error}") from None
-
-
-def _ragged(text: Text, line: int, found: int, expected: int) -> DataError:
-    fields = "field" if found == 1 else "fields"
-    return DataError(f"{text.label}, line {line}: {found} {fields}, but line 1 has {expected}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise DataError(f"{path} is not a readable parquet file: {first}") from None

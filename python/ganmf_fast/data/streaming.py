@@ -1,14 +1,17 @@
 """Interactions from files larger than memory, read in a stream, never held as a table.
 
-Three steps, each bounded by the ids and the finished matrix, not by the rows of the file: polars
-collects the distinct ids; polars replaces ids by int32 positions, into a file beside the others;
-Rust reads those twice, first counting interactions, then placing them. Cost: two readings of the
-file, 8 bytes a row on disk meanwhile; memory 4 bytes an interaction, 16 a user, and the ids.
+Text passes once: Rust numbers the ids on the way (`readers.read_text`), into temporary files.
+Parquet passes twice: polars collects the distinct ids, then replaces ids by int32 positions, into a
+file likewise. Rust reads those positions twice, first counting interactions, then placing them.
+Memory is bounded by the ids and the finished matrix: 4 bytes an interaction, 16 a user, and the
+ids; 8 bytes a row on disk meanwhile. Ratings, times and repeated interactions other than "first"
+need all rows at once, 8 bytes a value, as `Interactions.from_csv` does.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,60 +20,126 @@ from numpy.typing import NDArray
 from ganmf_fast._core import Csr, CsrBuilder
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import Report, reporter
-from ganmf_fast.data.ids import id_array
-from ganmf_fast.data.readers import Column, column_name
+from ganmf_fast.base.urm import as_csr
+from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_frame, from_log, use_polars
+from ganmf_fast.data.ids import id_array, sorted_ids
+from ganmf_fast.data.readers import (
+    Log,
+    Options,
+    Scratch,
+    joined,
+    parquet_columns,
+    parquet_reading,
+    parquet_refused,
+    read_json_lines,
+    read_text,
+)
+from ganmf_fast.data.roles import Role, Roles
+from ganmf_fast.data.sources import DataFile
 
 __all__ = ["stream"]
 
 Codes = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 _BATCH = 2**22
-_ROLES = ("user", "item")
+_ROLES: tuple[Role, ...] = ("user", "item")
 
 
 def stream(
-    source: str | Path | list[str | Path],
-    user: Column,
-    item: Column,
-    separator: str,
+    paths: Sequence[Path],
+    roles: Roles,
+    options: Options,
+    duplicates: Repeated | None,
     scratch: str | Path | None,
-) -> tuple[Csr, tuple[NDArray[np.generic], NDArray[np.generic]]]:
-    """The matrix, and the ids of its rows and columns; see `Interactions.scan`."""
-    label = str(source)
-    try:
-        log = _opened(source, user, item, separator, label)
-        with (
-            reporter(f"{label}: ids, codes, rows") as report,
-            tempfile.TemporaryDirectory(dir=scratch, prefix="ganmf-scan-") as folder,
-        ):
-            users, items = (_distinct(log, role, label) for role in _ROLES)
-            coded = Path(folder) / "codes.parquet"
-            _encode(log, users, items, coded)
-            csr = _built(coded, (len(users), len(items)), report)
-    except OSError as error:
-        raise DataError(f"{label} cannot be read: {error.strerror or error}") from None
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{label} cannot be read: {str(error).splitlines()[0]}") from None
-    return csr, (id_array(users), id_array(items))
-
-
-def _opened(
-    source: str | Path | list[str | Path], user: Column, item: Column, separator: str, label: str
-) -> pl.LazyFrame:
-    """The two columns of ids, called user and item."""
-    paths = [Path(path) for path in source] if isinstance(source, list) else [Path(source)]
+) -> IdMatrix:
+    """The matrix with its ids; see `Interactions.scan`."""
+    use_polars()
     if not paths:
         raise ValueError("source holds no path")
-    parquet = all(path.is_dir() or path.suffix == ".parquet" for path in paths)
-    log = pl.scan_parquet(paths) if parquet else pl.scan_csv(paths, separator=separator)
+    label = ", ".join(map(str, paths[:3])) + (" ..." if len(paths) > 3 else "")
+    parquet = [path.is_dir() or DataFile(path, str(path)).format == "parquet" for path in paths]
+    if any(parquet) and not all(parquet):
+        raise DataError(f"{label}: parquet and text cannot be read together")
+    with (
+        reporter(f"{label}: reading") as report,
+        tempfile.TemporaryDirectory(dir=scratch, prefix="ganmf-scan-") as folder,
+    ):
+        if all(parquet):
+            with parquet_refused(label):
+                return _parquet(paths, roles, duplicates, Path(folder), label, report)
+        logs = [
+            _read(DataFile(path, str(path)), roles, options, Path(folder) / str(at), report)
+            for at, path in enumerate(paths)
+        ]
+        log = joined(logs)
+        if log.rating is not None or log.timestamp is not None or duplicates not in {None, "first"}:
+            return from_log(log, duplicates, "polars")
+        return _from_codes(log, report)
+
+
+def _read(source: DataFile, roles: Roles, options: Options, folder: Path, report: Report) -> Log:
+    if source.format == "json lines":
+        return read_json_lines(source, roles, options)
+    folder.mkdir()
+    return read_text(source, roles, options, Scratch(folder), report)
+
+
+def _from_codes(log: Log, report: Report) -> IdMatrix:
+    """A matrix of ones, without all positions in memory at once."""
+    columns = [sorted_ids(ids) for ids in (log.user, log.item)]
+    n_rows = len(log.user.codes)
+
+    def batches() -> Iterator[Codes]:
+        for start in range(0, n_rows, _BATCH):
+            stop = start + _BATCH
+            yield tuple(
+                position[np.asarray(ids.codes[start:stop])]
+                for ids, (position, _) in zip((log.user, log.item), columns, strict=True)
+            )  # type: ignore[misc]
+
+    shape = (len(columns[0][1]), len(columns[1][1]))
+    csr = as_csr(_built(batches, n_rows, shape, report))
+    reading = None if log.reading is None else counted(log.reading, csr.nnz)
+    return IdMatrix(csr, columns[0][1], columns[1][1], None, "polars", reading)
+
+
+def _parquet(
+    paths: Sequence[Path],
+    roles: Roles,
+    duplicates: Repeated | None,
+    folder: Path,
+    label: str,
+    report: Report,
+) -> IdMatrix:
+    log = pl.scan_parquet(list(paths))
+    names = parquet_columns(log, roles, label)
+    if len(names) > 2 or duplicates not in {None, "first"}:
+        table = log.select(list(dict.fromkeys(names.values()))).collect()
+        built = from_frame(table, Roles(**names), duplicates)
+        return built._replace(
+            reading=counted(parquet_reading(log, names, len(table)), built.csr.nnz)
+        )
     schema = log.collect_schema()
-    names = [column_name(column, schema.names(), label) for column in (user, item)]
-    for name in names:
+    for name in names.values():
         if not (schema[name].is_integer() or schema[name] == pl.String):
             raise DataError(
-                f"{label}: ids are whole numbers or text, but column {name!r} is {schema[name]}"
+                f"{label}: ids are integers or text, but column {name!r} is {schema[name]}"
             )
-    return log.select(pl.col(name).alias(role) for name, role in zip(names, _ROLES, strict=True))
+    ids_only = log.select(pl.col(names[role]).alias(role) for role in _ROLES)
+    users, items = (_distinct(ids_only, role, label) for role in _ROLES)
+    coded = folder / "codes.parquet"
+    _encode(ids_only, users, items, coded)
+    codes = pl.scan_parquet(coded)
+    n_rows = codes.select(pl.len()).collect().item()
+
+    def batches() -> Iterator[Codes]:
+        for start in range(0, n_rows, _BATCH):
+            batch = codes.slice(start, _BATCH).collect()
+            yield tuple(batch[role].to_numpy() for role in _ROLES)  # type: ignore[misc]
+
+    csr = as_csr(_built(batches, n_rows, (len(users), len(items)), report))
+    reading = counted(parquet_reading(log, names, n_rows), csr.nnz)
+    return IdMatrix(csr, id_array(users), id_array(items), None, "polars", reading)
 
 
 def _distinct(log: pl.LazyFrame, role: str, label: str) -> pl.Series:
@@ -96,23 +165,15 @@ def _encode(log: pl.LazyFrame, users: pl.Series, items: pl.Series, to: Path) -> 
     codes_only.sink_parquet(to, row_group_size=_BATCH, compression="lz4", statistics=False)
 
 
-def _built(coded: Path, shape: tuple[int, int], report: Report) -> Csr:
-    table = pl.scan_parquet(coded)
-    n_rows = table.select(pl.len()).collect().item()
+def _built(batches: Any, n_rows: int, shape: tuple[int, int], report: Report) -> Csr:
     builder = CsrBuilder(*shape)
     done = 0
-    for rows, _ in _batches(table, n_rows):
+    for rows, _ in batches():
         builder.count(rows)
         done += len(rows)
         report(done, 2 * n_rows, "counting")
-    for rows, cols in _batches(table, n_rows):
+    for rows, cols in batches():
         builder.fill(rows, cols)
         done += len(rows)
         report(done, 2 * n_rows, "placing")
     return builder.finish()
-
-
-def _batches(table: pl.LazyFrame, n_rows: int) -> Iterator[Codes]:
-    for start in range(0, n_rows, _BATCH):
-        batch = table.slice(start, _BATCH).collect()
-        yield tuple(batch[role].to_numpy() for role in _ROLES)  # type: ignore[misc]

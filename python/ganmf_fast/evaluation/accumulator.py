@@ -19,6 +19,9 @@ from ganmf_fast.evaluation.result import (
 
 __all__ = ["MetricAccumulator", "checked_cutoffs", "checked_lists", "checked_rows"]
 
+# Places of a list that are padded for a cutoff beyond the number of items.
+_LONGEST = 2**20
+
 
 class MetricAccumulator:
     """Sums of metrics over blocks of top-N lists, in any order of users."""
@@ -41,6 +44,7 @@ class MetricAccumulator:
         self._count = not wanted.isdisjoint(OF_COUNTS)
         self._tally: Tally | None = None
         self._users: list[NDArray[np.int64]] = []
+        self._without_list: list[NDArray[np.int64]] = []
         self._blocks: list[NDArray[np.float64]] = []
 
     def add(self, items: NDArray[np.int32], users: NDArray[np.int64], report: Any = None) -> None:
@@ -71,6 +75,7 @@ class MetricAccumulator:
         )
         self._tally = tally if self._tally is None else self._tally + tally
         self._users.append(users if all_known else users[known])
+        self._without_list.append(users[known & (items[:, 0] < 0)])
         if values is not None:
             self._blocks.append(values if all_known else values[..., known])
 
@@ -103,16 +108,22 @@ class MetricAccumulator:
             self._metrics,
             self._tally,
             per_user,
+            np.sort(np.concatenate(self._without_list)),
         )
 
 
-def checked_cutoffs(cutoffs: object) -> list[int]:
-    """Distinct cutoffs, ascending."""
+def checked_cutoffs(cutoffs: object, n_items: int | None = None) -> list[int]:
+    """Distinct cutoffs, ascending; of lists of `n_items` items none that is absurd."""
     if isinstance(cutoffs, str | bytes) or not isinstance(cutoffs, Iterable):
         cutoffs = [cutoffs]
     ks = sorted({check_int("cutoffs", k, 1, 2**31 - 1) for k in cutoffs})
     if not ks:
         raise ValueError("cutoffs is empty: give at least one length of lists")
+    if n_items is not None and ks[-1] > max(n_items, _LONGEST):
+        raise ValueError(
+            f"cutoffs holds {ks[-1]:,}, but there are only {n_items:,} items: ask for lists of at "
+            f"most {max(n_items, _LONGEST):,} places"
+        )
     return ks
 
 
@@ -156,4 +167,4 @@ def checked_rows(users: object, n_lists: int, n_users: int) -> NDArray[np.int64]
         twice = np.flatnonzero(ordered[1:] == ordered[:-1])
         if len(twice):
             raise ValueError(f"users holds {ordered[twice[0]]} twice")
-    return np.ascontiguousarray(rows, dtype=np.int64)
+    return rows.astype(np.int64)

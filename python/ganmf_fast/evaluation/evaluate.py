@@ -7,7 +7,7 @@ bit of the result.
 
 from collections.abc import Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ganmf_fast._core import Csr, RankRequest
-from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.checks import check_bool, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.threads import num_threads
@@ -26,16 +26,24 @@ from ganmf_fast.evaluation.accumulator import (
     checked_lists,
     checked_rows,
 )
+from ganmf_fast.evaluation.arguments import (
+    cold_rows,
+    refuse_overlap,
+    rows_of,
+    warn_of_other_train,
+)
 from ganmf_fast.evaluation.result import Evaluation, check_metrics
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.ids import matching_csr
+from ganmf_fast.models.ids import find, matching, matching_csr, numbers, skips
 from ganmf_fast.scorers.dense import rank_blocks
+from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.validation import users_with_items
 
 __all__ = ["evaluate", "evaluate_any_model", "evaluate_lists"]
 
 # List entries of a block of users in total; bounds the memory for any cutoffs.
 _BLOCK_ENTRIES = 2**20
+_NOBODY = np.empty(0, dtype=np.int64)
 
 
 def evaluate(
@@ -51,8 +59,13 @@ def evaluate(
     per_user: bool = True,
     n_workers: int = 1,
     executor: Any = "local",
+    allow_overlap: bool = False,
+    unknown: str = "error",
 ) -> Evaluation:
     """Rank the whole catalogue for every user with test items and measure the top-N lists.
+
+    A user without interactions has an empty list, which counts as zero, unless the model is the
+    same for everybody or random; see `Evaluation.without_list` and `Evaluation.listed`.
 
     Parameters
     ----------
@@ -61,12 +74,13 @@ def evaluate(
     train : matrix or Interactions
         Items to mask for each user, and the item popularity for novelty; usually what the model was
         fitted on. Users and items of `Interactions` are matched by id if the model was fitted on
-        `Interactions`.
+        `Interactions`. Users that have interactions here, but had none in what was fitted, are
+        ranked by `fold_in` of these.
     test : matrix or Interactions
         Held-out items, relevant for any value; only `ndcg_graded` uses their values.
     cutoffs : sequence of int, default (5, 20)
         Lengths of the lists; all come from one ranking. Beyond the catalogue size, lists are as
-        long as possible.
+        long as possible. At most the number of items, or 2^20 if that is more.
     metrics : sequence of str, optional
         Names from `ganmf_fast.evaluation.METRICS`; all by default.
     block_size : int, optional
@@ -88,6 +102,12 @@ def evaluate(
         without copies.
     executor : {"local", "ray"} or callable, default "local"
         Where the workers run; see `ganmf_fast.base.executors`.
+    allow_overlap : bool, default False
+        Evaluate even if the model was fitted on interactions of `test`.
+    unknown : {"error", "skip"}, default "error"
+        Whether users and items of `Interactions` that were not fitted are refused or left out;
+        `Evaluation.skipped` counts those of `test`. Without unknown items, users have fewer items
+        to be found.
 
     Returns
     -------
@@ -98,10 +118,18 @@ def evaluate(
     NotFittedError
         If the model is not fitted.
     TypeError, ValueError
-        If an argument is out of range, a metric does not exist, shapes do not fit, or no user has
-        a test item.
+        If an argument is out of range, a metric does not exist, shapes do not fit, no user has
+        a test item, the model was fitted on an interaction of `test`, or users need a `fold_in`
+        that the model has not.
+    MemoryError
+        If the lists of a block do not fit.
     ImportError
         If the executor needs a package that is missing; the message names the extra.
+
+    Warns
+    -----
+    UserWarning
+        If `train` is not what the model was fitted on.
 
     Notes
     -----
@@ -118,20 +146,49 @@ def evaluate(
     if not isinstance(model, Recommender):
         raise TypeError(f"model must be a model of ganmf_fast, not {type(model).__name__}")
     check_is_fitted(model)
-    ks = checked_cutoffs(cutoffs)
+    ks = checked_cutoffs(cutoffs, model.n_items_)
     names = check_metrics(metrics)
     if ties not in ("index", "published"):
         raise ValueError(f'ties must be "index" or "published", not {ties!r}')
+    check_bool("allow_overlap", allow_overlap)
+    skips(unknown)
     shape = (model.n_users_, model.n_items_)
-    masked = matching_csr(train, "train", shape, model.ids_)
-    held_out = matching_csr(test, "test", shape, model.ids_)
-    rows = _users_to_evaluate(held_out, model, users)
+    masked = matching(train, "train", shape, model.ids_, unknown).csr
+    held_out, skipped = matching(test, "test", shape, model.ids_, unknown)
+    rows = _users_to_evaluate(held_out, model, users, unknown)
+    if not allow_overlap:
+        refuse_overlap(model, held_out)
+    cold = cold_rows(model, masked, rows)
+    warn_of_other_train(model, masked, np.setdiff1d(rows, cold, assume_unique=True))
+    found = _evaluation(
+        model, masked, held_out, rows, ks, names, block_size, n_threads, ties, per_user,
+        n_workers, executor, cold,
+    )  # fmt: skip
+    return replace(found, skipped=skipped)
+
+
+def _evaluation(
+    model: Recommender,
+    masked: Csr,
+    held_out: Csr,
+    rows: NDArray[np.int64],
+    ks: list[int],
+    names: tuple[str, ...],
+    block_size: int | None = None,
+    n_threads: int | None = None,
+    ties: str = "index",
+    per_user: bool = True,
+    n_workers: int = 1,
+    executor: Any = "local",
+    cold: NDArray[np.int64] = _NOBODY,
+) -> Evaluation:
+    """`evaluate` without a look at what was fitted; users in `cold` are ranked by `fold_in`."""
     if block_size is None:
         block_size = max(1, _BLOCK_ENTRIES // ks[-1])
     block_size = check_int("block_size", block_size, 1)
     n_workers = check_int("n_workers", n_workers, 1)
     make = executor_maker(executor)
-    work = _UserEvaluation(model, masked, held_out, ks, names, block_size, ties, per_user)
+    work = _UserEvaluation(model, masked, held_out, ks, names, block_size, ties, per_user, cold)
     with num_threads(n_threads):
         if executor == "local" and n_workers == 1:
             return work(rows)
@@ -156,6 +213,7 @@ class _UserEvaluation:
     block_size: int
     ties: str
     per_user: bool
+    cold: NDArray[np.int64]
 
     @property
     def label(self) -> str:
@@ -173,13 +231,19 @@ class _UserEvaluation:
         return found.evaluation(self.label)
 
     def _lists(self, users: NDArray[np.int64]) -> NDArray[np.int32]:
-        scorer, urm = self.model.scorer_, self.model.urm_
+        as_published = self.ties == "published"
         request = RankRequest(users, self.cutoffs[-1], self.masked)
-        if self.ties == "index":
-            return scorer.rank(urm, request)[0]
-        items, _ = rank_blocks(
-            lambda block: scorer.scores(urm, block), scorer.n_items, request, as_published=True
+        items, _ = rank_lists(
+            self.model.scorer_, self.model.urm_, request, as_published=as_published
         )
+        folded = np.flatnonzero(np.isin(users, self.cold)) if len(self.cold) else _NOBODY
+        if len(folded):
+            items[folded], _ = rank_blocks(
+                lambda block: self.model.scores_of_profiles(rows_of(self.masked, block)),
+                self.model.n_items_,
+                RankRequest(users[folded], self.cutoffs[-1], self.masked),
+                as_published=as_published,
+            )
         return items
 
 
@@ -226,7 +290,7 @@ def evaluate_lists(
     """
     ks = checked_cutoffs(cutoffs)
     names = check_metrics(metrics)
-    held_out = as_csr(test, "test")
+    held_out = as_csr(test, "test", borrow=True)
     popularity = None
     if train is not None:
         popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
@@ -260,8 +324,17 @@ def evaluate_any_model(
         Without values per user.
     """
     if isinstance(model, Recommender):
-        return evaluate(model, masked, held_out, cutoffs, per_user=False, ties=ties)
-    users = users_with_items(as_csr(held_out, "held_out"))
+        check_is_fitted(model)
+        shape = (model.n_users_, model.n_items_)
+        hidden = matching_csr(held_out, "held_out", shape, model.ids_)
+        refuse_overlap(model, hidden)
+        # What is masked may be more than was fitted, as the protocol of a search has it.
+        return _evaluation(
+            model, matching_csr(masked, "masked", shape, model.ids_), hidden,
+            _users_to_evaluate(hidden, model, None), checked_cutoffs(cutoffs, model.n_items_),
+            check_metrics(None), ties=ties, per_user=False,
+        )  # fmt: skip
+    users = users_with_items(as_csr(held_out, "held_out", borrow=True))
     lists = model.recommend(users, n=max(cutoffs))
     items = lists[0] if isinstance(lists, tuple) else getattr(lists, "items", lists)
     return evaluate_lists(
@@ -270,16 +343,21 @@ def evaluate_any_model(
     )  # fmt: skip
 
 
-def _users_to_evaluate(test: Csr, model: Recommender, users: object) -> NDArray[np.int64]:
+def _users_to_evaluate(
+    test: Csr, model: Recommender, users: object, unknown: str = "error"
+) -> NDArray[np.int64]:
     with_items = users_with_items(test)
     if not len(with_items):
         raise ValueError("test holds no interaction: there is nothing to evaluate")
     if users is None:
         return with_items
     if model.ids_ is not None:
-        rows = model.ids_.user_index.positions(users)
+        rows = find(model.ids_.user_index, users, unknown)
     else:
         given: NDArray[Any] = np.atleast_1d(np.asarray(users))
+        if skips(unknown):
+            given = numbers(users, "user", test.n_rows, unknown)
+            given = given[given >= 0]
         rows = checked_rows(given, given.size, test.n_rows)
     chosen = np.intersect1d(rows, with_items)
     if not len(chosen):

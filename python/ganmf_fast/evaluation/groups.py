@@ -20,6 +20,7 @@ from ganmf_fast.evaluation.accumulator import (
 from ganmf_fast.evaluation.result import PER_USER, Evaluation, check_metrics
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import matching_csr
+from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.validation import users_with_items
 
 __all__ = ["by_item_popularity", "by_profile_length", "profile_groups"]
@@ -71,7 +72,7 @@ def by_profile_length(
     Dervishaj and Cremonesi, "GAN-based Matrix Factorization for Recommender Systems", SAC 2022,
     figure 7, has MAP@20 of four groups.
     """
-    csr = as_csr(train, "train")
+    csr = as_csr(train, "train", borrow=True)
     if csr.n_rows != evaluation.tally.shape[0]:
         raise ValueError(
             f"train has {csr.n_rows} users, but {evaluation.tally.shape[0]} were evaluated on"
@@ -162,7 +163,8 @@ def by_item_popularity(
     TypeError, ValueError
         If an argument is out of range or shapes do not fit.
     """
-    ks = checked_cutoffs(cutoffs)
+    n_items = model_or_lists.n_items_ if isinstance(model_or_lists, Recommender) else None
+    ks = checked_cutoffs(cutoffs, n_items)
     names = check_metrics(list(metrics))
     joint = [name for name in names if name not in PER_USER[:-2]]
     if joint:
@@ -201,9 +203,9 @@ def _lists_of(
         held_out = matching_csr(test, "test", shape, model.ids_)
         rows = users_with_items(held_out)
         request = RankRequest(rows, cutoffs[-1], known)
-        lists, _ = model.scorer_.rank(model.urm_, request)
+        lists, _ = rank_lists(model.scorer_, model.urm_, request)
         return held_out, known, lists, rows
-    held_out = as_csr(test, "test")
+    held_out = as_csr(test, "test", borrow=True)
     known = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
     lists = checked_lists(model_or_lists, cutoffs[-1])
     return held_out, known, lists, checked_rows(users, len(lists), held_out.n_rows)

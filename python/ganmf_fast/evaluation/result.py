@@ -1,7 +1,7 @@
 """Results of an evaluation: exact sums that can be merged, and the metrics derived from them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.urm import read_only
+from ganmf_fast.models.ids import Skipped
 from ganmf_fast.scorers.validation import exact_mean
 
 __all__ = ["LISTS", "METRICS", "PER_USER", "Evaluation", "Tally", "check_metrics"]
@@ -81,6 +83,10 @@ class Tally:
     n_filled: int
     shape: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        """Forbid writing to the arrays."""
+        object.__setattr__(self, "counts", {k: read_only(c) for k, c in self.counts.items()})
+
     def __add__(self, other: "Tally") -> "Tally":
         """The tally of the lists of both."""
         return Tally(
@@ -148,6 +154,11 @@ class Evaluation:
         Names of the computed metrics.
     tally : Tally
         The integer sums that all metrics are computed from.
+    without_list : int64 array
+        Rows of those of `users` whose list is empty, ascending: the model knows nothing about them,
+        or no item was left. They count as zero in all means; `listed` leaves them out.
+    skipped : Skipped
+        Users, items and interactions of `test` that the model does not know and that were left out.
     """
 
     label: str
@@ -156,6 +167,15 @@ class Evaluation:
     metrics: tuple[str, ...]
     tally: Tally
     _per_user: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict)
+    without_list: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    skipped: Skipped = field(default_factory=Skipped)
+
+    def __post_init__(self) -> None:
+        """Forbid writing to the arrays."""
+        for name in ("users", "without_list"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+        values = {key: read_only(array) for key, array in self._per_user.items()}
+        object.__setattr__(self, "_per_user", values)
 
     @cached_property
     def _values(self) -> dict[tuple[str, int], float]:
@@ -215,7 +235,35 @@ class Evaluation:
             for key in first.kept
             if key in kept
         }
-        return cls(label or first.label, first.cutoffs, users, first.metrics, tally, per_user)
+        without_list = np.sort(np.concatenate([part.without_list for part in parts]))
+        return cls(
+            label or first.label, first.cutoffs, users, first.metrics, tally, per_user, without_list
+        )
+
+    @cached_property
+    def listed(self) -> "Evaluation":
+        """The evaluation of the users with a list alone; itself if all users have one.
+
+        Raises
+        ------
+        ValueError
+            If no user has a list.
+        """
+        if not len(self.without_list):
+            return self
+        kept = ~np.isin(self.users, self.without_list)
+        if not kept.any():
+            raise ValueError("no user has a list: there is nothing to evaluate")
+        # Empty lists add nothing to any sum.
+        tally = replace(self.tally, n_lists=int(kept.sum()))
+        values = {key: array[kept] for key, array in self._per_user.items()}
+        return replace(
+            self,
+            users=self.users[kept],
+            tally=tally,
+            _per_user=values,
+            without_list=np.empty(0, dtype=np.int64),
+        )
 
     @property
     def kept(self) -> tuple[tuple[str, int], ...]:
@@ -272,8 +320,25 @@ class Evaluation:
         """A small table."""
         names = [name for name in _SHOWN if name in self.metrics] or list(self.metrics)[:7]
         lines = [f"{self.label}: {len(self.users):,} users evaluated"]
-        lines.append(" ".join([f"{'k':>4}", *(f"{name:>13}" for name in names)]))
-        for k in self.cutoffs:
-            figures = (f"{self._values[name, k]:>13.4f}" for name in names)
-            lines.append(" ".join([f"{k:>4}", *figures]))
+        lines += _table(self, names)
+        if any(self.skipped):
+            users, items, interactions = self.skipped
+            lines.append(
+                f"skipped {interactions:,} test interactions: {users:,} users and {items:,} items "
+                "are unknown"
+            )
+        n_empty = len(self.without_list)
+        if n_empty:
+            lines.append(f"{n_empty:,} of the users have no list and count as zero")
+        if 0 < n_empty < len(self.users):
+            lines[-1] += "; without them:"
+            lines += _table(self.listed, names)
         return "\n".join(lines)
+
+
+def _table(evaluation: Evaluation, names: Sequence[str]) -> list[str]:
+    lines = [" ".join([f"{'k':>4}", *(f"{name:>13}" for name in names)])]
+    for k in evaluation.cutoffs:
+        figures = (f"{evaluation[name, k]:>13.4f}" for name in names)
+        lines.append(" ".join([f"{k:>4}", *figures]))
+    return lines

@@ -22,6 +22,7 @@ from ganmf_fast.experiments.variants import VARIANTS, ModelVariant, select
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.result_table import (
+    PUBLISHED_SPLITS,
     Chart,
     Entry,
     Key,
@@ -111,8 +112,8 @@ class Experiment:
         self._reuse = reuse
         self._log = log
         self._dataset = published_dataset(splits)
-        exact = reference.dataset_of(splits.data_hash) is not None
-        self._split_note = "the splits published by the authors" if exact else split_note
+        self._exact = reference.dataset_of(splits.data_hash) is not None
+        self._split_note = PUBLISHED_SPLITS if self._exact else split_note
         self._specs = [spec.quick() for spec in specs] if quick else list(specs)
         self._planned = [
             PlannedRun(spec, seed, device, self._config(spec, seed))
@@ -270,7 +271,8 @@ class Experiment:
         key, cost = self._columns()[0], record["cost"]
         values = {key_of(text): value for text, value in record["values"].items()}
         published = self._published(run.point)[0].get(key)
-        beside = "" if published is None else f" (published {published:.4f})"
+        split = "" if self._exact else " on another split"
+        beside = "" if published is None else f" (published{split} {published:.4f})"
         figure = f"{heading(key)} {shown(key, values[key])}{beside}, " if key in values else ""
         return f"{figure}fit {cost['fit_seconds']:.1f} s, evaluate {cost['evaluate_seconds']:.1f} s"
 
@@ -338,6 +340,7 @@ class Experiment:
             point.point,
             incomparable,
             self._quick_change(point.row) or self._known_difference(point.row),
+            another_split=not self._exact and bool(published or incomparable),
         )
 
     def _significance(self, comparison: ResultTable) -> dict[Key, dict[str, float]]:

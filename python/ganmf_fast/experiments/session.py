@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ganmf_fast import reference
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.experiments import environment
@@ -23,7 +24,7 @@ from ganmf_fast.experiments.variants import ModelVariant, select
 from ganmf_fast.results.result_table import ResultTable
 from ganmf_fast.results.store import FORMAT, Store
 from ganmf_fast.split import Splits, paper_protocol
-from ganmf_fast.split.open_data import open_data
+from ganmf_fast.split.open_data import FileReading, open_data
 
 __all__ = ["EXPERIMENTS", "NAMES", "Name", "options_of", "reproduce"]
 
@@ -69,6 +70,7 @@ def reproduce(
     reuse: Sequence[str | Path] = (),
     data_dir: str | Path | None = None,
     offline: bool = False,
+    reading: FileReading | None = None,
     log: Log | None = None,
 ) -> ResultTable | dict[str, ResultTable]:
     """Run an experiment of the GANMF paper and write its tables and charts.
@@ -111,6 +113,8 @@ def reproduce(
         Folder of data sets, see `ganmf_fast.datasets.load`.
     offline : bool, default False
         Never use the network.
+    reading : FileReading, optional
+        How data that are a file are to be read; by default columns are found by their names.
     log : callable, optional
         Called with a line of text on each event; by default the logger ``ganmf_fast``.
 
@@ -135,10 +139,18 @@ def reproduce(
     _check_options(experiment, given)
     log = logging.getLogger("ganmf_fast").info if log is None else log
     several = isinstance(data, list | tuple) and experiment == Table1.name
-    opened = [_splits(one, seed, data_dir, offline) for one in (data if several else [data])]
+    opened = [
+        _splits(one, seed, data_dir, offline, reading) for one in (data if several else [data])
+    ]
     if experiment == Table1.name:
         return Table1([splits for splits, _ in opened], Store(Path(output))).run()
     (splits, note), *_ = opened
+    dataset = published_dataset(splits)
+    if dataset is not None and reference.dataset_of(splits.data_hash) is None:
+        log(
+            "these are not the splits that the authors published, so that their figures are "
+            f"context only: `ganmf data fetch {dataset} --published-splits` gets those"
+        )
     session = _Session(
         splits, note, Path(output), range(seed, seed + seeds), device, quick, _stores(reuse), log
     )
@@ -284,12 +296,18 @@ def _kept(what: str, folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _splits(data: Any, seed: int, data_dir: str | Path | None, offline: bool) -> tuple[Splits, str]:
+def _splits(
+    data: Any,
+    seed: int,
+    data_dir: str | Path | None,
+    offline: bool,
+    reading: FileReading | None,
+) -> tuple[Splits, str]:
     """Splits of the data, and a phrase on how they were split."""
     note = "the splits that were given"
     if isinstance(data, str | Path):
         note = f"the splits stored in {Path(data).name}"
-        data = open_data(str(data), data_dir, offline)
+        data = open_data(str(data), data_dir, offline, reading)
     if isinstance(data, Splits):
         return data, note
     if not isinstance(data, Interactions):

@@ -1,6 +1,7 @@
 """Base of all models: fitting, top-N lists, scores, similar items, saving."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -10,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr, RankRequest
-from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.checks import check_choice, check_int
 from ganmf_fast.base.params import check_params
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
@@ -18,11 +19,12 @@ from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.fit_data import FitCallback, FitData
-from ganmf_fast.models.ids import Ids, matching_csr
+from ganmf_fast.models.ids import Ids, find, matching_csr, numbers, skips
 from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights
 from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.lists import check_lists_fit, popularity, rank_lists, without_evidence
 from ganmf_fast.scorers.weights import ItemWeights
 
 if TYPE_CHECKING:
@@ -31,13 +33,27 @@ if TYPE_CHECKING:
 __all__ = ["Recommendations", "Recommender"]
 
 
-class Recommendations(NamedTuple):
-    """Top-N lists, best first."""
-
+class _Arrays(NamedTuple):
     items: NDArray[np.int32]
     """Item numbers, shape (n users, n), padded with -1."""
     scores: NDArray[np.float32]
     """Their scores, of the same shape, padded with -inf."""
+
+
+class Recommendations(_Arrays):
+    """Top-N lists, best first.
+
+    Attributes
+    ----------
+    items : int32 array, shape (n users, n)
+        Item numbers, padded with -1.
+    scores : float32 array
+        Their scores, of the same shape, padded with -inf.
+    skipped : int
+        Number of unknown users, whose lists are empty.
+    """
+
+    skipped: int = 0
 
 
 class Recommender(BaseEstimator, ABC):
@@ -75,7 +91,8 @@ class Recommender(BaseEstimator, ABC):
         ----------
         X : scipy sparse matrix or array, 2-D numpy array, Csr, Interactions or Cooccurrence
             Shape (users, items), finite and non-negative. A `Cooccurrence` brings the counts that
-            fits on one matrix share.
+            fits on one matrix share. A scipy matrix or an array is copied: what becomes of it
+            afterwards does not change the model.
         validation : like `X`, optional
             Interactions of the same users with the same items, for early stopping of iterative
             models; ignored by the others.
@@ -186,13 +203,18 @@ class Recommender(BaseEstimator, ABC):
         exclude_seen: bool = True,
         candidates: object = None,
         exclude_items: object = None,
+        unknown: str = "error",
+        fallback: str | None = None,
     ) -> Any:
         """Best items for each user.
+
+        A user without interactions in the fitted matrix has an empty list, unless the model is
+        the same for everybody or random (`TopPopular`, `Random`).
 
         Parameters
         ----------
         users : int or sequence of int; ids if the model was fitted on Interactions
-            Rows of the fitted matrix, in any order, also repeatedly.
+            Rows of the fitted matrix, in any order, also repeatedly; not a boolean mask.
         n : int or sequence of int, default 20
             Length of the lists; with one length for each user, the arrays are as wide as the
             longest.
@@ -201,7 +223,14 @@ class Recommender(BaseEstimator, ABC):
         candidates : sequence of items, optional
             The only items to consider, as numbers or ids like `users`.
         exclude_items : sequence of items, optional
-            Items never to recommend, in the same form.
+            Items never to recommend, in the same form; unknown ones have no effect.
+        unknown : {"error", "skip"}, default "error"
+            Treatment of users and candidates that were not fitted. With "skip", the lists of
+            unknown users are empty and counted in `Recommendations.skipped`; a frame leaves these
+            users out, and `unknown_users` names them.
+        fallback : {None, "popular"}, default None
+            Lists of fitted users without interactions: empty, or the items with the most users in
+            the fitted matrix, in the order of `TopPopular`, the score being that number.
 
         Returns
         -------
@@ -218,18 +247,33 @@ class Recommender(BaseEstimator, ABC):
         TypeError, ValueError
             If a user, a candidate or an excluded item does not exist, no item is left, or `n` is
             not positive or not one number for each user; the message names it.
+        MemoryError
+            If the lists do not fit.
         """
         self._check_fitted()
-        rows = self._rows(users)
+        if fallback is not None:
+            check_choice("fallback", fallback, ("popular",))
+        rows = self._rows(users, unknown)
         lengths = _lengths(n, len(rows))
         n = int(lengths.max()) if len(rows) else np.max(n, initial=1)
-        allowed = self._allowed(candidates, exclude_items)
+        allowed = self._allowed(candidates, exclude_items, unknown)
         width = min(n, self.n_items_)
+        check_lists_fit(len(rows), n)
+        missing = rows < 0
+        n_missing = int(missing.sum())
+        # Any row does for an unknown user: the list is emptied.
+        asked = np.where(missing, 0, rows) if n_missing else rows
+        seen = self.urm_ if exclude_seen else None
         with reporter(f"{type(self).__name__}: recommend") as report:
-            seen = self.urm_ if exclude_seen else None
-            request = RankRequest(rows, width, seen, allowed)
-            items, scores = self.scorer_.rank(self.urm_, request, report)
+            request = RankRequest(asked, width, seen, allowed)
+            items, scores = rank_lists(self.scorer_, self.urm_, request, report)
+            if fallback is not None:
+                cold = without_evidence(self.scorer_, self.urm_, asked)
+                request = RankRequest(asked[cold], width, seen, allowed)
+                items[cold], scores[cold] = popularity(self.urm_).rank(self.urm_, request)
         beyond = np.arange(width) >= lengths[:, None]
+        if n_missing:
+            beyond |= missing[:, None]
         items[beyond], scores[beyond] = -1, -np.inf
         if self.ids_ is not None:
             real = items >= 0
@@ -244,9 +288,24 @@ class Recommender(BaseEstimator, ABC):
                 self.ids_.frame_type,
             )
         pad = ((0, 0), (0, n - width))
-        return Recommendations(
+        lists = Recommendations(
             np.pad(items, pad, constant_values=-1), np.pad(scores, pad, constant_values=-np.inf)
         )
+        lists.skipped = n_missing
+        return lists
+
+    def unknown_users(self, users: object) -> list[Any]:
+        """Those of some users that were not fitted, in their order.
+
+        Parameters
+        ----------
+        users : as for `recommend`
+        """
+        self._check_fitted()
+        users = list(users) if isinstance(users, Iterator) else users
+        missing = self._rows(users, "skip") < 0
+        given = [users] if len(missing) == 1 and np.ndim(users) == 0 else users  # type: ignore[arg-type]
+        return [user for user, absent in zip(given, missing, strict=True) if absent]  # type: ignore[call-overload]
 
     def score_users(self, users: object) -> NDArray[np.float32]:
         """Scores of all items, for a few users at a time.
@@ -287,7 +346,7 @@ class Recommender(BaseEstimator, ABC):
         self._check_fitted()
         n = check_int("n", n, 1)
         if self.ids_ is None:
-            found = _positions(item, "item", self.n_items_)
+            found = numbers(item, "item", self.n_items_)
         else:
             found = self.ids_.item_index.positions(item)
         if len(found) != 1 or np.ndim(found) != 1:
@@ -315,7 +374,7 @@ class Recommender(BaseEstimator, ABC):
             np.pad(near[order], pad, constant_values=-np.inf),
         )
 
-    def fold_in(self, profiles: object) -> NDArray[np.float32]:
+    def fold_in(self, profiles: object, unknown: str = "error") -> NDArray[np.float32]:
         """Scores of all items for users that were not fitted, from their interactions.
 
         Parameters
@@ -323,6 +382,8 @@ class Recommender(BaseEstimator, ABC):
         profiles : scipy sparse matrix or array, 2-D numpy array, Csr or Interactions
             One row per new user; columns are the fitted items. Of Interactions the items are
             matched by id.
+        unknown : {"error", "skip"}, default "error"
+            Whether items of Interactions that were not fitted are refused or left out.
 
         Returns
         -------
@@ -337,15 +398,26 @@ class Recommender(BaseEstimator, ABC):
             If `profiles` is not a matrix over the fitted items.
         """
         self._check_fitted()
+        skips(unknown)
         data = interactions_of(profiles)
         if data is not None and self.ids_ is not None:
-            rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data)
+            rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data, unknown).csr
         else:
-            rows = as_csr(profiles, "profiles", allow_empty=True)
+            rows = as_csr(profiles, "profiles", allow_empty=True, borrow=True)
         if rows.n_cols != self.n_items_:
             raise ValueError(
                 f"profiles has {rows.n_cols} columns but the model knows {self.n_items_} items"
             )
+        return self.scores_of_profiles(rows)
+
+    def scores_of_profiles(self, rows: Csr) -> NDArray[np.float32]:
+        """`fold_in` of a matrix over the fitted items.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model is only defined for the users it was fitted on.
+        """
         try:
             return self._fold_in(rows)
         except NotImplementedError as error:
@@ -358,7 +430,7 @@ class Recommender(BaseEstimator, ABC):
     def item_weights_(self) -> "sp.csr_array[np.float32] | NDArray[np.float32]":
         """Item weights W, shape (n_items, n_items), rows are the items of a profile.
 
-        Sparse (csr), or a dense array where the model itself is dense (EASE).
+        Sparse (csr), or a dense array where the model itself is dense (EASE); read-only.
         """
         scorer = getattr(self, "scorer_", None)
         if isinstance(scorer, ItemWeights):
@@ -369,12 +441,12 @@ class Recommender(BaseEstimator, ABC):
 
     @property
     def user_factors_(self) -> NDArray[np.float32]:
-        """User factors, float32, shape (n_users, k)."""
+        """User factors, float32, shape (n_users, k), read-only."""
         return self._factors("user_factors_").user_factors
 
     @property
     def item_factors_(self) -> NDArray[np.float32]:
-        """Item factors, float32, shape (n_items, k)."""
+        """Item factors, float32, shape (n_items, k), read-only."""
         return self._factors("item_factors_").item_factors
 
     def _factors(self, name: str) -> Factors:
@@ -416,34 +488,37 @@ class Recommender(BaseEstimator, ABC):
             self.ids_,
         ).write(path)
 
-    def _rows(self, users: object) -> NDArray[np.int64]:
+    def _rows(self, users: object, unknown: str = "error") -> NDArray[np.int64]:
+        """Rows of users; -1 for unknown ones where these are skipped."""
         if self.ids_ is not None:
-            return self.ids_.user_index.positions(users)
-        return _positions(users, "user", self.n_users_)
+            return find(self.ids_.user_index, users, unknown)
+        return numbers(users, "user", self.n_users_, unknown)
 
-    def _allowed(self, candidates: object, excluded: object) -> NDArray[np.int32] | None:
+    def _allowed(
+        self, candidates: object, excluded: object, unknown: str
+    ) -> NDArray[np.int32] | None:
         """Items that may be recommended, ascending; None for all of them."""
         if candidates is None and excluded is None:
             return None
         if candidates is None:
             allowed = np.arange(self.n_items_, dtype=np.int32)
         else:
-            allowed = self._items(candidates, "candidate")
+            allowed = self._items(candidates, "candidate", unknown)
             if not len(allowed):
-                raise ValueError("candidates is empty")
+                raise ValueError("candidates is empty, or holds unknown items only")
         if excluded is not None:
-            allowed = np.setdiff1d(allowed, self._items(excluded, "excluded item"))
+            allowed = np.setdiff1d(allowed, self._items(excluded, "excluded item", "skip"))
             if not len(allowed):
                 raise ValueError("exclude_items leaves no item to recommend")
         return allowed
 
-    def _items(self, items: object, name: str) -> NDArray[np.int32]:
-        """Numbers of some items, ascending, each once."""
+    def _items(self, items: object, name: str, unknown: str) -> NDArray[np.int32]:
+        """Numbers of some items, ascending, each once, without those that are skipped."""
         if self.ids_ is None:
-            positions = _positions(items, name, self.n_items_)
+            positions = numbers(items, name, self.n_items_, unknown)
         else:
-            positions = self.ids_.item_index.positions(items)
-        return np.unique(positions).astype(np.int32)
+            positions = find(self.ids_.item_index, items, unknown)
+        return np.unique(positions[positions >= 0]).astype(np.int32)
 
 
 def _lengths(n: object, n_users: int) -> NDArray[np.int64]:
@@ -459,19 +534,3 @@ def _lengths(n: object, n_users: int) -> NDArray[np.int64]:
     if len(bad):
         raise ValueError(f"n must be at least 1, not {lengths[bad[0]]} for user {bad[0]} of users")
     return lengths.astype(np.int64)
-
-
-def _positions(given: object, what: str, size: int) -> NDArray[np.int64]:
-    """Numbers of users or items, one or many of any integer type, within ``0..size``."""
-    array = np.asarray(given)
-    if array.ndim > 1:
-        raise ValueError(f"{what}s must be one-dimensional, not of shape {array.shape}")
-    if not array.size:
-        return np.empty(0, dtype=np.int64)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{what}s must be integer numbers, not {given!r:.60}")
-    array = np.atleast_1d(array)
-    bad = np.flatnonzero((array < 0) | (array >= size))
-    if len(bad):
-        raise ValueError(f"{what} {array[bad[0]]} does not exist: numbers go from 0 to {size - 1}")
-    return array.astype(np.int64)

@@ -46,8 +46,9 @@ class Cooccurrence:
 
     def __init__(self, X: object, of: str = "items", max_gib: float | None = None) -> None:
         self.of = check_choice("of", of, ("items", "users"))
-        self.source: Csr | Interactions = interactions_of(X) or as_csr(X, "X")
-        self.csr = as_csr(X, "X")
+        data = interactions_of(X)
+        self.source: Csr | Interactions = as_csr(X, "X") if data is None else data
+        self.csr = as_csr(self.source, "X")
         columns = self.csr if of == "items" else self.csr.transpose()
         needed = _core.PairCounts.bytes_needed(columns)
         what = f"counting co-occurrences of {columns.n_cols:,} {of}"

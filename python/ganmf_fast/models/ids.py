@@ -1,18 +1,42 @@
 """Ids of the users and items that a model was fitted on."""
 
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_choice
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions, interactions_of
 
-__all__ = ["Ids", "matching_csr"]
+__all__ = ["Aligned", "Ids", "Skipped", "find", "matching", "matching_csr", "numbers", "skips"]
+
+
+class Skipped(NamedTuple):
+    """How much of `Interactions` was left out because the model does not know its ids."""
+
+    users: int = 0
+    items: int = 0
+    interactions: int = 0
+    """Those of unknown users, and those with unknown items."""
+
+
+class Aligned(NamedTuple):
+    """A matrix over known users and items, and what was left out of it."""
+
+    csr: Csr
+    skipped: Skipped = Skipped()
+
+
+# Kinds of arrays of ids that are text, and of whole numbers.
+_TEXT, _WHOLE = "OUT", "iu"
 
 
 class Ids:
@@ -46,8 +70,18 @@ class Ids:
         """Columns of item ids."""
         return IdIndex(self.items, "item")
 
-    def aligned(self, data: Interactions) -> Csr:
+    def aligned(self, data: Interactions, unknown: str = "error") -> Aligned:
         """Rows and columns of `data` in the order of these ids.
+
+        Where one side's ids are text and the other's whole numbers, and `data` were read from a
+        text file, both are compared as text: a file whose ids happen to be all digits holds the
+        same ids as one in which some are not.
+
+        Parameters
+        ----------
+        data : Interactions
+        unknown : {"error", "skip"}, default "error"
+            Treatment of users and items that are unknown here.
 
         Raises
         ------
@@ -55,20 +89,117 @@ class Ids:
             If a user or an item is unknown here.
         """
         if np.array_equal(data.user_ids, self.users) and np.array_equal(data.item_ids, self.items):
-            return data.csr
-        rows = self.user_index.positions(data.user_ids).astype(np.int32)
-        cols = self.item_index.positions(data.item_ids).astype(np.int32)
-        return Csr.from_coo(
-            np.repeat(rows, np.diff(data.csr.indptr)),
-            cols[data.csr.indices],
-            data.csr.values,
-            len(self.users),
-            len(self.items),
+            return Aligned(data.csr)
+        from_text = getattr(data, "reading", None) is not None
+        row_of = _aligned_positions(
+            "user", self.user_index, self.users, data.user_ids, from_text, unknown
         )
+        col_of = _aligned_positions(
+            "item", self.item_index, self.items, data.item_ids, from_text, unknown
+        )
+        csr = data.csr
+        rows, cols = np.repeat(row_of, np.diff(csr.indptr)), col_of[csr.indices]
+        values = csr.values
+        known = (rows >= 0) & (cols >= 0)
+        skipped = Skipped()
+        if not known.all():
+            skipped = Skipped(int((row_of < 0).sum()), int((col_of < 0).sum()), int((~known).sum()))
+            rows, cols = rows[known], cols[known]
+            values = None if values is None else values[known]
+        shape = len(self.users), len(self.items)
+        return Aligned(Csr.from_coo(rows, cols, values, *shape), skipped)
 
 
-def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | None = None) -> Csr:
-    """`data` as a `Csr` over known users and items.
+def _aligned_positions(
+    what: str, index: IdIndex, ids: NDArray[Any], given: NDArray[Any], from_text: bool, unknown: str
+) -> NDArray[np.int32]:
+    """Positions of `given` among `ids`, -1 for unknown ones, which may be refused."""
+    if from_text and given.dtype.kind in _WHOLE and ids.dtype.kind in _TEXT:
+        given = given.astype(np.str_)
+    elif from_text and given.dtype.kind in _TEXT and ids.dtype.kind in _WHOLE:
+        index = IdIndex(ids.astype(np.str_), what)
+    return find(index, given, unknown).astype(np.int32)
+
+
+def skips(unknown: object) -> bool:
+    """Whether unknown ids are left out; refuses what is neither "error" nor "skip"."""
+    return check_choice("unknown", unknown, ("error", "skip")) == "skip"
+
+
+def find(index: IdIndex, wanted: object, unknown: str = "error") -> NDArray[np.int64]:
+    """Positions of ids: those of unknown ones are -1, or refused.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `wanted` are no ids, or one is unknown and `unknown` is "error".
+    """
+    if not skips(unknown):
+        return index.positions(wanted)
+    if hasattr(index, "find"):
+        found: NDArray[np.int64] = index.find(wanted)
+        return found
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+    values: list[Any] = list(wanted) if several else [wanted]  # type: ignore[call-overload]
+    positions = np.full(len(values), -1, dtype=np.int64)
+    for at, one in enumerate(values):
+        with suppress(ValueError):
+            positions[at] = index.positions(one)[0]
+    return positions
+
+
+def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDArray[np.int64]:
+    """Numbers of users or items, one or many of any integer type, within ``0..size``.
+
+    Parameters
+    ----------
+    given : int, sequence or iterator of int
+    what : str
+        What messages call one of them.
+    size : int
+    unknown : {"error", "skip"}, default "error"
+        Whether numbers out of range are refused, or become -1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else, such as a boolean mask or a set, which has no order.
+    """
+    if given is None:
+        raise TypeError(f"{what}s must be integer numbers, not None")
+    if isinstance(given, AbstractSet) and not hasattr(given, "mapping"):
+        raise TypeError(f"{what}s must have an order, which a set has not: pass sorted({what}s)")
+    if isinstance(given, Iterable) and not isinstance(given, Sequence):
+        given = given if hasattr(given, "__array__") else list(given)
+    array = np.asarray(given)
+    if array.ndim > 1:
+        raise ValueError(f"{what}s must be one-dimensional, not of shape {array.shape}")
+    if not array.size:
+        return np.empty(0, dtype=np.int64)
+    if array.dtype.kind == "b":
+        raise TypeError(
+            f"{what}s must be integer numbers, not a boolean mask: pass numpy.flatnonzero of it"
+        )
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{what}s must be integer numbers, not {given!r:.60}")
+    array = np.atleast_1d(array)
+    bad = (array < 0) | (array >= size)
+    if not bad.any():
+        return array.astype(np.int64)
+    if not skips(unknown):
+        first = array[np.flatnonzero(bad)[0]]
+        raise ValueError(f"{what} {first} does not exist: numbers go from 0 to {size - 1}")
+    return np.where(bad, -1, array).astype(np.int64)
+
+
+def matching(
+    data: object,
+    name: str,
+    shape: tuple[int, int],
+    ids: Ids | None = None,
+    unknown: str = "error",
+) -> Aligned:
+    """`data` as a `Csr` over known users and items, which may share the memory of `data`.
 
     Parameters
     ----------
@@ -79,6 +210,8 @@ def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | Non
         Numbers of users and items.
     ids : Ids, optional
         Ids of rows and columns, by which `Interactions` are brought into order.
+    unknown : {"error", "skip"}, default "error"
+        Treatment of unknown ids of `Interactions`.
 
     Raises
     ------
@@ -87,11 +220,16 @@ def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | Non
     """
     known = interactions_of(data)
     if known is not None and ids is not None:
-        return ids.aligned(known)
-    csr = as_csr(data, name)
+        return ids.aligned(known, unknown)
+    csr = as_csr(data, name, borrow=True)
     if (csr.n_rows, csr.n_cols) != shape:
         raise ValueError(
             f"{name} is {csr.n_rows} x {csr.n_cols} but the model knows {shape[0]} users and "
             f"{shape[1]} items"
         )
-    return csr
+    return Aligned(csr)
+
+
+def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | None = None) -> Csr:
+    """The matrix alone of `matching`."""
+    return matching(data, name, shape, ids).csr

@@ -22,6 +22,7 @@ from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import read_tensors, write_tensors
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.data.frames import FrameType
+from ganmf_fast.data.ids import object_array
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.scorers.autoencoder import Autoencoder
 from ganmf_fast.scorers.base import Scorer
@@ -218,7 +219,7 @@ def _ids_to_tensors(ids: NDArray[Any], name: str, tensors: dict[str, NDArray[Any
         tensors[f"ids.{name}"] = ids.astype(ids.dtype.newbyteorder("="), copy=False)
     elif ids.dtype.kind in "mM":
         tensors[f"ids.{name}"] = ids.view(np.int64)
-    elif ids.dtype.kind == "U":
+    elif all(isinstance(text, str) for text in ids.tolist()):
         encoded = [text.encode() for text in ids.tolist()]
         lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
         tensors[f"ids.{name}"] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
@@ -246,13 +247,13 @@ def _ids_from_tensors(kind: str, name: str, tensors: Mapping[str, NDArray[Any]])
             raise ValueError(f"ids of {name} do not fit their lengths")
         raw = stored.tobytes()
         pairs = zip(starts.tolist(), ends.tolist(), strict=True)
-        ids = np.array([raw[start:end].decode() for start, end in pairs], dtype=np.str_)
+        ids = object_array([raw[start:end].decode() for start, end in pairs])
     elif kind.startswith(("datetime64[", "timedelta64[")):
         ids = stored.view(np.dtype(kind))
     elif kind == str(stored.dtype):
         ids = stored
     else:
         raise ValueError(f"ids of {name} are {stored.dtype}, not {kind!r:.30}")
-    if len(np.unique(ids)) != len(ids):
+    if len(set(ids.tolist())) != len(ids):
         raise ValueError(f"ids of {name} are not distinct")
     return ids

@@ -4,10 +4,9 @@ Objective: none; the score of an item is the number of users who interacted with
 Source: the usual non-personalised baseline. Cost: O(nonzeros) time, O(items) memory.
 """
 
-import numpy as np
-
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.scorers.lists import popularity
 from ganmf_fast.scorers.popularity import Popularity
 
 __all__ = ["TopPopular"]
@@ -27,5 +26,4 @@ class TopPopular(Recommender):
     """
 
     def _fit(self, data: FitData) -> Popularity:
-        counts = np.bincount(data.urm.indices, minlength=data.urm.n_cols)
-        return Popularity(counts.astype(np.float32))
+        return popularity(data.urm)

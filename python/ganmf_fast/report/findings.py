@@ -15,7 +15,10 @@ from ganmf_fast.results.search import SearchRecord, improvements
 __all__ = ["COLLAPSE", "Finding", "collapses", "findings", "main_tables"]
 
 COLLAPSE = 0.95
-"""Mean cosine between made profiles from which on the alarm says that they have collapsed."""
+"""Mean cosine between generated profiles from which on the generator counts as collapsed."""
+
+FEATURE_MATCHING = "recon_coefficient"
+"""Weight of feature matching, the axis of figures 4 and 5."""
 
 _LEVEL = 0.05
 
@@ -50,8 +53,14 @@ def findings(folder: RunFolder, most: int = 3) -> list[Finding]:
     return [finding for finding in made if finding is not None][:most]
 
 
-def collapses(experiment: ExperimentFolder) -> dict[str, float]:
-    """Mean cosine between made profiles at the end of training, the largest of the seeds.
+def collapses(experiment: ExperimentFolder, *, controls: bool = True) -> dict[str, float]:
+    """Mean cosine between generated profiles at the end of training, the largest of the seeds.
+
+    Parameters
+    ----------
+    experiment : ExperimentFolder
+    controls : bool, default True
+        Also of points without feature matching, which show that the generator collapses then.
 
     Returns
     -------
@@ -59,7 +68,10 @@ def collapses(experiment: ExperimentFolder) -> dict[str, float]:
         By model, with its point in a figure.
     """
     found: dict[str, float] = {}
+    figure = experiment.comparison.axis == FEATURE_MATCHING
     for record in experiment.records:
+        if figure and record.point == 0 and not controls:
+            continue
         cosine = record.histories[-1].last("generated_cosine") if record.histories else None
         if cosine is not None:
             name = experiment.comparison.name_of(record.row, record.point)
@@ -186,7 +198,7 @@ def _judged(experiments: Sequence[ExperimentFolder]) -> list[tuple[bool, float, 
 def _collapse(experiments: Sequence[ExperimentFolder]) -> Finding | None:
     watched: dict[str, float] = {}
     for experiment in experiments:
-        for model, cosine in collapses(experiment).items():
+        for model, cosine in collapses(experiment, controls=False).items():
             name = f"{model} on {experiment.comparison.dataset}"
             watched[name] = max(cosine, watched.get(name, cosine))
     alarms = sorted(
@@ -198,7 +210,7 @@ def _collapse(experiments: Sequence[ExperimentFolder]) -> Finding | None:
     if len(alarms) > 4:
         names.append(f"{len(alarms) - 4} more")
     sentence = (
-        "At the end of training the profiles made for different rows are nearly alike: mean "
+        "At the end of training the profiles generated for different rows are nearly alike: mean "
         f"cosine {COLLAPSE:g} or more for {_listed(names)}."
     )
     return Finding(

@@ -219,6 +219,7 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
                 mine[0].source,
                 "; ".join(dict.fromkeys(record.reason for record in mine if record.reason)),
                 point,
+                another_split=published and reference.dataset_of(data_hash) is None,
             )
         )
     keys = dict.fromkeys(key for record in records for key in record.values)

@@ -9,7 +9,15 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args
 
-from ganmf_fast.results.result_table import Chart, Entry, Key, ResultTable, Run, key_of
+from ganmf_fast.results.result_table import (
+    PUBLISHED_SPLITS,
+    Chart,
+    Entry,
+    Key,
+    ResultTable,
+    Run,
+    key_of,
+)
 
 __all__ = ["DamagedError", "number", "overview", "read", "table", "text", "to_json", "whole"]
 
@@ -78,6 +86,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "source": entry.source,
         "problem": entry.problem,
         "why": entry.known_difference,
+        "another_split": entry.another_split,
         "published": _named(entry.published),
         "incomparable": _named(entry.incomparable),
         "runs": [
@@ -138,12 +147,18 @@ def read(content: str) -> ResultTable:
         raise error if isinstance(error, DamagedError) else DamagedError("it is not JSON") from None
     if document.get("format") != FORMAT:
         raise DamagedError(f"it has format {document.get('format')!r:.20}, and {FORMAT} is known")
+    splits = text(document, "splits")
+
+    def read_entry(value: object) -> Entry:
+        # Documents of earlier versions do not say it.
+        return _read_entry(value, another_split=bool(splits) and splits != PUBLISHED_SPLITS)
+
     return ResultTable(
         dataset=text(document, "dataset"),
         simulated=document.get("simulated") is True,
-        splits=text(document, "splits"),
+        splits=splits,
         cutoffs=tuple(_list(document, "cutoffs", _positive)),
-        entries=tuple(_list(document, "entries", _read_entry)),
+        entries=tuple(_list(document, "entries", read_entry)),
         columns=tuple(_list(document, "columns", _key)),
         title=text(document, "title"),
         experiment=text(document, "experiment"),
@@ -167,7 +182,7 @@ def _one_of(holder: Mapping[str, Any], name: str, words: tuple[W, ...]) -> W:
     raise DamagedError(f"{name} is {holder.get(name)!r:.40}, none of {', '.join(words)}")
 
 
-def _read_entry(value: object) -> Entry:
+def _read_entry(value: object, *, another_split: bool) -> Entry:
     entry = table(value, "entries")
     return Entry(
         model=text(entry, "model"),
@@ -179,6 +194,7 @@ def _read_entry(value: object) -> Entry:
         point=None if entry.get("point") is None else number(entry["point"], "point"),
         incomparable=_values(entry, "incomparable"),
         known_difference=text(entry, "why"),
+        another_split=entry.get("another_split", another_split) is True,
     )
 
 

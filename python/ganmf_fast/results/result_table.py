@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "PUBLISHED_SPLITS",
     "Chart",
     "Entry",
     "Key",
@@ -25,6 +26,9 @@ Key = tuple[str, int | None]
 """Metric and cutoff; None for a figure that has no cutoff."""
 
 Chart = Literal["bars", "lines", "groups", "heatmaps", "none"]
+
+PUBLISHED_SPLITS = "the splits published by the authors"
+"""What `ResultTable.splits` says of them."""
 
 TOLERANCE = 1e-3
 """Difference from a published figure that a model without a random choice may have."""
@@ -81,9 +85,10 @@ class Verdict:
     """What a comparison with a published figure comes to."""
 
     word: str
-    """"within tolerance", "better" or "worse" ("higher" or "lower" where neither is good), or
-    "not comparable"."""
+    """"within tolerance", "better" or "worse" ("higher" or "lower" where neither is good),
+    "not comparable", or "another split"."""
     tolerance: float | None
+    """None where nothing was compared."""
     reason: str
     """Why they differ, where it is known; else empty."""
 
@@ -106,6 +111,9 @@ class Entry:
     """Published figures that mean something else, and are only named."""
     known_difference: str = ""
     """Known reason why figures differ from the published ones."""
+    another_split: bool = False
+    """Whether the published figures belong to another split of the data, so that they are shown
+    beside ours but not compared with them."""
 
     def mean(self, metric: str, k: int | None) -> float | None:
         """Mean over the seeds, or None if none is finished."""
@@ -121,9 +129,11 @@ class Entry:
         return math.sqrt(squares / (len(self.runs) - 1))
 
     def delta(self, metric: str, k: int | None) -> float | None:
-        """Mean minus published, or None if either is missing."""
+        """Mean minus published, or None if either is missing or of another split."""
         mean, published = self.mean(metric, k), self.published.get((metric, k))
-        return None if mean is None or published is None else mean - published
+        if mean is None or published is None or self.another_split:
+            return None
+        return mean - published
 
     def verdict(self, metric: str, k: int | None) -> Verdict | None:
         """Compare with the published figure, or None if there is nothing to compare.
@@ -131,6 +141,10 @@ class Entry:
         The tolerance is .001, or two standard deviations over the seeds if that is more.
         """
         key, delta = (metric, k), self.delta(metric, k)
+        if self.another_split and self.runs and key in {*self.published, *self.incomparable}:
+            return Verdict(
+                "another split", None, "the published figure is of the split that was published"
+            )
         if delta is None:
             if key in self.incomparable and self.runs:
                 return Verdict(
@@ -222,6 +236,11 @@ class ResultTable:
         return any(entry.published for entry in self.entries)
 
     @property
+    def any_compared(self) -> bool:
+        """Whether there is a published figure of the same split."""
+        return any(entry.published and not entry.another_split for entry in self.entries)
+
+    @property
     def complete(self) -> bool:
         """Whether every model is finished."""
         return not any(entry.problem for entry in self.entries)
@@ -264,7 +283,9 @@ class ResultTable:
                         "k": key[1],
                         "value": value,
                         "published": published,
-                        "delta": None if published is None else value - published,
+                        "delta": None
+                        if published is None or entry.another_split
+                        else value - published,
                         "seed": run.seed,
                     }
 

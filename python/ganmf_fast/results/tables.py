@@ -73,15 +73,21 @@ def _cell(comparison: ResultTable, entry: Entry, key: Key) -> str:
     """What stands behind the value."""
     if not comparison.any_published:
         return ""
-    return "({}, {})".format(*_published(entry, key))
+    published, delta = _published(entry, key)
+    return f"({published}, {delta})" if comparison.any_compared else f"({published})"
 
 
 def _notes(comparison: ResultTable, second: str = "") -> list[str]:
     """Sentences that a reader of the table needs; `second` says how the second best is marked."""
     notes = [comparison.note] if comparison.note else []
-    if comparison.any_published:
+    if comparison.any_compared:
         notes.append(
             f"Each cell: ours (published, difference); {_DASH} where nothing was published."
+        )
+    elif comparison.any_published:
+        notes.append(
+            "Each cell: ours (published for another split of the data, for context only); "
+            f"{_DASH} where nothing was published."
         )
     if comparison.ranked != "none":
         within = f" of each {comparison.axis}" if comparison.ranked == "point" else ""
@@ -158,6 +164,12 @@ def _verdicts(comparison: ResultTable) -> list[str]:
     ]
     if not judged:
         return []
+    if comparison.any_published and not comparison.any_compared:
+        said = (
+            "The published figures are of another split of the data: they are shown for context, "
+            "and say nothing about whether they are reproduced."
+        )
+        return ["", "## Beside the published figures", "", said]
     compared = [found for found in judged if found[2].tolerance is not None]
     agreeing = sum(verdict.word == "within tolerance" for _, _, verdict in compared)
     said = (
@@ -253,7 +265,8 @@ def to_latex(comparison: ResultTable) -> str:
             published, delta = _published(entry, key)
             value = marks.get(comparison.rank(entry, *key), "%s") % _value(entry, key)
             value += _mark(comparison, entry, key)
-            beside = f" {{\\scriptsize ({published}, {_signed(delta)})}}"
+            beside = f"{published}, {_signed(delta)}" if comparison.any_compared else published
+            beside = f" {{\\scriptsize ({beside})}}"
             value += beside if comparison.any_published else ""
             cells.append(_latex(value) if entry.runs else "---")
         lines.append(f"    {' & '.join(cells)} \\\\")
@@ -284,11 +297,11 @@ def _escaped(text: str) -> str:
 
 def terminal_table(comparison: ResultTable) -> Table:
     """The table for a terminal; colours are dropped where they are not wanted."""
-    caption = (
-        "ours, then (published, difference)"
-        if comparison.any_published
-        else "nothing is published for these data"
-    )
+    caption = "nothing is published for these data"
+    if comparison.any_compared:
+        caption = "ours, then (published, difference)"
+    elif comparison.any_published:
+        caption = "ours, then (published for another split of the data, for context only)"
     if comparison.quick:
         caption = f"quick run: {comparison.quick}\n{caption}"
     table = Table(

@@ -25,6 +25,7 @@ from ganmf_fast.scorers.tensors import (
     check_array,
     check_matrix,
     dense_float32,
+    forbid_writing,
     scalar,
 )
 
@@ -98,6 +99,7 @@ class Autoencoder(Scorer):
             raise ValueError(f"there is no activation {self.activation!r}")
         if self.block < 0:
             raise ValueError(f"block must be at least 0, not {self.block}")
+        forbid_writing(self)
 
     @property
     def n_items(self) -> int:
@@ -132,7 +134,9 @@ class Autoencoder(Scorer):
             block = users[start : start + _BLOCK]
             layer = self.hidden(rows[self._sources(block)])
             numbers = np.arange(len(block))
-            masked = None if hide is None else as_csr(hide[block], "seen", allow_empty=True)
+            masked = (
+                None if hide is None else as_csr(hide[block], "seen", allow_empty=True, borrow=True)
+            )
             done = slice(start, start + len(block))
             items[done], scores[done] = _core.rank_factors(
                 layer, output, RankRequest(numbers, request.n, masked, request.candidates)

@@ -27,6 +27,9 @@ class Scorer(ABC):
     kind: ClassVar[str]
     """Name of the form in saved files."""
 
+    needs_history: ClassVar[bool] = True
+    """Whether scores say nothing about a user without interactions, who then has an empty list."""
+
     @property
     @abstractmethod
     def n_items(self) -> int:

@@ -26,6 +26,7 @@ from ganmf_fast.scorers.tensors import (
     csr_from_tensors,
     csr_tensors,
     dense_float32,
+    forbid_writing,
     scalar,
 )
 
@@ -56,6 +57,7 @@ class DenseWeights(Scorer):
         check_matrix("weights", self.weights)
         if self.weights.shape[0] != self.weights.shape[1]:
             raise ValueError(f"weights must be square, not of shape {self.weights.shape}")
+        forbid_writing(self)
 
     @property
     def n_items(self) -> int:
@@ -128,6 +130,7 @@ class DualEase(Scorer):
             )
         if not (self.diagonal > 0).all() or not 0 < self.l2 < np.inf:
             raise ValueError("diagonal and l2 must be positive")
+        forbid_writing(self)
 
     @property
     def n_users(self) -> int:

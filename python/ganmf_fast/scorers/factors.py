@@ -17,6 +17,7 @@ from ganmf_fast.scorers.tensors import (
     Tensors,
     check_matrix,
     dense_float32,
+    forbid_writing,
 )
 
 __all__ = ["Factors"]
@@ -45,6 +46,7 @@ class Factors(Scorer):
                 f"user_factors has {self.user_factors.shape[1]} columns but item_factors has "
                 f"{self.item_factors.shape[1]}"
             )
+        forbid_writing(self)
 
     @property
     def n_users(self) -> int:

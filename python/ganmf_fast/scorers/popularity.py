@@ -15,6 +15,7 @@ from ganmf_fast.scorers.tensors import (
     Floats,
     Tensors,
     check_array,
+    forbid_writing,
 )
 
 __all__ = ["Popularity"]
@@ -30,11 +31,13 @@ class Popularity(Scorer):
     """
 
     kind: ClassVar[str] = "popularity"
+    needs_history: ClassVar[bool] = False
     item_scores: Floats
 
     def __post_init__(self) -> None:
         """Check type, shape and values."""
         check_array("item_scores", self.item_scores, 1)
+        forbid_writing(self)
 
     @property
     def n_items(self) -> int:

@@ -27,6 +27,7 @@ class RandomScores(Scorer):
     """
 
     kind: ClassVar[str] = "random"
+    needs_history: ClassVar[bool] = False
     seed: int
     users: int
     items: int

@@ -1,12 +1,14 @@
 """Arrays of scorers: types, checks, and sparse matrices as named arrays."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.urm import read_only
 
 __all__ = [
     "Floats",
@@ -16,6 +18,7 @@ __all__ = [
     "csr_from_tensors",
     "csr_tensors",
     "dense_float32",
+    "forbid_writing",
     "scalar",
 ]
 
@@ -93,6 +96,16 @@ def check_array(name: str, array: NDArray[Any], ndim: int) -> None:
 def check_matrix(name: str, array: NDArray[Any]) -> None:
     """`check_array` with two dimensions."""
     check_array(name, array, 2)
+
+
+def forbid_writing(scorer: Any) -> None:
+    """Replace the arrays of a frozen dataclass, and those in its tuples, by read-only views."""
+    for field in fields(scorer):
+        value = getattr(scorer, field.name)
+        if isinstance(value, np.ndarray):
+            object.__setattr__(scorer, field.name, read_only(value))
+        elif isinstance(value, tuple):
+            object.__setattr__(scorer, field.name, tuple(map(read_only, value)))
 
 
 def dense_float32(scores: Any) -> Floats:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.lists import rank_lists
 
 __all__ = ["exact_mean", "map_at_5", "users_with_items"]
 
@@ -15,7 +16,8 @@ __all__ = ["exact_mean", "map_at_5", "users_with_items"]
 def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
     """Mean average precision at 5 over the users with validation items, in [0, 1].
 
-    Only items of `urm` are excluded. The formula is that of `ganmf_fast.evaluate`.
+    Users without an interaction in `urm` have an empty list, of precision 0. Only items of `urm`
+    are excluded. The formula is that of `ganmf_fast.evaluate`.
 
     Raises
     ------
@@ -25,7 +27,7 @@ def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
     users = users_with_items(validation)
     if not len(users):
         raise ValueError("validation is empty: early stopping needs at least one interaction")
-    items, _ = scorer.rank(urm, RankRequest(users, 5, urm))
+    items, _ = rank_lists(scorer, urm, RankRequest(users, 5, urm))
     [[total]], *_ = _core.measure_lists(
         items, validation, users, [5], ["map"], keep=False, count=False
     )

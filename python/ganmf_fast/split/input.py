@@ -56,9 +56,9 @@ class SplitInput:
             data.user_ids,
             data.item_ids,
             stamps,
-            data.frame_type,
-            data.name,
-            data.simulated,
+            frame_type=data.frame_type,
+            name=data.name,
+            simulated=data.simulated,
         )
 
 

@@ -245,9 +245,9 @@ def k_core(X: object, user_min: int = 5, item_min: int = 5) -> Interactions:
         data.user_ids[users],
         data.item_ids[items],
         None if stamps is None else stamps[kept == 1],
-        data.frame_type,
-        data.name,
-        data.simulated,
+        frame_type=data.frame_type,
+        name=data.name,
+        simulated=data.simulated,
     )
 
 

@@ -1,30 +1,59 @@
 """Data named by one text, as on a command line: a data set, a folder of splits, or a file."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganmf_fast.base.errors import DataError, suggestion
-from ganmf_fast.data import datasets
+from ganmf_fast.data import builders, datasets
+from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.readers import Options
+from ganmf_fast.data.roles import Roles
 from ganmf_fast.split import PARTS, Splits
 
-__all__ = ["open_data"]
+__all__ = ["FileReading", "names_file", "open_data"]
+
+
+@dataclass(frozen=True)
+class FileReading:
+    """How a file of interactions is to be read; what is not given is found.
+
+    Attributes
+    ----------
+    roles : Roles
+        Columns of users, items, ratings and times.
+    options : Options
+        Separator, header, quotes and encoding.
+    duplicates : {"error", "sum", "first", "last", "max", "mean"}, optional
+        As for `Interactions.from_csv`.
+    """
+
+    roles: Roles = field(default_factory=Roles)
+    options: Options = field(default_factory=Options)
+    duplicates: Repeated | None = None
 
 
 def open_data(
-    spec: str, data_dir: str | Path | None = None, offline: bool = False
+    spec: str,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    reading: FileReading | None = None,
 ) -> Splits | Interactions:
     """Open data named by one text.
 
     Parameters
     ----------
     spec : str
-        The name of a data set; a folder with five ``.npz`` splits; a ``.parquet`` file; or a
-        delimited text file. A file's first two columns are user and item.
+        The name of a data set; a folder with five ``.npz`` splits; or a file of interactions:
+        delimited text, JSON lines or parquet, or a folder of parquet files.
     data_dir : str or Path, optional
         Where data sets lie, see `ganmf_fast.datasets.load`; splits in ``data_dir/NAME`` are
         preferred to original files.
     offline : bool, default False
         Never use the network.
+    reading : FileReading, optional
+        How a file is to be read. Memory holds each distinct id once and four bytes for each of
+        its uses, never the text.
 
     Returns
     -------
@@ -34,22 +63,43 @@ def open_data(
     ------
     DataError
         If nothing of that name exists, or what exists is damaged.
+    ValueError
+        If `reading` is given with a data set or splits, whose form is known.
     """
-    if spec in datasets.names():
-        if data_dir is not None and _is_split_folder(Path(data_dir) / spec):
-            return Splits.load(Path(data_dir) / spec)
-        return datasets.load(spec, data_dir, download=not offline)
+    if reading == FileReading():
+        reading = None
     path = Path(spec)
+    if names_file(spec):
+        how = reading or FileReading()
+        built = builders.from_file(path, how.roles, how.options, how.duplicates)
+        return Interactions(**built._asdict(), name=path.name.split(".")[0] or path.name)
+    if reading is not None and (spec in datasets.names() or path.is_dir()):
+        what = "a data set" if spec in datasets.names() else "a folder of splits"
+        raise ValueError(
+            f"{spec!r} is {what}, whose columns are known: options for reading a file, such as "
+            "user or separator, cannot go with it"
+        )
+    if spec in datasets.names():
+        folder = datasets.splits_folder(spec, data_dir)
+        if _is_split_folder(folder):
+            return Splits.load(folder)
+        return datasets.load(spec, data_dir, download=not offline)
     if path.is_dir():
         return Splits.load(path)
-    if path.is_file():
-        if path.suffix == ".parquet":
-            return Interactions.from_parquet(path)
-        return Interactions.from_csv(path)
     raise DataError(
         f"{spec!r} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
         f"{suggestion(spec, datasets.names())}"
     )
+
+
+def names_file(spec: str) -> bool:
+    """Whether `open_data` reads this as a file: not a data set, nor a folder of splits."""
+    path = Path(spec)
+    if spec in datasets.names():
+        return False
+    if path.is_dir():
+        return not _is_split_folder(path) and any(path.glob("*.parquet"))
+    return path.is_file()
 
 
 def _is_split_folder(folder: Path) -> bool:

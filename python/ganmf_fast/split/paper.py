@@ -25,7 +25,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import write_whole, written_whole
-from ganmf_fast.base.urm import as_csr, fingerprint, to_scipy
+from ganmf_fast.base.urm import as_csr, fingerprint, read_only, to_scipy
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import object_array
 from ganmf_fast.data.interactions import Interactions
@@ -98,14 +98,22 @@ class Splits:
             array = getattr(self, ids)
             if array is not None and array.shape != (length,):
                 raise DataError(f"{ids} must have shape ({length},), not {array.shape}")
+            if array is not None:
+                object.__setattr__(self, ids, read_only(array.copy()))
         for part, csr in parts.items():
             object.__setattr__(self, part, to_scipy(csr, self._with_ids(csr)))
 
     def _with_ids(self, csr: Csr) -> Interactions | None:
         if self.frame_type is None or self.user_ids is None or self.item_ids is None:
             return None
-        about = (None, self.frame_type, self.name, self.simulated)
-        return Interactions(csr, self.user_ids, self.item_ids, *about)
+        return Interactions(
+            csr,
+            self.user_ids,
+            self.item_ids,
+            frame_type=self.frame_type,
+            name=self.name,
+            simulated=self.simulated,
+        )
 
     @property
     def n_users(self) -> int:
@@ -125,7 +133,7 @@ class Splits:
     @cached_property
     def urm(self) -> "sp.csr_array[np.float32]":
         """All interactions: train and test together."""
-        return sp.csr_array(self.train + self.test)
+        return to_scipy(as_csr(self.train + self.test))
 
     @cached_property
     def data_hash(self) -> str:

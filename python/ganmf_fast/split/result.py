@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
-from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.base.urm import read_only, to_scipy
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.input import SplitInput, leakage
 
@@ -78,18 +78,19 @@ class Split:
     @cached_property
     def users_without_train(self) -> NDArray[np.int64]:
         """Rows of users without train interactions, ascending."""
-        return _without(self._train, self._test)
+        return read_only(_without(self._train, self._test))
 
     @cached_property
     def users_without_test(self) -> NDArray[np.int64]:
         """Rows of users without test interactions, ascending."""
-        return _without(self._test, self._train)
+        return read_only(_without(self._test, self._train))
 
     @cached_property
     def items_without_train(self) -> NDArray[np.int64]:
         """Columns of items that are in test only, ascending: no model can learn them."""
         known = np.bincount(self._train.indices, minlength=self.n_items) > 0
-        return np.setdiff1d(self._test.indices, np.flatnonzero(known)).astype(np.int64)
+        missing = np.setdiff1d(self._test.indices, np.flatnonzero(known))
+        return read_only(missing.astype(np.int64))
 
     def __repr__(self) -> str:
         """Rule, sizes, number of users without a side, and warnings."""
@@ -127,6 +128,10 @@ class ColdSplit(Split):
 
     users: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     _profile: Csr | None = None
+
+    def __post_init__(self) -> None:
+        """Forbid writing to the array."""
+        object.__setattr__(self, "users", read_only(self.users))
 
     @cached_property
     def profile(self) -> "sp.csr_array[np.float32]":

@@ -23,6 +23,8 @@ use crate::run::run;
 ///     Position, name for messages, and kind: "id", "number" or "time".
 /// header : bool
 ///     Whether the first record names the columns.
+/// strip : bool
+///     Whether blanks around a field that is not quoted do not belong to it.
 #[pyclass(module = "ganmf_fast._core")]
 pub(crate) struct DelimitedReader {
     inner: Reader,
@@ -62,11 +64,13 @@ impl DelimitedReader {
         width: usize,
         columns: Vec<(usize, String, String)>,
         header: bool,
+        strip: bool,
     ) -> PyResult<Self> {
         let format = Format {
             separator,
             quoting: self::quoting(quoting, quote)?,
             width,
+            strip,
         };
         let columns = columns
             .into_iter()

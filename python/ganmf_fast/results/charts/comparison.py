@@ -57,7 +57,9 @@ def quality(comparison: ResultTable, *, annotated: bool = False) -> Spec:
                 end = theirs
             label = f"{mean:.4f}"
             if annotated and theirs is not None:
-                label += f" (published {theirs:.4f}, {signed(mean - theirs)})"
+                delta = entry.delta(*key)
+                beside = "another split" if delta is None else signed(delta)
+                label += f" (published {theirs:.4f}, {beside})"
             rows.append(
                 (
                     heading(key), entry.model, kind(entry.model), mean, max(mean - spread, 0.0),
@@ -115,6 +117,8 @@ def _published(entry: Entry, key: Key) -> str:
     published, delta = entry.published.get(key), entry.delta(*key)
     if published is None:
         return "nothing"
+    if entry.another_split:
+        return f"{published:.4f} (another split)"
     return f"{published:.4f}" + ("" if delta is None else f" (difference {signed(delta)})")
 
 

@@ -57,7 +57,8 @@ def _squares(table: ResultTable) -> Iterator[tuple[list[str], Spec]]:
         lines = [f"{table.axis} {table.point_name(point)}", ", ".join(values)]
         published = [entry.published[key] for key in table.columns if key in entry.published]
         if published:
-            lines.append("published " + ", ".join(f"{value:.4f}" for value in published))
+            split = " (another split)" if entry.another_split else ""
+            lines.append(f"published {', '.join(f'{value:.4f}' for value in published)}{split}")
         yield lines, heatmap.square(lines[0], cosine, most=96)
 
 

@@ -24,6 +24,8 @@ pub struct Format {
     pub quoting: Quoting,
     /// Fields of every record.
     pub width: usize,
+    /// Whether blanks around a field that is not quoted do not belong to it.
+    pub strip: bool,
 }
 
 /// Place of a field in the bytes of its record, and whether doubled quotes are to be halved.

@@ -287,6 +287,9 @@ impl Reader {
         for (place, name, column) in &mut self.columns {
             let field = fields[*place];
             let mut value = Cow::Borrowed(&text[field.start..field.end]);
+            if self.format.strip && !field.quoted {
+                value = Cow::Borrowed(text[field.start..field.end].trim_ascii());
+            }
             if field.doubled {
                 value = Cow::Owned(halved(&value, text[field.start - 1]));
             }
@@ -305,13 +308,21 @@ fn read_field(
     quoted: bool,
 ) -> Result<()> {
     let refuse = |what: &str| Err(Error::invalid(format!("line {line}: {what}")));
-    if value.is_empty() {
+    if value.is_empty() || (!quoted && value.trim_ascii().is_empty()) {
         return refuse(&format!("{name} is missing"));
     }
     if let Column::Id { ids, codes } = column {
         let (code, new) = ids.intern(value)?;
         if new && std::str::from_utf8(value).is_err() {
             return refuse(&format!("{name} is not UTF-8 text"));
+        }
+        let stripped = value.trim_ascii();
+        if new && !quoted && stripped.len() < value.len() && stripped.iter().all(u8::is_ascii_digit)
+        {
+            return refuse(&format!(
+                "{name} '{}' is a number with blanks around it",
+                String::from_utf8_lossy(value)
+            ));
         }
         if new && !quoted && value.contains(&b'\r') {
             return refuse(&format!("{name} holds a carriage return"));
@@ -325,13 +336,14 @@ fn read_field(
     let shown = || text.chars().take(40).collect::<String>();
     match column {
         Column::Number(numbers) => match text.trim_matches([' ', '\t']).parse() {
-            Ok(number) => numbers.push(number),
-            Err(_) => return refuse(&format!("{name} {:?} is not a number", shown())),
+            Ok(number) if f64::is_finite(number) => numbers.push(number),
+            Ok(_) => return refuse(&format!("{name} {} is not a finite number", shown())),
+            Err(_) => return refuse(&format!("{name} '{}' is not a number", shown())),
         },
         Column::Time(times) => {
             if !times.push(text) {
                 return refuse(&format!(
-                    "{name} {:?} is neither a number nor a date, or of another kind than before",
+                    "{name} '{}' is neither a number nor a date, or of another kind than before",
                     shown()
                 ));
             }

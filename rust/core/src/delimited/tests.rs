@@ -9,6 +9,7 @@ fn format(separator: &str, quoting: Quoting, width: usize) -> Format {
         separator: separator.as_bytes().to_vec(),
         quoting,
         width,
+        strip: false,
     }
 }
 
@@ -160,5 +161,5 @@ fn numbers_and_times_are_parsed() {
     assert_eq!(taken[0], Values::Numbers(vec![4.5, 3.0]));
     assert_eq!(taken[1], Values::Times(Times::Whole(vec![10, 20])));
     let error = reader.feed(b"x,1\n").unwrap_err().to_string();
-    assert_eq!(error, "line 4: rating \"x\" is not a number");
+    assert_eq!(error, "line 4: rating 'x' is not a number");
 }

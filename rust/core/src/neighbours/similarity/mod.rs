@@ -24,10 +24,10 @@
 
 mod formulas;
 
+use crate::base::Result;
 use crate::base::dispatch::dispatch;
 use crate::base::error::check_non_negative;
 use crate::base::error::from_word;
-use crate::base::Result;
 pub(crate) use formulas::Count;
 use formulas::{Curve, Distance, Exp, Formula, Lin, Log, Normalized, Product, Ratio, RowKernel};
 

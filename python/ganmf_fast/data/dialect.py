@@ -1,0 +1,248 @@
+"""How delimited text is cut: separator, quotes and header, from the first lines or as given.
+
+Each is certain or refused in a sentence that names the argument that settles it: a wrong guess
+would drop an interaction, or read the header as one, without a word.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.data.roles import Role, Roles, known_role
+from ganmf_fast.data.sources import DataFile
+
+__all__ = ["Dialect", "find_dialect"]
+
+_SEPARATORS = ("::", "\t", ";", ",", "|")
+# Where quotes enclose fields, as in RFC 4180; elsewhere they are characters like others.
+_QUOTED = frozenset({",", ";"})
+_QUOTE = '"'
+_SAMPLE_BYTES = 1 << 20
+_SAMPLE_LINES = 2000
+_NAMES = {"::": "'::'", "\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
+_DIGITS = re.compile(r"\d+")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How text is cut into fields.
+
+    Attributes
+    ----------
+    separator : str
+    quote : str or None
+        The quote character of RFC 4180; None where quotes are characters like others.
+    certain : bool
+        Whether the caller said so; else a field that would be another one is refused.
+    header : bool
+    names : tuple of str or None
+        Names of the columns, where there is a header.
+    width : int
+        Fields of a record.
+    """
+
+    separator: str
+    quote: str | None
+    certain: bool
+    header: bool
+    names: tuple[str, ...] | None
+    width: int
+
+    @property
+    def quoting(self) -> str:
+        """How the reader treats quotes: "on", "off" or "auto"."""
+        return "on" if self.quote is not None else "off" if self.certain else "auto"
+
+
+def find_dialect(
+    source: DataFile,
+    roles: Roles,
+    encoding: str,
+    separator: str | None,
+    header: bool | None,
+    quote: str | None,
+) -> Dialect:
+    """The dialect of a text.
+
+    Parameters
+    ----------
+    source : DataFile
+    roles : Roles
+        Columns that the caller gave; one given by name means that there is a header.
+    encoding : str
+    separator : str, optional
+        Found by equal numbers of fields over many lines, if not given.
+    header : bool, optional
+        Found by well-known names, or by numbers that stand in every line, if not given.
+    quote : str, optional
+        "auto" (quotes enclose fields between commas and semicolons), "off" or None, or the quote
+        character.
+
+    Raises
+    ------
+    DataError
+        If the text is empty, or separator or header cannot be told.
+    ValueError
+        If `separator` or `quote` is unusable.
+    """
+    _check(separator, quote)
+    lines, whole = _sample(source, encoding)
+    if not lines:
+        raise DataError(f"{source.label} is empty")
+    if separator is None:
+        separator = _separator(lines, whole, quote, source.label)
+    found = quote
+    if quote == "auto":
+        found = _QUOTE if separator in _QUOTED else None
+    elif quote == "off":
+        found = None
+    records = _records(lines, separator, found, whole)
+    first = records[0] if records else lines[0].split(separator)
+    names = tuple(field.strip() for field in first)
+    if header is None:
+        header = _has_header(names, records[1:], roles, source.label)
+    if not header:
+        _refuse_dates(records, roles, source.label)
+    return Dialect(separator, found, quote != "auto", header, names if header else None, len(names))
+
+
+def _check(separator: str | None, quote: str | None) -> None:
+    if separator is not None and (
+        not isinstance(separator, str) or not separator or any(c in separator for c in '"\r\n')
+    ):
+        raise ValueError(f"separator must be one or more characters to split at, not {separator!r}")
+    plain = isinstance(quote, str) and len(quote.encode()) == 1 and quote not in "\r\n"
+    if not (quote is None or quote in {"auto", "off"} or plain):
+        raise ValueError(f'quote must be "auto", "off" or one character, not {quote!r}')
+
+
+def _sample(source: DataFile, encoding: str) -> tuple[list[str], bool]:
+    """The first lines that are not blank, and whether they are all there are."""
+    head, whole = b"", True
+    for chunk in source.chunks(encoding):
+        head += chunk
+        if len(head) >= _SAMPLE_BYTES:
+            whole = False
+            break
+    text = head[:_SAMPLE_BYTES].decode("utf-8", errors="replace")
+    lines = text.split("\n")
+    if not whole:
+        lines.pop()
+    lines = [line.removesuffix("\r") for line in lines if line.strip()]
+    return lines[:_SAMPLE_LINES], whole and len(lines) <= _SAMPLE_LINES
+
+
+def _records(
+    lines: Sequence[str], separator: str, quote: str | None, whole: bool
+) -> list[list[str]]:
+    """Fields of the sample; empty if its quotes are not those of RFC 4180."""
+    if quote is None or len(separator) > 1 or not any(quote in line for line in lines):
+        return [line.split(separator) for line in lines]
+    reader = csv.reader(
+        (f"{line}\n" for line in lines), delimiter=separator, quotechar=quote, strict=True
+    )
+    records: list[list[str]] = []
+    try:
+        records.extend(islice(reader, _SAMPLE_LINES))
+    except csv.Error:
+        # The reader names the line. A record at the end of the sample may be cut.
+        return records if not whole else []
+    return records
+
+
+def _separator(lines: Sequence[str], whole: bool, quote: str | None, label: str) -> str:
+    """The only separator that cuts every line into as many fields; else the one that nearly does.
+
+    A line that differs is then refused by the reader, with its number.
+    """
+    counts: dict[str, Counter[int]] = {}
+    for separator in _SEPARATORS:
+        mark = _QUOTE if quote == "auto" and separator in _QUOTED else None
+        mark = quote if quote not in {"auto", "off", None} else mark
+        records = _records(lines, separator, mark, whole)
+        widths = Counter(len(record) for record in records)
+        if widths and len(records[0]) > 1:
+            counts[separator] = widths
+    equal = [separator for separator, widths in counts.items() if len(widths) == 1]
+    if len(equal) == 1:
+        return equal[0]
+    if equal:
+        named = " and ".join(_NAMES[separator] for separator in equal)
+        raise DataError(
+            f"{label}: {named} each cut every line into as many fields: say separator="
+            f"{equal[-1]!r}, for example"
+        )
+    nearly = [s for s, widths in counts.items() if widths.most_common(1)[0][1] > widths.total() / 2]
+    if len(nearly) == 1:
+        return nearly[0]
+    if len(counts) == 1:
+        return next(iter(counts))
+    raise DataError(
+        f"{label}, line 1: none of the separators '::', tab, ';', ',' and '|' cuts every line into "
+        f"as many fields, such as {lines[0][:80]!r}: say separator="
+    )
+
+
+def _has_header(
+    first: Sequence[str], rest: Sequence[Sequence[str]], roles: Roles, label: str
+) -> bool:
+    """Whether the first record names the columns; refused where that cannot be told.
+
+    Well-known names are a header. A first record is data if it has numbers where all others have,
+    or a text that differs from those below in its digits alone.
+    """
+    if roles.by_name:
+        return True
+    named: set[Role | None] = {known_role(name) for name in first}
+    if {"user", "item"} <= named:
+        return True
+    columns = list(zip(*rest, strict=False)) if rest else []
+    numeric = [at for at, column in enumerate(columns) if all(map(_is_number, column))]
+    if not named - {None}:
+        if numeric and all(_is_number(first[at]) for at in numeric):
+            return False
+        if any(_counted(first[at], column) for at, column in enumerate(columns)):
+            return False
+    if not rest and all(_is_number(field) for field in first):
+        return False
+    shown = ", ".join(first)[:80]
+    raise DataError(
+        f"{label}, line 1: {shown!r} may be a header or an interaction: say header=True or "
+        "header=False (--header or --no-header)"
+    )
+
+
+def _counted(first: str, rest: Sequence[str]) -> bool:
+    """Whether all fields are one text but for its digits, such as u1, u2, u30."""
+    pattern = _DIGITS.sub("0", first)
+    return any(map(str.isdigit, first)) and all(
+        _DIGITS.sub("0", field) == pattern for field in rest
+    )
+
+
+def _refuse_dates(records: Sequence[Sequence[str]], roles: Roles, label: str) -> None:
+    """Refuse dates in the first two columns, which would be taken for users or items."""
+    given = roles.given()
+    for at, role in enumerate(("user", "item")):
+        if (
+            role not in given
+            and records
+            and all(at < len(record) and _DATE.fullmatch(record[at]) for record in records)
+        ):
+            raise DataError(
+                f"{label}: column {at} holds dates, not {role}s: say user= and item= (--user and "
+                "--item)"
+            )
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True

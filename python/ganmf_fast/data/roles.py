@@ -1,0 +1,169 @@
+"""Which column holds users, items, ratings and times: given, or recognised by well-known names."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal, TypeAlias, cast, get_args
+
+__all__ = ["Column", "ColumnOrFalse", "Role", "Roles", "column_position", "known_role"]
+
+Column: TypeAlias = str | int
+ColumnOrFalse: TypeAlias = Column | Literal[False]
+"""A column, or False for a role that is not to be read though a name says it is there."""
+
+Role = Literal["user", "item", "rating", "timestamp"]
+_ROLES: tuple[Role, ...] = get_args(Role)
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+
+
+@cache
+def _well_known() -> dict[str, Role]:
+    text = files(__package__).joinpath("column_names.toml").read_text(encoding="utf-8")
+    return {
+        name: cast("Role", role) for role, names in tomllib.loads(text).items() for name in names
+    }
+
+
+def known_role(name: str) -> Role | None:
+    """The role that a column's name is well known for, or None."""
+    return _well_known().get(_NOT_ALPHANUMERIC.sub("", name.partition(":")[0].casefold()))
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns that a caller gave: names or positions from 0, None where none was given."""
+
+    user: Column | None = None
+    item: Column | None = None
+    rating: ColumnOrFalse | None = None
+    timestamp: ColumnOrFalse | None = None
+
+    def given(self) -> dict[Role, Column]:
+        """Roles with a column."""
+        columns = {role: getattr(self, role) for role in _ROLES}
+        return {role: c for role, c in columns.items() if c is not None and c is not False}
+
+    @property
+    def by_name(self) -> bool:
+        """Whether a column is given by its name, so that there must be a header."""
+        return any(isinstance(column, str) for column in self.given().values())
+
+    def resolve(self, names: Sequence[str] | None, width: int, label: str) -> dict[Role, int]:
+        """Position of each role's column.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Names of all columns; None where a file has no header.
+        width : int
+            Number of columns.
+        label : str
+            What messages call the file.
+
+        Returns
+        -------
+        dict of role to position
+            With `user` and `item`; `rating` and `timestamp` where they are given, or, if neither
+            user nor item is given, where a well-known name says so.
+
+        Raises
+        ------
+        ValueError
+            If a column does not exist, a role has no column or several candidates, two roles have
+            one column, or a well-known name contradicts a position; the message says which
+            argument settles it.
+        """
+        found = {
+            role: column_position(column, names, width, label)
+            for role, column in self.given().items()
+        }
+        if names is not None:
+            self._check_positions(names, label)
+            free = {at: name for at, name in enumerate(names) if at not in found.values()}
+            open_roles = [role for role in _ROLES if role not in found and self._is_open(role)]
+            for role in open_roles:
+                position = _recognised(role, free, label)
+                if position is not None:
+                    found[role] = position
+        _fill_by_position(found, names, width, label)
+        if len(set(found.values())) < len(found):
+            raise ValueError(f"{label}: two of {', '.join(found)} are read from one column")
+        return {role: found[role] for role in _ROLES if role in found}
+
+    def _is_open(self, role: Role) -> bool:
+        """Whether a well-known name may decide the column of a role."""
+        if role in {"user", "item"}:
+            return True
+        return getattr(self, role) is None and self.user is None and self.item is None
+
+    def _check_positions(self, names: Sequence[str], label: str) -> None:
+        """Refuse positions whose columns have the well-known name of another role."""
+        for role, column in self.given().items():
+            if isinstance(column, int) and 0 <= column < len(names):
+                named = known_role(names[column])
+                if named is not None and named != role:
+                    raise ValueError(
+                        f"{label}: {role}={column} is the column {names[column]!r}, which is "
+                        f"named like {_with_article(named)}: give {role} by name, such as "
+                        f"{role}={names[column]!r}, if it is meant"
+                    )
+
+
+def column_position(column: Column, names: Sequence[str] | None, width: int, label: str) -> int:
+    """Position of a column given by name or position, which must exist.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column; the message lists those that exist.
+    """
+    if isinstance(column, int) and not isinstance(column, bool):
+        if not 0 <= column < width:
+            raise ValueError(f"{label} has no column {column}; it has {width}, numbered from 0")
+        return column
+    if names is None:
+        raise ValueError(f"{label} has no header, so the column {column!r} needs its position")
+    matches = [at for at, name in enumerate(names) if column in {name, str(name).partition(":")[0]}]
+    if len(matches) != 1:
+        what = "no column" if not matches else f"{len(matches)} columns"
+        raise ValueError(
+            f"{label} has {what} {column!r}; its columns are {', '.join(map(str, names))}"
+        )
+    return matches[0]
+
+
+def _recognised(role: Role, free: Mapping[int, str], label: str) -> int | None:
+    candidates = [at for at, name in free.items() if known_role(name) == role]
+    if len(candidates) > 1:
+        named = ", ".join(repr(free[at]) for at in candidates)
+        off = "" if role in {"user", "item"} else f", or {role}=False to leave it out"
+        raise ValueError(
+            f"{label}: {named} may each be the {role} column: say which, such as "
+            f"{role}={free[candidates[0]]!r}{off}"
+        )
+    return candidates[0] if candidates else None
+
+
+def _fill_by_position(
+    found: dict[Role, int], names: Sequence[str] | None, width: int, label: str
+) -> None:
+    """Users and items in the first two columns, where nothing contradicts that."""
+    missing = [role for role in ("user", "item") if role not in found]
+    if not missing:
+        return
+    if names is not None and (width > 2 or len(missing) == 1):
+        [*_, role] = missing if len(missing) == 1 else ["user"]
+        raise ValueError(
+            f"{label}: no column is named like {_with_article(role)} ({', '.join(names)}): give "
+            f"{role}= a name or a position"
+        )
+    for role, position in (("user", 0), ("item", 1)):
+        if role in missing:
+            found[cast("Role", role)] = column_position(position, names, width, label)
+
+
+def _with_article(role: str) -> str:
+    return f"an {role}" if role == "item" else f"a {role}"

@@ -1,0 +1,197 @@
+"""What a path holds, by its content: compressed or not, parquet, JSON lines or delimited text.
+
+Text is handed out as UTF-8 in chunks, decompressed and decoded on the way, so that memory never
+holds a file. Suffixes say nothing: a gzip file may be called ``log.csv``.
+"""
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import zstandard
+
+from ganmf_fast.base.errors import DataError
+
+__all__ = ["CHUNK", "DataFile"]
+
+CHUNK: Final = 1 << 22
+"""Bytes that are read at a time."""
+
+_MAGIC: Final = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstandard"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+)
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file, or bytes already in memory, and what messages call it.
+
+    Parameters
+    ----------
+    content : Path or bytes
+    label : str
+    """
+
+    content: Path | bytes
+    label: str
+
+    @property
+    def compression(self) -> str | None:
+        """Compression, by the first bytes."""
+        with self.refused(), self._raw() as raw:
+            first = raw.read(6)
+        return next((name for magic, name in _MAGIC if first.startswith(magic)), None)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the text, None where compression hides them."""
+        if self.compression is not None:
+            return None
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+    @property
+    def format(self) -> str:
+        """What the content is: "parquet", "json lines" or "text"."""
+        with self.refused(), self.open() as file:
+            first = file.read(64)
+        if first.startswith(b"PAR1"):
+            return "parquet"
+        return "json lines" if first.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{" else "text"
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The decompressed bytes.
+
+        Raises
+        ------
+        DataError
+            If the file is an archive of several files, or encrypted.
+        """
+        with self._raw() as raw:
+            match self.compression:
+                case "gzip":
+                    opened: Any = gzip.GzipFile(fileobj=raw)
+                case "bzip2":
+                    opened = bz2.BZ2File(raw)
+                case "xz":
+                    opened = lzma.LZMAFile(raw)
+                case "zstandard":
+                    opened = zstandard.ZstdDecompressor().stream_reader(
+                        raw, read_across_frames=True
+                    )
+                case "zip":
+                    opened = self._member(raw)
+                case _:
+                    opened = raw
+            with opened:
+                yield opened
+
+    def chunks(self, encoding: str) -> Iterator[bytes]:
+        """The text as UTF-8, without a byte order mark.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read or decompressed, or is not text of that encoding.
+        """
+        with self.refused(), self.open() as file:
+            first = file.read(CHUNK)
+            if _is_utf8(encoding):
+                self._refuse_wide(first)
+                first = first.removeprefix(codecs.BOM_UTF8)
+                while first:
+                    yield first
+                    first = file.read(CHUNK)
+                return
+            decoder = self._decoder(encoding)
+            while first:
+                yield self._decoded(decoder, first, encoding)
+                first = file.read(CHUNK)
+            yield self._decoded(decoder, b"", encoding, final=True)
+
+    @contextmanager
+    def refused(self) -> Iterator[None]:
+        """Name the file in errors of reading and decompressing."""
+        try:
+            yield
+        except (
+            OSError,
+            EOFError,
+            zlib.error,
+            lzma.LZMAError,
+            zipfile.BadZipFile,
+            zstandard.ZstdError,
+        ) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{self.label} cannot be read: {reason}") from None
+
+    @contextmanager
+    def _raw(self) -> Iterator[IO[bytes]]:
+        if isinstance(self.content, bytes):
+            yield io.BytesIO(self.content)
+        else:
+            with self.content.open("rb") as file:
+                yield file
+
+    def _member(self, raw: IO[bytes]) -> IO[bytes]:
+        archive = zipfile.ZipFile(raw)
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        if len(members) != 1:
+            shown = ", ".join(info.filename for info in members[:5])
+            raise DataError(
+                f"{self.label} is an archive of {len(members)} files ({shown}): unpack it and name "
+                "the one to read"
+            )
+        if members[0].flag_bits & 1:
+            raise DataError(f"{self.label} is encrypted: unpack it first")
+        return archive.open(members[0])
+
+    def _refuse_wide(self, first: bytes) -> None:
+        for mark, name in _MARKS:
+            if first.startswith(mark):
+                raise DataError(
+                    f'{self.label} begins with the byte order mark of {name}: use encoding="{name}"'
+                )
+
+    def _decoder(self, encoding: str) -> codecs.IncrementalDecoder:
+        try:
+            return codecs.getincrementaldecoder(encoding)()
+        except LookupError:
+            raise ValueError(f"encoding {encoding!r} is unknown, such as 'utf-8'") from None
+
+    def _decoded(
+        self,
+        decoder: codecs.IncrementalDecoder,
+        chunk: bytes,
+        encoding: str,
+        *,
+        final: bool = False,
+    ) -> bytes:
+        try:
+            return decoder.decode(chunk, final).removeprefix("\ufeff").encode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self.label} is not {encoding} text: {error.reason}") from None
+
+
+def _is_utf8(encoding: str) -> bool:
+    return encoding.casefold().replace("_", "-") in {"utf-8", "utf8", "utf-8-sig"}
