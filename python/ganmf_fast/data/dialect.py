@@ -91,17 +91,17 @@ def find_dialect(
         If `separator` or `quote` is unusable.
     """
     _check(separator, quote)
-    lines, whole = _sample(source, encoding)
+    lines = _sample(source, encoding)
     if not lines:
         raise DataError(f"{source.label} is empty")
     if separator is None:
-        separator = _separator(lines, whole, quote, source.label)
+        separator = _separator(lines, quote, source.label)
     found = quote
     if quote == "auto":
         found = _QUOTE if separator in _QUOTED else None
     elif quote == "off":
         found = None
-    records = _records(lines, separator, found, whole)
+    records = _records(lines, separator, found)
     first = records[0] if records else lines[0].split(separator)
     names = tuple(field.strip() for field in first)
     if header is None:
@@ -121,8 +121,8 @@ def _check(separator: str | None, quote: str | None) -> None:
         raise ValueError(f'quote must be "auto", "off" or one character, not {quote!r}')
 
 
-def _sample(source: DataFile, encoding: str) -> tuple[list[str], bool]:
-    """The first lines that are not blank, and whether they are all there are."""
+def _sample(source: DataFile, encoding: str) -> list[str]:
+    """The first lines that are not blank."""
     head, whole = b"", True
     for chunk in source.chunks(encoding):
         head += chunk
@@ -134,13 +134,11 @@ def _sample(source: DataFile, encoding: str) -> tuple[list[str], bool]:
     if not whole:
         lines.pop()
     lines = [line.removesuffix("\r") for line in lines if line.strip()]
-    return lines[:_SAMPLE_LINES], whole and len(lines) <= _SAMPLE_LINES
+    return lines[:_SAMPLE_LINES]
 
 
-def _records(
-    lines: Sequence[str], separator: str, quote: str | None, whole: bool
-) -> list[list[str]]:
-    """Fields of the sample; empty if its quotes are not those of RFC 4180."""
+def _records(lines: Sequence[str], separator: str, quote: str | None) -> list[list[str]]:
+    """Fields of the sample, up to a quote that is not as RFC 4180 has it."""
     if quote is None or len(separator) > 1 or not any(quote in line for line in lines):
         return [line.split(separator) for line in lines]
     reader = csv.reader(
@@ -150,12 +148,12 @@ def _records(
     try:
         records.extend(islice(reader, _SAMPLE_LINES))
     except csv.Error:
-        # The reader names the line. A record at the end of the sample may be cut.
-        return records if not whole else []
+        # The reader names the line, unless the sample was cut in the middle of a record.
+        return records
     return records
 
 
-def _separator(lines: Sequence[str], whole: bool, quote: str | None, label: str) -> str:
+def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
     """The only separator that cuts every line into as many fields; else the one that nearly does.
 
     A line that differs is then refused by the reader, with its number.
@@ -164,7 +162,7 @@ def _separator(lines: Sequence[str], whole: bool, quote: str | None, label: str)
     for separator in _SEPARATORS:
         mark = _QUOTE if quote == "auto" and separator in _QUOTED else None
         mark = quote if quote not in {"auto", "off", None} else mark
-        records = _records(lines, separator, mark, whole)
+        records = _records(lines, separator, mark)
         widths = Counter(len(record) for record in records)
         if widths and len(records[0]) > 1:
             counts[separator] = widths

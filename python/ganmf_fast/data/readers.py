@@ -143,9 +143,11 @@ def read_text(
 
     # A number and a date cannot be mixed, so that all parts are of the last one's kind.
     found = {role: scratch.column(role, kinds[role]) for role in columns}
+    users = _text_ids("user", found["user"], reader.ids(0), place)
+    items = _text_ids("item", found["item"], reader.ids(1), place)
     return Log(
-        CodedIds(found["user"], parsed_ids(pl.Series("user", reader.ids(0)), place)),
-        CodedIds(found["item"], parsed_ids(pl.Series("item", reader.ids(1)), place)),
+        users,
+        items,
         numbers(found["rating"], "rating", place) if "rating" in found else None,
         found.get("timestamp"),
         place,
@@ -196,14 +198,40 @@ def _placed(source: DataFile, dialect: Dialect) -> Iterator[None]:
         hint = ""
         if "UTF-8" in message:
             hint = ': say encoding="latin-1", or what it is'
-        elif "blanks" in message:
-            hint = ": say strip=True (--strip)"
         elif "quote" in message:
             other = '"off"' if dialect.quote else "'\"'"
             hint = f": say quote={other} (--quote)"
             if dialect.quoting == "auto":
                 hint = ': say quote="off" or quote=\'"\' (--quote)'
         raise DataError(f"{source.label}, {message}{hint}") from None
+
+
+_PADDED = 100
+"""A column of this many whole numbers for each that has blanks around it is a column of numbers."""
+
+
+def _text_ids(role: str, codes: NDArray[np.int32], distinct: list[str], place: Place) -> CodedIds:
+    """Ids of a column of text, integers if all are whole numbers.
+
+    A few numbers with blanks around them among many without are numbers; otherwise blanks belong to
+    text, and a number with blanks may be either.
+    """
+    ids = pl.Series(role, distinct, dtype=pl.String)
+    stripped = ids.str.strip_chars(" \t")
+    padded = (stripped != ids) & stripped.str.contains(r"^\d+$")
+    if not padded.any():
+        return CodedIds(codes, parsed_ids(ids, place))
+    numbers = parsed_ids(stripped, place)
+    if numbers.dtype.is_integer() and _PADDED * padded.sum() <= len(ids):
+        unique = numbers.unique(maintain_order=True)
+        number = pl.int_range(len(unique), dtype=pl.Int32, eager=True)
+        return CodedIds(numbers.replace_strict(unique, number).to_numpy()[codes], unique)
+    first = int(padded.arg_max() or 0)
+    row = int(np.flatnonzero(codes == first)[0])
+    raise DataError(
+        f"{place(row)}: {role} {ids[first]!r} is a number with blanks around it: say strip=True "
+        "(--strip)"
+    )
 
 
 def _text_reading(

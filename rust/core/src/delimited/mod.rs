@@ -316,14 +316,6 @@ fn read_field(
         if new && std::str::from_utf8(value).is_err() {
             return refuse(&format!("{name} is not UTF-8 text"));
         }
-        let stripped = value.trim_ascii();
-        if new && !quoted && stripped.len() < value.len() && stripped.iter().all(u8::is_ascii_digit)
-        {
-            return refuse(&format!(
-                "{name} '{}' is a number with blanks around it",
-                String::from_utf8_lossy(value)
-            ));
-        }
         if new && !quoted && value.contains(&b'\r') {
             return refuse(&format!("{name} holds a carriage return"));
         }
