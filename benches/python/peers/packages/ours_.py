@@ -29,7 +29,8 @@ def _load() -> None:
     """Import what the library imports late, as the other packages do when they are imported."""
     tiny = sp.csr_array(np.eye(3, dtype=np.float32))
     model = gf.ItemKNN(topk=1).fit(tiny)
-    gf.evaluate(model, tiny, tiny, cutoffs=(1,))
+    others = sp.csr_array(np.roll(np.eye(3, dtype=np.float32), 1, axis=1))
+    gf.evaluate(model, tiny, others, cutoffs=(1,))
     gf.EASE().fit(tiny)
 
 
