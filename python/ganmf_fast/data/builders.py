@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -21,7 +20,7 @@ from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
 from ganmf_fast.data.columns import Place, numbers, series, times
 from ganmf_fast.data.frames import FrameType, columns_of
-from ganmf_fast.data.ids import encode, id_array, object_array, sorted_ids
+from ganmf_fast.data.ids import encode, id_array, sorted_ids
 from ganmf_fast.data.readers import (
     Log,
     Options,
@@ -147,7 +146,9 @@ def from_matrix(
         csr,
         _given_ids(user_ids, csr.n_rows, "user_ids"),
         _given_ids(item_ids, csr.n_cols, "item_ids"),
-        None if timestamps is None else times(timestamps, "timestamps", "position {}".format),
+        None
+        if timestamps is None
+        else times(timestamps, "timestamps", "position {}".format).copy(),
     )
 
 
@@ -236,7 +237,8 @@ def _given_ids(ids: Any, n: int, name: str) -> NDArray[Any]:
     column = series(ids, name, "position {}".format)
     if len(column) != n:
         raise ValueError(f"{name} must hold {n} ids, not {len(column)}")
-    array = object_array(column.to_list()) if column.dtype == pl.Object else id_array(column)
+    # A copy: a series of numbers may share the memory of the array it was made of.
+    array = id_array(column).copy()
     if len(encode(column).distinct) < n:
         repeated = next(v for v, k in Counter(array.tolist()).items() if k > 1)
         raise ValueError(f"{name} must be distinct, but {repeated!r} occurs more than once")

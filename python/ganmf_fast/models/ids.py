@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -134,18 +133,7 @@ def find(index: IdIndex, wanted: object, unknown: str = "error") -> NDArray[np.i
     TypeError, ValueError
         If `wanted` are no ids, or one is unknown and `unknown` is "error".
     """
-    if not skips(unknown):
-        return index.positions(wanted)
-    if hasattr(index, "find"):
-        found: NDArray[np.int64] = index.find(wanted)
-        return found
-    several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
-    values: list[Any] = list(wanted) if several else [wanted]  # type: ignore[call-overload]
-    positions = np.full(len(values), -1, dtype=np.int64)
-    for at, one in enumerate(values):
-        with suppress(ValueError):
-            positions[at] = index.positions(one)[0]
-    return positions
+    return index.find(wanted) if skips(unknown) else index.positions(wanted)
 
 
 def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDArray[np.int64]:
