@@ -19,7 +19,7 @@ from ganmf_fast.base import files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.gan import checkpoint
 from ganmf_fast.gan.estimators import CAAE, CFGAN, GANMF, BinGANMF
-from ganmf_fast.models import model_file
+from ganmf_fast.models.load import load
 
 SMALL = {"num_factors": 4, "emb_dim": 6, "batch_size": 16, "epochs": 6, "device": "cpu"}
 SMALL |= {"d_dropout": 0.3, "g_ema": 0.5, "g_reg": 1e-3, "g_reg_exponent": 0.5}
@@ -207,7 +207,7 @@ def test_files_written_before_columns_were_renamed_are_read(tmp_path):
     settings |= {"allow_worse": 9, "g_ema": 0.5, "device": "cpu", "checkpoint_every": 1}
     X, V = np.eye(12) + np.eye(12)[::-1], np.roll(np.eye(12), 1, axis=1)
     continued = GANMF(**settings, checkpoint_path=path).fit(X, validation=V)
-    loaded = model_file.load(before / "ganmf.safetensors")
+    loaded = load(before / "ganmf.safetensors")
     for model in (continued, loaded):
         assert_allclose(model.score_users(range(12)), expected["scores"], rtol=1e-4, atol=1e-6)
         for row, wanted in zip(model.history_, history, strict=True):

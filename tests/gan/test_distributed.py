@@ -27,7 +27,7 @@ from ganmf_fast.cli import main
 from ganmf_fast.gan.distributed import ProcessGroup
 from ganmf_fast.gan.estimators import GANMF
 from ganmf_fast.gan.ganmf.module import GANMFModule
-from ganmf_fast.models import model_file
+from ganmf_fast.models.load import load
 
 SMALL = {
     "num_factors": 5,
@@ -273,7 +273,7 @@ def test_the_command_line_saves_and_prints_once(ranks):
     assert (first["code"], second["code"]) == (0, 0)
     assert first["stdout"].strip() == ranks[2]["model"]
     assert second["stdout"] == ""
-    model = model_file.load(ranks[2]["model"])
+    model = load(ranks[2]["model"])
     X, _ = matrices()
     assert_allclose(model.user_factors_, GANMF(**SMALL).fit(X).user_factors_, atol=1e-5)
 

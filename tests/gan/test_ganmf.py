@@ -21,8 +21,8 @@ from ganmf_fast.gan.ganmf.steps import GradientSteps
 from ganmf_fast.gan.module import DivergedError
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.gan.trainer import Trainer
-from ganmf_fast.models import model_file
 from ganmf_fast.models.ease import EASE
+from ganmf_fast.models.load import load
 from ganmf_fast.models.popularity import TopPopular
 from ganmf_fast.scorers.validation import map_at_5
 
@@ -364,7 +364,7 @@ def test_users_and_items_without_interactions_are_fine():
 def test_saved_model_gives_the_same_scores(toy_urm, tmp_path):
     model = GANMF(**SMALL).fit(toy_urm)
     model.save(tmp_path / "m.safetensors")
-    loaded = model_file.load(tmp_path / "m.safetensors")
+    loaded = load(tmp_path / "m.safetensors")
     assert_array_equal(loaded.score_users([0, 9]), model.score_users([0, 9]))
     assert loaded.get_params() == model.get_params()
 

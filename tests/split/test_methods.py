@@ -82,15 +82,6 @@ def test_the_order_of_lines_changes_nothing(log, data):
             assert pairs(a) == pairs(b), rule
 
 
-def test_ids_without_a_common_order_are_numbered_alike_in_any_order_of_lines():
-    users = [1, "a", (2, 3), 7, "b", 2.5] * 4
-    items = list(range(24))
-    there = gf.Interactions.from_frame({"u": users, "i": items}, "u", "i")
-    back = gf.Interactions.from_frame({"u": users[::-1], "i": items[::-1]}, "u", "i")
-    assert there.user_ids.tolist() == back.user_ids.tolist()
-    assert pairs(split.holdout(there, 0.5)) == pairs(split.holdout(back, 0.5))
-
-
 @pytest.mark.usefixtures("threads_restored")
 def test_thread_count_changes_nothing_and_the_seed_everything(data):
     gf.set_num_threads(1)

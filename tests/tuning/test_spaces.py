@@ -102,7 +102,7 @@ def test_random_trials_of_the_papers_seed_contain_parameters_that_its_authors_pu
 
     found = set()
     for row in VARIANTS:
-        if not row.published or packaged_space(row.model) is None:
+        if packaged_space(row.model) is None:
             continue
         space = space_of(row.model, dict(row.fixed))
         backend = Skopt(space.dimensions, n_initial=11, seed=1337)

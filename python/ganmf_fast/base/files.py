@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield part
+        # Libraries that rename a temporary file of their own leave it to its owner alone.
+        mask = os.umask(0)
+        os.umask(mask)
+        part.chmod(0o666 & ~mask)
         sync_file(part)
         part.replace(path)
     finally:
@@ -123,9 +127,17 @@ def write_tensors(path: Path, kind: str, text: str, tensors: Mapping[str, NDArra
         Kind of the file, the key of the text in the header.
     text : str
     tensors : mapping of str to contiguous arrays
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
     """
     with written_whole(path) as part:
-        save_file(dict(tensors), part, {kind: text, CHECKSUM: checksum(text, tensors)})
+        try:
+            save_file(dict(tensors), part, {kind: text, CHECKSUM: checksum(text, tensors)})
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written: {error}") from None
 
 
 def read_tensors(path: Path, kind: str) -> tuple[str | None, dict[str, NDArray[Any]], bool]:
