@@ -145,13 +145,11 @@ $(STAMP): pyproject.toml | tools
 		>"$$($(PY) -c 'import site; print(site.getsitepackages()[0])')/inherited.pth"
 	@$(PY) $(NEW_ENOUGH) || { echo "$(VENV) holds a Python older than 3.11: name another folder" \
 		"with VENV=..., or remove it." >&2; exit 1; }
-	@echo "Installing the Python packages, and building the Rust extension (a few minutes)"
+	@echo "Building the Rust extension, and installing the Python packages (a few minutes)"
 	@$(PIP) --ignore-installed 'maturin>=1.9,<2' 'ruff~=0.17.6' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
-	@$(MATURIN) >$(BUILD_LOG) 2>&1 & build=$$!; trap 'kill $$build' INT TERM; \
-	MATURIN_PEP517_ARGS="--profile $(PROFILE)" $(PIP) --no-build-isolation --editable '.[dev]' \
-		>$(LOG) 2>&1; installed=$$?; \
-	wait $$build || $(NO_BUILD); \
-	[ $$installed = 0 ] || $(NO_DOWNLOAD)
+	@$(MATURIN) >$(BUILD_LOG) 2>&1 || $(NO_BUILD)
+	@MATURIN_PEP517_ARGS="--profile $(PROFILE)" $(PIP) --no-build-isolation --editable '.[dev]' \
+		>$(LOG) 2>&1 || $(NO_DOWNLOAD)
 	@$(PY) -c 'import torch' 2>/dev/null || { \
 		echo "Installing torch (up to 3 GB where pip finds no CPU build)"; \
 		$(PIP) torch >$(LOG) 2>&1 || $(NO_DOWNLOAD); }
