@@ -199,7 +199,7 @@ def _has_header(
     named: set[Role | None] = {known_role(name) for name in first}
     if {"user", "item"} <= named:
         return True
-    columns = list(zip(*rest, strict=False)) if rest else []
+    columns = list(zip(*rest, strict=False))[: len(first)]
     numeric = [at for at, column in enumerate(columns) if all(map(_is_number, column))]
     if not named - {None}:
         if numeric and all(_is_number(first[at]) for at in numeric):
