@@ -207,10 +207,17 @@ def test_a_missing_column_is_named_with_those_there_are(kind):
         Interactions.from_frame(MAKERS[kind](COLUMNS), "nobody", "what")
 
 
-@pytest.mark.parametrize("df", [None, 3, [1], pl.LazyFrame({"u": [1]})])
+@pytest.mark.parametrize("df", [None, 3, [1]])
 def test_what_is_no_frame_is_refused(df):
     with pytest.raises(TypeError, match="df must be"):
         Interactions.from_frame(df, "u", "i")
+
+
+def test_a_lazy_frame_is_collected_for_its_wanted_columns():
+    lazy = pl.LazyFrame({"who": ["a", "b"], "what": [1, 2], "x": [None, None]})
+    read = Interactions.from_frame(lazy.with_columns(pl.col("what") + 1), "who", "what")
+    assert (read.user_ids.tolist(), read.item_ids.tolist()) == (["a", "b"], [2, 3])
+    assert read.frame_type == "polars"
 
 
 def test_an_unknown_choice_for_duplicates_is_refused():

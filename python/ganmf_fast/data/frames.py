@@ -18,7 +18,7 @@ def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any
 
     Parameters
     ----------
-    df : polars.DataFrame, pandas.DataFrame, pyarrow.Table, or mapping of names to arrays
+    df : polars, pandas or pyarrow frame, whatever streams Arrow, or mapping of names to arrays
     wanted : mapping of role to column name
 
     Returns
@@ -40,7 +40,7 @@ def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any
     elif package == "pandas" and hasattr(df, "columns"):
         frame_type, names = "pandas", list(df.columns)
     elif isinstance(df, pl.LazyFrame):
-        raise TypeError("df must be a frame, not LazyFrame; call collect() on it first")
+        names = df.collect_schema().names()
     elif hasattr(df, "__arrow_c_stream__"):
         # DuckDB, pyarrow, polars and whatever else streams Arrow.
         frame_type = "pyarrow" if package == "pyarrow" else "polars"
@@ -58,6 +58,8 @@ def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any
         role: c if c in names else names[column_position(c, names, len(names), "df")]
         for role, c in wanted.items()
     }
+    if isinstance(df, pl.LazyFrame):
+        df = df.select(list(dict.fromkeys(found.values()))).collect()
     return {role: df[name] for role, name in found.items()}, frame_type
 
 

@@ -37,7 +37,7 @@ from ganmf_fast.data.readers import (
 from ganmf_fast.data.roles import Role, Roles
 from ganmf_fast.data.sources import DataFile
 
-__all__ = ["stream"]
+__all__ = ["scanned", "stream"]
 
 Codes = tuple[NDArray[np.int32], NDArray[np.int32]]
 
@@ -75,6 +75,13 @@ def stream(
         if log.rating is not None or log.timestamp is not None or duplicates not in {None, "first"}:
             return from_log(log, duplicates, "polars")
         return _from_codes(log, report)
+
+
+def scanned(
+    path: Path, roles: Roles, options: Options, duplicates: Repeated | None = None
+) -> IdMatrix:
+    """One file or folder by `stream`, called as `builders.from_file` is."""
+    return stream([path], roles, options, duplicates, None)
 
 
 def _read(source: DataFile, roles: Roles, options: Options, folder: Path, report: Report) -> Log:

@@ -9,9 +9,14 @@ from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.roles import Roles
+from ganmf_fast.data.streaming import scanned
 from ganmf_fast.split import PARTS, Splits
 
 __all__ = ["FileReading", "names_file", "open_data"]
+
+
+_LARGE = 1 << 30
+"""Bytes from which on a file is read with its rows on the disk instead of in memory."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def open_data(
         Never use the network.
     reading : FileReading, optional
         How a file is to be read. Memory holds each distinct id once and four bytes for each of
-        its uses, never the text.
+        its uses, never the text; files of 1 GiB and more are scanned (`Interactions.scan`).
 
     Returns
     -------
@@ -71,7 +76,8 @@ def open_data(
     path = Path(spec)
     if names_file(spec):
         how = reading or FileReading()
-        built = builders.from_file(path, how.roles, how.options, how.duplicates)
+        read = scanned if _size(path) >= _LARGE else builders.from_file
+        built = read(path, how.roles, how.options, how.duplicates)
         return Interactions(**built._asdict(), name=path.name.split(".")[0] or path.name)
     if reading is not None and (spec in datasets.names() or path.is_dir()):
         what = "a data set" if spec in datasets.names() else "a folder of splits"
@@ -90,6 +96,12 @@ def open_data(
         f"{spec!r} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
         f"{suggestion(spec, datasets.names())}"
     )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files of a folder."""
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def names_file(spec: str) -> bool:

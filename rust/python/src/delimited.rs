@@ -101,9 +101,10 @@ impl DelimitedReader {
             .into_iter()
             .map(|values| match values {
                 Values::Codes(codes) => ("codes", codes.to_pyarray(py).into_any()),
-                Values::Numbers(all) => ("real", all.to_pyarray(py).into_any()),
                 Values::Times(Times::Whole(all)) => ("whole", all.to_pyarray(py).into_any()),
-                Values::Times(Times::Real(all)) => ("real", all.to_pyarray(py).into_any()),
+                Values::Numbers(all) | Values::Times(Times::Real(all)) => {
+                    ("real", all.to_pyarray(py).into_any())
+                }
                 Values::Times(Times::Moments(all)) => ("moment", all.to_pyarray(py).into_any()),
             })
             .collect()
