@@ -213,6 +213,39 @@ def test_what_is_no_frame_is_refused(df):
         Interactions.from_frame(df, "u", "i")
 
 
+def test_events_weigh_by_their_type(tmp_path):
+    table = pl.DataFrame({"u": ["a", "a", "b"], "i": [1, 1, 1], "event": ["view", "buy", "view"]})
+    table.write_csv(tmp_path / "log.csv")
+    table.write_parquet(tmp_path / "log.parquet")
+    table.write_ndjson(tmp_path / "log.jsonl")
+    given = {"rating": "event", "duplicates": "sum", "weights": {"view": 1, "buy": 5}}
+    for data in (
+        Interactions.from_frame(table, "u", "i", **given),
+        Interactions.from_csv(tmp_path / "log.csv", "u", "i", **given),
+        Interactions.from_csv(tmp_path / "log.jsonl", "u", "i", **given),
+        Interactions.from_parquet(tmp_path / "log.parquet", "u", "i", **given),
+        Interactions.scan(tmp_path / "log.csv", "u", "i", **given),
+        Interactions.scan(tmp_path / "log.parquet", "u", "i", **given),
+    ):
+        assert data.urm.toarray().tolist() == [[6], [1]]
+    with pytest.raises(DataError, match=r"line 3: rating 'buy' has no weight"):
+        Interactions.from_csv(tmp_path / "log.csv", "u", "i", rating="event", weights={"view": 1})
+    with pytest.raises(ValueError, match="weights needs rating="):
+        Interactions.from_csv(tmp_path / "log.csv", "u", "i", weights={"view": 1})
+
+
+def test_age_halves_and_filters_keep():
+    frame = {"u": [1, 1, 2], "i": [5, 6, 5], "t": [0, 10, 20]}
+    data = Interactions.from_frame(frame, "u", "i", timestamp="t")
+    assert data.weighted_by_age(10).urm.toarray().tolist() == [[0.25, 0.5], [1, 0]]
+    recent = data.filter(since=5)
+    assert (recent.shape, recent.timestamps.tolist()) == ((2, 2), [10, 20])
+    assert data.filter(users=[1], until=10).to_frame("dict")["item"].tolist() == [5]
+    assert len(data) == 3
+    with pytest.raises(ValueError, match="no interaction is left"):
+        data.filter(since=21)
+
+
 def test_a_lazy_frame_is_collected_for_its_wanted_columns():
     lazy = pl.LazyFrame({"who": ["a", "b"], "what": [1, 2], "x": [None, None]})
     read = Interactions.from_frame(lazy.with_columns(pl.col("what") + 1), "who", "what")

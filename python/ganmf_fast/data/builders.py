@@ -18,7 +18,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
-from ganmf_fast.data.columns import Place, numbers, series, times
+from ganmf_fast.data.columns import Place, numbers, series, times, weighted
 from ganmf_fast.data.frames import FrameType, columns_of
 from ganmf_fast.data.ids import encode, id_array, sorted_ids
 from ganmf_fast.data.readers import (
@@ -93,11 +93,20 @@ def from_frame(df: Any, roles: Roles, duplicates: Repeated | None = None) -> IdM
     log = Log(
         encode(series(columns["user"], roles.user, place)),
         encode(series(columns["item"], roles.item, place)),
-        numbers(columns["rating"], roles.rating, place) if "rating" in columns else None,
+        _ratings(columns.get("rating"), roles, place),
         times(columns["timestamp"], roles.timestamp, place) if "timestamp" in columns else None,
         place,
     )
     return from_log(log, duplicates, frame_type)
+
+
+def _ratings(column: Any, roles: Roles, place: Place) -> NDArray[np.float32] | None:
+    name = roles.rating or None
+    if roles.weights is None:
+        return None if column is None else numbers(column, name, place)
+    if column is None:
+        raise ValueError("df: weights needs rating=, the column whose values have them")
+    return weighted(column, roles.weights, name, place)
 
 
 def from_text(
@@ -130,7 +139,7 @@ def from_parquet(path: Path, roles: Roles, duplicates: Repeated | None = None) -
     """From a parquet file or a folder of them; see `Interactions.from_parquet`."""
     use_polars()
     table, names, reading = read_parquet(path, roles)
-    built = from_frame(table, Roles(**names), duplicates)
+    built = from_frame(table, Roles(**names, weights=roles.weights), duplicates)
     return built._replace(reading=counted(reading, built.csr.nnz))
 
 

@@ -3,7 +3,7 @@
 `place(row)` names a row in messages, such as "row 5" or "ratings.csv, line 6".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -155,6 +155,23 @@ def numbers(values: Any, name: str | int | None, place: Place) -> NDArray[np.flo
         column,
     )
     return single
+
+
+def weighted(
+    values: Any, weights: Mapping[str, float], name: str | int | None, place: Place
+) -> NDArray[np.float32]:
+    """Weights of the values of a column, such as of types of events.
+
+    Raises
+    ------
+    DataError
+        If a value is missing or has no weight, or a weight is no rating (see `numbers`).
+    """
+    column = series(values, name, place).cast(pl.String)
+    known = {str(value): float(weight) for value, weight in weights.items()}
+    found = column.replace_strict(known, default=None, return_dtype=pl.Float64)
+    _refuse(found.is_null(), name, "has no weight", place, column)
+    return numbers(found, name, place)
 
 
 def _floats(values: Any) -> Any:

@@ -1,5 +1,6 @@
 """Interactions of users with items: a matrix with the ids of its rows and columns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -267,6 +268,7 @@ class Interactions:
         rating: str | None = None,
         timestamp: str | None = None,
         duplicates: Repeated | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> "Interactions":
         """From a frame, or a mapping of names to arrays.
 
@@ -285,6 +287,9 @@ class Interactions:
             `rating` (a repeated event is one interaction) and "error" with it. "sum", "max" and
             "mean" are of the ratings, or of ones. "first" and "last" keep the earliest and the
             latest if there is a `timestamp`, else the first and the last row.
+        weights : mapping of str to float, optional
+            Weight of each value of `rating`, such as of types of events: ``weights={"view": 1,
+            "buy": 5}`` with ``rating="event"``.
 
         Returns
         -------
@@ -299,7 +304,9 @@ class Interactions:
             If a column does not exist, an id is missing, or a rating is not positive and finite;
             the message gives the row, numbered from 0.
         """
-        return cls(*builders.from_frame(df, Roles(user, item, rating, timestamp), duplicates))
+        return cls(
+            *builders.from_frame(df, Roles(user, item, rating, timestamp, weights), duplicates)
+        )
 
     @classmethod
     def from_csv(
@@ -315,6 +322,7 @@ class Interactions:
         encoding: str = "utf-8",
         strip: bool = False,
         duplicates: Repeated | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> "Interactions":
         """From a text file of one interaction a line: CSV, TSV, ``::``, RecBole, JSON lines.
 
@@ -346,7 +354,7 @@ class Interactions:
         strip : bool, default False
             Drop blanks around fields that are not quoted. By default they belong to the field, as
             in RFC 4180, and a number with blanks around it is refused.
-        duplicates : {"error", "sum", "first", "last", "max", "mean"}, optional
+        duplicates, weights
             As for `from_frame`.
 
         Returns
@@ -363,7 +371,7 @@ class Interactions:
             If a column does not exist, or cannot be told.
         """
         path = Path(path)
-        roles = Roles(user, item, rating, timestamp)
+        roles = Roles(user, item, rating, timestamp, weights)
         options = Options(separator, header, quote, encoding, strip)
         built = builders.from_text(DataFile(path, str(path)), roles, options, duplicates)
         return cls(*built, name=path.name.split(".")[0] or path.name)
@@ -377,13 +385,14 @@ class Interactions:
         rating: ColumnOrFalse | None = None,
         timestamp: ColumnOrFalse | None = None,
         duplicates: Repeated | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> "Interactions":
         """From a parquet file, or a folder of them.
 
         Parameters as for `from_csv`, rows and messages as for `from_frame`.
         """
         path = Path(path)
-        roles = Roles(user, item, rating, timestamp)
+        roles = Roles(user, item, rating, timestamp, weights)
         return cls(*builders.from_parquet(path, roles, duplicates), name=path.stem)
 
     @classmethod
@@ -413,6 +422,7 @@ class Interactions:
         encoding: str = "utf-8",
         strip: bool = False,
         duplicates: Repeated | None = None,
+        weights: Mapping[str, float] | None = None,
         scratch: str | Path | None = None,
     ) -> "Interactions":
         """From files that may be larger than memory, read in a stream.
@@ -425,7 +435,8 @@ class Interactions:
         ----------
         source : str, Path or list of these
             Parquet files, folders of them, or text files.
-        user, item, rating, timestamp, separator, header, quote, encoding, strip, duplicates
+        user, item, rating, timestamp, separator, header, quote, encoding, strip, duplicates,
+        weights
             As for `from_csv`.
         scratch : str or Path, optional
             Folder for temporary files of at most 8 bytes a row and column; by default the system's.
@@ -441,7 +452,7 @@ class Interactions:
             As for `from_csv`.
         """
         paths = [Path(path) for path in (source if isinstance(source, list) else [source])]
-        roles = Roles(user, item, rating, timestamp)
+        roles = Roles(user, item, rating, timestamp, weights)
         options = Options(separator, header, quote, encoding, strip)
         built = stream(paths, roles, options, duplicates, scratch)
         return cls(*built, name=paths[0].name.split(".")[0] or paths[0].name)

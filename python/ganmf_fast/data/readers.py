@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import Report
-from ganmf_fast.data.columns import Place, numbers, parsed_ids, series, times
+from ganmf_fast.data.columns import Place, numbers, parsed_ids, series, times, weighted
 from ganmf_fast.data.dialect import Dialect, find_dialect
 from ganmf_fast.data.ids import CodedIds
 from ganmf_fast.data.reading import Reading
@@ -124,7 +124,7 @@ def read_text(
     dialect = find_dialect(source, roles, *_dialect_options(options))
     columns = roles.resolve(dialect.names, dialect.width, source.label)
     scratch = scratch or Scratch()
-    reader = _reader(dialect, columns, strip=options.strip)
+    reader = _reader(dialect, columns, roles, strip=options.strip)
     with _placed(source, dialect):
         read = 0
         for chunk in source.chunks(options.encoding):
@@ -148,7 +148,7 @@ def read_text(
     return Log(
         users,
         items,
-        numbers(found["rating"], "rating", place) if "rating" in found else None,
+        _ratings(found, reader, list(columns), roles, place),
         found.get("timestamp"),
         place,
         _text_reading(source, dialect, columns, reader, options.encoding),
@@ -159,13 +159,16 @@ def _dialect_options(options: Options) -> tuple[str, str | None, bool | None, st
     return options.encoding, options.separator, options.header, options.quote
 
 
-def _reader(dialect: Dialect, columns: dict[Role, int], *, strip: bool) -> _core.DelimitedReader:
+def _reader(
+    dialect: Dialect, columns: dict[Role, int], roles: Roles, *, strip: bool
+) -> _core.DelimitedReader:
+    kinds = _KINDS if roles.weights is None else {**_KINDS, "rating": "id"}
     return _core.DelimitedReader(
         dialect.separator.encode(),
         dialect.quoting,
         ord(dialect.quote or '"'),
         dialect.width,
-        [(position, role, _KINDS[role]) for role, position in columns.items()],
+        [(position, role, kinds[role]) for role, position in columns.items()],
         dialect.header,
         strip,
     )
@@ -204,6 +207,21 @@ def _placed(source: DataFile, dialect: Dialect) -> Iterator[None]:
             if dialect.quoting == "auto":
                 hint = ': say quote="off" or quote=\'"\' (--quote)'
         raise DataError(f"{source.label}, {message}{hint}") from None
+
+
+def _ratings(
+    found: dict[Role, NDArray[Any]],
+    reader: _core.DelimitedReader,
+    columns: Sequence[Role],
+    roles: Roles,
+    place: Place,
+) -> NDArray[np.float32] | None:
+    if "rating" not in found:
+        return None
+    if roles.weights is None:
+        return numbers(found["rating"], "rating", place)
+    names = pl.Series("rating", reader.ids(columns.index("rating")), dtype=pl.String)
+    return weighted(names.gather(found["rating"]), roles.weights, "rating", place)
 
 
 _PADDED = 100
@@ -396,7 +414,11 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
     return Log(
         ids["user"],
         ids["item"],
-        numbers(parts["rating"], "rating", place) if "rating" in parts else None,
+        None
+        if "rating" not in parts
+        else numbers(parts["rating"], "rating", place)
+        if roles.weights is None
+        else weighted(parts["rating"], roles.weights, "rating", place),
         _json_times(parts["timestamp"], place) if "timestamp" in parts else None,
         place,
         Reading(

@@ -40,6 +40,8 @@ class Roles:
     item: Column | None = None
     rating: ColumnOrFalse | None = None
     timestamp: ColumnOrFalse | None = None
+    weights: Mapping[str, float] | None = None
+    """Weight of each value of `rating`, such as of types of events."""
 
     def given(self) -> dict[Role, Column]:
         """Roles with a column."""
@@ -89,6 +91,8 @@ class Roles:
                 if position is not None:
                     found[role] = position
         _fill_by_position(found, names, width, label)
+        if self.weights is not None and "rating" not in found:
+            raise ValueError(f"{label}: weights needs rating=, the column whose values have them")
         if len(set(found.values())) < len(found):
             raise ValueError(f"{label}: two of {', '.join(found)} are read from one column")
         return {role: found[role] for role in _ROLES if role in found}

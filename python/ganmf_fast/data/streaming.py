@@ -122,7 +122,7 @@ def _parquet(
     names = parquet_columns(log, roles, label)
     if len(names) > 2 or duplicates not in {None, "first"}:
         table = log.select(list(dict.fromkeys(names.values()))).collect()
-        built = from_frame(table, Roles(**names), duplicates)
+        built = from_frame(table, Roles(**names, weights=roles.weights), duplicates)
         return built._replace(
             reading=counted(parquet_reading(log, names, len(table)), built.csr.nnz)
         )
