@@ -11,6 +11,7 @@ __all__ = [
     "CsrBuilder",
     "DelimitedReader",
     "PairCounts",
+    "RankRequest",
     "SlimBpr",
     "bootstrap_means",
     "demo_urm",
