@@ -43,7 +43,9 @@ fn rfc(separator: &str, width: usize) -> Format {
 
 fn written(rows: &[Vec<String>], separator: &str, end: &str) -> String {
     let quoted = |field: &String| {
-        if field.contains(separator) || field.contains(['"', '\n', '\r']) {
+        // Blanks alone are a missing field, unless they are quoted.
+        let special = field.contains(separator) || field.contains(['"', '\n', '\r']);
+        if special || field.trim().is_empty() {
             format!("\"{}\"", field.replace('"', "\"\""))
         } else {
             field.clone()
