@@ -43,8 +43,9 @@ fn rfc(separator: &str, width: usize) -> Format {
 
 fn written(rows: &[Vec<String>], separator: &str, end: &str) -> String {
     let quoted = |field: &String| {
-        // Blanks alone are a missing field, unless they are quoted.
-        let special = field.contains(separator) || field.contains(['"', '\n', '\r']);
+        // Blanks alone are a missing field, unless they are quoted; and a part of a separator
+        // beside one may be taken for the other.
+        let special = field.contains(|c| separator.contains(c) || "\"\n\r".contains(c));
         if special || field.trim().is_empty() {
             format!("\"{}\"", field.replace('"', "\"\""))
         } else {
