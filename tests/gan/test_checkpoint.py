@@ -50,8 +50,6 @@ class Killed(BaseException):
 
 def fit_until(monkeypatch, model, data, epochs):
     """Fit, and stop dead in the validation that follows so many epochs."""
-    from ganmf_fast.gan import base
-
     calls = iter(range(1, 99))
 
     def check(*args, **kwargs):
@@ -60,7 +58,7 @@ def fit_until(monkeypatch, model, data, epochs):
         return 0.5 / epochs
 
     with monkeypatch.context() as patch:
-        patch.setattr(base, "map_at_5", check)
+        patch.setitem(GANMF._fit.__globals__, "map_at_5", check)
         with pytest.raises(Killed):
             model.fit(*data)
 
@@ -101,8 +99,6 @@ def test_a_run_goes_on_to_the_weights_it_would_have_had(
 
 @pytest.mark.parametrize("last", ["best", "stopped"])
 def test_what_was_kept_and_the_patience_left_survive_too(data, tmp_path, monkeypatch, last):
-    from ganmf_fast.gan import base
-
     values = [0.1, 0.5, 0.4, 0.3, 0.2, 0.1]
     path = tmp_path / "state.safetensors"
     run = {**SMALL, "epochs": 20, "freq": 1, "allow_worse": 3}
@@ -117,7 +113,7 @@ def test_what_was_kept_and_the_patience_left_survive_too(data, tmp_path, monkeyp
             return value
 
         with monkeypatch.context() as patch:
-            patch.setattr(base, "map_at_5", check)
+            patch.setitem(GANMF._fit.__globals__, "map_at_5", check)
             return GANMF(**run, **extra).fit(*data)
 
     whole = fit(values)
