@@ -1,5 +1,6 @@
 import gzip
 import uuid
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,8 @@ def test_the_order_of_rows_changes_nothing():
         ([uuid.UUID(int=1), uuid.UUID(int=2)], "holds objects, which are no ids"),
         (["q", 7], "row 1: .* 7, of type int, beside 'q', of type str"),
         ([1, 2.5], "row 1: .* 2.5, of type float, beside 1, of type int"),
+        ([b"a", b"b"], "holds Binary values, which are no ids"),
+        ([Decimal(1), Decimal(2)], "holds Decimal.* values, which are no ids"),
         ([True, 1], "row 1: .* 1, of type int, beside True, of type bool"),
     ],
 )
@@ -232,6 +235,22 @@ def test_events_weigh_by_their_type(tmp_path):
         Interactions.from_csv(tmp_path / "log.csv", "u", "i", rating="event", weights={"view": 1})
     with pytest.raises(ValueError, match="weights needs rating="):
         Interactions.from_csv(tmp_path / "log.csv", "u", "i", weights={"view": 1})
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [("klingon", "is unknown"), ("hex", "is unknown"), ("utf-16", "is not utf-16 text")],
+)
+def test_what_is_no_encoding_of_the_text_is_named(tmp_path, encoding, words):
+    with pytest.raises(ValueError, match=words):
+        Interactions.from_csv(write(tmp_path, b"user,item\n1,\xff\n"), encoding=encoding)
+
+
+@pytest.mark.parametrize("weights", [["view"], {"view": "x"}, {"view": 0}])
+def test_weights_that_are_none_are_named(weights):
+    frame = {"u": ["a"], "i": [1], "event": ["view"]}
+    with pytest.raises((TypeError, ValueError), match="weight"):
+        Interactions.from_frame(frame, "u", "i", rating="event", weights=weights)
 
 
 def test_age_halves_and_filters_keep():

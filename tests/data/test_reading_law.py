@@ -16,6 +16,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.roles import Roles
 from ganmf_fast.split.open_data import FileReading, open_data
@@ -109,6 +110,24 @@ def test_what_is_written_is_read_back_or_refused(
     assert len({None if data is None else data.data_hash for data in found}) == 1
 
 
+@pytest.mark.parametrize("suffix", [name for name in COMPRESSIONS if name])
+@pytest.mark.parametrize("kept", [3, 30, -3, -1])
+def test_a_compressed_file_that_is_cut_short_is_refused(tmp_path, suffix, kept):
+    lines = "".join(f"{at},{at % 7}\n" for at in range(9999))
+    content = COMPRESSIONS[suffix](f"user,item\n{lines}".encode())
+    path = tmp_path / "log"
+    path.write_bytes(content[:kept])
+    for read in (Interactions.from_csv, Interactions.scan):
+        with pytest.raises(DataError, match="log"):
+            read(path)
+
+
+def test_frames_of_zstandard_follow_each_other(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(zstandard.compress(b"user,item\n1,2\n") + zstandard.compress(b"2,3\n"))
+    assert len(Interactions.from_csv(path)) == 2
+
+
 @pytest.mark.parametrize("suffix", list(COMPRESSIONS))
 def test_compression_is_known_by_content(tmp_path, suffix):
     path = tmp_path / "log.csv"
@@ -130,6 +149,12 @@ def test_json_lines_are_read(tmp_path):
         ('{"user_id": 1, "item_id": true}\n', "line 1: item True is neither"),
         ('{"user_id": 1, "item_id": 2}\n[1]\n', "line 2: not a JSON object"),
         ('{"user_id": 1}\n', "no column is named like an item"),
+        (f'{{"user_id": {10**30}, "item_id": 2}}\n', "line 1: user 1000.* is beyond 64 bits"),
+        (
+            '{"user_id": -1, "item_id": 2}\n{"user_id": 9223372036854775808, "item_id": 2}\n',
+            "no type",
+        ),
+        ('{"user_id": "\\ud800", "item_id": 2}\n', "line 1: user .* is not Unicode text"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=words):
@@ -172,6 +197,7 @@ def test_a_log_is_read_the_same_by_scan(tmp_path):
         ("2026-01-01,view,u1\n2026-01-02,buy,u2\n", "column 0 holds dates"),
         ("u1,std::map\nu2,std::set\n", "each cut every line into as many fields"),
         ("\xff\xfeu", "byte order mark of utf-16"),
+        ("user,user,item\n1,2,3\n", "'user', 'user' may each be the user column: .* user=0"),
     ],
 )
 def test_what_is_not_certain_is_refused(tmp_path, text, words):

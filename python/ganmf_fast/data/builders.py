@@ -18,7 +18,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
-from ganmf_fast.data.columns import Place, numbers, series, times, weighted
+from ganmf_fast.data.columns import Place, id_column, numbers, times, weighted
 from ganmf_fast.data.frames import FrameType, columns_of
 from ganmf_fast.data.ids import encode, id_array, sorted_ids
 from ganmf_fast.data.readers import (
@@ -91,8 +91,8 @@ def from_frame(df: Any, roles: Roles, duplicates: Repeated | None = None) -> IdM
         raise DataError("df holds no interactions")
     place: Place = "row {}".format
     log = Log(
-        encode(series(columns["user"], roles.user, place)),
-        encode(series(columns["item"], roles.item, place)),
+        encode(id_column(columns["user"], roles.user, place)),
+        encode(id_column(columns["item"], roles.item, place)),
         _ratings(columns.get("rating"), roles, place),
         times(columns["timestamp"], roles.timestamp, place) if "timestamp" in columns else None,
         place,
@@ -243,7 +243,7 @@ def _refuse_repeated(rows: NDArray[np.int32], cols: NDArray[np.int32], log: Log)
 def _given_ids(ids: Any, n: int, name: str) -> NDArray[Any]:
     if ids is None:
         return np.arange(n, dtype=np.int64)
-    column = series(ids, name, "position {}".format)
+    column = id_column(ids, name, "position {}".format)
     if len(column) != n:
         raise ValueError(f"{name} must hold {n} ids, not {len(column)}")
     # A copy: a series of numbers may share the memory of the array it was made of.

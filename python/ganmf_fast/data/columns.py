@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ganmf_fast.base.checks import check_real
 from ganmf_fast.base.errors import DataError
 
 Place = Callable[[int], str]
@@ -56,6 +57,22 @@ def _polars(values: Any, name: str | int | None, place: Place) -> pl.Series:
             f"column {name!r} holds {kind}, which are no ids, numbers or times: give text or "
             "integers"
         )
+    return column
+
+
+def id_column(values: Any, name: str | int | None, place: Place) -> pl.Series:
+    """A column of ids: integers, text (categories are their names), real numbers, dates or times.
+
+    Raises
+    ------
+    DataError, TypeError
+        As `series`, or if its type is none of these, which no file could hold.
+    """
+    column = series(values, name, place)
+    kind = column.dtype
+    text = kind in (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
+    if not (text or kind.is_integer() or kind.is_float() or kind.is_temporal()):
+        raise TypeError(f"column {name!r} holds {kind} values, which are no ids: give them as text")
     return column
 
 
@@ -167,8 +184,13 @@ def weighted(
     DataError
         If a value is missing or has no weight, or a weight is no rating (see `numbers`).
     """
+    if not isinstance(weights, Mapping):
+        raise TypeError(f"weights must map values of {name!r} to numbers, not {weights!r:.60}")
     column = series(values, name, place).cast(pl.String)
-    known = {str(value): float(weight) for value, weight in weights.items()}
+    known = {
+        str(value): check_real(f"the weight of {value!r}", weight, above=0.0)
+        for value, weight in weights.items()
+    }
     found = column.replace_strict(known, default=None, return_dtype=pl.Float64)
     _refuse(found.is_null(), name, "has no weight", place, column)
     return numbers(found, name, place)

@@ -342,6 +342,10 @@ class _Interner:
     def __call__(self, value: Any, where: Callable[[], str]) -> int:
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise DataError(f"{where()}: {self._role} {value!r:.40} is neither text nor an integer")
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            raise DataError(f"{where()}: {self._role} {value!r:.40} is beyond 64 bits: give text")
+        if isinstance(value, str) and not value.isascii() and _has_surrogate(value):
+            raise DataError(f"{where()}: {self._role} {value!r:.40} is not Unicode text")
         number = self._numbers.get(value)
         if number is None:
             known = next(iter(self._numbers), value)
@@ -358,12 +362,21 @@ class _Interner:
         return _series_of(list(self._numbers))
 
 
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _kind(value: object) -> str:
     return "text" if isinstance(value, str) else "an integer"
 
 
 def _series_of(values: list[Any]) -> pl.Series:
     if values and isinstance(values[0], int):
+        if min(values) < 0 and max(values) >= 2**63:
+            raise DataError(
+                f"ids from {min(values)} to {max(values)} have no type of 64 bits in common: give "
+                "them as text"
+            )
         return pl.Series(values, dtype=pl.Int64 if max(values) < 2**63 else pl.UInt64, strict=True)
     return pl.Series(values, dtype=pl.String)
 

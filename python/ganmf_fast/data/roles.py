@@ -146,9 +146,15 @@ def _recognised(role: Role, free: Mapping[int, str], label: str) -> int | None:
         off = "" if role in {"user", "item"} else f", or {role}=False to leave it out"
         raise ValueError(
             f"{label}: {named} may each be the {role} column: say which, such as "
-            f"{role}={free[candidates[0]]!r}{off}"
+            f"{role}={_settling(free, candidates[0])!r}{off}"
         )
     return candidates[0] if candidates else None
+
+
+def _settling(free: Mapping[int, str], position: int) -> Column:
+    """What names a column without doubt: its name, or its position if others have that name."""
+    name = free[position]
+    return name if list(free.values()).count(name) == 1 else position
 
 
 def _fill_by_position(

@@ -42,6 +42,44 @@ _MARKS: Final = (
 )
 
 
+class _Zstandard(io.RawIOBase):
+    """Decompressed bytes; the package's own reader takes a file cut short for a whole one."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = False
+        self._ready = b""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; 0 at the end.
+
+        Raises
+        ------
+        EOFError
+            If the last frame is not complete.
+        """
+        while not self._ready:
+            chunk = self._frame.unused_data if self._frame.eof else b""
+            chunk = chunk or self._raw.read(CHUNK)
+            if not chunk:
+                if self._begun and not self._frame.eof:
+                    raise EOFError("compressed file ended before the end of its last frame")
+                return 0
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._begun = True
+            self._ready = self._frame.decompress(chunk)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
+
+
 @dataclass(frozen=True)
 class DataFile:
     """A file, or bytes already in memory, and what messages call it.
@@ -96,9 +134,7 @@ class DataFile:
                 case "xz":
                     opened = lzma.LZMAFile(raw)
                 case "zstandard":
-                    opened = zstandard.ZstdDecompressor().stream_reader(
-                        raw, read_across_frames=True
-                    )
+                    opened = io.BufferedReader(_Zstandard(raw))
                 case "zip":
                     opened = self._member(raw)
                 case _:
@@ -175,6 +211,8 @@ class DataFile:
 
     def _decoder(self, encoding: str) -> codecs.IncrementalDecoder:
         try:
+            # Fails for codecs that are no encodings of text, such as "hex".
+            io.TextIOWrapper(io.BytesIO(), encoding=encoding).close()
             return codecs.getincrementaldecoder(encoding)()
         except LookupError:
             raise ValueError(f"encoding {encoding!r} is unknown, such as 'utf-8'") from None
@@ -189,8 +227,9 @@ class DataFile:
     ) -> bytes:
         try:
             return decoder.decode(chunk, final).removeprefix("\ufeff").encode()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self.label} is not {encoding} text: {error.reason}") from None
+        except UnicodeError as error:
+            reason = getattr(error, "reason", error)
+            raise DataError(f"{self.label} is not {encoding} text: {reason}") from None
 
 
 def _is_utf8(encoding: str) -> bool:

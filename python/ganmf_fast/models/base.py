@@ -253,6 +253,7 @@ class Recommender(BaseEstimator, ABC):
         self._check_fitted()
         if fallback is not None:
             check_choice("fallback", fallback, ("popular",))
+        skips(unknown)
         rows = self._rows(users, unknown)
         lengths = _lengths(n, len(rows))
         n = int(lengths.max()) if len(rows) else np.max(n, initial=1)
