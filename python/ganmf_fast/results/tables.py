@@ -100,8 +100,8 @@ def _notes(comparison: ResultTable, second: str = "") -> list[str]:
         notes.append("Models with a random choice: one seed, so that their spread is not known.")
     if comparison.significance:
         notes.append(
-            f"{_ALIKE}: not told from the best by a paired t test over users, level "
-            f"{100 * _LEVEL:g} %, corrected for the number of models by Holm's method."
+            f"{_ALIKE}: not significantly different from the best by a paired t test over users, "
+            f"level {100 * _LEVEL:g} %, corrected for the number of models by Holm's method."
         )
     return notes
 
