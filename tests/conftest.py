@@ -10,6 +10,9 @@ from pathlib import Path
 # Tests of several threads set their number; Rust has as many as there are processors.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# OpenBLAS picks kernels by the processor, and the last bits follow; those for AVX2 run on nearly
+# all, and tests of published figures that turn on last bits are right with them.
+os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 
 import numpy as np
 import pytest
@@ -24,8 +27,6 @@ from ganmf_fast.cli import main
 # Fixtures that start processes.
 STARTING = {"ganmf_process", "start", "ranks", "browser"}
 PUBLISHED = ("lastfm", "hetrec2011", "ml-1m")
-# OpenBLAS picks kernels by the processor; those for AVX2 run on nearly all.
-_AVX2 = {"OPENBLAS_CORETYPE": "Haswell"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "data_dir" in fixtures:
             item.add_marker(pytest.mark.real_data)
-        if fixtures & STARTING or item.get_closest_marker("avx2_blas"):
+        if fixtures & STARTING:
             item.add_marker(pytest.mark.processes)
         group = ".".join(item.path.with_suffix("").parts[-2:])
         if item.get_closest_marker("processes"):
@@ -55,28 +56,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         torch = pytest.importorskip("torch", reason="GANs need torch, which is not installed")
         if not torch.cuda.is_available():
             pytest.skip("torch finds no CUDA GPU")
-
-
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test marked `avx2_blas` in a process of its own, with these kernels."""
-    if not pyfuncitem.get_closest_marker("avx2_blas") or _AVX2.items() <= os.environ.items():
-        return None
-    # pytest-xdist appends the group.
-    test = pyfuncitem.nodeid.removesuffix(
-        "@" + pyfuncitem.get_closest_marker("xdist_group").args[0]
-    )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
-    done = subprocess.run(
-        command,
-        cwd=pyfuncitem.config.rootpath,
-        env={**os.environ, **_AVX2},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.fail(f"with {_AVX2}:\n{done.stdout}{done.stderr}", pytrace=False)
-    return True
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,6 @@ def test_our_order_of_ties_moves_accuracy_in_the_third_decimal_at_most(data_dir,
             assert ev[metric, k] == pytest.approx(table[metric, k], abs=0.002), f"{metric}@{k}"
 
 
-@pytest.mark.avx2_blas
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_the_decomposition_with_the_authors_seed_is_theirs(data_dir, dataset):
     _, ev = fitted(data_dir, dataset, "PureSVD")
