@@ -14,6 +14,7 @@ __all__ = [
     "RankRequest",
     "SlimBpr",
     "bootstrap_means",
+    "cell_order",
     "demo_urm",
     "divide_cells",
     "draw_items",
@@ -91,6 +92,13 @@ class CsrBuilder:
     def fill(self, rows: NDArray[np.int32], cols: NDArray[np.int32]) -> None: ...
     def finish(self) -> Csr: ...
 
+# Positions by row, column and key, equal ones in their order
+def cell_order(
+    n_rows: int,
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+    keys: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]: ...
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
 

@@ -172,6 +172,26 @@ def test_repeated_ratings_are_an_error_by_default_and_first_means_earliest():
     assert earliest.timestamps.tolist() == total.timestamps.tolist() == [10]
 
 
+@pytest.mark.parametrize("times", ["int64", "uint64", "float32", "datetime64[us]", "datetime64[D]"])
+def test_the_earliest_of_repeated_events_is_kept_whatever_its_type(times):
+    rng = np.random.default_rng(3)
+    users, items = rng.integers(0, 9, (2, 500))
+    if times == "uint64":
+        when = rng.integers(0, 2**64, 500, dtype=np.uint64)
+    elif times == "float32":
+        when = rng.choice([-3.5, -0.0, 0.0, 1e-30, 7.25], 500).astype(times)
+    else:
+        when = rng.integers(-50, 50, 500).astype(times)
+    df = {"user": users, "item": items, "rating": rng.random(500) + 1, "timestamp": when}
+    data = Interactions.from_frame(df, "user", "item", "rating", "timestamp", duplicates="first")
+    kept = {}
+    for at in np.lexsort((when, items, users)):
+        kept.setdefault((users[at], items[at]), at)
+    kept = list(kept.values())
+    assert np.array_equal(data.timestamps, when[kept])
+    assert np.array_equal(data.urm.data, df["rating"][kept].astype(np.float32))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ganmf_fast._core import Csr
+from ganmf_fast._core import Csr, cell_order
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
@@ -176,19 +176,36 @@ def from_log(log: Log, duplicates: Repeated | None, frame_type: FrameType) -> Id
     position, item_ids = sorted_ids(log.item)
     cols = position[log.item.codes]
     if duplicates == "error":
-        _refuse_repeated(rows, cols, log)
+        _refuse_repeated(rows, cols, len(user_ids), log)
     values, timestamps = log.rating, log.timestamp
     if values is None and duplicates in {"sum", "max", "mean"}:
         values = np.ones(len(rows), dtype=np.float32)
     if timestamps is not None or duplicates in {"last", "max", "mean"}:
-        rows, cols, values, timestamps = _merged(rows, cols, values, timestamps, duplicates)
+        order = cell_order(
+            len(user_ids), rows, cols, None if timestamps is None else _ascending(timestamps)
+        )
+        rows, cols, values, timestamps = _merged(
+            order, rows, cols, values, timestamps, duplicates
+        )
     kept: Duplicates = "sum" if duplicates == "sum" else "first"
     csr = as_csr(Csr.from_coo(rows, cols, values, len(user_ids), len(item_ids), kept))
     reading = None if log.reading is None else counted(log.reading, csr.nnz)
     return IdMatrix(csr, user_ids, item_ids, timestamps, frame_type, reading)
 
 
+def _ascending(times: NDArray[Any]) -> NDArray[np.int64]:
+    """Whole numbers in the order of times."""
+    if times.dtype.kind == "f":
+        # The bits of a number from zero up ascend with it, those of one below descend.
+        bits = (times.astype(np.float64) + 0.0).view(np.int64)
+        return bits ^ ((bits >> 63) & np.int64(2**63 - 1))
+    if times.dtype == np.uint64:
+        return (times ^ np.uint64(2**63)).view(np.int64)
+    return times.astype(np.int64, copy=False)
+
+
 def _merged(
+    order: NDArray[np.int64],
     rows: NDArray[np.int32],
     cols: NDArray[np.int32],
     values: NDArray[np.float32] | None,
@@ -196,8 +213,6 @@ def _merged(
     duplicates: Repeated,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32] | None, NDArray[Any] | None]:
     """Repeated interactions next to each other, earliest first, and one of each but for "sum"."""
-    keys = (cols, rows) if timestamps is None else (timestamps, cols, rows)
-    order = np.lexsort(keys)
     rows, cols = rows[order], cols[order]
     values = None if values is None else values[order]
     new = np.concatenate(([True], (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])))
@@ -226,8 +241,10 @@ def counted(reading: Reading, interactions: int) -> Reading:
     return replace(reading, left_out=left_out)
 
 
-def _refuse_repeated(rows: NDArray[np.int32], cols: NDArray[np.int32], log: Log) -> None:
-    order = np.lexsort((cols, rows))
+def _refuse_repeated(
+    rows: NDArray[np.int32], cols: NDArray[np.int32], n_users: int, log: Log
+) -> None:
+    order = cell_order(n_users, rows, cols)
     r, c = rows[order], cols[order]
     again = np.flatnonzero((r[1:] == r[:-1]) & (c[1:] == c[:-1]))
     if len(again):

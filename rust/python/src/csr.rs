@@ -1,5 +1,6 @@
 //! `Csr`: validated sparse rows over memory that numpy owns.
 
+use ganmf_core::base::cell_order::cell_order as ordered;
 use ganmf_core::{CsrMatrix, CsrView};
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
@@ -214,4 +215,32 @@ impl Csr {
             self.nnz(py)?
         ))
     }
+}
+
+/// Positions of interactions by row, column and key; equal ones keep their order.
+///
+/// Parameters
+/// ----------
+/// `n_rows` : int
+/// rows, cols : int32 arrays of one length
+/// keys : int64 array of that length, optional
+///
+/// Returns
+/// -------
+/// int64 array of that length
+#[pyfunction]
+#[pyo3(signature = (n_rows, rows, cols, keys=None))]
+pub(crate) fn cell_order<'py>(
+    py: Python<'py>,
+    n_rows: usize,
+    rows: PyReadonlyArray1<'_, i32>,
+    cols: PyReadonlyArray1<'_, i32>,
+    keys: Option<PyReadonlyArray1<'_, i64>>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let (rows, cols) = (slice(&rows, "rows")?, slice(&cols, "cols")?);
+    let keys = keys.as_ref().map(|k| slice(k, "keys")).transpose()?;
+    let order = run(py, None, |progress| {
+        ordered(n_rows, rows, cols, keys, progress)
+    })?;
+    Ok(order.into_pyarray(py))
 }

@@ -25,7 +25,7 @@ use pyo3::pymodule;
 mod _core {
     #[pymodule_export]
     use crate::{
-        csr::Csr,
+        csr::{Csr, cell_order},
         csr_builder::CsrBuilder,
         delimited::DelimitedReader,
         ease::{fit_ease_dual, fit_ease_primal},

@@ -1,6 +1,7 @@
 //! What every kernel stands on: errors, progress, random numbers, vectors, sparse matrices.
 
 pub mod accumulate;
+pub mod cell_order;
 pub mod csr_builder;
 pub mod dispatch;
 pub mod error;
