@@ -75,13 +75,15 @@ test: build ## Rust tests, then Python tests
 	cargo test --quiet -p ganmf-core
 	$(PYTEST) --durations=25
 
+# The stub is checked beside a copy of the extension: within the package, stubtest reads all of it.
 lint: build ## Formatting, lints, types, and the stubs against the binary
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(PY) -m ruff check --quiet
 	$(PY) -m ruff format --quiet --check
 	$(PY) -m mypy
-	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml ganmf_fast._core
+	@mkdir -p $(ENV)/stubtest && cp python/ganmf_fast/_core.pyi python/ganmf_fast/_core*.so $(ENV)/stubtest
+	cd $(ENV)/stubtest && PYTHONPATH=. MYPYPATH=. $(PY) -m mypy.stubtest _core
 
 format: build ## Write the formatting that lint asks for
 	cargo fmt --all
