@@ -184,9 +184,7 @@ def from_log(log: Log, duplicates: Repeated | None, frame_type: FrameType) -> Id
         order = cell_order(
             len(user_ids), rows, cols, None if timestamps is None else _ascending(timestamps)
         )
-        rows, cols, values, timestamps = _merged(
-            order, rows, cols, values, timestamps, duplicates
-        )
+        rows, cols, values, timestamps = _merged(order, rows, cols, values, timestamps, duplicates)
     kept: Duplicates = "sum" if duplicates == "sum" else "first"
     csr = as_csr(Csr.from_coo(rows, cols, values, len(user_ids), len(item_ids), kept))
     reading = None if log.reading is None else counted(log.reading, csr.nnz)
