@@ -28,5 +28,5 @@ class TextConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Called by rich for every string that it prints."""
-        lines = (printable(line, len(line) + 1) for line in text.split("\n"))
+        lines = (printable(line, None) for line in text.split("\n"))
         return super().render_str("\n".join(lines), **options)

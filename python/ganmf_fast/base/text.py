@@ -13,14 +13,14 @@ _MOST = 500
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
-def printable(text: str, most: int = _MOST) -> str:
+def printable(text: str, most: int | None = _MOST) -> str:
     r"""Text for people: terminals, messages, logs, charts, pages.
 
     Parameters
     ----------
     text : str
-    most : int, default 500
-        Longer text is cut off.
+    most : int or None, default 500
+        Characters after which the result is cut off; None for all of it.
 
     Returns
     -------
@@ -28,9 +28,10 @@ def printable(text: str, most: int = _MOST) -> str:
         On one line. Control characters, line ends, surrogates, and what is invisible or reverses
         the direction of writing are shown as in a Python literal, such as ``\x1b``.
     """
-    if len(text) > most:
-        text = text[: most - 1] + _ELLIPSIS
-    return text if text.isprintable() else "".join(map(_shown, text))
+    shown = text if most is None else text[: most + 1]
+    if not shown.isprintable():
+        shown = "".join(map(_shown, shown))
+    return shown if most is None or len(shown) <= most else shown[: most - 1] + _ELLIPSIS
 
 
 def _shown(character: str) -> str:

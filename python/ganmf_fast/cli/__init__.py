@@ -116,7 +116,7 @@ def _warnings_in_a_line() -> Iterator[None]:
 def _show_traceback() -> None:
     if os.environ.get("GANMF_DEBUG"):
         for line in traceback.format_exc().splitlines():
-            sys.stderr.write(f"{printable(line)}\n")
+            sys.stderr.write(f"{printable(line, None)}\n")
 
 
 def _give_up_stdout() -> None:

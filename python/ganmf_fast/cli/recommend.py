@@ -45,7 +45,7 @@ def recommend(
         # This is data: ids are as they are, unless a terminal would obey them.
         text = csv_text(table)
         if sys.stdout.isatty():
-            text = "\n".join(printable(line, len(line) + 1) for line in text.split("\n"))
+            text = "\n".join(printable(line, None) for line in text.split("\n"))
         sys.stdout.write(text)
 
 
