@@ -162,9 +162,7 @@ def ganmf_process() -> Callable[..., subprocess.CompletedProcess[str]]:
 def start() -> Callable[..., subprocess.Popen[str]]:
     """Start the command line without waiting for it."""
 
-    def run(*tokens, env=None):
-        return subprocess.Popen(
-            **_call(tokens, env), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+    def run(*tokens, env=None, out=subprocess.PIPE):
+        return subprocess.Popen(**_call(tokens, env), stdout=out, stderr=subprocess.PIPE)
 
     return run

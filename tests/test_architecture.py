@@ -146,6 +146,23 @@ def test_optional_packages_are_imported_in_one_place() -> None:
     assert not elsewhere, "\n".join(elsewhere)
 
 
+def test_what_is_printed_passes_a_console_that_knows_no_markup() -> None:
+    consoles = {
+        module
+        for module, tree in modules().items()
+        for source, name in imported(module, tree)
+        if source == "rich.console" or (source == "rich" and name in {"print", "get_console"})
+    }
+    assert consoles == {"base.console"}
+    writers = {
+        module
+        for module, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"sys.stdout", "sys.stderr"}
+    }
+    assert writers == {"cli", "cli.common", "cli.recommend"}
+
+
 def test_a_class_name_stands_for_one_class() -> None:
     names: dict[str, list[str]] = defaultdict(list)
     for module, tree in modules().items():

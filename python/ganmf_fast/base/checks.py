@@ -31,7 +31,7 @@ def check_int(name: str, value: object, low: int, high: int | None = None) -> in
         If it is out of range.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer, not {value!r}")
+        raise TypeError(f"{name} must be an integer, not {value!r:.80}")
     number = int(value)
     if number < low or (high is not None and number > high):
         domain = f"at least {low}" if high is None else f"between {low} and {high}"
@@ -57,7 +57,7 @@ def check_real(
         If it is not finite or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, not {value!r}")
+        raise TypeError(f"{name} must be a number, not {value!r:.80}")
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, not {number}")
@@ -100,7 +100,7 @@ def check_bool(name: str, value: object) -> bool:
     """
     if value is True or value is False:
         return bool(value)
-    raise TypeError(f"{name} must be True or False, not {value!r}")
+    raise TypeError(f"{name} must be True or False, not {value!r:.80}")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
@@ -115,7 +115,7 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
         return value
     hint = suggestion(value, choices, '"')
     listed = ", ".join(f'"{choice}"' for choice in choices)
-    raise ValueError(f"{name} must be one of {listed}, not {value!r}{hint}")
+    raise ValueError(f"{name} must be one of {listed}, not {value!r:.80}{hint}")
 
 
 def available_memory() -> int:

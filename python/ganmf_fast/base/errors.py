@@ -4,10 +4,30 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ConflictError", "DataError", "difference", "reason", "suggestion", "unknown"]
+from ganmf_fast.base.text import few, one_line, printable
+
+__all__ = [
+    "ConflictError",
+    "DataError",
+    "WriteError",
+    "difference",
+    "reason",
+    "suggestion",
+    "unknown",
+]
 
 
-class DataError(ValueError):
+class _FoundError(ValueError):
+    """What was found is not what it should be: the message holds ids, names and paths."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message), _MOST))
+
+
+_MOST = 2000
+
+
+class DataError(_FoundError):
     """A file or data set is missing, damaged or otherwise invalid.
 
     The command line ends with exit code 3 on it. Wrong arguments are plain ``ValueError`` or
@@ -15,8 +35,21 @@ class DataError(ValueError):
     """
 
 
-class ConflictError(ValueError):
+class ConflictError(_FoundError):
     """A folder or file holds results of another configuration."""
+
+
+class WriteError(OSError):
+    """A file or folder cannot be written; the message is a sentence that names it.
+
+    What was there before is unchanged, and no part of the new content is left. `errno` and
+    `filename` are those of the cause.
+    """
+
+    def __str__(self) -> str:
+        """One sentence."""
+        why = one_line(self.strerror)
+        return f"{printable(str(self.filename))} cannot be written: {why[:1].lower()}{why[1:]}"
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
@@ -34,7 +67,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
             if inner is not None:
                 return inner
         elif old != new:
-            return f"{key} {old!r}, not {new!r}"
+            return f"{printable(key)} {old!r:.80}, not {new!r:.80}"
     return None
 
 
@@ -53,19 +86,19 @@ def suggestion(name: object, known: Iterable[str], quote: str = "'") -> str:
     str
         Such as ``"; did you mean 'topk'?"``; empty if no known name is similar.
     """
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    return f"; did you mean {quote}{near[0]}{quote}?" if near else ""
+    near = difflib.get_close_matches(str(name)[:80], list(known), n=1, cutoff=0.5)
+    return f"; did you mean {quote}{printable(near[0])}{quote}?" if near else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Message about a name that is none of the known ones."""
     known = list(known)
-    return f"there is no {kind} {name!r}{suggestion(name, known)} ({kind}s are {', '.join(known)})"
+    return f"there is no {kind} {name!r:.80}{suggestion(name, known)} ({kind}s are {few(known)})"
 
 
 def reason(error: Exception) -> str:
     """Message of an exception in one line, after its type if it is not one meant for users."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if text and isinstance(error, ImportError | ValueError | ArithmeticError | MemoryError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -174,5 +174,7 @@ def executor_maker(executor: object) -> MakeExecutor:
         module, _, name = EXECUTORS[executor].partition(":")
         return cast("MakeExecutor", getattr(importlib.import_module(module), name))
     if not callable(executor):
-        raise TypeError(f"executor must be a name or a callable that makes one, not {executor!r}")
+        raise TypeError(
+            f"executor must be a name or a callable that makes one, not {executor!r:.80}"
+        )
     return cast("MakeExecutor", executor)

@@ -1,11 +1,13 @@
 """Files written whole or not at all, locks between processes, and arrays in files."""
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +17,24 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ganmf_fast.base.errors import WriteError
+from ganmf_fast.base.text import one_line
+
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = [
+    "all_written",
     "checksum",
+    "error_number",
+    "make_folder",
     "read_tensors",
+    "reserve",
     "sync_file",
     "sync_folder",
     "try_lock",
     "unlock",
+    "write_errors",
     "write_tensors",
     "write_whole",
     "written_whole",
@@ -34,30 +44,104 @@ CHECKSUM = "sha256"
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Replace a file atomically.
-
-    Yields a name in the folder of `path`. The file written there is brought to the disk and then
-    renamed to `path`, so that after a crash or a power cut there is the old file or the new one.
-    """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn every ``OSError`` within the block into a `WriteError` that names `path`."""
     try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        number = error_number(error)
+        why = one_line(error) if number is None else os.strerror(number)
+        raise WriteError(number, why, str(path)) from None
+
+
+def error_number(error: Exception) -> int | None:
+    """The system's number of an error, which libraries in Rust give in their text only."""
+    number: int | None = getattr(error, "errno", None)
+    if number is None and os.name == "posix" and (found := _OS_ERROR.search(str(error))):
+        number = int(found[1])
+    return number
+
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+@contextmanager
+def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Replace files atomically: all of them, or none if one cannot be written.
+
+    Yields a name beside each path. The files written there are brought to the disk and then
+    renamed, so that after a crash or a power cut each path has the old file or the new one.
+
+    Raises
+    ------
+    WriteError
+        If a file cannot be written, or something other than a file is at a path.
+    """
+    mask = os.umask(0)
+    os.umask(mask)
+    with write_errors(paths[0] if len(paths) == 1 else paths[0].parent):
+        for path in paths:
+            if path.is_dir():
+                raise WriteError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            if path.exists() and not path.is_file():
+                # Renaming would put a file in the place of a device.
+                raise WriteError(errno.EINVAL, "It is a device or a pipe", str(path))
+        # Not the whole name, which may be as long as names can be.
+        parts = [p.with_name(f".{p.name[:40]}.{secrets.token_hex(8)}.part") for p in paths]
+        try:
+            yield parts
+            for part in parts:
+                # Libraries that rename a temporary file of their own leave it to its owner alone.
+                part.chmod(0o666 & ~mask)
+                sync_file(part)
+            for part, path in zip(parts, paths, strict=True):
+                part.replace(path)
+        finally:
+            for part in parts:
+                with contextlib.suppress(OSError):
+                    part.unlink()
+    for folder in {path.parent for path in paths}:
+        sync_folder(folder)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Replace one file atomically, see `all_written`."""
+    with all_written([path]) as [part]:
         yield part
-        # Libraries that rename a temporary file of their own leave it to its owner alone.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        sync_file(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write text (UTF-8) or bytes to a file atomically, see `written_whole`."""
+    """Write text (UTF-8) or bytes to a file atomically, see `all_written`."""
     with written_whole(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it lies in, unless it is there.
+
+    Raises
+    ------
+    WriteError
+        If it cannot be made, or is a file.
+    """
+    with write_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def reserve(path: Path) -> None:
+    """Give a file with holes all its space: a write to its memory map must not find the disk full.
+
+    Raises
+    ------
+    WriteError
+        If there is not enough, on systems that can tell.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with write_errors(path), path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, max(path.stat().st_size, 1))
 
 
 def sync_file(path: Path) -> None:
@@ -92,16 +176,17 @@ def try_lock(path: Path) -> "BaseFileLock | None":
 
     Raises
     ------
-    OSError
+    WriteError
         If the file cannot be made.
     """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        return None
+    with write_errors(path):
+        try:
+            lock.acquire()
+        except Timeout:
+            return None
     return lock
 
 
@@ -130,14 +215,14 @@ def write_tensors(path: Path, kind: str, text: str, tensors: Mapping[str, NDArra
 
     Raises
     ------
-    OSError
+    WriteError
         If the file cannot be written.
     """
     with written_whole(path) as part:
         try:
             save_file(dict(tensors), part, {kind: text, CHECKSUM: checksum(text, tensors)})
         except SafetensorError as error:
-            raise OSError(f"{path} cannot be written: {error}") from None
+            raise OSError(str(error)) from None
 
 
 def read_tensors(path: Path, kind: str) -> tuple[str | None, dict[str, NDArray[Any]], bool]:

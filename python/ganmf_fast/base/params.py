@@ -156,7 +156,7 @@ def _check(name: str, value: object, hint: Any, declared: _Param) -> None:
         if number == declared.below:
             raise ValueError(f"{name} must be less than {number:g}, not {number:g}")
     elif not isinstance(value, kind):
-        raise TypeError(f"{name} must be a string, not {value!r}")
+        raise TypeError(f"{name} must be a string, not {value!r:.80}")
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ganmf_fast.base.console import TextConsole
+from ganmf_fast.base.text import printable
 
 __all__ = ["Report", "is_quiet", "reporter", "set_quiet", "silence"]
 
@@ -45,8 +47,8 @@ def silence() -> Iterator[None]:
 class _Bar:
     """Progress bar that is drawn once the work has taken two seconds."""
 
-    def __init__(self, label: str, console: Console | None) -> None:
-        self._label = label
+    def __init__(self, label: str, console: TextConsole | None) -> None:
+        self._label = printable(label)
         self._console = console
         self._started = time.monotonic()
         self._progress: Progress | None = None
@@ -59,17 +61,17 @@ class _Bar:
             if time.monotonic() - self._started < _DELAY:
                 return
             self._progress = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f}%"),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[text]}"),
+                TextColumn("{task.fields[text]}", markup=False),
                 console=self._console,
                 transient=True,
             )
             self._task = self._progress.add_task(self._label, total=None, text="")
             self._progress.start()
-        self._progress.update(self._task, completed=done, total=total or None, text=text)
+        self._progress.update(self._task, completed=done, total=total or None, text=printable(text))
 
     def close(self) -> None:
         """Remove the bar from the screen."""
@@ -91,7 +93,7 @@ def reporter(label: str) -> Iterator[Report]:
     callable ``report(done, total, text="")``
         Does nothing off a terminal or after ``set_quiet(True)``.
     """
-    console = Console(stderr=True)
+    console = TextConsole(stderr=True)
     bar = _Bar(label, console if console.is_terminal and not is_quiet() else None)
     try:
         yield bar

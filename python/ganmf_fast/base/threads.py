@@ -41,7 +41,7 @@ def set_num_threads(n: int) -> None:
         If `n` is out of range.
     """
     if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"n must be an integer number of threads, not {n!r}")
+        raise TypeError(f"n must be an integer number of threads, not {n!r:.80}")
     n = int(n)
     _core.set_num_threads(n)
     threadpool_limits(n, user_api="blas")

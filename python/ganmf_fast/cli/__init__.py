@@ -10,12 +10,14 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from cyclopts import CycloptsError
 
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import DataError, WriteError
+from ganmf_fast.base.text import one_line, printable
 from ganmf_fast.cli.app import build
 from ganmf_fast.cli.config import ConfigError, install
 
@@ -40,7 +42,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     # OpenMP reads this when torch is loaded, later on. Threads that spin while they wait for each
     # other make a step several times slower as soon as anything else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _sigterm_interrupts() as terminated:
+    with _sigterm_interrupts() as terminated, _warnings_in_a_line():
         return _run(tokens, terminated)
 
 
@@ -55,18 +57,20 @@ def _run(tokens: Sequence[str] | None, terminated: threading.Event) -> int:
         )
         sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
-        if os.environ.get("GANMF_DEBUG"):
-            traceback.print_exc()
+        _show_traceback()
         _complain("".join(["interrupted", *(str(part) for part in interrupt.args)]))
         _leave(_TERMINATED if terminated.is_set() else _INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has enough of it; nothing more can be written, also at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has enough of it.
+        _give_up_stdout()
         return _FAILED
     except Exception as error:
-        if os.environ.get("GANMF_DEBUG"):
-            traceback.print_exc()
+        _show_traceback()
         _complain(_sentence(error))
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _give_up_stdout()
         return _exit_code(error)
     return code if isinstance(code, int) else 0
 
@@ -98,6 +102,29 @@ def _sigterm_interrupts() -> Iterator[threading.Event]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Warnings as the other messages, without the place in the code."""
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_place: f"ganmf: warning: {one_line(message)}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
+def _show_traceback() -> None:
+    if os.environ.get("GANMF_DEBUG"):
+        for line in traceback.format_exc().splitlines():
+            sys.stderr.write(f"{printable(line, None)}\n")
+
+
+def _give_up_stdout() -> None:
+    """Nothing more can be written, also at exit."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _exit_code(error: Exception) -> int:
     if isinstance(error, DataError):
         return _DATA
@@ -108,9 +135,10 @@ def _exit_code(error: Exception) -> int:
 
 def _sentence(error: Exception) -> str:
     """One line that says what is wrong."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and not isinstance(error, WriteError) and error.strerror:
+        where = "" if error.filename is None else f"{printable(str(error.filename))}: "
+        return f"{where}{error.strerror}"
+    text = one_line(error)
     expected = (
         CycloptsError | ValueError | TypeError | ImportError | MemoryError | RuntimeError
     ) | (OSError | ArithmeticError)
@@ -120,7 +148,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"ganmf: {text}\n")
+    sys.stderr.write(f"ganmf: {printable(text, 5000)}\n")
     sys.stderr.flush()
 
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 from rich import box
-from rich.console import Console, RenderableType
 from rich.table import Table
 
 from ganmf_fast.base import progress
+from ganmf_fast.base.console import TextConsole
+from ganmf_fast.base.text import printable
 from ganmf_fast.base.threads import set_num_threads
 from ganmf_fast.models.registry import model_class
 
@@ -33,6 +34,8 @@ T = TypeVar("T", int, float)
 
 # Wide enough for the tables we print; a terminal's own width is used where there is one.
 _WIDTH = 160
+# Characters of a message, more than those of any path.
+_MOST = 5000
 
 
 @Parameter(name="*")
@@ -53,7 +56,7 @@ def begin(common: Common) -> None:
     """Apply the options of every command."""
     progress.set_quiet(common.quiet)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_MessageFormatter())
     logger = logging.getLogger("ganmf_fast")
     logger.handlers = [handler]
     logger.setLevel(logging.ERROR if common.quiet else logging.INFO)
@@ -62,6 +65,13 @@ def begin(common: Common) -> None:
             set_num_threads(common.threads)
         except ValueError as error:
             raise ValueError(f"threads: {error}") from None
+
+
+class _MessageFormatter(logging.Formatter):
+    """The message alone, in one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(record.getMessage(), _MOST)
 
 
 def load_torch_threads(common: Common, models: Iterable[str]) -> None:
@@ -76,17 +86,20 @@ def load_torch_threads(common: Common, models: Iterable[str]) -> None:
 
 
 def say(text: str) -> None:
-    """Write a message to stderr, unless told to be quiet."""
+    """Write a message of one line to stderr, unless told to be quiet."""
     if not progress.is_quiet():
-        Console(stderr=True, soft_wrap=True).print(text, markup=False, highlight=False)
+        TextConsole(stderr=True, soft_wrap=True).print(printable(text, _MOST))
 
 
-def show(content: RenderableType) -> None:
-    """Print a result to stdout, without line breaks of our own when it is not a terminal."""
-    console = Console()
+def show(content: str | Table) -> None:
+    """Print a line or a table to stdout, without line breaks of our own off a terminal."""
+    console = TextConsole()
     if not console.is_terminal:
-        console = Console(width=_WIDTH)
-    console.print(content)
+        console = TextConsole(width=_WIDTH)
+    if isinstance(content, str):
+        console.print(printable(content, _MOST), soft_wrap=True)
+    else:
+        console.print(content)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -95,7 +108,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     table = Table(box=box.SIMPLE_HEAD)
     for place, column in enumerate(columns):
         numeric = all(isinstance(row[place], int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(_text(column), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_text(value) for value in row))
     if title:
@@ -111,12 +124,14 @@ def _text(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(content, indent=1, default=str) + "\n")
+    """Print one JSON document to stdout, in ASCII."""
+    # Delete is the one control character that JSON leaves as it is.
+    text = json.dumps(content, indent=1, default=str).replace("\x7f", "\\u007f")
+    sys.stdout.write(text + "\n")
 
 
 def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:
@@ -131,7 +146,9 @@ def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:
         found = tuple(kind(part) for part in text.split(","))
     except ValueError:
         numbers_ = "whole numbers" if kind is int else "numbers"
-        raise ValueError(f"{name} must be {numbers_} separated by commas, not {text!r}") from None
+        raise ValueError(
+            f"{name} must be {numbers_} separated by commas, not {text!r:.80}"
+        ) from None
     if len(set(found)) < len(found):
-        raise ValueError(f"{name} holds a number twice: {text}")
+        raise ValueError(f"{name} holds a number twice: {text!r:.80}")
     return found

@@ -137,7 +137,7 @@ class FileSource:
             elif _dashed(key) not in known:
                 where = f"[{'.'.join(commands)}] of {self._path}" if commands else str(self._path)
                 raise ConfigError(
-                    f"unknown key {key!r} in {where}{suggestion(key, known | subcommands)}"
+                    f"unknown key {key!r:.80} in {where}{suggestion(key, known | subcommands)}"
                 )
 
 

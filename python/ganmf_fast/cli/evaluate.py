@@ -73,6 +73,6 @@ def _five_splits(opened: Splits | Interactions, data: str) -> Splits:
     if isinstance(opened, Splits):
         return opened
     raise ValueError(
-        f"data must have five splits, which {data!r} has not: make them with "
+        f"data must have five splits, which {data!r:.80} has not: make them with "
         f"`ganmf split --data {data} --output FOLDER` and fit on these"
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ganmf_fast import models
+from ganmf_fast.base.text import one_line
 from ganmf_fast.cli.common import Common, begin, load_torch_threads, print_json, say, show
 from ganmf_fast.cli.data_options import DataName, DataOptions, HeldOut, Part, part_of
 from ganmf_fast.cli.params import given_params
@@ -44,7 +45,7 @@ def fit(
                 raise ValueError(f"{model} has no {name}")
             params[name] = value
     if not output.parent.is_dir():
-        raise ValueError(f"output is in {str(output.parent)!r}, which is no folder")
+        raise ValueError(f"output is in {str(output.parent)!r:.400}, which is no folder")
     load_torch_threads(common, [model])
     # Looked up as a user would, so that a missing extra is named before anything is read.
     cls = getattr(models, model)
@@ -64,13 +65,14 @@ def fit(
     else:
         X = opened
         if validate_on is not None:
-            raise ValueError(f"validate-on needs five splits, which {data!r} does not have")
+            raise ValueError(f"validate-on needs five splits, which {data!r:.80} does not have")
     fitted = cls(**params).fit(X, validation=held_out)
     if params.get("data_parallel") and os.environ.get("RANK", "0") != "0":
         return  # every rank of torchrun has the model, and the first one saves it
     fitted.save(output)
     best = getattr(fitted, "best_epoch_", None)
-    say(f"{fitted!r} saved to {output}" + (f", best epoch {best}" if held_out is not None else ""))
+    epoch = f", best epoch {best}" if held_out is not None else ""
+    say(f"{one_line(repr(fitted))} saved to {output}{epoch}")
     facts = {
         "model": model,
         "params": fitted.get_params(),

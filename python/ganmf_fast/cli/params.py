@@ -25,10 +25,10 @@ def given_params(
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"{option} must be NAME=VALUE, not {text!r}")
+            raise ValueError(f"{option} must be NAME=VALUE, not {text!r:.80}")
         if name not in defaults:
             hint = suggestion(name, defaults)
-            raise ValueError(f"{cls.__name__} has no parameter {name!r}{hint}")
+            raise ValueError(f"{cls.__name__} has no parameter {name!r:.80}{hint}")
         params[name] = _typed(name, value, defaults[name])
     return params
 
@@ -48,4 +48,4 @@ def _typed(name: str, text: str, default: object) -> object:
         # A fraction where a whole number belongs is refused by the model, in its own words.
         return value
     names = {bool: "true or false", int: "a whole number", float: "a number"}
-    raise ValueError(f"{name} must be {names.get(kind, kind.__name__)}, not {text!r}")
+    raise ValueError(f"{name} must be {names.get(kind, kind.__name__)}, not {text!r:.80}")

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import polars as pl
 from cyclopts import Parameter
 
+from ganmf_fast.base.text import printable
 from ganmf_fast.cli.common import Common, begin, print_json, say
-from ganmf_fast.cli.frame_files import check_suffix, write_frame
+from ganmf_fast.cli.frame_files import check_suffix, csv_text, write_frame
 from ganmf_fast.models.base import Recommendations, Recommender
 from ganmf_fast.models.load import load
 
@@ -41,8 +42,11 @@ def recommend(
     elif common.json:
         print_json(table.to_dicts())
     else:
-        # Straight to the stream: this is data, not a table to look at.
-        sys.stdout.write(table.write_csv())
+        # This is data: ids are as they are, unless a terminal would obey them.
+        text = csv_text(table)
+        if sys.stdout.isatty():
+            text = "\n".join(printable(line, None) for line in text.split("\n"))
+        sys.stdout.write(text)
 
 
 def _users(fitted: Recommender, text: str | None) -> Any:
@@ -55,7 +59,9 @@ def _users(fitted: Recommender, text: str | None) -> Any:
         try:
             return [float(part) if kind == "f" else int(part) for part in parts]
         except ValueError:
-            raise ValueError(f"users must be numbers separated by commas, not {text!r}") from None
+            raise ValueError(
+                f"users must be numbers separated by commas, not {text!r:.80}"
+            ) from None
     return parts
 
 

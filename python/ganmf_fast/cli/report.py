@@ -35,7 +35,7 @@ def report(
     path = run / "report.html" if output is None else output
     if not path.parent.is_dir():
         raise ValueError(
-            f"output must lie in a folder that exists, and {str(path.parent)!r} does not"
+            f"output must lie in a folder that exists, and {str(path.parent)!r:.400} does not"
         )
     page = html.render(folder)
     write_whole(path, page)

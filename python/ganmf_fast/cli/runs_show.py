@@ -73,7 +73,7 @@ def _journal(run: str, index: Path | None) -> Path:
     if not found:
         raise ValueError(
             f"run must be a number that `ganmf runs list` shows, the folder of a search or a "
-            f"journal, not {run!r}"
+            f"journal, not {run!r:.80}"
         )
     return Path(found[0])
 

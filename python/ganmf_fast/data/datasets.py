@@ -221,7 +221,7 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
     source = _source(name)
     root = default_folder() if data_dir is None else Path(data_dir)
     if data_dir is not None and not root.exists() and not download:
-        raise DataError(f"data_dir {str(root)!r} does not exist")
+        raise DataError(f"data_dir {str(root)!r:.400} does not exist")
     text = _local_file(source, root) or _from_archive(name, source, root, download=download)
     roles = Roles(0, 1, timestamp=source.timestamp)
     options = Options(source.separator, source.header, quote="off", strip=True)
@@ -267,7 +267,7 @@ def fetch_published_splits(
     """
     if name not in PUBLISHED_SPLITS:
         raise ValueError(
-            f"no splits of {name!r} were published; there are those of "
+            f"no splits of {name!r:.80} were published; there are those of "
             f"{', '.join(PUBLISHED_SPLITS)}{suggestion(name, PUBLISHED_SPLITS)}"
         )
     published, folder = PUBLISHED_SPLITS[name], splits_folder(name, data_dir)
@@ -357,7 +357,7 @@ def _sizes(sizes: tuple[int, int, int]) -> str:
 def _source(name: str) -> Source:
     if name not in SOURCES:
         raise ValueError(
-            f"there is no data set {name!r}; known are {', '.join(names())}"
+            f"there is no data set {name!r:.80}; known are {', '.join(names())}"
             f"{suggestion(name, names())}"
         )
     return SOURCES[name]
@@ -402,7 +402,7 @@ def _mirrors() -> list[str]:
     mirrors = os.environ.get("GANMF_MIRROR", "").replace(",", " ").split()
     for mirror in mirrors:
         if not mirror.startswith(("https://", "http://")):
-            raise ValueError(f"GANMF_MIRROR must hold http or https addresses, not {mirror!r}")
+            raise ValueError(f"GANMF_MIRROR must hold http or https addresses, not {mirror!r:.80}")
     return [mirror.rstrip("/") for mirror in mirrors]
 
 

@@ -115,10 +115,12 @@ def _check(separator: str | None, quote: str | None) -> None:
     if separator is not None and (
         not isinstance(separator, str) or not separator or any(c in separator for c in '"\r\n')
     ):
-        raise ValueError(f"separator must be one or more characters to split at, not {separator!r}")
+        raise ValueError(
+            f"separator must be one or more characters to split at, not {separator!r:.80}"
+        )
     plain = isinstance(quote, str) and len(quote.encode()) == 1 and quote not in "\r\n"
     if not (quote is None or quote in {"auto", "off"} or plain):
-        raise ValueError(f'quote must be "auto", "off" or one character, not {quote!r}')
+        raise ValueError(f'quote must be "auto", "off" or one character, not {quote!r:.80}')
 
 
 def _sample(source: DataFile, encoding: str) -> list[str]:
@@ -173,7 +175,7 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
         named = " and ".join(_NAMES[separator] for separator in equal)
         raise DataError(
             f"{label}: {named} each cut every line into as many fields: say separator="
-            f"{equal[-1]!r}, for example"
+            f"{equal[-1]!r:.80}, for example"
         )
     nearly = [s for s, widths in counts.items() if widths.most_common(1)[0][1] > widths.total() / 2]
     if len(nearly) == 1:
@@ -182,7 +184,7 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
         return next(iter(counts))
     raise DataError(
         f"{label}, line 1: none of the separators '::', tab, ';', ',' and '|' cuts every line into "
-        f"as many fields, such as {lines[0][:80]!r}: say separator="
+        f"as many fields, such as {lines[0][:80]!r:.80}: say separator="
     )
 
 
@@ -210,7 +212,7 @@ def _has_header(
         return False
     shown = ", ".join(first)[:80]
     raise DataError(
-        f"{label}, line 1: {shown!r} may be a header or an interaction: say header=True or "
+        f"{label}, line 1: {shown!r:.80} may be a header or an interaction: say header=True or "
         "header=False (--header or --no-header)"
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ganmf_fast.base.text import few
 from ganmf_fast.data.roles import Role, column_position
 
 FrameType = Literal["polars", "pandas", "pyarrow", "dict"]
@@ -52,7 +53,7 @@ def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any
             f"pandas, pyarrow, DuckDB), not {type(df).__name__}"
         )
     if len(set(names)) < len(names):
-        raise ValueError(f"df has two columns of one name among {', '.join(map(str, names))}")
+        raise ValueError(f"df has two columns of one name among {few(names)}")
     # A pandas label need not be a string, so look before taking a number for a position.
     found = {
         role: c if c in names else names[column_position(c, names, len(names), "df")]
@@ -82,7 +83,7 @@ def frame(columns: Mapping[str, Any], frame_type: FrameType) -> Any:
     """
     if frame_type not in get_args(FrameType):
         raise ValueError(
-            f"frame_type must be one of {', '.join(get_args(FrameType))}, not {frame_type!r}"
+            f"frame_type must be one of {', '.join(get_args(FrameType))}, not {frame_type!r:.80}"
         )
     arrays = {name: np.asarray(column) for name, column in columns.items()}
     if frame_type == "dict":

@@ -5,6 +5,7 @@ four bytes for each of its uses; these may be kept on disk (`Scratch`). `Log.pla
 a row stands, such as "ratings.csv, line 6".
 """
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +19,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import DataError, WriteError
+from ganmf_fast.base.files import reserve, write_errors
 from ganmf_fast.base.progress import Report
+from ganmf_fast.base.text import printable
 from ganmf_fast.data.columns import Place, numbers, parsed_ids, series, times, weighted
 from ganmf_fast.data.dialect import Dialect, find_dialect
 from ganmf_fast.data.ids import CodedIds
@@ -86,7 +89,11 @@ class Scratch:
             parts.append(values)
             return
         path = self.folder / f"{name}-{len(parts)}.npy"
-        np.save(path, values)
+        content = io.BytesIO()
+        np.save(content, values)
+        # Not by numpy, which does not say why a file is cut short.
+        with write_errors(path):
+            path.write_bytes(content.getbuffer())
         parts.append(np.load(path, mmap_mode="r"))
 
     def column(self, name: str, dtype: Any) -> NDArray[Any]:
@@ -96,7 +103,9 @@ class Scratch:
         if self.folder is None:
             return np.concatenate(parts, dtype=dtype) if parts else np.empty(0, dtype)
         path = self.folder / f"{name}.npy"
-        whole = np.lib.format.open_memmap(path, "w+", dtype, (length,))
+        with write_errors(path):
+            whole = np.lib.format.open_memmap(path, "w+", dtype, (length,))
+        reserve(path)
         at = 0
         for part in parts:
             whole[at : at + len(part)] = part
@@ -247,8 +256,8 @@ def _text_ids(role: str, codes: NDArray[np.int32], distinct: list[str], place: P
     first = int(padded.arg_max() or 0)
     row = int(np.flatnonzero(codes == first)[0])
     raise DataError(
-        f"{place(row)}: {role} {ids[first]!r} is a number with blanks around it: say strip=True "
-        "(--strip)"
+        f"{place(row)}: {role} {ids[first]!r:.80} is a number with blanks around it: say "
+        "strip=True (--strip)"
     )
 
 
@@ -519,7 +528,8 @@ def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str
 def parquet_columns(log: pl.LazyFrame, roles: Roles, label: str) -> dict[Role, str]:
     """Names of the columns of `roles`."""
     names = log.collect_schema().names()
-    return {role: names[at] for role, at in roles.resolve(names, len(names), label).items()}
+    found = roles.resolve(names, len(names), printable(label))
+    return {role: names[at] for role, at in found.items()}
 
 
 def parquet_reading(log: pl.LazyFrame, names: dict[Role, str], rows: int) -> Reading:
@@ -535,6 +545,8 @@ def parquet_refused(path: object) -> Iterator[None]:
     try:
         with ExitStack():
             yield
+    except WriteError:  # of a scan's own files
+        raise
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except pl.exceptions.PolarsError as error:

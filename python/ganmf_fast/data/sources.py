@@ -20,6 +20,7 @@ from typing import IO, Any, Final
 import zstandard
 
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.text import few, printable
 
 __all__ = ["CHUNK", "DataFile"]
 
@@ -92,6 +93,10 @@ class DataFile:
 
     content: Path | bytes
     label: str
+
+    def __post_init__(self) -> None:
+        """Any name of a file can stand in a message."""
+        object.__setattr__(self, "label", printable(self.label))
 
     @property
     def compression(self) -> str | None:
@@ -193,7 +198,7 @@ class DataFile:
         archive = zipfile.ZipFile(raw)
         members = [info for info in archive.infolist() if not info.is_dir()]
         if len(members) != 1:
-            shown = ", ".join(info.filename for info in members[:5])
+            shown = few((info.filename for info in members), 5)
             raise DataError(
                 f"{self.label} is an archive of {len(members)} files ({shown}): unpack it and name "
                 "the one to read"
@@ -215,7 +220,7 @@ class DataFile:
             io.TextIOWrapper(io.BytesIO(), encoding=encoding).close()
             return codecs.getincrementaldecoder(encoding)()
         except LookupError:
-            raise ValueError(f"encoding {encoding!r} is unknown, such as 'utf-8'") from None
+            raise ValueError(f"encoding {encoding!r:.80} is unknown, such as 'utf-8'") from None
 
     def _decoded(
         self,

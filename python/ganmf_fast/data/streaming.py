@@ -8,6 +8,8 @@ ids; 8 bytes a row on disk meanwhile. Ratings, times and repeated interactions o
 need all rows at once, 8 bytes a value, as `Interactions.from_csv` does.
 """
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,8 +20,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr, CsrBuilder
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import DataError, WriteError
+from ganmf_fast.base.files import error_number
 from ganmf_fast.base.progress import Report, reporter
+from ganmf_fast.base.text import few
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_frame, from_log, use_polars
 from ganmf_fast.data.ids import id_array, sorted_ids
@@ -56,7 +60,7 @@ def stream(
     use_polars()
     if not paths:
         raise ValueError("source holds no path")
-    label = ", ".join(map(str, paths[:3])) + (" ..." if len(paths) > 3 else "")
+    label = few(paths, 3)
     parquet = [path.is_dir() or DataFile(path, str(path)).format == "parquet" for path in paths]
     if any(parquet) and not all(parquet):
         raise DataError(f"{label}: parquet and text cannot be read together")
@@ -130,7 +134,7 @@ def _parquet(
     for name in names.values():
         if not (schema[name].is_integer() or schema[name] == pl.String):
             raise DataError(
-                f"{label}: ids are integers or text, but column {name!r} is {schema[name]}"
+                f"{label}: ids are integers or text, but column {name!r:.80} is {schema[name]}"
             )
     ids_only = log.select(pl.col(names[role]).alias(role) for role in _ROLES)
     users, items = (_distinct(ids_only, role, label) for role in _ROLES)
@@ -169,7 +173,13 @@ def _encode(log: pl.LazyFrame, users: pl.Series, items: pl.Series, to: Path) -> 
         )
         log = log.join(codes, on=role, how="inner")
     codes_only = log.select(pl.col(f"{role}_code").alias(role) for role in _ROLES)
-    codes_only.sink_parquet(to, row_group_size=_BATCH, compression="lz4", statistics=False)
+    try:
+        codes_only.sink_parquet(to, row_group_size=_BATCH, compression="lz4", statistics=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        number = error_number(error)
+        if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise WriteError(number, os.strerror(number), str(to)) from None
+        raise
 
 
 def _built(batches: Any, n_rows: int, shape: tuple[int, int], report: Report) -> Csr:

@@ -149,7 +149,7 @@ def evaluate(
     ks = checked_cutoffs(cutoffs, model.n_items_)
     names = check_metrics(metrics)
     if ties not in ("index", "published"):
-        raise ValueError(f'ties must be "index" or "published", not {ties!r}')
+        raise ValueError(f'ties must be "index" or "published", not {ties!r:.80}')
     check_bool("allow_overlap", allow_overlap)
     skips(unknown)
     shape = (model.n_users_, model.n_items_)

@@ -168,7 +168,7 @@ def by_item_popularity(
     names = check_metrics(list(metrics))
     joint = [name for name in names if name not in PER_USER[:-2]]
     if joint:
-        raise ValueError(f"metrics holds {joint[0]!r}, which does not depend on test items")
+        raise ValueError(f"metrics holds {joint[0]!r:.80}, which does not depend on test items")
     n_groups = check_int("n_groups", n_groups, 1)
     held_out, known, lists, rows = _lists_of(model_or_lists, train, test, ks, users)
     counts = np.bincount(known.indices, minlength=known.n_cols)

@@ -147,7 +147,7 @@ def compare(
     evs = _checked_evaluations(evaluations)
     names = _names(evs, labels)
     if isinstance(confidence, bool) or not isinstance(confidence, int | float):
-        raise TypeError(f"confidence must be a number, not {confidence!r}")
+        raise TypeError(f"confidence must be a number, not {confidence!r:.80}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, both excluded, not {confidence}")
     n_resamples = check_int("n_resamples", n_resamples, 100)
@@ -314,7 +314,7 @@ def _names(evs: list[Evaluation], labels: Sequence[str] | None) -> list[str]:
         ]
     names = list(labels)
     if len(names) != len(evs) or len(set(names)) < len(names):
-        raise ValueError(f"labels must be {len(evs)} distinct names, not {names!r}")
+        raise ValueError(f"labels must be {len(evs)} distinct names, not {names!r:.80}")
     return names
 
 
@@ -322,5 +322,5 @@ def _pairs(names: list[str], baseline: str | None) -> list[tuple[str, str]]:
     if baseline is None:
         return list(combinations(names, 2))
     if baseline not in names:
-        raise ValueError(f"baseline {baseline!r} is none of {', '.join(names)}")
+        raise ValueError(f"baseline {baseline!r:.80} is none of {', '.join(names)}")
     return [(name, baseline) for name in names if name != baseline]

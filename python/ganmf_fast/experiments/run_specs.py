@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from ganmf_fast import reference
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.text import one_line, printable
 from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
 from ganmf_fast.models.registry import model_class
 
@@ -81,12 +82,14 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
     except OSError as error:
         raise ValueError(
             "params must be 'published', 'tuned' or a JSON or TOML file, but "
-            f"{str(path)!r} cannot be read: {error.strerror}"
+            f"{str(path)!r:.400} cannot be read: {error.strerror}"
         ) from None
     except ValueError as error:
-        raise ValueError(f"the file of parameters {path} is damaged: {error}") from None
+        raise ValueError(
+            f"the file of parameters {printable(str(path))} is damaged: {one_line(error)}"
+        ) from None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
-        raise ValueError(f"{path} must hold a table of parameters for each model")
+        raise ValueError(f"{printable(str(path))} must hold a table of parameters for each model")
     return content
 
 
@@ -117,7 +120,7 @@ def run_specs(
     names = [row.name for row in VARIANTS]
     for name in given:
         if name not in names:
-            raise ValueError(f"params has no model {name!r}{suggestion(name, names)}")
+            raise ValueError(f"params has no model {name!r:.80}{suggestion(name, names)}")
     specs = [_spec(row, dataset, given.get(row.name), source) for row in rows]
     for spec in specs:
         _check(spec)
@@ -131,7 +134,8 @@ def _spec(
         for name, value in row.fixed.items():
             if given.get(name, value) != value:
                 raise ValueError(
-                    f"params gives {row.name} {name}={given[name]!r}, but that row has {value!r}"
+                    f"params gives {row.name} {name}={given[name]!r:.80}, but that row has "
+                    f"{value!r:.80}"
                 )
         return RunSpec(row, {**row.fixed, **given}, source)
     if dataset is not None:
@@ -151,4 +155,4 @@ def _check(spec: RunSpec) -> None:
         if name in ("seed", "device"):
             raise ValueError(f"params sets {name} of {model}: use the option --{name}")
         if name not in known:
-            raise ValueError(f"{model} has no parameter {name!r}{suggestion(name, known)}")
+            raise ValueError(f"{model} has no parameter {name!r:.80}{suggestion(name, known)}")

@@ -169,7 +169,7 @@ def reproduce(
 
 def _check_options(experiment: str, given: Mapping[str, Any]) -> None:
     if experiment not in NAMES:
-        raise ValueError(f"experiment must be one of {', '.join(NAMES)}, not {experiment!r}")
+        raise ValueError(f"experiment must be one of {', '.join(NAMES)}, not {experiment!r:.80}")
     for name in sorted(given.keys() - set(options_of(experiment))):
         if given[name] is not _DEFAULTS[name] and given[name] != _DEFAULTS[name]:
             raise ValueError(f"{experiment} has no option {name}")
@@ -320,7 +320,7 @@ def _stores(folders: Sequence[str | Path]) -> list[Store]:
     stores = []
     for folder in map(Path, folders):
         if not folder.is_dir():
-            raise ValueError(f"reuse must be folders of runs, but {str(folder)!r} is none")
+            raise ValueError(f"reuse must be folders of runs, but {str(folder)!r:.400} is none")
         stores += [Store(path.parent) for path in sorted(folder.rglob("models")) if path.is_dir()]
     return stores
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganmf_fast.base.files import write_whole
+from ganmf_fast.base.files import make_folder, write_whole
 from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
 from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.search import JOURNAL
@@ -115,6 +115,11 @@ def write_result(
     -------
     dict
         The content of ``result.json``.
+
+    Raises
+    ------
+    WriteError
+        If a file cannot be written.
     """
     header = dict(result.study.header)
     statuses = [trial.status for trial in result.history]
@@ -131,6 +136,7 @@ def write_result(
         "search": header,
     }
     text = json.dumps(document, indent=1)
+    make_folder(folder)
     write_whole(folder / "result.json", text + "\n")
     best = {model: _without_options(result)}
     write_whole(folder / "best.json", json.dumps(best, indent=1) + "\n")

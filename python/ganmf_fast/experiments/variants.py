@@ -144,7 +144,7 @@ def select(names: Iterable[str] | None) -> list[ModelVariant]:
     for name in wanted:
         if name not in known:
             raise ValueError(
-                f"models has no {name!r}{suggestion(name, known)} "
+                f"models has no {name!r:.80}{suggestion(name, known)} "
                 f"(there are {', '.join(row.name for row in VARIANTS)})"
             )
     rows = [

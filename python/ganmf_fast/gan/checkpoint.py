@@ -51,7 +51,7 @@ class Checkpoint:
 
         Raises
         ------
-        OSError
+        WriteError
             If the file cannot be written.
         """
         text = json.dumps({"format": FORMAT, "config": dict(self.config), "facts": dict(facts)})
@@ -103,7 +103,8 @@ class Checkpoint:
         for name in dict.fromkeys([*stored, *now]):
             if stored.get(name) != now.get(name):
                 raise self._refusal(
-                    f"belongs to a run with {name} = {stored.get(name)!r}, not {now.get(name)!r}"
+                    f"belongs to a run with {name} = {stored.get(name)!r:.80}, not "
+                    f"{now.get(name)!r:.80}"
                 )
 
     def _refusal(self, what: str) -> DataError:

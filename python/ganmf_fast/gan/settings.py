@@ -31,7 +31,9 @@ _CAAE_TENTHS = {"choice": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]}
 
 def _check_device(name: str, value: object) -> None:
     if not isinstance(value, str) or not _DEVICE.fullmatch(value):
-        raise ValueError(f'{name} must be "auto", "cpu", "cuda" or "cuda:<number>", not {value!r}')
+        raise ValueError(
+            f'{name} must be "auto", "cpu", "cuda" or "cuda:<number>", not {value!r:.80}'
+        )
 
 
 # Kinds of parameters, and declarations that several families have with defaults of their own.

@@ -112,7 +112,9 @@ class Recommender(BaseEstimator, ABC):
         """
         self._validate_params()
         if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be called as callback(epoch, values), not {callback!r}")
+            raise TypeError(
+                f"callback must be called as callback(epoch, values), not {callback!r:.80}"
+            )
         prepared = X if isinstance(X, Cooccurrence) else None
         X = X if prepared is None else prepared.source
         urm, ids = as_csr(X, "X"), Ids.of(X)
@@ -475,8 +477,8 @@ class Recommender(BaseEstimator, ABC):
             Before `fit`.
         TypeError
             If an id is neither a number nor a string nor a date.
-        OSError
-            If the file cannot be written.
+        WriteError
+            (an ``OSError``) If the file cannot be written; one that was there is unchanged.
         """
         self._check_fitted()
         learned = {name: getattr(self, name) for name in self.saved_attributes}

@@ -98,7 +98,7 @@ class ModelFile:
         ------
         TypeError
             If an id is neither a number nor a string nor a date.
-        OSError
+        WriteError
             If the file cannot be written.
         """
         tensors = {f"scorer.{name}": array for name, array in self.scorer.tensors().items()}
@@ -191,7 +191,7 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
 def _ids(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> Ids:
     frame_type: FrameType = _text(meta, "frame_type")  # checked on the next line
     if frame_type not in get_args(FrameType):
-        raise ValueError(f"there is no frame type {frame_type!r}")
+        raise ValueError(f"there is no frame type {frame_type!r:.80}")
     return Ids(
         _ids_from_tensors(_text(meta, "users"), "users", tensors),
         _ids_from_tensors(_text(meta, "items"), "items", tensors),

@@ -16,6 +16,7 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from ganmf_fast.base.text import printable
 from ganmf_fast.report import gan_charts
 from ganmf_fast.report.findings import COLLAPSE, collapses, findings, main_tables
 from ganmf_fast.report.model_pages import anchor, is_table, model_pages
@@ -32,6 +33,7 @@ __all__ = ["LIMIT", "render"]
 
 LIMIT = 5_000_000
 """Bytes that a page stays below."""
+_MOST_TEXT = 5000
 
 
 def render(folder: RunFolder) -> str:
@@ -102,6 +104,8 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
+        # Before it is escaped as HTML; what is HTML already is of another class.
+        finalize=lambda value: printable(value, _MOST_TEXT) if type(value) is str else value,
         loader=FunctionLoader(_resource),
         trim_blocks=True,
         lstrip_blocks=True,

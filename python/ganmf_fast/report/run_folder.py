@@ -72,7 +72,7 @@ def open_run(folder: Path) -> RunFolder:
         If there is no such folder, or nothing of an experiment or a search in it.
     """
     if not folder.is_dir():
-        raise ValueError(f"run must be the folder of a run, and {str(folder)!r} is none")
+        raise ValueError(f"run must be the folder of a run, and {str(folder)!r:.400} is none")
     problems: list[Problem] = []
     places = list(_folders(folder, _DEEPEST))
     experiments = [_experiment(folder, p, problems) for p in places if _has_experiment(p)]
@@ -80,9 +80,9 @@ def open_run(folder: Path) -> RunFolder:
     searches = [search for search in found if search is not None]
     if not experiments and not searches:
         raise ValueError(
-            f"run must hold results of ganmf reproduce or ganmf tune, and {str(folder)!r} holds "
-            f"neither models/ nor comparison.json nor a config.json with models nor a {JOURNAL} "
-            "that can be read"
+            "run must hold results of ganmf reproduce or ganmf tune, and "
+            f"{str(folder)!r:.400} holds neither models/ nor comparison.json nor a config.json "
+            f"with models nor a {JOURNAL} that can be read"
         )
     there = {experiment.path for experiment in experiments}
     problems += [

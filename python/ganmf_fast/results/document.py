@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args
 
+from ganmf_fast.base.text import printable
 from ganmf_fast.results.result_table import (
     PUBLISHED_SPLITS,
     Chart,
@@ -277,5 +278,4 @@ def whole(value: object, name: str) -> int:
 
 def _short(value: str) -> str:
     """A text of a line, cut off where it is absurdly long."""
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value[:_TEXT])
-    return line if len(value) <= _TEXT else line + "\N{HORIZONTAL ELLIPSIS}"
+    return printable(value, _TEXT)

@@ -20,7 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base.errors import ConflictError, difference
-from ganmf_fast.base.files import sync_file, sync_folder, try_lock, unlock, write_whole
+from ganmf_fast.base.files import (
+    make_folder,
+    sync_file,
+    sync_folder,
+    try_lock,
+    unlock,
+    write_errors,
+    write_whole,
+)
+from ganmf_fast.base.text import printable
 
 __all__ = ["FORMAT", "ConflictError", "Store", "difference", "load", "npz"]
 
@@ -44,13 +53,17 @@ class Store:
     ------
     ValueError
         If it is a file.
+    WriteError
+        If it can be neither.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._models = folder / "models"
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(f"output must be a folder, but {str(folder)!r} is a file")
+        with write_errors(folder):
+            is_file = folder.exists() and not folder.is_dir()
+        if is_file:
+            raise ValueError(f"output must be a folder, but {str(folder)!r:.400} is a file")
 
     @contextmanager
     def locked(self, experiment: str) -> Iterator[None]:
@@ -60,13 +73,15 @@ class Store:
         ------
         RuntimeError
             If another process does at this moment.
+        WriteError
+            If the folder cannot be written.
         ConflictError
             If it holds another experiment, whose tables would be lost.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         lock = try_lock(self.folder / ".lock")
         if lock is None:
-            raise RuntimeError(f"another process is writing to {self.folder}")
+            raise RuntimeError(f"another process is writing to {printable(str(self.folder))}")
         try:
             if self._experiment() not in (None, experiment):
                 raise ConflictError(
@@ -136,24 +151,35 @@ class Store:
             return {key: stored[key] for key in wanted}
 
     def write(self, name: str, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
-        """Put a record and the files that go with it into place, instead of earlier ones."""
-        self._models.mkdir(exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=_PART, dir=self._models))
-        part.chmod(0o755)
+        """Put a record and the files that go with it into place, instead of earlier ones.
+
+        Raises
+        ------
+        WriteError
+            If they cannot be written; earlier ones stay.
+        """
         sums = {file: _digest(content) for file, content in files.items()}
         content: Record = {**record, "format": FORMAT, "files": sums}
         content["sha256"] = _digest(_canonical(content))
-        for file, data in {**files, _RESULT: json.dumps(content, indent=1).encode()}.items():
-            (part / file).write_bytes(data)
-            sync_file(part / file)
-        sync_folder(part)
+        written = {**files, _RESULT: json.dumps(content, indent=1).encode()}
         target = self._models / name
-        shutil.rmtree(target, ignore_errors=True)
-        part.rename(target)
+        with write_errors(target):
+            self._models.mkdir(exist_ok=True)
+            part = Path(tempfile.mkdtemp(prefix=_PART, dir=self._models))
+            try:
+                part.chmod(0o755)
+                for file, data in written.items():
+                    (part / file).write_bytes(data)
+                    sync_file(part / file)
+                sync_folder(part)
+                shutil.rmtree(target, ignore_errors=True)
+                part.rename(target)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
         sync_folder(self._models)
 
     def write_text(self, name: str, content: str | bytes) -> Path:
-        """Write one file of the folder, complete or not at all."""
+        """Write one file of the folder, complete or not at all; raises `WriteError`."""
         path = self.folder / name
         write_whole(path, content)
         return path

@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ganmf_fast.base.text import Markdown, csv_cell, latex, markdown, printable
 from ganmf_fast.results.document import to_json
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, shown, signed
 from ganmf_fast.results.store import Store
@@ -41,10 +42,11 @@ def summary_csv(comparison: ResultTable) -> str:
 
 def _csv(fields: list[str], records: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(csv_cell, fields))
     for record in records:
-        writer.writerow({k: repr(v) if isinstance(v, float) else v for k, v in record.items()})
+        cells = (record[field] for field in fields)
+        writer.writerow(repr(v) if isinstance(v, float) else csv_cell(v) for v in cells)
     return text.getvalue()
 
 
@@ -109,14 +111,15 @@ def _notes(comparison: ResultTable, second: str = "") -> list[str]:
 def to_markdown(comparison: ResultTable) -> str:
     """A page with the table, what is missing and why, the verdicts, parameters, and cost."""
     columns, axis = comparison.columns, comparison.axis
-    lines = [f"# {comparison.heading}", ""]
+    lines = [f"# {markdown(comparison.heading)}", ""]
     if comparison.quick:
-        lines += [f"**Quick run:** {comparison.quick}. Not the experiment of the paper.", ""]
+        quick = markdown(comparison.quick)
+        lines += [f"**Quick run:** {quick}. Not the experiment of the paper.", ""]
     if comparison.simulated:
         lines += ["**Simulated data:** these figures say nothing about real users.", ""]
     said = f"{comparison.splits[:1].upper()}{comparison.splits[1:]}. " if comparison.splits else ""
     names = [comparison.subject, *([axis] if axis else []), *map(heading, columns)]
-    notes = said + " ".join(_notes(comparison))
+    notes = markdown(said + " ".join(_notes(comparison)))
     lines += [*([notes, ""] if notes else []), *_header(names)]
     for entry in comparison.entries:
         cells = [entry.model, *_point(comparison, entry)]
@@ -124,20 +127,20 @@ def to_markdown(comparison: ResultTable) -> str:
             value = _value(entry, key)
             value = f"**{value}**" if comparison.rank(entry, *key) == 1 else value
             value += _mark(comparison, entry, key)
-            cells.append(
-                f"{value} {_cell(comparison, entry, key)}".rstrip() if entry.runs else _DASH
-            )
+            value = f"{value} {_cell(comparison, entry, key)}".rstrip() if entry.runs else _DASH
+            cells.append(Markdown(value))
         lines.append(_row(cells))
     problems = [entry for entry in comparison.entries if entry.problem]
     if problems:
         lines += ["", "## Not finished", ""]
-        lines += [f"- {_name(comparison, entry)}: {entry.problem}" for entry in problems]
+        named = ((_name(comparison, entry), entry.problem) for entry in problems)
+        lines += [f"- {markdown(name)}: {markdown(problem)}" for name, problem in named]
     lines += [*_verdicts(comparison), *_params(comparison), *_cost(comparison)]
     return "\n".join(lines) + "\n"
 
 
 def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(map(markdown, cells)) + " |"
 
 
 def _header(names: list[str]) -> list[str]:
@@ -251,16 +254,16 @@ def to_latex(comparison: ResultTable) -> str:
         "% needs \\usepackage{booktabs}",
         "\\begin{table}",
         "  \\centering",
-        f"  \\caption{{{_latex(_escaped(' '.join(notes)))}}}",
+        f"  \\caption{{{_latex(latex(' '.join(notes)))}}}",
         f"  \\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
         "    \\toprule",
-        f"    {' & '.join(map(_escaped, names))} \\\\",
+        f"    {' & '.join(map(latex, names))} \\\\",
         "    \\midrule",
     ]
     marks = {1: "\\textbf{%s}", 2: "\\underline{%s}"}
     for entry in comparison.entries:
-        cells = [_escaped(entry.model)]
-        cells += map(_escaped, _point(comparison, entry))
+        cells = [latex(entry.model)]
+        cells += map(latex, _point(comparison, entry))
         for key in columns:
             published, delta = _published(entry, key)
             value = marks.get(comparison.rank(entry, *key), "%s") % _value(entry, key)
@@ -287,14 +290,6 @@ def _latex(text: str) -> str:
     )
 
 
-def _escaped(text: str) -> str:
-    for character in "\\{}":
-        text = text.replace(character, "")
-    for character in "&%$#_":
-        text = text.replace(character, "\\" + character)
-    return text.replace("~", "\\textasciitilde{}").replace("^", "\\textasciicircum{}")
-
-
 def terminal_table(comparison: ResultTable) -> Table:
     """The table for a terminal; colours are dropped where they are not wanted."""
     caption = "nothing is published for these data"
@@ -303,17 +298,17 @@ def terminal_table(comparison: ResultTable) -> Table:
     elif comparison.any_published:
         caption = "ours, then (published for another split of the data, for context only)"
     if comparison.quick:
-        caption = f"quick run: {comparison.quick}\n{caption}"
+        caption = f"quick run: {printable(comparison.quick)}\n{caption}"
     table = Table(
-        title=comparison.heading,
+        title=printable(comparison.heading),
         caption=caption,
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column(comparison.subject, no_wrap=True)
+    table.add_column(printable(comparison.subject), no_wrap=True)
     if comparison.axis:
-        table.add_column(comparison.axis, no_wrap=True)
+        table.add_column(printable(comparison.axis), no_wrap=True)
     for key in comparison.columns:
         table.add_column(heading(key), justify="right", no_wrap=True)
     for entry in comparison.entries:
@@ -328,7 +323,8 @@ def terminal_table(comparison: ResultTable) -> Table:
             if comparison.any_published:
                 cell.append(f"\n{_cell(comparison, entry, key)}", style="dim")
             cells.append(cell)
-        table.add_row(entry.model, *_point(comparison, entry), *cells)
+        names = map(printable, (entry.model, *_point(comparison, entry)))
+        table.add_row(*names, *cells)
     return table
 
 

@@ -96,7 +96,7 @@ class Autoencoder(Scorer):
         ):
             raise ValueError("the layers of the autoencoder do not fit together")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"there is no activation {self.activation!r}")
+            raise ValueError(f"there is no activation {self.activation!r:.80}")
         if self.block < 0:
             raise ValueError(f"block must be at least 0, not {self.block}")
         forbid_writing(self)

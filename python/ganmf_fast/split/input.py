@@ -101,7 +101,7 @@ def check_seed(seed: object) -> int:
 def check_size(name: str, size: object) -> float:
     """Return a fraction in (0, 1) as float, or a count of at least 1 as int."""
     if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} must be a fraction between 0 and 1 or a count, not {size!r}")
+        raise TypeError(f"{name} must be a fraction between 0 and 1 or a count, not {size!r:.80}")
     if isinstance(size, int | np.integer):
         if size < 1:
             raise ValueError(f"{name} must be at least 1, not {size}")

@@ -119,7 +119,9 @@ def temporal(
     times = source.times("temporal")
     if per_user:
         if cut is not None:
-            raise ValueError(f"cut is one moment for all users: {cut!r} cannot go with per_user")
+            raise ValueError(
+                f"cut is one moment for all users: {cut!r:.80} cannot go with per_user"
+            )
         size = check_size("test_size", test_size)
         labels = _core.split_latest(source.csr, times, size)
         return _two_sides(source, labels, f"temporal {size} per user")
@@ -295,7 +297,7 @@ def _moment(cut: Any, source: SplitInput) -> int:
         return operator.index(cut) if hasattr(cut, "__index__") else math.ceil(cut)
     except (TypeError, ValueError) as error:
         what = "a date" if kind == "M" else "a number"
-        raise TypeError(f"cut must be {what}, as the timestamps are, not {cut!r}") from error
+        raise TypeError(f"cut must be {what}, as the timestamps are, not {cut!r:.80}") from error
 
 
 def _earliest(source: SplitInput, labels: NDArray[np.uint8]) -> Any:

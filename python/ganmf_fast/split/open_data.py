@@ -82,7 +82,7 @@ def open_data(
     if reading is not None and (spec in datasets.names() or path.is_dir()):
         what = "a data set" if spec in datasets.names() else "a folder of splits"
         raise ValueError(
-            f"{spec!r} is {what}, whose columns are known: options for reading a file, such as "
+            f"{spec!r:.80} is {what}, whose columns are known: options for reading a file, such as "
             "user or separator, cannot go with it"
         )
     if spec in datasets.names():
@@ -93,7 +93,7 @@ def open_data(
     if path.is_dir():
         return Splits.load(path)
     raise DataError(
-        f"{spec!r} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
+        f"{spec!r:.80} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
         f"{suggestion(spec, datasets.names())}"
     )
 

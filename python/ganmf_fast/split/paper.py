@@ -24,7 +24,7 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.files import write_whole, written_whole
+from ganmf_fast.base.files import all_written, make_folder, write_errors
 from ganmf_fast.base.urm import as_csr, fingerprint, read_only, to_scipy
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import object_array
@@ -153,7 +153,7 @@ class Splits:
     def save(self, folder: str | Path) -> None:
         """Write ``train.npz`` ... ``early_stop.npz`` (scipy), name and ids into a folder.
 
-        Each file appears complete or not at all. Nothing is pickled.
+        All files appear complete, or none does. Nothing is pickled.
 
         Parameters
         ----------
@@ -164,8 +164,8 @@ class Splits:
         ------
         TypeError
             If ids are neither numbers, strings nor dates.
-        OSError
-            If the folder cannot be written.
+        WriteError
+            (an ``OSError``) If the folder cannot be written.
         """
         folder = Path(folder)
         info: dict[str, Any] = {"format": 1, "name": self.name, "simulated": self.simulated}
@@ -182,16 +182,20 @@ class Splits:
                 arrays[key] = ids
             else:
                 info[key] = _jsonable(ids, key)
-        folder.mkdir(parents=True, exist_ok=True)
-        for part in PARTS:
-            with written_whole(folder / f"{part}.npz") as path, path.open("wb") as file:
-                sp.save_npz(file, getattr(self, part))
-        if arrays:
-            with written_whole(folder / _IDS) as path, path.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
-        else:
-            (folder / _IDS).unlink(missing_ok=True)
-        write_whole(folder / _INFO, json.dumps(info, indent=1))
+        make_folder(folder)
+        names = [*(f"{part}.npz" for part in PARTS), *([_IDS] if arrays else []), _INFO]
+        with all_written([folder / name for name in names]) as paths:
+            at = dict(zip(names, paths, strict=True))
+            for part in PARTS:
+                with at[f"{part}.npz"].open("wb") as file:
+                    sp.save_npz(file, getattr(self, part))
+            if arrays:
+                with at[_IDS].open("wb") as file:
+                    np.savez_compressed(file, allow_pickle=False, **arrays)
+            at[_INFO].write_text(json.dumps(info, indent=1), encoding="utf-8")
+        if not arrays:
+            with write_errors(folder):
+                (folder / _IDS).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Splits":
@@ -316,7 +320,9 @@ def _jsonable(ids: NDArray[Any], key: str) -> list[Any]:
     values = ids.tolist()
     for value in values:
         if not isinstance(value, str | int | float):
-            raise TypeError(f"{key} holds {value!r}; only numbers, strings and dates can be saved")
+            raise TypeError(
+                f"{key} holds {value!r:.80}; only numbers, strings and dates can be saved"
+            )
     return cast("list[Any]", values)
 
 

@@ -18,9 +18,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from ganmf_fast.base.errors import ConflictError, DataError, difference
-from ganmf_fast.base.files import sync_folder, try_lock, unlock
+from ganmf_fast.base.errors import ConflictError, DataError, WriteError, difference
+from ganmf_fast.base.files import make_folder, sync_folder, try_lock, unlock, write_errors
 from ganmf_fast.base.json_files import decode
+from ganmf_fast.base.text import printable
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["FORMAT", "Journal", "in_use", "parse_journal", "read_journal"]
@@ -62,7 +63,7 @@ class Journal(AbstractContextManager["Journal"]):
         If it is a folder.
     RuntimeError
         If another process is writing to it.
-    OSError
+    WriteError
         If it cannot be written.
     """
 
@@ -76,18 +77,26 @@ class Journal(AbstractContextManager["Journal"]):
         self.path = Path(path)
         self.trials: dict[int, Trial] = {}
         self._stamp = dict(stamp or {})
-        if self.path.is_dir():
-            raise ValueError(f"journal must be a file, but {str(self.path)!r} is a folder")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with write_errors(self.path):
+            is_folder = self.path.is_dir()
+        if is_folder:
+            raise ValueError(f"journal must be a file, but {str(self.path)!r:.400} is a folder")
+        make_folder(self.path.parent)
         self._lock = try_lock(_lock_path(self.path))
         if self._lock is None:
-            raise RuntimeError(f"another process is writing to the journal {self.path}")
+            raise RuntimeError(
+                f"another process is writing to the journal {printable(str(self.path))}"
+            )
         self._handle = -1
         try:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            self._open(json.loads(json.dumps(dict(header))), moved)
+            with write_errors(self.path):
+                self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+                self._open(json.loads(json.dumps(dict(header))), moved)
         except BaseException:
+            empty = self._handle >= 0 and not os.fstat(self._handle).st_size
             self.close()
+            if empty:
+                self.path.unlink(missing_ok=True)
             raise
 
     def _open(self, header: dict[str, Any], moved: bool) -> None:
@@ -95,7 +104,8 @@ class Journal(AbstractContextManager["Journal"]):
         stored, trials, whole = _parse(str(self.path), content)
         if whole < len(content):
             warnings.warn(
-                f"{self.path}: the last line is incomplete and is dropped; its trial is run again",
+                f"{printable(str(self.path))}: the last line is incomplete and is dropped; its "
+                "trial is run again",
                 stacklevel=4,
             )
             os.ftruncate(self._handle, whole)
@@ -137,7 +147,7 @@ class Journal(AbstractContextManager["Journal"]):
 
         Raises
         ------
-        OSError
+        WriteError
             If the disk is full. The trial is written nevertheless, in the reserved space.
         """
         self._append({**trial.to_dict(), **self._stamp})
@@ -145,14 +155,15 @@ class Journal(AbstractContextManager["Journal"]):
 
     def _append(self, content: Mapping[str, Any]) -> None:
         line = json.dumps(content, allow_nan=False).encode() + b"\n"
-        try:
-            self._write(line)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            self._spare.unlink(missing_ok=True)
-            self._write(line)
-            raise self._full(error.errno) from None
+        with write_errors(self.path):
+            try:
+                self._write(line)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self._spare.unlink(missing_ok=True)
+                self._write(line)
+                raise self._full(error.errno) from None
 
     def _write(self, line: bytes) -> None:
         """Write a whole line or nothing."""
@@ -176,8 +187,8 @@ class Journal(AbstractContextManager["Journal"]):
             self._spare.unlink(missing_ok=True)
             raise self._full(error.errno) from None
 
-    def _full(self, number: int | None) -> OSError:
-        return OSError(
+    def _full(self, number: int | None) -> WriteError:
+        return WriteError(
             number,
             f"{os.strerror(number or 0)}; every finished trial is in the journal, and the search "
             "goes on from there when it is run again",

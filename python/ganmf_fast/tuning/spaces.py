@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.params import search_ranges
+from ganmf_fast.base.text import one_line, printable
 from ganmf_fast.models.registry import NAMES, model_class
 
 __all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]
@@ -134,7 +135,18 @@ class Space:
             If the table is invalid; the message names the parameter.
         """
         if not isinstance(table, Mapping):
-            raise TypeError(f"space must be a table of ranges, not {table!r}")
+            raise TypeError(f"space must be a table of ranges, not {table!r:.80}")
+        try:
+            return cls._resolved(table, params, shape)
+        except (TypeError, ValueError) as error:
+            # Names of parameters may be anyone's.
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(one_line(error)) from None
+
+    @classmethod
+    def _resolved(
+        cls, table: Mapping[str, Any], params: Mapping[str, Any], shape: tuple[int, int]
+    ) -> "Space":
         dimensions: dict[str, Dimension] = {}
         constants: Params = {}
         counts_as: dict[str, str] = {}
@@ -144,7 +156,7 @@ class Space:
                 continue
             for entry in given if isinstance(given, list) else [given]:
                 if not isinstance(entry, Mapping):
-                    raise TypeError(f"space: {name} must be {_FORM}, not {given!r}")
+                    raise TypeError(f"space: {name} must be {_FORM}, not {given!r:.80}")
                 if not _applies(name, entry.get("when", {}), params):
                     continue
                 found = _dimension(name, entry, params, shape)
@@ -244,18 +256,18 @@ def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
     ValueError
         If the file cannot be read, is not TOML, or holds anything but tables.
     """
-    path = Path(path)
+    path, shown = Path(path), printable(str(path))
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"the space file {path} cannot be read: {error.strerror}") from None
+        raise ValueError(f"the space file {shown} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise ValueError(f"the space file {path} is not valid TOML: {error}") from None
+        raise ValueError(f"the space file {shown} is not valid TOML: {one_line(error)}") from None
     plain = [name for name, table in content.items() if not isinstance(table, dict)]
     if plain:
         raise ValueError(
-            f"the space file {path} must hold a table for each model, such as [ItemKNN], but "
-            f"{plain[0]} is {content[plain[0]]!r}"
+            f"the space file {shown} must hold a table for each model, such as [ItemKNN], but "
+            f"{plain[0]!r:.80} is {content[plain[0]]!r:.80}"
         )
     return content
 
@@ -275,15 +287,15 @@ def table_for(
         for name in tables:
             if name != model and name not in NAMES:
                 raise ValueError(
-                    f"the space file {space} has a table for {name!r}, which is no model"
-                    f"{suggestion(name, [model, *NAMES])}"
+                    f"the space file {printable(str(space))} has a table for {name!r:.80}, which "
+                    f"is no model{suggestion(name, [model, *NAMES])}"
                 )
         if model in tables:
             return tables[model], False
     elif isinstance(space, Mapping):
         return dict(space), False
     elif space is not None:
-        raise TypeError(f"space must be a dict or the path of a TOML file, not {space!r}")
+        raise TypeError(f"space must be a dict or the path of a TOML file, not {space!r:.80}")
     table = packaged_space(model)
     if table is None:
         raise ValueError(
@@ -318,13 +330,13 @@ def _counted_as(name: str, other: object, table: Mapping[str, Any]) -> str:
         or other == name
         or not isinstance(table.get(other), Mapping | list)
     ):
-        raise ValueError(f"space: counts_as of {name} must be another range, not {other!r}")
+        raise ValueError(f"space: counts_as of {name} must be another range, not {other!r:.80}")
     return other
 
 
 def _applies(name: str, when: object, params: Mapping[str, Any]) -> bool:
     if not isinstance(when, Mapping):
-        raise TypeError(f"space: when of {name} must be a table, not {when!r}")
+        raise TypeError(f"space: when of {name} must be a table, not {when!r:.80}")
     return all(params.get(other) in _as_list(wanted) for other, wanted in when.items())
 
 
@@ -340,27 +352,27 @@ def _dimension(
     kinds = [kind for kind in _KINDS if kind in entry]
     unknown = set(entry) - {*_KINDS, "log", "at_most", "when", "counts_as"}
     if len(kinds) != 1 or unknown:
-        raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r}")
+        raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r:.80}")
     [kind] = kinds
     values = [params.get(name)] if entry[kind] == _GIVEN else entry[kind]
     if not isinstance(values, Sequence) or isinstance(values, str):
-        raise TypeError(f"space: {name} must be {_FORM}, not {dict(entry)!r}")
+        raise TypeError(f"space: {name} must be {_FORM}, not {dict(entry)!r:.80}")
     if kind == "choice":
         choices = tuple(_plain(name, value) for value in values)
         if not choices or "log" in entry or "at_most" in entry:
             raise ValueError(
-                f"space: {name} must be a choice of at least one value, not {dict(entry)!r}"
+                f"space: {name} must be a choice of at least one value, not {dict(entry)!r:.80}"
             )
         if len({repr(choice) for choice in choices}) < len(choices):
-            raise ValueError(f"space: {name} holds a choice twice: {list(choices)!r}")
+            raise ValueError(f"space: {name} holds a choice twice: {list(choices)!r:.80}")
         return Choice(choices)
     log = entry.get("log", False)
     if len(values) != 2 or not isinstance(log, bool):
-        raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r}")
+        raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r:.80}")
     low, high = (_number(name, kind, value) for value in values)
     if not low < high or (log and low <= 0):
         wanted = "0 < low < high" if log else "low < high"
-        raise ValueError(f"space: {name} needs {wanted}, not {list(values)!r}")
+        raise ValueError(f"space: {name} needs {wanted}, not {list(values)!r:.80}")
     if "at_most" in entry:
         limit = _limit(name, entry["at_most"], shape)
         low, high = min(low, limit), min(high, limit)
@@ -371,24 +383,26 @@ def _dimension(
 
 def _number(name: str, kind: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"space: an end of {name} must be a number, not {value!r}")
+        raise TypeError(f"space: an end of {name} must be a number, not {value!r:.80}")
     if kind == "int":
         if not isinstance(value, int):
-            raise TypeError(f"space: an end of {name} must be a whole number, not {value!r}")
+            raise TypeError(f"space: an end of {name} must be a whole number, not {value!r:.80}")
         return value
     return float(value)
 
 
 def _limit(name: str, what: object, shape: tuple[int, int]) -> int:
     if not isinstance(what, str) or what not in _LIMITS:
-        raise ValueError(f"space: at_most of {name} must be one of {list(_LIMITS)}, not {what!r}")
+        raise ValueError(
+            f"space: at_most of {name} must be one of {list(_LIMITS)}, not {what!r:.80}"
+        )
     return _LIMITS[what](*shape)
 
 
 def _plain(name: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"space: {name} must be {_FORM}, or a plain value, not {value!r}")
+    raise TypeError(f"space: {name} must be {_FORM}, or a plain value, not {value!r:.80}")
 
 
 def _as_list(wanted: Any) -> Sequence[Any]:

@@ -93,7 +93,7 @@ class Trial:
     def __post_init__(self) -> None:
         """Check the value of a trial from a file; the types are checked in decoding."""
         if (self.status == "done") != (self.value is not None):
-            raise ValueError(f"value is {self.value!r} of a trial that is {self.status}")
+            raise ValueError(f"value is {self.value!r:.80} of a trial that is {self.status}")
 
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:

@@ -125,8 +125,8 @@ def tune(
         If the journal is damaged.
     RuntimeError
         If another process is writing to the journal.
-    OSError
-        If the journal cannot be written. Trials that are in it are kept.
+    WriteError
+        (an ``OSError``) If the journal cannot be written. Trials that are in it are kept.
     ImportError
         If the backend, the executor or the model needs a package that is missing; the message
         names the extra.
@@ -247,7 +247,7 @@ def _metric_name(metric: Metric, k: int) -> str:
     if callable(metric):
         return _qualified(metric)
     if not isinstance(metric, str):
-        raise TypeError(f"metric must be a name or a callable, not {metric!r}")
+        raise TypeError(f"metric must be a name or a callable, not {metric!r:.80}")
     check_metrics((metric,))
     return f"{metric}@{k}"
 

@@ -59,7 +59,7 @@ class TunedModel:
             return cls(type(model).__name__, type(model), params, is_instance=True, takes_any=False)
         raise TypeError(
             "model must be the name of a model, a class, a function that makes one, or an instance "
-            f"with get_params, not {model!r}"
+            f"with get_params, not {model!r:.80}"
         )
 
     @property
@@ -81,7 +81,8 @@ class TunedModel:
         for name in names:
             if not self.takes_any and name not in self.params:
                 raise ValueError(
-                    f"space: {self.name} has no parameter {name!r}{suggestion(name, self.params)}"
+                    f"space: {self.name} has no parameter {name!r:.80}"
+                    f"{suggestion(name, self.params)}"
                 )
 
 

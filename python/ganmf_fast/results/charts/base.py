@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from ganmf_fast.base.text import printable
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Key, heading
 
@@ -33,6 +34,7 @@ __all__ = [
     "looks",
     "metric_choice",
     "quantity",
+    "safe",
     "spec",
     "stylesheet",
     "tooltip",
@@ -96,10 +98,19 @@ def spec(description: str, data: dict[str, list[Any]], **rest: Any) -> Spec:
     """A specification, as wide as the page unless it has a width."""
     fluid = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
     return {
-        "description": description,
+        "description": printable(description),
         "data": {"columns": data},
-        **(rest if "width" in rest else {**fluid, **rest}),
+        **safe(rest if "width" in rest else {**fluid, **rest}),
     }
+
+
+def safe(part: Any) -> Any:
+    """The part of a specification with its texts `printable`: others are no XML, which SVG is."""
+    if isinstance(part, str):
+        return printable(part)
+    if isinstance(part, dict):
+        return {name: safe(inner) for name, inner in part.items()}
+    return [safe(inner) for inner in part] if isinstance(part, list | tuple) else part
 
 
 def quantity(field: str, **rest: Any) -> Spec:
@@ -134,7 +145,7 @@ def columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, li
 
 
 def _rounded(value: Any) -> Any:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return float(f"{value:.6g}") if isinstance(value, float) else safe(value)
 
 
 def metric_choice(keys: Sequence[Key]) -> list[Spec]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import vl_convert
 
-from ganmf_fast.base.files import write_whole
+from ganmf_fast.base.files import make_folder, write_whole
+from ganmf_fast.base.text import printable
 from ganmf_fast.results.charts import comparison, heatmap, search
 from ganmf_fast.results.charts.base import CHOSEN, CONFIG, Spec, light
 from ganmf_fast.results.result_table import ResultTable, heading
@@ -97,11 +98,13 @@ def write_search_figures(found: SearchRecord, folder: Path) -> list[str]:
     ------
     ValueError
         If no trial is done.
+    WriteError
+        If a file cannot be written.
     """
     figures = search_figures(found)
     if not figures:
         raise ValueError("a chart of a search needs at least one trial that is done")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, figure in figures.items():
         write_whole(folder / f"{name}.png", rendered(figure, "png"))
     return [f"{name}.png" for name in figures]
@@ -156,9 +159,9 @@ def _figure(title: str | Sequence[str], panels: Sequence[Spec], across: int) -> 
 
 
 def _coloured(part: Any) -> Any:
-    """The same with the colours of the light scheme in place of their names."""
+    """The same with the colours of the light scheme in place of their names, texts printable."""
     if isinstance(part, str):
-        return light().get(part, part)
+        return light().get(part) or printable(part)
     if isinstance(part, dict):
         return {name: _coloured(inner) for name, inner in part.items()}
     return [_coloured(inner) for inner in part] if isinstance(part, list | tuple) else part

@@ -54,6 +54,6 @@ def backend_class(backend: object) -> type[Backend]:
         return BACKENDS[backend]
     if not (callable(backend) and hasattr(backend, "ask") and hasattr(backend, "tell")):
         raise TypeError(
-            f"backend must be a name or a class with the methods ask and tell, not {backend!r}"
+            f"backend must be a name or a class with the methods ask and tell, not {backend!r:.80}"
         )
     return cast("type[Backend]", backend)

@@ -77,7 +77,7 @@ def tracker_of(tracker: object) -> Tracker:
     if not all(callable(getattr(tracker, method, None)) for method in ("begin", "trial", "end")):
         raise TypeError(
             "trackers must hold names or objects with the methods begin, trial and end, not "
-            f"{tracker!r}"
+            f"{tracker!r:.80}"
         )
     return cast("Tracker", tracker)
 

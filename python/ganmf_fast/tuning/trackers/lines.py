@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from rich.console import Console
-
+from ganmf_fast.base.console import TextConsole
 from ganmf_fast.tuning.trackers.base import Ending, Study
 from ganmf_fast.tuning.trial import Trial, best_of, describe_best
 
@@ -25,7 +24,7 @@ class Lines:
         self._trials: list[Trial] = []
         self._n_calls = self._earlier = 0
         self._started = 0.0
-        self._on = not Console(stderr=True).is_terminal
+        self._on = not TextConsole(stderr=True).is_terminal
 
     def begin(self, study: Study, earlier: Sequence[Trial]) -> None:
         """See `Tracker`."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ganmf_fast.base.text import printable
 from ganmf_fast.tuning.trackers.base import Ending, Study
 from ganmf_fast.tuning.trial import Trial
 
@@ -16,6 +17,8 @@ _STATUSES = {"done": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 # Tags; the first is MLflow's own and makes a run the child of another.
 _PARENT = "mlflow.parentRunId"
 _JOURNAL, _NUMBER = "ganmf_fast.journal", "ganmf_fast.trial"
+# Characters of the name of a run.
+_MOST_NAME = 250
 
 
 class MLflow:
@@ -78,7 +81,8 @@ class MLflow:
 
     def trial(self, trial: Trial) -> None:
         """See `Tracker`."""
-        tags = {_PARENT: self._run, _NUMBER: str(trial.number), "reason": trial.reason}
+        reason = printable(trial.reason)
+        tags = {_PARENT: self._run, _NUMBER: str(trial.number), "reason": reason}
         run = self._begin(f"trial {trial.number}", tags)
         metrics = [("seconds", trial.seconds, 0)]
         metrics += [("early_stop", value, epoch) for epoch, value in trial.curve]
@@ -99,19 +103,21 @@ class MLflow:
     def _begin(self, name: str, tags: Mapping[str, str]) -> str:
         tags = {key: value for key, value in tags.items() if value}
         run_id: str = self._client.create_run(
-            self._experiment, tags=tags, run_name=name
+            self._experiment, tags=tags, run_name=printable(name, _MOST_NAME)
         ).info.run_id
         return run_id
 
     def _tagged(self, tag: str, value: str) -> list[Any]:
         """Runs with this tag, the latest first."""
+        # A filter has no escapes.
+        quote = next((mark for mark in "\"'" if mark not in value), "")
         runs = self._client.search_runs(
             [self._experiment],
-            f'tags.`{tag}` = "{value}"',
+            f"tags.`{tag}` = {quote}{value}{quote}" if quote else "",
             order_by=["attributes.start_time DESC"],
             max_results=50_000,
         )
-        return list(runs)
+        return [run for run in runs if run.data.tags.get(tag) == value]
 
     def _log(
         self,
@@ -123,5 +129,5 @@ class MLflow:
         self._client.log_batch(
             run,
             metrics=[self._entities.Metric(n, v, now, step) for n, v, step in metrics],
-            params=[self._entities.Param(name, str(value)) for name, value in params.items()],
+            params=[self._entities.Param(n, printable(str(value))) for n, value in params.items()],
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ganmf_fast.base.text import printable
 from ganmf_fast.tuning.trackers.base import Ending, Study
 from ganmf_fast.tuning.trial import Trial
 
@@ -66,7 +67,7 @@ class TensorBoard:
             values["value"] = trial.value
         self._raise_best(trial)
         params = {
-            name: v if isinstance(v, bool | int | float) else str(v)
+            name: v if isinstance(v, bool | int | float) else printable(str(v))
             for name, v in trial.params.items()
         }
         place = self._place(trial)
