@@ -445,13 +445,13 @@ def test_a_download_that_cannot_be_written_is_no_fault_of_the_address(tmp_path, 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(GOOD) - 1, hard))
     try:
-        with pytest.raises(WriteError, match=r"tiny\.zip cannot be written: file too large"):
+        with pytest.raises(WriteError, match=r"tiny\.zip cannot be written: File too large"):
             load("tiny", cache)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(cache.iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match="cannot be written: not a directory"):
+    with pytest.raises(WriteError, match="cannot be written: Not a directory"):
         load("tiny", tmp_path / "file" / "cache")
 
 

@@ -176,17 +176,16 @@ def try_lock(path: Path) -> "BaseFileLock | None":
 
     Raises
     ------
-    WriteError
+    OSError
         If the file cannot be made.
     """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=0, thread_local=False)
-    with write_errors(path):
-        try:
-            lock.acquire()
-        except Timeout:
-            return None
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
     return lock
 
 
