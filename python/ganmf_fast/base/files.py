@@ -139,9 +139,15 @@ def reserve(path: Path) -> None:
     WriteError
         If there is not enough, on systems that can tell.
     """
-    if hasattr(os, "posix_fallocate"):
-        with write_errors(path), path.open("rb+") as file:
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with write_errors(path), path.open("rb+") as file:
+        try:
             os.posix_fallocate(file.fileno(), 0, max(path.stat().st_size, 1))
+        except OSError as error:
+            # Some file systems know no reservations.
+            if error.errno not in {errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
 
 
 def sync_file(path: Path) -> None:
