@@ -41,6 +41,9 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --qui
 # Cargo's profile of the extension: dev is quick to build again, release has the last of the speed.
 PROFILE := dev
 MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
+# In the environment, or wherever it is.
+PIP_AUDIT = $(or $(wildcard $(ENV)/bin/pip-audit),pip-audit)
+NO_SPINNER := --progress-spinner off
 # Files stay together, and those that start processes go to one worker (tests/conftest.py).
 PYTEST := $(PY) -m pytest -q -p no:benchmark -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
@@ -53,7 +56,7 @@ export PYTHONUNBUFFERED := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help reproduce check test lint format build build-release wheel bench bench-peers \
-	bench-large clean tools
+	bench-large audit clean tools
 
 help: ## Show this list
 	@echo "Targets (each does its own set-up in $(VENV)):"
@@ -113,6 +116,21 @@ bench-peers: build-release ## Beside other packages: [OPS=item_knn,...] [DATASET
 
 bench-large: build-release ## Logs of millions of interactions, from disk to metrics [SIZES=1M,10M,100M]
 	$(PY) benches/large/scaling.py --sizes "$(SIZES)" $(if $(FRESH),--fresh)
+
+audit: ## Licences, sources and known vulnerabilities of what the package depends on, as far as tools are there
+	@if ! cargo deny --version >/dev/null 2>&1; then \
+		echo "Rust is not audited: cargo-deny is missing (cargo install cargo-deny)."; \
+	else \
+		cargo deny check bans licenses sources || exit 1; \
+		if cargo deny fetch db >/dev/null 2>&1; then cargo deny check advisories || exit 1; \
+		else echo "Advisories on crates are not checked: their database cannot be fetched."; fi; \
+	fi
+	@if ! $(PIP_AUDIT) --version >/dev/null 2>&1; then \
+		echo "Python is not audited: pip-audit is missing (pip install pip-audit)."; \
+	elif ! echo 'jinja2==3.1.2' | $(PIP_AUDIT) $(NO_SPINNER) --no-deps --disable-pip \
+		--requirement /dev/stdin 2>/dev/null | grep -Eq '(PYSEC|GHSA|CVE)-'; then \
+		echo "Advisories on Python packages are not checked: one that is known is not found."; \
+	else PIPAPI_PYTHON_LOCATION=$(PY) $(PIP_AUDIT) $(NO_SPINNER) --local --skip-editable; fi
 
 clean: ## Remove what the targets build, .venv included; runs/ stays
 	rm -rf target .venv .venv-peers dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -141,6 +142,9 @@ def ganmf() -> Callable[..., subprocess.CompletedProcess[str]]:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 code = main(list(map(str, tokens)))
         set_quiet(False)
+        logger = logging.getLogger("ganmf_fast")
+        logger.handlers = []
+        logger.setLevel(logging.NOTSET)
         return subprocess.CompletedProcess(tokens, code, out.getvalue(), err.getvalue())
 
     return run

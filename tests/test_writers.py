@@ -73,7 +73,7 @@ def test_a_file_that_does_not_fit_is_an_error_and_the_old_one_stays(
     with full_disk(), pytest.raises(WriteError) as caught:
         WRITERS[name](path, model)
     assert isinstance(caught.value, OSError)
-    assert str(caught.value) == f"{path} cannot be written: file too large"
+    assert str(caught.value) == f"{path} cannot be written: File too large"
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -121,7 +121,7 @@ def test_a_device_or_a_folder_is_never_replaced(path: str, model: gf.ItemKNN) ->
     if path and not Path(path).exists():
         pytest.skip(f"there is no {path}")
     before = Path(path).stat().st_mode
-    with pytest.raises(WriteError, match=r"cannot be written: (is a directory|it is a device)"):
+    with pytest.raises(WriteError, match=r"cannot be written: (Is a directory|It is a device)"):
         model.save(path)
     assert Path(path).stat().st_mode == before
 
@@ -138,7 +138,7 @@ def test_splits_are_replaced_together_or_not_at_all(tmp_path: Path, splits: gf.S
     other.save(folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     # Some of the five fit, others do not.
-    with full_disk(), pytest.raises(WriteError, match="splits cannot be written: file too large"):
+    with full_disk(), pytest.raises(WriteError, match="splits cannot be written: File too large"):
         splits.save(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     splits.save(folder)
@@ -152,7 +152,7 @@ def test_splits_need_a_folder(
     with pytest.raises(WriteError, match="cannot be written"):
         splits.save(place(tmp_path, "splits"))
     (tmp_path / "plain").write_bytes(b"old")
-    with pytest.raises(WriteError, match="plain cannot be written: file exists"):
+    with pytest.raises(WriteError, match="plain cannot be written: File exists"):
         splits.save(tmp_path / "plain")
 
 
@@ -160,7 +160,7 @@ def test_a_cell_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.folder.joinpath("models").mkdir()
     store.write("EASE", {"status": "done"}, {})
-    with full_disk(), pytest.raises(WriteError, match="EASE cannot be written: file too large"):
+    with full_disk(), pytest.raises(WriteError, match="EASE cannot be written: File too large"):
         store.write("EASE", {"status": "done"}, {"per_user.npz": npz({"noise": NOISE})})
     assert store.read("EASE")["files"] == {}
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["EASE"]
@@ -178,7 +178,7 @@ def test_a_journal_keeps_the_trials_that_fit(tmp_path: Path) -> None:
     with Journal(path, {"format": 1}) as kept:
         kept.append(Trial(0, {}, "done", 0.5))
         before = path.read_bytes()
-        with full_disk(), pytest.raises(WriteError, match="cannot be written: file too large"):
+        with full_disk(), pytest.raises(WriteError, match="cannot be written: File too large"):
             kept.append(Trial(1, {}, "failed", reason="x" * LIMIT))
         assert path.read_bytes() == before
         kept.append(Trial(2, {}, "done", 0.6))
@@ -208,7 +208,7 @@ def test_a_scan_says_when_its_own_files_do_not_fit(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     for path in (log, table):
-        with full_disk(), pytest.raises(WriteError, match="cannot be written: file too large"):
+        with full_disk(), pytest.raises(WriteError, match="cannot be written: File too large"):
             gf.Interactions.scan(path, scratch=scratch)
         assert list(scratch.iterdir()) == []
 
@@ -256,7 +256,7 @@ def test_a_command_that_cannot_write_ends_with_1_and_one_sentence(
     assert done.returncode == 1, done.stderr
     [line] = done.stderr.splitlines()
     assert line.startswith("ganmf: ")
-    assert " cannot be written: file too large" in line
+    assert " cannot be written: File too large" in line
     assert done.stdout == ""
     left = [path.name for path in output.rglob("*")] if output.is_dir() else []
     assert not [name for name in left if "part" in name or name.startswith(".")]

@@ -197,8 +197,11 @@ def test_json_is_ascii_without_control_characters(model: Path, ganmf) -> None:
 
 
 def test_logs_and_warnings_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("ganmf_fast")
     begin(Common())
-    logging.getLogger("ganmf_fast.test").warning("%s", "\x1b[31mred\nganmf: forged")
+    logger.warning("%s", "\x1b[31mred\nganmf: forged")
+    logger.handlers = []
+    logger.setLevel(logging.NOTSET)
     assert capsys.readouterr().err == "\\x1b[31mred\\nganmf: forged\n"
     with _warnings_in_a_line():
         line = warnings.formatwarning(

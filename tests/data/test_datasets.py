@@ -1,4 +1,6 @@
+import contextlib
 import functools
+import gzip
 import hashlib
 import http.server
 import io
@@ -6,12 +8,14 @@ import stat
 import threading
 import warnings
 import zipfile
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from ganmf_fast.base.errors import DataError
-from ganmf_fast.data import datasets
+from ganmf_fast.base.errors import DataError, WriteError
+from ganmf_fast.data import datasets, downloads
 from ganmf_fast.data.datasets import SOURCES, Source, describe, load, names, read_member
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split import paper_protocol
@@ -35,22 +39,44 @@ GOOD = packed({"tiny/README": b"hello", "tiny/u.data": ROWS})
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder, unless an answer was prepared for a path."""
+
     def log_message(self, *args):
         self.server.asked.append(args[1])
+
+    def do_GET(self):
+        answers = self.server.answers.get(self.path, [])
+        if not answers:
+            super().do_GET()
+            return
+        status, headers, content = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # whoever asked has enough
+            self.wfile.write(content)
+
+
+class Mirror(NamedTuple):
+    folder: Path
+    address: str
+    asked: list[str]
+    answers: dict[str, list[tuple[int, dict[str, str], bytes]]]
 
 
 @pytest.fixture
 def mirror(tmp_path):
-    """A web server on this machine: its folder, address, and what it was asked for."""
+    """A web server on this machine, and what it was asked for."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
     )
-    server.asked = []
+    server.asked, server.answers = [], {}
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}", server.asked
+    yield Mirror(folder, f"http://127.0.0.1:{server.server_port}", server.asked, server.answers)
     server.shutdown()
     thread.join()
     server.server_close()
@@ -73,6 +99,7 @@ def tiny(monkeypatch, mirror):
         monkeypatch.setitem(SOURCES, "tiny", Source(**fields | changes))
 
     monkeypatch.setattr(datasets, "_HOST", f"{mirror[1]}/")
+    monkeypatch.setattr(downloads, "_WAITS", (0.0, 0.0))
     monkeypatch.setenv("GANMF_MIRROR", mirror[1])
     register()
     return register
@@ -80,7 +107,7 @@ def tiny(monkeypatch, mirror):
 
 @pytest.mark.usefixtures("tiny")
 def test_a_download_is_unpacked_and_the_second_use_needs_no_network(tmp_path, mirror):
-    folder, _, asked = mirror
+    folder, _, asked, _ = mirror
     (folder / "tiny.zip").write_bytes(GOOD)
     cache = tmp_path / "cache"
     data = load("tiny", cache)
@@ -106,7 +133,7 @@ def test_the_default_folder_is_the_users_cache(tmp_path, monkeypatch, mirror):
 @pytest.mark.parametrize("first", [None, GOOD[:-30], GOOD + b"x", b""])
 @pytest.mark.usefixtures("tiny")
 def test_a_failing_first_mirror_is_followed_by_the_second(tmp_path, mirror, first):
-    folder, _, asked = mirror
+    folder, _, asked, _ = mirror
     if first is not None:
         (folder / "tiny.zip").write_bytes(first)
     (folder / "official").mkdir()
@@ -259,6 +286,182 @@ def test_a_mirror_must_be_a_web_address(tmp_path, monkeypatch):
     monkeypatch.setenv("GANMF_MIRROR", "file:///etc")
     with pytest.raises(ValueError, match="GANMF_MIRROR must hold http or https"):
         load("tiny", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://example.com", "http://127.0.0.1@example.com", "http://127.0.0.1.example.com"],
+)
+@pytest.mark.usefixtures("tiny")
+def test_a_mirror_without_encryption_needs_a_word(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("GANMF_MIRROR", address)
+    with pytest.raises(ValueError, match=r"GANMF_MIRROR holds .*GANMF_ALLOW_HTTP=1"):
+        load("tiny", tmp_path)
+    monkeypatch.setenv("GANMF_ALLOW_HTTP", "1")
+    assert downloads.mirrors() == [address]
+
+
+@pytest.mark.parametrize(
+    ("url", "before", "allowed"),
+    [
+        ("https://a.example/x", None, True),
+        ("https://a.example/x", "https://b.example", True),
+        ("https://a.example/x", "http://localhost:1/", True),
+        ("http://localhost:1/x", None, True),
+        ("http://[::1]:1/x", "http://127.0.0.1/", True),
+        ("http://127.0.0.1/x", "https://a.example", False),
+        ("http://a.example/x", "https://a.example", False),
+        ("http://a.example/x", None, False),
+        ("http://a.example\\@127.0.0.1/x", None, False),
+        ("http://127.0.0.1 a.example/x", None, False),
+        ("file:///etc/passwd", None, False),
+        ("file:///etc/passwd", "http://127.0.0.1", False),
+        ("ftp://a.example/x", "https://a.example", False),
+        ("data:text/plain,x", "https://a.example", False),
+        ("//a.example/x", None, False),
+        ("https://[", None, False),
+        ("https://a.example/\x1b", None, False),
+        ("", None, False),
+    ],
+)
+def test_only_addresses_that_nobody_else_can_answer_for_are_asked(url, before, allowed):
+    assert downloads._is_allowed(url, before) is allowed
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://example.com/x", "gopher://x"]
+)
+@pytest.mark.usefixtures("tiny")
+def test_a_redirect_to_another_scheme_is_not_followed(tmp_path, mirror, target):
+    mirror.answers["/tiny.zip"] = [(302, {"Location": target}, b"")]
+    with pytest.raises(DataError, match=r"leads to .*, which is not an https address"):
+        load("tiny", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_redirect_is_followed_but_not_for_ever(tmp_path, mirror):
+    (mirror.folder / "moved.zip").write_bytes(GOOD)
+    mirror.answers["/tiny.zip"] = [(301, {"Location": "/moved.zip"}, b"")]
+    assert load("tiny", tmp_path / "a").n_interactions == 3
+    mirror.answers["/tiny.zip"] = [(302, {"Location": "/tiny.zip"}, b"")]
+    with pytest.raises(DataError, match="more than 5 redirects"):
+        load("tiny", tmp_path / "b")
+
+
+BIG = b"x" * 5000
+TOO_LARGE = {
+    "announced": ({"Content-Length": "5000"}, BIG),
+    "announced without an end": ({"Content-Length": "9" * 4000}, BIG),
+    "not announced": ({}, BIG),
+    "compressed": ({"Content-Encoding": "gzip"}, gzip.compress(BIG)),
+    "compressed and announced": (
+        {"Content-Encoding": "gzip", "Content-Length": str(len(gzip.compress(BIG)))},
+        gzip.compress(BIG),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TOO_LARGE)
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_larger_than_it_may_be_is_not_fetched(tmp_path, mirror, tiny, kind, known):
+    tiny(max_bytes=4999, archive_sha256=sha(BIG) if known else None)
+    mirror.answers["/tiny.zip"] = [(200, *TOO_LARGE[kind])]
+    with pytest.raises(DataError, match="more than the 4,999 bytes that it may have"):
+        load("tiny", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    (tmp_path / "tiny.zip").write_bytes(BIG)
+    with pytest.raises(DataError, match=r"tiny\.zip has more than the 4,999 bytes"):
+        load("tiny", tmp_path)
+
+
+def test_every_data_set_says_how_large_it_is_at_most():
+    assert all(2**20 < source.max_bytes <= 2**26 for source in SOURCES.values())
+
+
+CUT = (200, {"Content-Length": str(len(GOOD))}, GOOD[:50])
+
+
+@pytest.mark.parametrize("first", [(503, {}, b""), (429, {}, b""), CUT])
+@pytest.mark.usefixtures("tiny")
+def test_what_fails_for_the_moment_is_tried_again(tmp_path, mirror, monkeypatch, first):
+    monkeypatch.setenv("GANMF_MIRROR", "")
+    whole = (200, {"Content-Length": str(len(GOOD))}, GOOD)
+    mirror.answers["/official/tiny.zip"] = [first, first, whole]
+    assert load("tiny", tmp_path / "a").n_interactions == 3
+    mirror.answers["/official/tiny.zip"] = [first] * 9
+    with pytest.raises(DataError, match="could not be downloaded"):
+        load("tiny", tmp_path / "b")
+    assert len(mirror.asked) == 6
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_fails_for_good_is_tried_once(tmp_path, mirror):
+    with pytest.raises(DataError, match="HTTP status 404"):
+        load("tiny", tmp_path)
+    # Each answer is logged twice.
+    assert len(mirror.asked) == 4
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_server_that_never_ends_meets_the_deadline(tmp_path, mirror, monkeypatch):
+    (mirror.folder / "tiny.zip").write_bytes(GOOD)
+    monkeypatch.setattr(downloads, "_DEADLINE", -1)
+    with pytest.raises(DataError, match="not finished within -1 s"):
+        load("tiny", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_later_download_must_equal_the_first(tmp_path, mirror, tiny, caplog):
+    tiny(archive_sha256=None, file_sha256=None)
+    (mirror.folder / "tiny.zip").write_bytes(GOOD)
+    cache = tmp_path / "cache"
+    load("tiny", cache)
+    assert caplog.text.count("trusting this first copy") == 1
+    record = cache / "tiny.zip.sha256"
+    assert record.read_text() == f"{sha(GOOD)}\n"
+    (cache / "tiny.zip").unlink()
+    load("tiny", cache)
+    assert caplog.text.count("trusting this first copy") == 1
+    (cache / "tiny.zip").unlink()
+    (mirror.folder / "tiny.zip").write_bytes(packed({"tiny/u.data": ROWS}))
+    with pytest.raises(
+        DataError, match=rf"wrong SHA-256 .*; the first copy had SHA-256 {sha(GOOD)}"
+    ):
+        load("tiny", cache)
+    assert list(cache.iterdir()) == [record]
+    for damaged in (b"", b"0" * 63, b"x" * 64, bytes(10_000)):
+        record.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"damaged|more than"):
+            load("tiny", cache)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_download_that_cannot_be_written_is_no_fault_of_the_address(tmp_path, mirror):
+    resource = pytest.importorskip("resource")
+    (mirror.folder / "tiny.zip").write_bytes(GOOD)
+    cache = tmp_path / "cache"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(GOOD) - 1, hard))
+    try:
+        with pytest.raises(WriteError, match=r"tiny\.zip cannot be written: File too large"):
+            load("tiny", cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(cache.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="cannot be written: Not a directory"):
+        load("tiny", tmp_path / "file" / "cache")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_password_in_an_address_is_not_shown(tmp_path, monkeypatch, mirror):
+    port = mirror.address.rpartition(":")[2]
+    monkeypatch.setenv("GANMF_MIRROR", f"http://user:secret@127.0.0.1:{port}")
+    with pytest.raises(DataError, match=r"http://127\.0\.0\.1:") as caught:
+        load("tiny", tmp_path / "cache")
+    assert "secret" not in str(caught.value)
 
 
 def test_an_unknown_name_gets_a_suggestion():

@@ -12,7 +12,7 @@ import pytest
 
 from ganmf_fast import reference
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.data import datasets
+from ganmf_fast.data import datasets, downloads
 from ganmf_fast.data.datasets import PUBLISHED_SPLITS, fetch_published_splits
 from ganmf_fast.split import PARTS, Splits
 from ganmf_fast.split.open_data import open_data
@@ -56,6 +56,7 @@ def mirror(tmp_path, data_dir, monkeypatch):
     monkeypatch.setenv("GANMF_MIRROR", address)
     # The authors' repository is not asked.
     monkeypatch.setattr(datasets, "_AUTHORS", f"{address}/authors/")
+    monkeypatch.setattr(downloads, "_WAITS", ())
     yield folder, server
     server.shutdown()
     thread.join()

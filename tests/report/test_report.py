@@ -464,6 +464,26 @@ def test_hostile_texts_stay_texts(tmp_path: Path) -> None:
     assert len(elements.scripts) == 3 + len(data)
 
 
+def test_no_code_of_a_terminal_and_no_turned_text_stands_in_a_page(tmp_path: Path) -> None:
+    codes = "\x1b[31m\x9b\u202egnp.exe\u2066\x00\x7f"
+    made = comparison(
+        entry("GANMF-u", 0.2, params={"p": codes}, source=codes, published={MAP: 0.9}),
+        entry("A", 0.1, problem=codes),
+        title=codes,
+    )
+    about = {"device": codes, "environment": {"hardware": {"processor": codes}}}
+    folder = write(tmp_path / "run\x1b[31m\u202e", made, {"GANMF-u": 0.99}, **about)
+    (folder / "other\u202e").mkdir()
+    (folder / "other\u202e" / "comparison.json").write_text("{}")
+    content = render(open_run(folder))
+    own = Elements(content)
+    attributes = " ".join(str(value) for _, held in own.found for value in held.values())
+    figures = json.dumps(list(specs(content)), ensure_ascii=False)
+    for text in (own.text, attributes, figures):
+        assert not {*"\x1b\x9b\u202e\u2066\x00\x7f"} & {*text}
+    assert "\\x1b[31m\\x9b\\u202egnp.exe" in own.text
+
+
 @pytest.mark.parametrize(
     "name", ["../../secret.txt", "/etc/hostname", "history.json/../../x", "fifo"]
 )

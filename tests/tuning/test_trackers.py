@@ -1,6 +1,7 @@
 """What trackers leave behind, read back by the packages they write for."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 
@@ -47,9 +48,9 @@ class Listed:
 
 @pytest.fixture
 def search(toy_urm, tmp_path):
-    splits = gf.split.paper_protocol(toy_urm, seed=1)
+    split = gf.split.paper_protocol(toy_urm, seed=1)
 
-    def run(n_calls, trackers, model=Scaled, **more):
+    def run(n_calls, trackers, model=Scaled, splits=split, **more):
         settings = {"metric": value, "space": {"x": {"real": [0, 1]}, "flag": {"choice": [0, 1]}}}
         settings |= {"backend": Listed, "journal": tmp_path / "journal.jsonl", **more}
         with warnings.catch_warnings():
@@ -128,6 +129,37 @@ def test_a_search_goes_on_in_its_run_of_mlflow_with_every_trial_once(search, sto
     assert {run.info.status for run in [*trials, parent]} == {"FINISHED", "FAILED"}
     search(4, [MLflow(uri, "mine")], journal=None)
     assert len(runs_of(client, "mine")[0]) == 2
+
+
+@pytest.mark.parametrize("name", ['"a"', "'a'", "\"a' b\" = 'c", "a` = b", "\x1b[31m\na", "%"])
+def test_a_journal_of_any_name_finds_its_run_of_mlflow(search, store, tmp_path, name):
+    uri, client = store
+    for n_calls in (2, 3):
+        search(n_calls, [MLflow(uri)], journal=tmp_path / f"{name}.jsonl")
+    [_], trials = runs_of(client, "ganmf-fast")
+    assert len(trials) == 3
+
+
+def test_trackers_are_given_text_without_codes(search, store, toy_urm, tmp_path):
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    uri, client = store
+    codes = "\x1b[31m\u202e\n"
+    data = replace(gf.split.paper_protocol(toy_urm, seed=1), name=codes)
+    space = {"x": {"real": [0, 1]}, "name": {"choice": [codes, "b"]}}
+
+    class Coded(Listed):
+        def ask(self):
+            return {**super().ask(), "name": codes, "flag": False}
+
+    search(3, [MLflow(uri), "tensorboard"], splits=data, backend=Coded, space=space, fixed={})
+    parents, trials = runs_of(client, "ganmf-fast")
+    for run in (*parents, *trials):
+        texts = [run.info.run_name, *run.data.params.values(), run.data.tags.get("reason", "")]
+        assert all(text.isprintable() for text in texts)
+    assert trials[0].data.params["name"] == "\\x1b[31m\\u202e\\n"
+    events = [path.read_bytes() for path in (tmp_path / "tensorboard" / "trial-0000").iterdir()]
+    assert any(b"\\x1b[31m" in event for event in events)
+    assert not any(b"\x1b[31m" in event for event in events)
 
 
 def test_an_interrupted_search_is_marked_as_such(search, store):

@@ -48,8 +48,7 @@ class WriteError(OSError):
 
     def __str__(self) -> str:
         """One sentence."""
-        why = one_line(self.strerror)
-        return f"{printable(str(self.filename))} cannot be written: {why[:1].lower()}{why[1:]}"
+        return f"{printable(str(self.filename))} cannot be written: {one_line(self.strerror)}"
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

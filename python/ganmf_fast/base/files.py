@@ -139,9 +139,15 @@ def reserve(path: Path) -> None:
     WriteError
         If there is not enough, on systems that can tell.
     """
-    if hasattr(os, "posix_fallocate"):
-        with write_errors(path), path.open("rb+") as file:
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with write_errors(path), path.open("rb+") as file:
+        try:
             os.posix_fallocate(file.fileno(), 0, max(path.stat().st_size, 1))
+        except OSError as error:
+            # Some file systems know no reservations.
+            if error.errno not in {errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP}:
+                raise
 
 
 def sync_file(path: Path) -> None:
@@ -176,17 +182,16 @@ def try_lock(path: Path) -> "BaseFileLock | None":
 
     Raises
     ------
-    WriteError
+    OSError
         If the file cannot be made.
     """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=0, thread_local=False)
-    with write_errors(path):
-        try:
-            lock.acquire()
-        except Timeout:
-            return None
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
     return lock
 
 

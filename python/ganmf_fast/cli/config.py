@@ -28,7 +28,7 @@ __all__ = ["ConfigError", "FileSource", "install", "user_config_path"]
 FILE_NAME = "ganmf.toml"
 _PREFIX = "GANMF_"
 # Read by the program or its tests without being an option.
-_OTHER_VARIABLES = frozenset({"GANMF_DEBUG", "GANMF_MIRROR", "GANMF_TEST_DATA"})
+_OTHER_VARIABLES = frozenset({"GANMF_ALLOW_HTTP", "GANMF_DEBUG", "GANMF_MIRROR", "GANMF_TEST_DATA"})
 
 _DATA = "data"
 _NOT_OF_FILES = (_DATA, "data-dir", "offline")

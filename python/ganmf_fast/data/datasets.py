@@ -7,15 +7,14 @@ in the GANMF paper: an interaction counts as one.
 
 import contextlib
 import logging
-import os
+import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,10 +22,11 @@ import pooch
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.errors import DataError, suggestion
-from ganmf_fast.base.files import write_whole
-from ganmf_fast.base.progress import Report, reporter
+from ganmf_fast.base.errors import DataError, WriteError, suggestion
+from ganmf_fast.base.files import all_written, make_folder, write_whole, written_whole
+from ganmf_fast.base.text import printable
 from ganmf_fast.base.urm import as_csr, fingerprint
+from ganmf_fast.data import downloads
 from ganmf_fast.data.builders import from_text
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
@@ -48,7 +48,8 @@ _AUTHORS = (
 _MAX_BYTES = 2**30
 # Text shrinks to a tenth or so; only a bomb shrinks to less than a two hundredth.
 _MAX_RATIO = 200
-_TIMEOUT = 30
+# Of one of the published splits, and of the file with a checksum.
+_MOST_SPLIT, _MOST_RECORD = 2**23, 200
 
 _log = logging.getLogger(__name__)
 
@@ -57,8 +58,9 @@ _log = logging.getLogger(__name__)
 class Source:
     """Location of a data set, and its expected content.
 
-    `archive_sha256` is None where no checksum is published: the first download is recorded beside
-    the archive and later uses are compared with it, and the sizes are checked in any case.
+    `archive_sha256` is None where no checksum is published: the first copy is recorded beside
+    the archive, which is said once, and later ones must equal it; `sizes` are checked in any case.
+    `max_bytes` is an upper bound of the archive.
     """
 
     archive: str
@@ -70,6 +72,7 @@ class Source:
     timestamp: int | None = None
     separator: str = "\t"
     header: bool = False
+    max_bytes: int = 2**23
 
     @property
     def file(self) -> str:
@@ -110,6 +113,7 @@ SOURCES = {
         file_sha256=None,
         sizes=(855_598, 2_113, 10_109),
         header=True,
+        max_bytes=2**26,
     ),
     "lastfm": Source(
         archive="hetrec2011-lastfm-2k.zip",
@@ -201,7 +205,8 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
         Downloads go there too; by default to the user's cache.
     download : bool, default True
         Whether the network may be used: mirrors in the environment variable ``GANMF_MIRROR``
-        (addresses of folders, separated by blanks or commas) first, then files.grouplens.org.
+        (https addresses of folders, separated by blanks or commas; http ones only on this machine,
+        or with ``GANMF_ALLOW_HTTP=1``) first, then files.grouplens.org.
 
     Returns
     -------
@@ -214,6 +219,8 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
         If `name` is unknown.
     DataError
         If the data are not there and cannot be downloaded, or a checksum or size is wrong.
+    WriteError
+        (an ``OSError``) If a download cannot be written.
     """
     if name == DEMO:
         data = Interactions.from_matrix(_core.demo_urm(_DEMO_SEED))
@@ -264,6 +271,8 @@ def fetch_published_splits(
         If no splits of that name were published.
     DataError
         If a file cannot be downloaded, or there is another file of its name; nothing is changed.
+    WriteError
+        (an ``OSError``) If the folder cannot be written.
     """
     if name not in PUBLISHED_SPLITS:
         raise ValueError(
@@ -276,23 +285,25 @@ def fetch_published_splits(
         path = folder / f"{part}.npz"
         if path.is_file():
             advice = "it is not the published one: move it away, or choose another data_dir"
-            _check(_content(path), expected, path, advice)
+            _check(_content(path, _MOST_SPLIT), expected, path, advice)
         else:
             missing.append(part)
     if missing and not download:
         raise DataError(f"{folder} lacks {', '.join(missing)} (.npz), and downloads are off")
     if missing:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             # All or none: a part of the splits would hide the original data of that name.
-            with TemporaryDirectory(prefix=".splits-", dir=folder) as kept:
-                for part in missing:
-                    urls = _split_urls(name, part)
-                    _download(Path(kept) / f"{part}.npz", urls, published.sha256[part], folder)
-                for part in missing:
-                    (Path(kept) / f"{part}.npz").replace(folder / f"{part}.npz")
-        except OSError as error:
-            raise DataError(f"{folder} cannot be written: {error.strerror}") from None
+            with all_written([folder / f"{part}.npz" for part in missing]) as paths:
+                for part, path in zip(missing, paths, strict=True):
+                    downloads.download(
+                        path,
+                        _split_urls(name, part),
+                        published.sha256[part],
+                        _MOST_SPLIT,
+                        f"{part}.npz",
+                        _by_hand(folder),
+                    )
         finally:
             # Only where nothing was put into it.
             with contextlib.suppress(OSError):
@@ -375,7 +386,7 @@ def _candidates(source: Source, root: Path, file: str) -> list[Path]:
 def _local_file(source: Source, root: Path) -> DataFile | None:
     """Find the unpacked data file, checked where its checksum is known."""
     for path in _candidates(source, root, source.file):
-        content = _content(path)
+        content = _content(path, _MAX_BYTES)
         _check(content, source.file_sha256, path, "use Interactions.from_csv for other data")
         return DataFile(content, str(path))
     return None
@@ -384,128 +395,89 @@ def _local_file(source: Source, root: Path) -> DataFile | None:
 def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> DataFile:
     local = _candidates(source, root, source.archive)
     archive = local[0] if local else root / source.archive
+    expected, advice = source.archive_sha256, "delete it to download it again"
+    if expected is None and (expected := _recorded(archive)) is not None:
+        advice += f", with {_record_of(archive).name}"
     if not local:
         if not download or root.is_file():
             raise DataError(
                 f"{name} needs {source.archive} or {source.file} in {root}, and "
                 f"{'downloads are off' if not download else 'that is another file'}"
             )
-        _download(archive, _archive_urls(source), source.archive_sha256, archive.parent)
-    _check_archive(source, archive)
+        make_folder(root)
+        with written_whole(archive) as part:
+            downloads.download(
+                part,
+                _archive_urls(source),
+                expected,
+                source.max_bytes,
+                archive.name,
+                _by_hand(root, None if source.archive_sha256 else expected),
+            )
+    content = _content(archive, source.max_bytes)
+    _check(content, expected, archive, advice)
+    if expected is None:
+        _record(archive, sha256(content).hexdigest())
     content = read_member(archive, source.member)
     label = f"{archive}:{source.member}"
     _check(content, source.file_sha256, label, "delete the archive to download it again")
     return DataFile(content, label)
 
 
-def _mirrors() -> list[str]:
-    mirrors = os.environ.get("GANMF_MIRROR", "").replace(",", " ").split()
-    for mirror in mirrors:
-        if not mirror.startswith(("https://", "http://")):
-            raise ValueError(f"GANMF_MIRROR must hold http or https addresses, not {mirror!r:.80}")
-    return [mirror.rstrip("/") for mirror in mirrors]
-
-
 def _archive_urls(source: Source) -> list[str]:
-    urls = [f"{mirror}/{source.archive}" for mirror in _mirrors()]
+    urls = [f"{mirror}/{source.archive}" for mirror in downloads.mirrors()]
     return [*urls, f"{_HOST}{source.folder}/{source.archive}"]
 
 
 def _split_urls(name: str, part: str) -> list[str]:
     theirs = f"{PUBLISHED_SPLITS[name].stem}_URM_{part}.npz"
-    urls = [f"{m}/{file}" for m in _mirrors() for file in (f"{name}/{part}.npz", theirs)]
+    urls = [f"{m}/{file}" for m in downloads.mirrors() for file in (f"{name}/{part}.npz", theirs)]
     return [*urls, f"{_AUTHORS}{theirs}"]
 
 
-def _download(path: Path, urls: Sequence[str], sha256_: str | None, place: Path) -> None:
-    """Fetch a file from the first address that has the right one; `place` is named in advice."""
-    expected = None if sha256_ is None else f"sha256:{sha256_}"
-    failures = []
-    # It would advise to write down the hash of an archive without a known one; we do that.
-    pooch.get_logger().setLevel(logging.WARNING)
-    for url in urls:
-        _log.info("downloading %s", url)
-        try:
-            with reporter(f"downloading {path.name}") as report:
-                pooch.retrieve(
-                    url,
-                    known_hash=expected,
-                    fname=path.name,
-                    path=path.parent,
-                    downloader=pooch.HTTPDownloader(timeout=_TIMEOUT, progressbar=_Meter(report)),
-                )
-        except (OSError, ValueError) as error:
-            # requests' exceptions are OSErrors; pooch raises ValueError on a wrong checksum.
-            failures.append(f"{url}: {_short(error)}")
-        else:
-            return
-    raise DataError(
-        f"{path.name} could not be downloaded ({'; '.join(failures)}); "
-        f"put it into {place} by hand or set GANMF_MIRROR"
-    )
+def _recorded(archive: Path) -> str | None:
+    """The checksum of the first copy of an archive, kept beside it."""
+    record = _record_of(archive)
+    if not record.is_file():
+        return None
+    found = _content(record, _MOST_RECORD).strip()
+    if not re.fullmatch(rb"[0-9a-f]{64}", found):
+        raise DataError(f"{record} is damaged: it should hold a SHA-256; delete it")
+    return found.decode()
 
 
-class _Meter:
-    """Progress bar as pooch expects it, which passes progress on."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self.total = 0
-        self.done = 0
-
-    def update(self, step: int) -> None:
-        """Count `step` more bytes."""
-        self.done += step
-        self._report(self.done, self.total)
-
-    def reset(self) -> None:
-        """Start again; pooch does so before it shows the whole at the end."""
-        self.done = 0
-
-    def close(self) -> None:
-        """Nothing to do: the report closes itself."""
-
-
-def _short(error: Exception) -> str:
-    if isinstance(error, ValueError) and "hash" in str(error):
-        return "wrong SHA-256 checksum"
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None:
-        return f"HTTP status {status}"
-    # What requests says of a failed connection is a page of nested causes; its type is enough.
-    detail = getattr(error, "strerror", None)
-    return detail or type(error).__name__
-
-
-def _check_archive(source: Source, archive: Path) -> None:
-    """Compare the archive with its published checksum, or with that of its first use."""
-    content = _content(archive)
-    advice = "delete it to download it again"
-    if source.archive_sha256 is not None:
-        _check(content, source.archive_sha256, archive, advice)
-        return
-    record = archive.with_name(f"{archive.name}.sha256")
-    if record.is_file():
-        _check(content, record.read_text().strip(), archive, f"{advice}, with {record.name}")
-        return
-    digest = sha256(content).hexdigest()
+def _record(archive: Path, digest: str) -> None:
     _log.warning(
         "no checksum of %s is published; trusting this first copy, whose SHA-256 is %s, and "
         "holding later uses to it",
-        archive,
+        printable(str(archive)),
         digest,
     )
     try:
-        write_whole(record, digest + "\n")
-    except OSError as error:
-        _log.warning("%s could not be recorded: %s", record, error)
+        write_whole(_record_of(archive), digest + "\n")
+    except WriteError as error:
+        _log.warning("it is not recorded: %s", error)
 
 
-def _content(path: Path) -> bytes:
+def _record_of(archive: Path) -> Path:
+    return archive.with_name(f"{archive.name}.sha256")
+
+
+def _by_hand(place: Path, recorded: str | None = None) -> str:
+    """What to do where a download failed."""
+    advice = f"put it into {place} by hand or set GANMF_MIRROR"
+    return advice if recorded is None else f"{advice}; the first copy had SHA-256 {recorded}"
+
+
+def _content(path: Path, most: int) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(most + 1)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > most:
+        raise DataError(f"{path} has more than the {most:,} bytes that it may have")
+    return content
 
 
 def _check(content: bytes, expected: str | None, label: object, advice: str) -> None:

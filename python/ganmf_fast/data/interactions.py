@@ -255,7 +255,7 @@ class Interactions:
         """Name and sizes."""
         simulated = ", simulated" if self.simulated else ""
         return (
-            f"Interactions({self.name!r}: {self.n_interactions:,} of {self.n_users:,} users "
+            f"Interactions({self.name!r:.80}: {self.n_interactions:,} of {self.n_users:,} users "
             f"on {self.n_items:,} items{simulated})"
         )
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from ganmf_fast import reference
 from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.text import one_line
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.experiment import Experiment, published_dataset
@@ -249,7 +250,7 @@ class _Session:
             log=self.log,
         )
         simulated = " (simulated data)" if self.splits.simulated else ""
-        self.log(f"{experiment.dataset}{simulated}: {self.splits!r}")
+        self.log(f"{experiment.dataset}{simulated}: {one_line(repr(self.splits))}")
         with _kept("models", self.output):
             return experiment.run(), store
 

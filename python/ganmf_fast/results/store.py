@@ -79,7 +79,8 @@ class Store:
             If it holds another experiment, whose tables would be lost.
         """
         make_folder(self.folder)
-        lock = try_lock(self.folder / ".lock")
+        with write_errors(self.folder):
+            lock = try_lock(self.folder / ".lock")
         if lock is None:
             raise RuntimeError(f"another process is writing to {printable(str(self.folder))}")
         try:

@@ -147,7 +147,9 @@ class Splits:
         """Name and sizes."""
         sizes = ", ".join(f"{part} {getattr(self, part).nnz:,}" for part in PARTS)
         simulated = ", simulated" if self.simulated else ""
-        lines = [f"Splits({self.name!r}: {self.n_users:,} x {self.n_items:,}; {sizes}{simulated})"]
+        lines = [
+            f"Splits({self.name!r:.80}: {self.n_users:,} x {self.n_items:,}; {sizes}{simulated})"
+        ]
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
 
     def save(self, folder: str | Path) -> None:

@@ -94,7 +94,7 @@ class Split:
 
     def __repr__(self) -> str:
         """Rule, sizes, number of users without a side, and warnings."""
-        name = "" if self._source.data is None else f"{self._source.data.name!r}, "
+        name = "" if self._source.data is None else f"{self._source.data.name!r:.80}, "
         sizes = f"{self.n_users:,} x {self.n_items:,}; {self._sizes()}"
         lines = [f"{type(self).__name__}({name}{self.rule}: {sizes})"]
         lines += [

@@ -82,7 +82,8 @@ class Journal(AbstractContextManager["Journal"]):
         if is_folder:
             raise ValueError(f"journal must be a file, but {str(self.path)!r:.400} is a folder")
         make_folder(self.path.parent)
-        self._lock = try_lock(_lock_path(self.path))
+        with write_errors(self.path):
+            self._lock = try_lock(_lock_path(self.path))
         if self._lock is None:
             raise RuntimeError(
                 f"another process is writing to the journal {printable(str(self.path))}"

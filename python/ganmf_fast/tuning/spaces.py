@@ -267,7 +267,7 @@ def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
     if plain:
         raise ValueError(
             f"the space file {shown} must hold a table for each model, such as [ItemKNN], but "
-            f"{plain[0]!r:.80} is {content[plain[0]]!r:.80}"
+            f"{printable(plain[0], 80)} is {content[plain[0]]!r:.80}"
         )
     return content
 

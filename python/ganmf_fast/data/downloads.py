@@ -1,0 +1,199 @@
+"""Downloads over https alone, bounded in size and time, checked before they take their name."""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.text import printable
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["download", "mirrors"]
+
+_TIMEOUT = (10, 15)
+"""Seconds without a connection, and without an answer or a further byte."""
+_DEADLINE = 1800
+"""Seconds that one file may take."""
+_WAITS = (0.2, 0.8)
+"""Seconds before another attempt at an address that failed for the moment."""
+_MOST_REDIRECTS = 5
+# Small, so that a server that sends a byte now and then meets the deadline.
+_CHUNK = 256
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+# Parsers of addresses disagree on what others mean.
+_ADDRESS = re.compile(r"[!-\[\]-~]+")
+
+_log = logging.getLogger(__name__)
+
+
+class _FailedError(Exception):
+    """An address did not give the file; the message is a phrase."""
+
+    def __init__(self, why: str, *, for_the_moment: bool = False) -> None:
+        super().__init__(why)
+        self.for_the_moment = for_the_moment
+
+
+def mirrors() -> list[str]:
+    """The addresses in ``GANMF_MIRROR``, without slashes at their ends.
+
+    Raises
+    ------
+    ValueError
+        If one is not https, nor on this machine, nor allowed by ``GANMF_ALLOW_HTTP=1``.
+    """
+    found = os.environ.get("GANMF_MIRROR", "").replace(",", " ").split()
+    for mirror in found:
+        if not mirror.startswith(("https://", "http://")):
+            raise ValueError(
+                f"GANMF_MIRROR must hold http or https addresses, not {_shown(mirror)!r:.80}"
+            )
+        if not _is_allowed(mirror):
+            raise ValueError(
+                f"GANMF_MIRROR holds {_shown(mirror)!r:.80}, for which anyone on the way can "
+                "answer: give an https address, or allow it with GANMF_ALLOW_HTTP=1"
+            )
+    return [mirror.rstrip("/") for mirror in found]
+
+
+def download(
+    to: Path, urls: Sequence[str], expected: str | None, most: int, name: str, advice: str
+) -> str:
+    """Write a file from the first address that has the right one.
+
+    Parameters
+    ----------
+    to : Path
+        Written directly: the caller gives a temporary name.
+    urls : sequence of str
+    expected : str or None
+        SHA-256 of the file; None if it is not known.
+    most : int
+        Bytes that the file has at most.
+    name, advice : str
+        What messages call the file, and what they say to do without it.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    DataError
+        If no address has it; the message names each with the reason.
+    OSError
+        If it cannot be written.
+    """
+    failures = []
+    for url in urls:
+        _log.info("downloading %s", _shown(url))
+        for wait in (*_WAITS, None):
+            try:
+                return _received(to, url, expected, most, name)
+            except _FailedError as error:
+                if wait is None or not error.for_the_moment:
+                    failures.append(f"{_shown(url)}: {error}")
+                    break
+            time.sleep(wait)
+    raise DataError(f"{name} could not be downloaded ({'; '.join(failures)}); {advice}")
+
+
+def _received(to: Path, url: str, expected: str | None, most: int, name: str) -> str:
+    digest = sha256()
+    with to.open("wb") as file, reporter(f"downloading {name}") as report:
+        done = 0
+        for chunk, total in _chunks(url, most):
+            file.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            report(done, total)
+    if expected not in (None, digest.hexdigest()):
+        raise _FailedError("wrong SHA-256 checksum")
+    return digest.hexdigest()
+
+
+def _chunks(url: str, most: int) -> Iterator[tuple[bytes, int]]:
+    """The content of an address in parts, each with the length that was announced, or 0."""
+    import requests
+
+    started, done = time.monotonic(), 0
+    too_large = _FailedError(f"more than the {most:,} bytes that it may have")
+    try:
+        with requests.Session() as session, _answer(session, url) as answer:
+            announced = answer.headers.get("Content-Length", "")[:20]
+            total = int(announced) if announced.isdecimal() else 0
+            if total > most:
+                raise too_large
+            for chunk in answer.iter_content(_CHUNK):
+                done += len(chunk)
+                if done > most:
+                    raise too_large
+                if time.monotonic() - started > _DEADLINE:
+                    raise _FailedError(f"not finished within {_DEADLINE} s")
+                yield chunk, total
+            if done < total:
+                raise _FailedError(f"ended after {done:,} of {total:,} bytes", for_the_moment=True)
+    except requests.RequestException as error:
+        # What requests says of a failed connection is a page of nested causes.
+        passing = requests.ConnectionError | requests.Timeout
+        cut = requests.exceptions.ChunkedEncodingError
+        raise _FailedError(
+            type(error).__name__, for_the_moment=isinstance(error, passing | cut)
+        ) from None
+
+
+def _answer(session: "requests.Session", url: str) -> "requests.Response":
+    """The answer of an address, or of the one that it points to."""
+    before = None
+    for _ in range(_MOST_REDIRECTS + 1):
+        if not _is_allowed(url, before):
+            where = "" if before is None else f"leads to {_shown(url)}, which is "
+            raise _FailedError(f"{where}not an https address")
+        answer = session.get(
+            url,
+            stream=True,
+            timeout=_TIMEOUT,
+            allow_redirects=False,
+            # What is counted is what comes.
+            headers={"Accept-Encoding": "identity"},
+        )
+        target = session.get_redirect_target(answer)
+        if target is None:
+            if answer.status_code != 200:
+                answer.close()
+                raise _FailedError(
+                    f"HTTP status {answer.status_code}",
+                    for_the_moment=answer.status_code in (408, 429) or answer.status_code >= 500,
+                )
+            return answer
+        answer.close()
+        before, url = url, urljoin(url, target)
+    raise _FailedError(f"more than {_MOST_REDIRECTS} redirects")
+
+
+def _is_allowed(url: str, before: str | None = None) -> bool:
+    """Whether nobody on the way can answer for an address, to which another may have led."""
+    try:
+        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+        led_here = None if before is None else urlsplit(before).hostname
+    except ValueError:
+        return False
+    if not _ADDRESS.fullmatch(url) or scheme not in ("https", "http"):
+        return False
+    local = host in _LOCAL and (before is None or led_here in _LOCAL)
+    return scheme == "https" or local or os.environ.get("GANMF_ALLOW_HTTP") == "1"
+
+
+def _shown(url: str) -> str:
+    """An address in a message, without the name and password that it may hold."""
+    return printable(re.sub(r"//[^/?#]*@", "//", url))
