@@ -11,6 +11,7 @@
 #   FRESH   FRESH=1 measures again what `make bench-peers` or `make bench-large` kept
 #   PEERS   the environment of the other packages; one that exists already is used as it is
 #   SIZES   comma-separated sizes of the logs of `make bench-large`
+#   SECONDS how long `make fuzz` goes on
 #   JOBS    processes among which the Python tests are divided
 
 DATA ?= demo
@@ -26,6 +27,7 @@ FRESH ?=
 PEERS ?= $(VENV)-peers
 SIZES ?= 1M,10M,100M
 JOBS ?= 2
+SECONDS ?= 600
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -55,7 +57,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce check test lint format build build-release wheel bench bench-peers \
+.PHONY: help reproduce check test fuzz lint format build build-release wheel bench bench-peers \
 	bench-large audit clean tools
 
 help: ## Show this list
@@ -77,6 +79,9 @@ check: lint ## What to run after each change: lint, and the tests not marked slo
 test: build ## Rust tests, then Python tests
 	cargo test --quiet -p ganmf-core
 	$(PYTEST) --durations=25
+
+fuzz: build ## Break the public surface with inputs that nobody would pass [SECONDS=600]
+	$(PY) -m tests.fuzz --seconds $(SECONDS)
 
 # The stub is checked beside a copy of the extension: within the package, stubtest reads all of it.
 lint: build ## Formatting, lints, types, and the stubs against the binary
