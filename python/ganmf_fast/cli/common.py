@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ganmf_fast.base import progress
 from ganmf_fast.base.threads import set_num_threads
-from ganmf_fast.models.registry import model_class
+from ganmf_fast.experiments.variants import ModelVariant
 
 __all__ = [
     "Common",
@@ -64,11 +64,11 @@ def begin(common: Common) -> None:
             raise ValueError(f"threads: {error}") from None
 
 
-def load_torch_threads(common: Common, models: Iterable[str]) -> None:
+def load_torch_threads(common: Common, models: Iterable[ModelVariant]) -> None:
     """Apply ``--threads`` to torch as well, if one of these models may use it."""
     if (
         common.threads is not None
-        and any(model_class(name).iterative for name in models)
+        and any(row.iterative for row in models)
         and importlib.util.find_spec("torch") is not None
     ):
         importlib.import_module("torch")
