@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 import ganmf_fast as gf
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation import METRICS, Evaluation
-from ganmf_fast.scorers.validation import map_at_5
+from ganmf_fast.scorers.validation import validation_value
 
 CUTOFFS = (3, 10)
 
@@ -158,7 +158,7 @@ def test_cutoffs_beyond_the_catalogue_measure_the_lists_there_are(split):
 def test_early_stopping_measures_what_evaluate_measures(evaluation, split):
     _, model = evaluation
     ev = gf.evaluate(model, *split, cutoffs=5)
-    assert map_at_5(model.scorer_, model.urm_, as_csr(split[1])) == ev["map", 5]
+    assert validation_value(model.scorer_, model.urm_, as_csr(split[1])) == ev["map", 5]
 
 
 def test_interactions_are_matched_by_id():

@@ -19,6 +19,7 @@ from ganmf_fast.base import files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.gan import checkpoint
 from ganmf_fast.gan.estimators import CAAE, CFGAN, GANMF, BinGANMF
+from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.models.load import load
 
 SMALL = {"num_factors": 4, "emb_dim": 6, "batch_size": 16, "epochs": 6, "device": "cpu"}
@@ -58,7 +59,7 @@ def fit_until(monkeypatch, model, data, epochs):
         return 0.5 / epochs
 
     with monkeypatch.context() as patch:
-        patch.setitem(GANMF._fit.__globals__, "map_at_5", check)
+        patch.setattr(FitData, "validate", check)
         with pytest.raises(Killed):
             model.fit(*data)
 
@@ -113,7 +114,7 @@ def test_what_was_kept_and_the_patience_left_survive_too(data, tmp_path, monkeyp
             return value
 
         with monkeypatch.context() as patch:
-            patch.setitem(GANMF._fit.__globals__, "map_at_5", check)
+            patch.setattr(FitData, "validate", check)
             return GANMF(**run, **extra).fit(*data)
 
     whole = fit(values)

@@ -24,7 +24,7 @@ from ganmf_fast.gan.trainer import Trainer
 from ganmf_fast.models.ease import EASE
 from ganmf_fast.models.load import load
 from ganmf_fast.models.popularity import TopPopular
-from ganmf_fast.scorers.validation import map_at_5
+from ganmf_fast.scorers.validation import validation_value
 
 SMALL = {
     "num_factors": 6,
@@ -330,7 +330,9 @@ def test_best_epoch_history_and_validation_fit_together(toy_urm):
     model = GANMF(**{**SMALL, "epochs": 40}, freq=2, allow_worse=3).fit(train, validation=held_out)
     checked = {row["epoch"]: row["validation"] for row in model.history_ if "validation" in row}
     assert model.best_epoch_ == max(checked, key=checked.get)
-    assert checked[model.best_epoch_] == map_at_5(model.scorer_, model.urm_, as_csr(held_out))
+    assert checked[model.best_epoch_] == validation_value(
+        model.scorer_, model.urm_, as_csr(held_out)
+    )
     assert set(model.history_[0]) == {
         "epoch", "d_loss", "g_loss", "real_energy", "generated_energy", "hinge_active",
         "feature_loss", "generated_cosine", "seconds", "d_seconds", "g_seconds",
@@ -542,5 +544,5 @@ def test_ganmf_learns_tastes_that_popularity_does_not_know():
         num_factors=16, emb_dim=32, epochs=60, batch_size=64, d_lr=1e-3, g_lr=5e-3, device="cpu"
     ).fit(train)
     popular = TopPopular().fit(train)
-    ours, theirs = (map_at_5(m.scorer_, train, test) for m in (model, popular))
+    ours, theirs = (validation_value(m.scorer_, train, test) for m in (model, popular))
     assert ours > 2 * theirs

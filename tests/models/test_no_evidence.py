@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 import ganmf_fast as gf
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.scorers.validation import map_at_5
+from ganmf_fast.scorers.validation import validation_value
 
 SHAPE = (40, 30)
 COLD = [5, 17]
@@ -117,7 +117,7 @@ def test_early_stopping_and_both_orders_of_ties_agree(urm, ties):
     ev = gf.evaluate(model, urm, test, [5], ties=ties)
     assert ev.without_list.tolist() == [u for u in COLD if test[u].any()]
     if ties == "index":
-        assert map_at_5(model.scorer_, model.urm_, as_csr(test)) == ev["map", 5]
+        assert validation_value(model.scorer_, model.urm_, as_csr(test)) == ev["map", 5]
 
 
 # Unknown ids -------------------------------------------------------------------------------------

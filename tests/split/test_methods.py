@@ -1,6 +1,7 @@
 """Splits by rule: what is held out, of whom, and what is said about it."""
 
 import datetime as dt
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -263,11 +264,11 @@ def ends(matrix):
 
 def test_the_papers_sets_warn_too_and_remember_it(data, tmp_path):
     s = split.paper_protocol(data)
-    assert len(s.warnings) == 1
+    assert len(s.warnings) == 2  # the other is about users with one interaction
     assert f"of {s.test.nnz:,} held-out interactions are older" in s.warnings[0]
     s.save(tmp_path)
     assert gf.Splits.load(tmp_path).warnings == s.warnings
-    assert split.paper_protocol(data.urm).warnings == ()
+    assert len(split.paper_protocol(data.urm).warnings) == 1
 
 
 def test_a_side_can_be_split_again(data):
@@ -324,3 +325,139 @@ def test_times_that_are_all_equal_cannot_be_cut():
 def test_timestamps_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"timestamps must have shape \(6,\), not \(5,\)"):
         gf.Interactions.from_matrix(np.ones((2, 3)), timestamps=np.zeros(5))
+
+
+def windows_of(log, cuts, train_span=None):
+    """Pairs of each window's train and test, from the rows themselves."""
+    for start, end in itertools.pairwise(cuts):
+        past = log.filter(pl.col("time") < start)
+        if train_span is not None:
+            past = past.filter(pl.col("time") >= start - train_span)
+        test = log.filter(pl.col("time").is_between(start, end, closed="left"))
+        yield tuple(set(part["user", "item"].iter_rows()) for part in (past, test))
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"windows": 1, "test_size": 0.3},
+        {"windows": 3, "test_size": 700},
+        {"windows": 4, "span": 120},
+        {"windows": 4, "span": 120, "train_span": 250},
+    ],
+)
+def test_a_window_is_predicted_from_what_lies_before_it(log, data, kwargs):
+    windows = split.rolling(data, **kwargs)
+    # Times are from 0 to 999, and the last one is there: the end lies right after it.
+    assert windows.cuts[-1] == 1000
+    assert len(windows) == kwargs.get("windows", 5)
+    parts = zip(windows, windows_of(log, windows.cuts, kwargs.get("train_span")), strict=True)
+    for s, (train, test) in parts:
+        assert {tuple(pair) for pair in pairs(s)} == test
+        coo = s.train.tocoo()
+        ids = s.train_data.user_ids[coo.row], s.train_data.item_ids[coo.col]
+        assert set(zip(*ids, strict=True)) == train
+        assert s.train_data.timestamps.max() < s.test_data.timestamps.min() == s.cut
+    if "span" in kwargs:
+        assert np.diff(windows.cuts).tolist() == [kwargs["span"]] * kwargs["windows"]
+    else:
+        size = kwargs.get("test_size", 1 / 6)
+        count = size if size >= 1 else int(size * len(data))
+        # Equal but for interactions of one moment, which are never separated.
+        alike = int(log["time"].value_counts()["count"].max())
+        assert all(abs(s.test.nnz - count) <= alike for s in windows)
+
+
+def test_interactions_of_one_moment_are_in_one_window():
+    times = [0, 1, 1, 1, 1, 1, 2, 3]
+    data = gf.Interactions.from_frame(
+        {"u": list("abcdefgh"), "i": [1, 2] * 4, "t": times}, "u", "i", timestamp="t"
+    )
+    assert [s.test_data.timestamps.tolist() for s in split.rolling(data, 2, test_size=2)] == [
+        [1] * 5,
+        [2, 3],
+    ]
+    with pytest.raises(ValueError, match="window 0, from 1 on and before 1, holds no interaction"):
+        split.rolling(data, 3, test_size=2)
+
+
+@pytest.mark.parametrize("unit", ["time", "dates"])
+def test_a_span_of_dates_is_in_days(log, unit):
+    dates = log.with_columns(dates=pl.datetime(2024, 1, 1) + pl.duration(hours=pl.col("time") * 24))
+    data = gf.Interactions.from_frame(dates, "user", "item", timestamp=unit)
+    spans = [7, dt.timedelta(days=7), np.timedelta64(7, "D")] if unit == "dates" else [7]
+    seven = [[s.test.nnz for s in split.rolling(data, 3, span=span)] for span in spans]
+    assert seven == [
+        [log.filter(pl.col("time").is_between(low, low + 6)).height for low in (979, 986, 993)]
+    ] * len(spans)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"windows": 0}, "windows must be between 1 and 254"),
+        ({"windows": 300}, "windows must be between 1 and 254"),
+        ({"test_size": 0.2}, "one must remain before them"),
+        ({"test_size": 1.0}, "test_size must lie between"),
+        ({"test_size": 5, "span": 9}, "give one of them"),
+        ({"span": 0}, "span must be greater than 0"),
+        ({"span": 0.5}, "span must be positive and whole"),
+        ({"span": 500}, "no interaction before the first"),
+        ({"train_span": -1}, "train_span must be greater than 0"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(data, kwargs, words):
+    with pytest.raises(ValueError, match=words):
+        split.rolling(data, **kwargs)
+    with pytest.raises(ValueError, match="rolling needs Interactions with timestamps"):
+        split.rolling(data.urm)
+
+
+@pytest.mark.parametrize("rule", ["holdout", "fold", "leave", "cold", "time cut", "time user"])
+def test_any_split_becomes_five_sets(data, tmp_path, rule):
+    by_time = rule.startswith("time ")
+    s = timed(data)[rule.removeprefix("time ")] if by_time else made(data)[rule]
+    five = gf.Splits.from_split(s)
+    assert (five.train != s.train).nnz == (five.test != s.test).nnz == 0
+    inner = five.train_small + five.validation + five.early_stop
+    assert (inner != five.train).nnz == 0
+    assert five.validation.nnz == pytest.approx(five.train.nnz / 4, rel=0.05)
+    assert five.early_stop.nnz == pytest.approx(five.train.nnz * 0.75 * 0.15, rel=0.15)
+    assert five.user_ids.tolist() == data.user_ids.tolist()
+    assert five.rule == s.rule
+
+    folder = tmp_path / "s"
+    five.save(folder)
+    again = gf.Splits.load(folder)
+    assert again.data_hash == five.data_hash
+    assert (again.rule, again.warnings) == (five.rule, five.warnings)
+    model = gf.TopPopular().fit(again.train)
+    assert model.user_ids_.tolist() == data.user_ids.tolist()
+    if rule == "cold":
+        assert (again.profile != s.profile).nnz == 0
+        assert (again.known != s.train + s.profile).nnz == 0
+        gf.Splits.from_split(made(data)["fold"]).save(folder)
+        assert gf.Splits.load(folder).profile is None
+
+
+def test_validation_is_later_than_what_is_fitted_where_the_split_is_by_time(log, data):
+    five = gf.Splits.from_split(split.temporal(data, 0.25))
+    time = {(user, item): at for user, item, at, _ in log.iter_rows()}
+
+    def times(part):
+        coo = part.tocoo()
+        ids = zip(five.user_ids[coo.row], five.item_ids[coo.col], strict=True)
+        return [time[pair] for pair in ids]
+
+    parts = [five.train_small, five.early_stop, five.validation, five.test]
+    ends = [(min(t), max(t)) for t in map(times, parts)]
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ends))
+
+
+def test_the_papers_sets_say_whom_they_leave_out():
+    data = gf.Interactions.from_frame({"u": [*"aabbc"], "i": [1, 2, 2, 1, 9]}, "u", "i")
+    [said] = split.paper_protocol(data).warnings
+    assert "1 of 3 users" in said
+    assert "1 of 3 items" in said
+    assert said in repr(split.paper_protocol(data.urm))

@@ -807,3 +807,31 @@ def test_a_search_that_was_killed_does_not_count_as_running(knn, tmp_path) -> No
     header, _ = read_journal(tmp_path / "knn.jsonl")
     with Journal(tmp_path / "knn.jsonl", header):
         assert RunIndex(tmp_path / "runs.sqlite").runs()[0]["status"] == "running"
+
+
+def test_trials_stop_early_on_the_metric_that_is_searched(splits):
+    space = {"num_factors": {"int": [2, 6]}}
+    model = gf.WRMF(epochs=3, freq=1)
+    found = gf.tune(model, splits, space=space, metric="recall", k=9, **RANDOM)
+    best = found.best_trial
+    again = gf.WRMF(**{**model.get_params(), **best.params}).fit(
+        splits.train_small, validation=splits.early_stop, metric="recall", k=9
+    )
+    assert [list(point) for point in best.curve] == [
+        [row["epoch"], row["validation"]] for row in again.history_
+    ]
+    assert found.study.header["early_stopping"] == "recall@9"
+    usual = gf.tune(model, splits, space=space, **RANDOM)
+    assert "early_stopping" not in usual.study.header
+    assert found.refitted.model.get_params()["epochs"] >= 1
+
+
+@pytest.mark.parametrize("rule", ["holdout", "leave_k_out"])
+def test_a_split_of_two_sides_is_divided_for_the_search(splits, knn, rule):
+    split = getattr(gf.split, rule)(splits.urm)
+    found = knn(splits=split)
+    five = gf.Splits.from_split(split)
+    assert found.best_value == knn(splits=five).best_value
+    assert found.study.header["data"] == five.data_hash
+    with pytest.raises(TypeError, match="splits must be"):
+        knn(splits=splits.urm)

@@ -85,8 +85,9 @@ def suggestion(name: object, known: Iterable[str], quote: str = "'") -> str:
     str
         Such as ``"; did you mean 'topk'?"``; empty if no known name is similar.
     """
-    near = difflib.get_close_matches(str(name)[:80], list(known), n=1, cutoff=0.5)
-    return f"; did you mean {quote}{printable(near[0])}{quote}?" if near else ""
+    folded = {text.casefold(): text for text in known}
+    near = difflib.get_close_matches(str(name)[:80].casefold(), folded, n=1, cutoff=0.5)
+    return f"; did you mean {quote}{printable(folded[near[0]])}{quote}?" if near else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

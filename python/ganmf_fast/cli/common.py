@@ -17,7 +17,7 @@ from ganmf_fast.base import progress
 from ganmf_fast.base.console import TextConsole
 from ganmf_fast.base.text import printable
 from ganmf_fast.base.threads import set_num_threads
-from ganmf_fast.models.registry import model_class
+from ganmf_fast.experiments.variants import ModelVariant
 
 __all__ = [
     "Common",
@@ -74,11 +74,11 @@ class _MessageFormatter(logging.Formatter):
         return printable(record.getMessage(), _MOST)
 
 
-def load_torch_threads(common: Common, models: Iterable[str]) -> None:
+def load_torch_threads(common: Common, models: Iterable[ModelVariant]) -> None:
     """Apply ``--threads`` to torch as well, if one of these models may use it."""
     if (
         common.threads is not None
-        and any(model_class(name).iterative for name in models)
+        and any(row.iterative for row in models)
         and importlib.util.find_spec("torch") is not None
     ):
         importlib.import_module("torch")

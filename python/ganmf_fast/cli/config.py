@@ -31,6 +31,7 @@ _PREFIX = "GANMF_"
 _OTHER_VARIABLES = frozenset({"GANMF_ALLOW_HTTP", "GANMF_DEBUG", "GANMF_MIRROR", "GANMF_TEST_DATA"})
 
 _DATA = "data"
+_OF_MODELS = {"model", "models"}
 _NOT_OF_FILES = (_DATA, "data-dir", "offline")
 
 _Options = dict[tuple[str, ...], frozenset[str]]
@@ -100,10 +101,23 @@ class FileSource:
         if of_data and not any(map(_names_file, (spec, *spec.split(",")))):
             of_data = {k: v for k, v in of_data.items() if _dashed(k) in _NOT_OF_FILES}
         found |= of_data | own
+        self._refuse_code(found)
         nested: dict[str, Any] = {_dashed(k): _plain(v) for k, v in found.items()}
         for name in reversed(commands):
             nested = {name: nested}
         Dict(nested, source=str(self._path))(app, commands, arguments)
+
+    def _refuse_code(self, found: Mapping[str, Any]) -> None:
+        """A file names no code to be run; whoever types a command may."""
+        from ganmf_fast.models.own_model import names_code
+
+        for key in _OF_MODELS & found.keys():
+            for name in str(found[key]).split(","):
+                if names_code(name.strip()):
+                    raise ConfigError(
+                        f"{key} in {self._path} names code, {name.strip()!r:.80}: give it on the "
+                        "command line"
+                    )
 
     def _of_data(self, known: frozenset[str]) -> dict[str, Any]:
         """What ``[data]`` says for a command that has `known` options."""

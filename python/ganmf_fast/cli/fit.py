@@ -6,19 +6,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ganmf_fast import models
 from ganmf_fast.base.text import one_line
 from ganmf_fast.cli.common import Common, begin, load_torch_threads, print_json, say, show
 from ganmf_fast.cli.data_options import DataName, DataOptions, HeldOut, Part, part_of
+from ganmf_fast.cli.models import MODEL_HELP, named
 from ganmf_fast.cli.params import given_params
-from ganmf_fast.models.registry import model_class
+from ganmf_fast.models.base import Recommender
 from ganmf_fast.split import Splits
 
 _NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 
 
 def fit(
-    model: Annotated[str, Parameter(help="Name of the model, such as ItemKNN or GANMF.")],
+    model: Annotated[str, Parameter(help=MODEL_HELP)],
     *,
     data: DataName,
     output: Annotated[Path, Parameter(help="File for the fitted model (.safetensors).")],
@@ -30,6 +30,10 @@ def fit(
     validate_on: Annotated[
         HeldOut | None, Parameter(help="Split for early stopping; with --fit-on train_small.")
     ] = None,
+    metric: Annotated[
+        str, Parameter(help="What early stopping maximises on the split to validate on.")
+    ] = "map",
+    k: Annotated[int, Parameter(name="--k", help="Its cutoff.")] = 5,
     seed: Annotated[int | None, Parameter(help="Seed of the model.")] = None,
     device: Annotated[str | None, Parameter(help='"cpu", "cuda" or "auto", for GANMF.')] = None,
     source: DataOptions = _NO_DATA_OPTIONS,
@@ -37,18 +41,23 @@ def fit(
 ) -> None:
     """Fit a model and save it: on one of five splits, or on all of other data."""
     begin(common)
-    cls = model_class(model)
-    params = given_params(cls, param)
+    row = named(model)
+    if not issubclass(row.known_class, Recommender):
+        raise TypeError(
+            f"{row.name} cannot be saved, since it is no subclass of ganmf_fast.Recommender: "
+            "evaluate, compare, tune, backtest and reproduce take it as it is"
+        )
+    params = {**row.fixed, **given_params(row.known_class, param)}
     for name, value in (("seed", seed), ("device", device)):
         if value is not None:
-            if name not in cls().get_params():
-                raise ValueError(f"{model} has no {name}")
+            if name not in row.signature:
+                raise ValueError(f"{row.name} has no {name}")
             params[name] = value
     if not output.parent.is_dir():
         raise ValueError(f"output is in {str(output.parent)!r:.400}, which is no folder")
-    load_torch_threads(common, [model])
-    # Looked up as a user would, so that a missing extra is named before anything is read.
-    cls = getattr(models, model)
+    load_torch_threads(common, [row])
+    # A missing extra is named before anything is read.
+    cls = row.make
     opened = source.open(data)
     held_out = None
     if isinstance(opened, Splits):
@@ -66,7 +75,7 @@ def fit(
         X = opened
         if validate_on is not None:
             raise ValueError(f"validate-on needs five splits, which {data!r:.80} does not have")
-    fitted = cls(**params).fit(X, validation=held_out)
+    fitted = cls(**params).fit(X, validation=held_out, metric=metric, k=k)
     if params.get("data_parallel") and os.environ.get("RANK", "0") != "0":
         return  # every rank of torchrun has the model, and the first one saves it
     fitted.save(output)
@@ -74,7 +83,7 @@ def fit(
     epoch = f", best epoch {best}" if held_out is not None else ""
     say(f"{one_line(repr(fitted))} saved to {output}{epoch}")
     facts = {
-        "model": model,
+        "model": type(fitted).__name__,
         "params": fitted.get_params(),
         "users": fitted.n_users_,
         "items": fitted.n_items_,

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ganmf_fast.base.errors import suggestion
-from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.own_model import parameters_of
 
 __all__ = ["given_params"]
 
 
-def given_params(
-    cls: type[Recommender], given: Sequence[str], option: str = "param"
-) -> dict[str, Any]:
+def given_params(cls: Any, given: Sequence[str], option: str = "param") -> dict[str, Any]:
     """Parameters of a model from the NAME=VALUE texts of an option.
 
     Raises
@@ -20,16 +18,16 @@ def given_params(
     ValueError
         If a text has another form, or there is no such parameter.
     """
-    defaults = cls().get_params()
+    defaults, takes_any = parameters_of(cls)
     params = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise ValueError(f"{option} must be NAME=VALUE, not {text!r:.80}")
-        if name not in defaults:
+        if name not in defaults and not takes_any:
             hint = suggestion(name, defaults)
             raise ValueError(f"{cls.__name__} has no parameter {name!r:.80}{hint}")
-        params[name] = _typed(name, value, defaults[name])
+        params[name] = _typed(name, value, defaults.get(name))
     return params
 
 

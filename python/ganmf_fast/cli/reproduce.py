@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from ganmf_fast.cli.common import Common, begin, load_torch_threads, numbers, print_json, say, show
 from ganmf_fast.cli.data_options import DataName, DataOptions
+from ganmf_fast.cli.models import find_code
 from ganmf_fast.experiments.session import options_of, reproduce
 from ganmf_fast.experiments.variants import select
 from ganmf_fast.results.document import overview
@@ -41,7 +42,11 @@ def _reproduce(
         Path, Parameter(help="Folder of the run; finished models found there are kept.")
     ],
     models: Annotated[
-        str | None, Parameter(help="Rows, separated by commas; all that belong there by default.")
+        str | None,
+        Parameter(
+            help="Rows, models and package.module:Class, separated by commas; all that belong "
+            "there by default."
+        ),
     ] = None,
     params: Annotated[
         str,
@@ -82,7 +87,8 @@ def _reproduce(
     begin(common)
     chosen = None if models is None else _names(models)
     if experiment != "table1":
-        load_torch_threads(common, (row.model for row in select(chosen)))
+        find_code(chosen or ())
+        load_torch_threads(common, select(chosen))
     found = reproduce(
         experiment,
         _names(data) if experiment == "table1" else data,

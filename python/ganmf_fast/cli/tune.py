@@ -16,9 +16,9 @@ from ganmf_fast.cli.common import (
 )
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.cli.index_option import Index
+from ganmf_fast.cli.models import MODEL_HELP, named
 from ganmf_fast.cli.params import given_params
-from ganmf_fast.experiments.tuned import model_of, write_result
-from ganmf_fast.models.registry import model_class
+from ganmf_fast.experiments.tuned import write_result
 from ganmf_fast.results.search import JOURNAL
 from ganmf_fast.split import Splits, paper_protocol
 from ganmf_fast.tuning import tune as search
@@ -31,7 +31,7 @@ _FAILED, _SOME_FAILED = 1, 4
 
 
 def tune(
-    model: Annotated[str, Parameter(help="Row of the paper's table, such as GANMF-u, or a model.")],
+    model: Annotated[str, Parameter(help=MODEL_HELP)],
     *,
     data: DataName,
     output: Annotated[Path, Parameter(help="Folder of the search; it goes on from what is there.")],
@@ -90,19 +90,18 @@ def tune(
     It can be interrupted and run again; finished trials are not run twice.
     """
     begin(common)
-    name, fixed = model_of(model)
-    cls = model_class(name)
-    fixed |= given_params(cls, param)
+    row = named(model)
+    fixed = {**row.fixed, **given_params(row.known_class, param)}
     if device is not None:
-        if "device" not in cls().get_params():
-            raise ValueError(f"{model} has no device")
+        if "device" not in row.signature:
+            raise ValueError(f"{row.name} has no device")
         fixed["device"] = device
-    load_torch_threads(common, [name])
+    load_torch_threads(common, [row])
     opened = source.open(data)
     splits = opened if isinstance(opened, Splits) else paper_protocol(opened, seed)
     try:
         result = search(
-            name,
+            row.make,
             splits,
             n_calls=calls,
             n_initial=initial,
@@ -119,7 +118,7 @@ def tune(
             ties=ties,
             trackers=[RunIndex(index), Lines(say), *tracker],
             moved=moved,
-            first=[given_params(cls, point.split(","), "first") for point in first],
+            first=[given_params(row.known_class, point.split(","), "first") for point in first],
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -128,7 +127,7 @@ def tune(
     if best_of(result.history) is None:
         say(f"none of {len(result.history)} trials is done: {result.history[0].reason}")
         return _FAILED
-    document = write_result(output, model, result, final=final)
+    document = write_result(output, row.name, result, final=final)
     if common.json:
         print_json(document)
     else:

@@ -2,8 +2,9 @@
 
 from ganmf_fast.evaluation.evaluate import evaluate, evaluate_lists
 from ganmf_fast.evaluation.groups import by_item_popularity, by_profile_length
-from ganmf_fast.evaluation.result import METRICS, Evaluation
+from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.evaluation.significance import Comparison, compare
+from ganmf_fast.scorers.metrics import METRICS
 
 __all__ = [
     "METRICS",

@@ -9,13 +9,8 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_int
-from ganmf_fast.evaluation.result import (
-    NEED_TRAIN,
-    OF_COUNTS,
-    PER_USER,
-    Evaluation,
-    Tally,
-)
+from ganmf_fast.evaluation.result import Evaluation
+from ganmf_fast.scorers.metrics import NEED_TRAIN, Tally, of_lists
 
 __all__ = ["MetricAccumulator", "checked_cutoffs", "checked_lists", "checked_rows"]
 
@@ -39,9 +34,7 @@ class MetricAccumulator:
         self._cutoffs = cutoffs
         self._metrics = tuple(m for m in metrics if train is not None or m not in NEED_TRAIN)
         self._keep = keep
-        wanted = set(self._metrics) | ({"precision", "recall"} if "f1" in metrics else set())
-        self._of_list = [name for name in PER_USER if name in wanted]
-        self._count = not wanted.isdisjoint(OF_COUNTS)
+        self._of_list, self._count = of_lists(self._metrics)
         self._tally: Tally | None = None
         self._users: list[NDArray[np.int64]] = []
         self._without_list: list[NDArray[np.int64]] = []

@@ -8,16 +8,36 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.ids import Ids
 from ganmf_fast.scorers.lists import without_evidence
 
-__all__ = ["cold_rows", "common_per_row", "refuse_overlap", "rows_of", "warn_of_other_train"]
+__all__ = [
+    "KnownElsewhere",
+    "cold_rows",
+    "common_per_row",
+    "refuse_overlap",
+    "rows_of",
+    "warn_of_known_items",
+    "warn_of_other_train",
+]
 
 # Cells of both matrices that are compared at a time.
 _CHUNK = 2**22
 
 
-def refuse_overlap(model: Recommender, test: Csr) -> None:
+class KnownElsewhere:
+    """What is known of a model that is not of this library: `train` is what it was fitted on."""
+
+    def __init__(self, model: object, train: object) -> None:
+        self.name = type(model).__name__
+        self.urm_ = as_csr(train, "train", borrow=True)
+        self.ids_ = Ids.of(train)
+        self.n_users_, self.n_items_ = self.urm_.n_rows, self.urm_.n_cols
+
+
+def refuse_overlap(model: Recommender | KnownElsewhere, test: Csr) -> None:
     """Refuse test interactions that the model was fitted on.
 
     Raises
@@ -32,9 +52,10 @@ def refuse_overlap(model: Recommender, test: Csr) -> None:
     row = int(np.argmax(common > 0))
     col = int(np.intersect1d(_row(model.urm_, row), _row(test, row))[0])
     ids = model.ids_
+    name = model.name if isinstance(model, KnownElsewhere) else type(model).__name__
     user, item = (row, col) if ids is None else (ids.users[row], ids.items[col])
     raise ValueError(
-        f"test holds {total:,} of its {test.nnz:,} interactions that {type(model).__name__} was "
+        f"test holds {total:,} of its {test.nnz:,} interactions that {name} was "
         f"fitted on, such as user {_shown(user)} and item {_shown(item)}: fit the model on train "
         "alone, and pass train before test; allow_overlap=True evaluates nevertheless"
     )
@@ -96,6 +117,31 @@ def cold_rows(model: Recommender, masked: Csr, rows: NDArray[np.int64]) -> NDArr
                 "fit the model on train"
             ) from None
     return cold
+
+
+def warn_of_known_items(
+    name: str, lists: NDArray[np.int32], users: NDArray[np.int64], train: Csr
+) -> None:
+    """Say so if lists hold items that `train` has of the same user, which can be no hits.
+
+    Warns
+    -----
+    UserWarning
+    """
+    rows = rows_of(train, users)
+    at = np.arange(len(users))
+    known = np.repeat(at, np.diff(rows.indptr)) * np.int64(train.n_cols) + rows.indices
+    listed = at[:, None] * np.int64(train.n_cols) + lists
+    found = np.argwhere(np.isin(listed, known) & (lists >= 0))
+    if len(found):
+        user, place = found[0]
+        warnings.warn(
+            f"{name} lists items of train, such as item {lists[user, place]} for user "
+            f"{users[user]}: they can be no hits, which makes its figures low; its recommend is to "
+            "leave out what was fitted",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def rows_of(csr: Csr, rows: NDArray[np.int64]) -> Csr:

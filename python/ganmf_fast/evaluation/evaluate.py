@@ -27,16 +27,20 @@ from ganmf_fast.evaluation.accumulator import (
     checked_rows,
 )
 from ganmf_fast.evaluation.arguments import (
+    KnownElsewhere,
     cold_rows,
     refuse_overlap,
     rows_of,
+    warn_of_known_items,
     warn_of_other_train,
 )
-from ganmf_fast.evaluation.result import Evaluation, check_metrics
+from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.ids import find, matching, matching_csr, numbers, skips
+from ganmf_fast.models.ids import Ids, find, matching, matching_csr, numbers, skips
+from ganmf_fast.models.own_model import check_recommends, lists_of
 from ganmf_fast.scorers.dense import rank_blocks
 from ganmf_fast.scorers.lists import rank_lists
+from ganmf_fast.scorers.metrics import check_metrics
 from ganmf_fast.scorers.validation import users_with_items
 
 __all__ = ["evaluate", "evaluate_any_model", "evaluate_lists"]
@@ -47,7 +51,7 @@ _NOBODY = np.empty(0, dtype=np.int64)
 
 
 def evaluate(
-    model: Recommender,
+    model: Any,
     train: object,
     test: object,
     cutoffs: Sequence[int] = (5, 20),
@@ -69,13 +73,14 @@ def evaluate(
 
     Parameters
     ----------
-    model : Recommender
-        Fitted.
+    model : Recommender, or any object with ``recommend(users, n=...)``
+        Fitted; what is asked of models that are not of this library is in
+        `ganmf_fast.models.own_model`.
     train : matrix or Interactions
         Items to mask for each user, and the item popularity for novelty; usually what the model was
         fitted on. Users and items of `Interactions` are matched by id if the model was fitted on
         `Interactions`. Users that have interactions here, but had none in what was fitted, are
-        ranked by `fold_in` of these.
+        ranked by `fold_in` of these. A model that is not of this library was fitted on it.
     test : matrix or Interactions
         Held-out items, relevant for any value; only `ndcg_graded` uses their values.
     cutoffs : sequence of int, default (5, 20)
@@ -129,7 +134,8 @@ def evaluate(
     Warns
     -----
     UserWarning
-        If `train` is not what the model was fitted on.
+        If `train` is not what the model was fitted on, or lists of a model that is not of this
+        library hold items of it.
 
     Notes
     -----
@@ -143,23 +149,30 @@ def evaluate(
     over L of -log2(pop_i / nnz) / items, average_popularity = mean of pop_i / max pop, and, over
     all lists together, coverage and evenness of the recommended items.
     """
-    if not isinstance(model, Recommender):
-        raise TypeError(f"model must be a model of ganmf_fast, not {type(model).__name__}")
-    check_is_fitted(model)
-    ks = checked_cutoffs(cutoffs, model.n_items_)
+    of_library = isinstance(model, Recommender)
+    if of_library:
+        check_is_fitted(model)
+    else:
+        check_recommends(model)
+    known = model if of_library else KnownElsewhere(model, train)
+    ks = checked_cutoffs(cutoffs, known.n_items_)
     names = check_metrics(metrics)
     if ties not in ("index", "published"):
         raise ValueError(f'ties must be "index" or "published", not {ties!r:.80}')
+    if ties != "index" and not of_library:
+        raise ValueError(f"ties is for models of this library, and {type(model).__name__} is none")
     check_bool("allow_overlap", allow_overlap)
     skips(unknown)
-    shape = (model.n_users_, model.n_items_)
-    masked = matching(train, "train", shape, model.ids_, unknown).csr
-    held_out, skipped = matching(test, "test", shape, model.ids_, unknown)
-    rows = _users_to_evaluate(held_out, model, users, unknown)
+    shape = (known.n_users_, known.n_items_)
+    masked = matching(train, "train", shape, known.ids_, unknown).csr
+    held_out, skipped = matching(test, "test", shape, known.ids_, unknown)
+    rows = _users_to_evaluate(held_out, known.ids_, users, unknown)
     if not allow_overlap:
-        refuse_overlap(model, held_out)
-    cold = cold_rows(model, masked, rows)
-    warn_of_other_train(model, masked, np.setdiff1d(rows, cold, assume_unique=True))
+        refuse_overlap(known, held_out)
+    cold = _NOBODY
+    if of_library:
+        cold = cold_rows(model, masked, rows)
+        warn_of_other_train(model, masked, np.setdiff1d(rows, cold, assume_unique=True))
     found = _evaluation(
         model, masked, held_out, rows, ks, names, block_size, n_threads, ties, per_user,
         n_workers, executor, cold,
@@ -168,7 +181,7 @@ def evaluate(
 
 
 def _evaluation(
-    model: Recommender,
+    model: Any,
     masked: Csr,
     held_out: Csr,
     rows: NDArray[np.int64],
@@ -205,7 +218,7 @@ def _evaluation(
 class _UserEvaluation:
     """The evaluation as a function of users; plain data that can be sent to any process."""
 
-    model: Recommender
+    model: Any
     masked: Csr
     held_out: Csr
     cutoffs: list[int]
@@ -226,11 +239,16 @@ class _UserEvaluation:
         with reporter(f"{self.label}: evaluate") as report:
             for start in range(0, len(rows), self.block_size):
                 block = rows[start : start + self.block_size]
-                found.add(self._lists(block), block)
+                lists = self._lists(block)
+                found.add(lists, block)
+                if not isinstance(self.model, Recommender):
+                    warn_of_known_items(self.label, lists, block, self.masked)
                 report(start + len(block), len(rows))
         return found.evaluation(self.label)
 
     def _lists(self, users: NDArray[np.int64]) -> NDArray[np.int32]:
+        if not isinstance(self.model, Recommender):
+            return lists_of(self.model, users, self.cutoffs[-1])
         as_published = self.ties == "published"
         request = RankRequest(users, self.cutoffs[-1], self.masked)
         items, _ = rank_lists(
@@ -303,20 +321,26 @@ def evaluate_lists(
 
 
 def evaluate_any_model(
-    model: Any, masked: Any, held_out: Any, cutoffs: Sequence[int], ties: str = "index"
+    model: Any,
+    masked: Any,
+    held_out: Any,
+    cutoffs: Sequence[int],
+    ties: str = "index",
+    *,
+    fold_in: bool = False,
 ) -> Evaluation:
     """Evaluate a model of this library, or any other with ``recommend(users, n=...)``.
 
     Parameters
     ----------
-    model : Recommender, or an object with `recommend`
-        Another library's ``recommend(users, n=...)`` takes rows and a length and returns lists, int
-        of shape (n users, n), padded with -1, or a tuple or object (`items`) that holds them. It
-        excludes the items that it was fitted on.
+    model : Recommender, or any object with ``recommend(users, n=...)``
+        As for `evaluate`.
     masked, held_out : matrix
     cutoffs : sequence of int
     ties : {"index", "published"}, default "index"
         For models of this library.
+    fold_in : bool, default False
+        Rank users that were not fitted by their interactions in `masked`.
 
     Returns
     -------
@@ -329,30 +353,31 @@ def evaluate_any_model(
         hidden = matching_csr(held_out, "held_out", shape, model.ids_)
         refuse_overlap(model, hidden)
         # What is masked may be more than was fitted, as the protocol of a search has it.
+        known = matching_csr(masked, "masked", shape, model.ids_)
+        rows = _users_to_evaluate(hidden, model.ids_, None)
         return _evaluation(
-            model, matching_csr(masked, "masked", shape, model.ids_), hidden,
-            _users_to_evaluate(hidden, model, None), checked_cutoffs(cutoffs, model.n_items_),
+            model, known, hidden, rows, checked_cutoffs(cutoffs, model.n_items_),
             check_metrics(None), ties=ties, per_user=False,
+            cold=cold_rows(model, known, rows) if fold_in else _NOBODY,
         )  # fmt: skip
+    check_recommends(model)
     users = users_with_items(as_csr(held_out, "held_out", borrow=True))
-    lists = model.recommend(users, n=max(cutoffs))
-    items = lists[0] if isinstance(lists, tuple) else getattr(lists, "items", lists)
     return evaluate_lists(
-        np.asarray(items), held_out, cutoffs, masked, users, per_user=False,
+        lists_of(model, users, max(cutoffs)), held_out, cutoffs, masked, users, per_user=False,
         label=type(model).__name__,
     )  # fmt: skip
 
 
 def _users_to_evaluate(
-    test: Csr, model: Recommender, users: object, unknown: str = "error"
+    test: Csr, ids: Ids | None, users: object, unknown: str = "error"
 ) -> NDArray[np.int64]:
     with_items = users_with_items(test)
     if not len(with_items):
         raise ValueError("test holds no interaction: there is nothing to evaluate")
     if users is None:
         return with_items
-    if model.ids_ is not None:
-        rows = find(model.ids_.user_index, users, unknown)
+    if ids is not None:
+        rows = find(ids.user_index, users, unknown)
     else:
         given: NDArray[Any] = np.atleast_1d(np.asarray(users))
         if skips(unknown):

@@ -17,10 +17,11 @@ from ganmf_fast.evaluation.accumulator import (
     checked_lists,
     checked_rows,
 )
-from ganmf_fast.evaluation.result import PER_USER, Evaluation, check_metrics
+from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import matching_csr
 from ganmf_fast.scorers.lists import rank_lists
+from ganmf_fast.scorers.metrics import PER_USER, check_metrics
 from ganmf_fast.scorers.validation import users_with_items
 
 __all__ = ["by_item_popularity", "by_profile_length", "profile_groups"]

@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 
 from ganmf_fast import reference
 from ganmf_fast.evaluation import Evaluation, evaluate
-from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.planned_run import Files, Log, PlannedRun, Point, Values
 from ganmf_fast.experiments.run_specs import QUICK_EPOCHS, RunSpec, run_specs
 from ganmf_fast.experiments.variants import VARIANTS, ModelVariant, select
-from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.registry import model_class
 from ganmf_fast.results.result_table import (
     PUBLISHED_SPLITS,
     Chart,
@@ -34,6 +31,7 @@ from ganmf_fast.results.result_table import (
 )
 from ganmf_fast.results.store import FORMAT, ConflictError, Record, Store, difference, npz
 from ganmf_fast.results.tables import write_tables
+from ganmf_fast.scorers.metrics import PER_USER
 from ganmf_fast.split import Splits
 
 __all__ = ["Experiment", "published_dataset"]
@@ -146,10 +144,10 @@ class Experiment:
         """Name of the data set."""
         return self._dataset or self._splits.name
 
-    def _measure(self, spec: RunSpec, model: Recommender) -> tuple[Values, Files]:
+    def _measure(self, spec: RunSpec, model: Any) -> tuple[Values, Files]:
         """Figures of a fitted model, and the files that go with them."""
         evaluation = evaluate(
-            model, self._splits.train, self._splits.test, self._cutoffs, ties=spec.ties
+            model, self._splits.known, self._splits.test, self._cutoffs, ties=spec.ties
         )
         values = {f"{m}@{k}": evaluation[m, k] for m in evaluation.metrics for k in self._cutoffs}
         return values, {"per_user.npz": npz(_per_user(evaluation))}
@@ -170,7 +168,8 @@ class Experiment:
 
     def _quick_change(self, row: str) -> str:
         """What a quick run changes for a variant, if anything."""
-        iterative = any(r.name == row and model_class(r.model).iterative for r in VARIANTS)
+        variants = (*VARIANTS, *(spec.variant for spec in self._specs))
+        iterative = any(known.name == row and known.iterative for known in variants)
         return f"quick run: at most {QUICK_EPOCHS} epochs" if self._quick and iterative else ""
 
     def _columns(self) -> tuple[Key, ...]:
@@ -195,7 +194,8 @@ class Experiment:
             "quick": self._quick,
             **self.extra,
         }
-        stored: Record = json.loads(json.dumps(config))
+        # Defaults of one's own model may be anything.
+        stored: Record = json.loads(json.dumps(config, default=repr))
         return stored
 
     def _refuse_conflicts(self) -> None:
@@ -300,7 +300,8 @@ class Experiment:
         planned = {Point(spec.variant.name, spec.point): spec for spec in self._specs}
         order = {row.name: number for number, row in enumerate(VARIANTS)}
         points = sorted(
-            {*found, *planned}, key=lambda p: (order.get(p.row, 0), p.row, p.point or 0.0)
+            {*found, *planned},
+            key=lambda p: (order.get(p.row, len(order)), p.row, p.point or 0.0),
         )
         missing: dict[Point, list[str]] = {}
         for run in self._planned:

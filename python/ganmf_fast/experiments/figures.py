@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ganmf_fast import reference
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.groups import profile_groups
-from ganmf_fast.evaluation.result import PER_USER
 from ganmf_fast.experiments.cosine import between_users
 from ganmf_fast.experiments.experiment import Experiment
 from ganmf_fast.experiments.planned_run import Files, Point, Values
@@ -19,6 +18,7 @@ from ganmf_fast.experiments.variants import ModelVariant
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.results.result_table import Chart, Entry, Key, ResultTable, Run
 from ganmf_fast.results.store import Record, npz
+from ganmf_fast.scorers.metrics import PER_USER
 from ganmf_fast.split import Splits
 
 __all__ = ["Figure4", "Figure5", "Figure6", "Figure7"]

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ganmf_fast import models
 from ganmf_fast.base.errors import reason
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
@@ -89,8 +88,7 @@ class PlannedRun:
         self, splits: Splits, measure: "Measure", log: Log
     ) -> tuple[Record, Files]:
         params = self.arguments
-        # Looked up as a user would, so that a missing extra is named.
-        build = getattr(models, self.spec.variant.model)
+        build = self.spec.variant.make
         found: Record = {}
         histories: dict[str, list[Record]] = {}
         with measured() as fit:

@@ -11,7 +11,6 @@ from ganmf_fast import reference
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import one_line, printable
 from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
-from ganmf_fast.models.registry import model_class
 
 __all__ = ["QUICK_EPOCHS", "RunSpec", "read_params", "run_specs"]
 
@@ -34,7 +33,7 @@ class RunSpec:
     @property
     def signature(self) -> dict[str, Any]:
         """Every parameter of the constructor with its default."""
-        return dict(model_class(self.variant.model)().get_params())
+        return self.variant.signature
 
     @property
     def seeded(self) -> bool:
@@ -49,7 +48,7 @@ class RunSpec:
     @property
     def stops_early(self) -> bool:
         """Whether the number of epochs is still to be found."""
-        return model_class(self.variant.model).iterative and "epochs" not in self.params
+        return self.variant.iterative and "epochs" not in self.params
 
     def moved(self, axis: str, point: float) -> Self:
         """The same at a point of a figure: another value of one parameter."""
@@ -61,7 +60,7 @@ class RunSpec:
 
     def quick(self) -> Self:
         """The same with few epochs, given rather than searched."""
-        if not model_class(self.variant.model).iterative:
+        if not self.variant.iterative:
             return self
         epochs = min(self.params.get("epochs", QUICK_EPOCHS), QUICK_EPOCHS)
         source = f"{self.source}, at most {QUICK_EPOCHS} epochs"
@@ -117,7 +116,7 @@ def run_specs(
         If `given` names a row or a parameter that does not exist, or contradicts a row.
     """
     given = given or {}
-    names = [row.name for row in VARIANTS]
+    names = list(dict.fromkeys(row.name for row in (*VARIANTS, *rows)))
     for name in given:
         if name not in names:
             raise ValueError(f"params has no model {name!r:.80}{suggestion(name, names)}")

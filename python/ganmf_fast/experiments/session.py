@@ -24,7 +24,7 @@ from ganmf_fast.experiments.tuned import tuned_params
 from ganmf_fast.experiments.variants import ModelVariant, select
 from ganmf_fast.results.result_table import ResultTable
 from ganmf_fast.results.store import FORMAT, Store
-from ganmf_fast.split import Splits, paper_protocol
+from ganmf_fast.split import Split, Splits, paper_protocol
 from ganmf_fast.split.open_data import FileReading, open_data
 
 __all__ = ["EXPERIMENTS", "NAMES", "Name", "options_of", "reproduce"]
@@ -59,7 +59,7 @@ def reproduce(
     data: Any = "demo",
     *,
     output: str | Path,
-    models: Sequence[str] | None = None,
+    models: Sequence[Any] | None = None,
     params: str | Path | Mapping[str, Mapping[str, Any]] = "published",
     n_calls: int = 50,
     cutoffs: Sequence[int] = (5, 20),
@@ -83,13 +83,16 @@ def reproduce(
     experiment : {"table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", "all"}
         ``"all"`` puts each into a folder of its own below `output`, and fits runs that several
         experiments share once.
-    data : str, Path, Splits, Interactions or matrix, default "demo"
+    data : str, Path, Splits, Split, Interactions or matrix, default "demo"
         Name of a data set, folder of five splits, file, or data in memory. Whatever is not split
-        is split by the paper's protocol. Table 1 also takes a list of these.
+        is split by the paper's protocol; a `Split` is divided as `Splits.from_split` does. Table 1
+        also takes a list of these.
     output : str or Path
         Folder of the run.
-    models : sequence of str, optional
-        Names of variants such as ``"GANMF-u"``, or of models; by default all of the experiment.
+    models : sequence of str or class, optional
+        Names of variants such as ``"GANMF-u"``, or of models, in any case; one's own as a class
+        with `fit` and `recommend`, or as ``"package.module:Class"``, which is imported. By default
+        all of the experiment.
     params : {"published", "tuned"}, path or mapping, default "published"
         For tables 2 and 3: the published parameters, those of a search by the paper's protocol
         on validation, or variant -> parameters, also from a JSON or TOML file. Variants without
@@ -309,6 +312,8 @@ def _splits(
     if isinstance(data, str | Path):
         note = f"the splits stored in {Path(data).name}"
         data = open_data(str(data), data_dir, offline, reading)
+    if isinstance(data, Split):
+        data = Splits.from_split(data, seed)
     if isinstance(data, Splits):
         return data, note
     if not isinstance(data, Interactions):

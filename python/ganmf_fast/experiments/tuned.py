@@ -6,32 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from ganmf_fast.base.files import make_folder, write_whole
-from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
-from ganmf_fast.models.registry import model_class
+from ganmf_fast.experiments.variants import ModelVariant
 from ganmf_fast.results.search import JOURNAL
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning import Tracker, TuningResult, packaged_space, tune
 from ganmf_fast.tuning.trackers.lines import Lines
 
-__all__ = ["model_of", "tuned_params", "write_result"]
+__all__ = ["tuned_params", "write_result"]
 
 # Options of a run, not parameters of its variant.
 _OPTIONS = ("seed", "device")
-
-
-def model_of(name: str) -> tuple[str, dict[str, Any]]:
-    """Model and fixed parameters of a variant, or of a model by its own name.
-
-    Raises
-    ------
-    ValueError
-        If there is neither; the message suggests a name.
-    """
-    for row in VARIANTS:
-        if row.name == name and not row.params_of:
-            return row.model, dict(row.fixed)
-    model_class(name)
-    return name, {}
 
 
 def tuned_params(
@@ -72,14 +56,14 @@ def tuned_params(
     found = {}
     trackers: list[Tracker] = [Lines(log)]
     for row in rows:
-        if packaged_space(row.model) is None:
+        if packaged_space(row.cls or row.model) is None:
             continue
         log(f"tuning {row.name} ...")
         fixed = dict(row.fixed)
-        if device != "auto" and "device" in model_class(row.model)().get_params():
+        if device != "auto" and "device" in row.signature:
             fixed["device"] = device
         result = tune(
-            row.model,
+            row.cls or row.model,
             splits,
             n_calls=n_calls,
             seed=seed,

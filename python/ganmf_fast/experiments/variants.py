@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.errors import suggestion, unknown
+from ganmf_fast.models.own_model import imported, names_code, parameters_of
+from ganmf_fast.models.registry import fittable_class, known_name, model_class
 
-__all__ = ["VARIANTS", "ModelVariant", "select"]
+__all__ = ["VARIANTS", "ModelVariant", "named", "select"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class ModelVariant:
     name : str
         As in the published results.
     model : str
-        Name of the class.
+        Name of the class, with its module if it is not of this library.
     fixed : mapping
         Parameters that make up the variant.
     defaults : mapping
@@ -30,6 +32,8 @@ class ModelVariant:
         show the effect of another way of training.
     known_difference : str
         Known reason why its figures differ from the published ones.
+    cls : class, optional
+        The class, if it is not of this library.
     """
 
     name: str
@@ -39,6 +43,29 @@ class ModelVariant:
     quirks: bool = False
     params_of: str = ""
     known_difference: str = ""
+    cls: Any = None
+
+    @property
+    def make(self) -> Any:
+        """The class, if what fitting needs is installed."""
+        return self.cls or fittable_class(self.model)
+
+    @property
+    def known_class(self) -> Any:
+        """The class, also without packages that fitting needs."""
+        return self.cls or model_class(self.model)
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """Every parameter of the constructor with its default."""
+        if self.cls is None:
+            return dict(self.known_class().get_params())
+        return parameters_of(self.cls)[0]
+
+    @property
+    def iterative(self) -> bool:
+        """Whether it is trained in epochs whose number can be given."""
+        return bool(getattr(self.known_class, "iterative", False)) and "epochs" in self.signature
 
 
 # Do well on the simulated data (chosen on its validation split) within seconds.
@@ -127,29 +154,88 @@ VARIANTS: tuple[ModelVariant, ...] = (
 """Every row, in the order of the table."""
 
 
-def select(names: Iterable[str] | None) -> list[ModelVariant]:
+_KNOWN = tuple(dict.fromkeys([row.name for row in VARIANTS] + [row.model for row in VARIANTS]))
+
+
+def select(names: Iterable[Any] | None) -> list[ModelVariant]:
     """Rows by their names, or by the names of their models, in the order of the table.
 
-    Rows that only vary another one are given by name alone.
+    Names are in any case. Rows that only vary another one are given by name alone. Models that are
+    not of this library are given as classes or as ``package.module:Class``; they come last.
 
     Raises
     ------
     ValueError
         If a name is unknown; the message suggests the nearest.
+    TypeError
+        If a class has no `fit` and `recommend`.
     """
     if names is None:
         return [row for row in VARIANTS if not row.params_of]
-    wanted = list(names)
-    known = list(dict.fromkeys([row.name for row in VARIANTS] + [row.model for row in VARIANTS]))
-    for name in wanted:
-        if name not in known:
-            raise ValueError(
-                f"models has no {name!r:.80}{suggestion(name, known)} "
-                f"(there are {', '.join(row.name for row in VARIANTS)})"
-            )
+    wanted: dict[str, ModelVariant] = {}
+    for name in names:
+        for row in _rows(name):
+            if wanted.setdefault(row.name, row).cls is not row.cls:
+                raise ValueError(f"models holds two classes called {row.name}")
+    if not wanted:
+        raise ValueError("models names no model")
+    own = [row for row in wanted.values() if row.cls is not None]
+    return [row for row in VARIANTS if row.name in wanted] + own
+
+
+def named(name: Any) -> ModelVariant:
+    """The one row of a name, a model by its own name without other parameters, or one's own.
+
+    Parameters
+    ----------
+    name : str or class
+        As for `select`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `select`.
+    """
+    if isinstance(name, str) and not names_code(name):
+        folded = name.casefold()
+        row = next((row for row in VARIANTS if row.name.casefold() == folded), None)
+        if row is not None:
+            return row
+        if (known := known_name(name)) is None:
+            raise ValueError(unknown("model", name, _KNOWN))
+        return ModelVariant(known, known)
+    return _rows(name)[0]
+
+
+def _rows(name: Any) -> list[ModelVariant]:
+    if isinstance(name, type):
+        return [_own(name)]
+    if not isinstance(name, str):
+        raise TypeError(f"models must hold names or classes, not {name!r:.80}")
+    if names_code(name):
+        return [_own(imported(name))]
+    folded = name.casefold()
     rows = [
-        row for row in VARIANTS if row.name in wanted or (row.model in wanted and not row.params_of)
+        row
+        for row in VARIANTS
+        if row.name.casefold() == folded or (row.model.casefold() == folded and not row.params_of)
     ]
     if not rows:
-        raise ValueError("models names no model")
+        raise ValueError(
+            f"models has no {name!r:.80}{suggestion(name, _KNOWN)} "
+            f"(there are {', '.join(row.name for row in VARIANTS)})"
+        )
     return rows
+
+
+def _own(cls: Any) -> ModelVariant:
+    """The row of a class that is not of this library, or of one that is, as it is."""
+    for method in ("fit", "recommend"):
+        if not callable(getattr(cls, method, None)):
+            raise TypeError(f"models holds {cls.__name__}, which has no {method}")
+    name: str = cls.__name__
+    if known_name(name) == name and model_class(name) is cls:
+        return ModelVariant(name, name)
+    identity = f"{cls.__module__}:{cls.__qualname__}"
+    taken = name.casefold() in {known.casefold() for known in _KNOWN}
+    return ModelVariant(identity.replace(":", ".") if taken else name, identity, cls=cls)

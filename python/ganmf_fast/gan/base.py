@@ -1,6 +1,5 @@
 """What the estimators of all adversarial models share; torch is imported by fitting alone."""
 
-from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, ClassVar
@@ -11,7 +10,6 @@ from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
-from ganmf_fast.scorers.validation import map_at_5
 
 __all__ = ["GANRecommender"]
 
@@ -29,8 +27,8 @@ class GANRecommender(GANSettings, Recommender):
         Epoch of the weights that were kept; with `published_quirks`, see there.
     history_ : list of dict
         One row an epoch: `epoch`; the means of the losses over the batches; `generated_cosine`, the
-        mean cosine between 64 generated profiles (near 1 all look alike); `validation` (MAP@5,
-        where checked); `seconds`, of these `validation_seconds` and those of each network, such as
+        mean cosine between 64 generated profiles (near 1 all look alike); `validation` (where
+        checked); `seconds`, of these `validation_seconds` and those of each network, such as
         `d_seconds`; and with `gradient_norms` the norm of each network's gradient, such as
         `d_gradient`.
 
@@ -90,9 +88,7 @@ class GANRecommender(GANSettings, Recommender):
         if self.checkpoint_every and self.checkpoint_path is not None:
             path, config = Path(self.checkpoint_path), self._config(data)
             checkpoint = Checkpoint(path, self.checkpoint_every, config)
-        validate = None
-        if data.validation is not None:
-            validate = partial(map_at_5, urm=data.urm, validation=data.validation)
+        validate = None if data.validation is None else data.validate
         run = train(module, self, validate, checkpoint, data.progress, data.callback)
         self.history_ = run.history
         self.best_epoch_ = run.best_epoch
@@ -104,9 +100,12 @@ class GANRecommender(GANSettings, Recommender):
     def _config(self, data: FitData) -> dict[str, Any]:
         """All that the weights depend on."""
         params = self.get_params(deep=False).items()
+        # Files of earlier versions know one metric.
+        usual = data.validation is None or (data.metric, data.k) == ("map", 5)
         return {
             "model": type(self).__name__,
             **{name: value for name, value in params if name not in _WITHOUT_EFFECT_ON_WEIGHTS},
             "data": fingerprint(data.urm),
             "validation": None if data.validation is None else fingerprint(data.validation),
+            **({} if usual else {"metric": f"{data.metric}@{data.k}"}),
         }

@@ -115,9 +115,7 @@ class GANSettings:
 
     _: KW_ONLY
     epochs: int = _epochs(300)
-    freq: int = _count(
-        5, "Evaluation interval: epochs between two checks of MAP@5 on `validation`."
-    )
+    freq: int = _count(5, "Evaluation interval: epochs between two checks on `validation`.")
     allow_worse: int = param(
         5, "Patience: checks without improvement; the next one stops the training.", at_least=0
     )

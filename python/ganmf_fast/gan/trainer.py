@@ -220,7 +220,7 @@ def _in_words(row: Mapping[str, float], state: TrainingState) -> str:
     best = state.stopping
     if best.best_epoch:
         last = next(r["validation"] for r in reversed(state.history) if "validation" in r)
-        words.append(f"MAP@5 {last:.4f}, best {best.best_value:.4f} ({best.best_epoch})")
+        words.append(f"validation {last:.4f}, best {best.best_value:.4f} ({best.best_epoch})")
     return ", ".join(words)
 
 

@@ -25,6 +25,7 @@ from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.lists import check_lists_fit, popularity, rank_lists, without_evidence
+from ganmf_fast.scorers.metrics import check_metrics
 from ganmf_fast.scorers.weights import ItemWeights
 
 if TYPE_CHECKING:
@@ -83,7 +84,12 @@ class Recommender(BaseEstimator, ABC):
     """Learned attributes that are saved: numbers, strings, and lists and dicts of them."""
 
     def fit(
-        self, X: object, validation: object = None, callback: FitCallback | None = None
+        self,
+        X: object,
+        validation: object = None,
+        callback: FitCallback | None = None,
+        metric: str = "map",
+        k: int = 5,
     ) -> Self:
         """Fit the model.
 
@@ -100,6 +106,11 @@ class Recommender(BaseEstimator, ABC):
             ``callback(epoch, values)`` is called by iterative models after each epoch, from 1 on,
             with the row of ``history_``: losses, and "validation" where it was evaluated. What it
             raises ends the fit.
+        metric : str, default "map"
+            What early stopping maximises on `validation`: a name from
+            `ganmf_fast.evaluation.METRICS`.
+        k : int, default 5
+            Its cutoff.
 
         Returns
         -------
@@ -108,13 +119,17 @@ class Recommender(BaseEstimator, ABC):
         Raises
         ------
         TypeError, ValueError
-            If a parameter, `X`, `validation` or `callback` is not what it should be.
+            If a parameter or an argument is not what it should be.
         """
         self._validate_params()
         if callback is not None and not callable(callback):
             raise TypeError(
                 f"callback must be called as callback(epoch, values), not {callback!r:.80}"
             )
+        if not isinstance(metric, str):
+            raise TypeError(f"metric must be the name of a metric, not {metric!r:.80}")
+        check_metrics(metric)
+        k = check_int("k", k, 1)
         prepared = X if isinstance(X, Cooccurrence) else None
         X = X if prepared is None else prepared.source
         urm, ids = as_csr(X, "X"), Ids.of(X)
@@ -122,7 +137,7 @@ class Recommender(BaseEstimator, ABC):
         if validation is not None:
             held_out = matching_csr(validation, "validation", (urm.n_rows, urm.n_cols), ids)
         with reporter(f"{type(self).__name__}: fit") as progress:
-            scorer = self._fit(FitData(urm, held_out, progress, callback, prepared))
+            scorer = self._fit(FitData(urm, held_out, progress, callback, prepared, metric, k))
         self._set_fitted(urm, scorer, ids)
         return self
 

@@ -13,7 +13,6 @@ from typing import Generic, TypeVar
 
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
-from ganmf_fast.scorers.validation import map_at_5
 
 __all__ = ["EarlyStopping", "TrainingResult", "run_epochs"]
 
@@ -79,7 +78,7 @@ def run_epochs(
     freq: int,
     allow_worse: int,
 ) -> TrainingResult[S]:
-    """Train in epochs, with early stopping on MAP@5 where there is validation.
+    """Train in epochs, with early stopping where there is validation.
 
     Parameters
     ----------
@@ -106,7 +105,7 @@ def run_epochs(
         current = None
         if data.validation is not None and (epoch % freq == 0 or epoch == epochs):
             current = model()
-            row["validation"] = map_at_5(current, data.urm, data.validation)
+            row["validation"] = data.validate(current)
             if stopping.update(epoch, row["validation"]):
                 best = current
         row["seconds"] = time.perf_counter() - started

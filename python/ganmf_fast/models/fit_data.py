@@ -7,6 +7,8 @@ from typing import TypeAlias
 from ganmf_fast._core import Csr
 from ganmf_fast.base.progress import Report
 from ganmf_fast.models.cooccurrence import Cooccurrence
+from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.validation import validation_value
 
 __all__ = ["FitCallback", "FitData"]
 
@@ -30,6 +32,10 @@ class FitData:
         ``callback(epoch, values)``, after each epoch of iterative models.
     prepared : Cooccurrence or None
         Counts shared by the fits on this matrix.
+    metric : str
+        What early stopping maximises on `validation`.
+    k : int
+        Its cutoff.
     """
 
     urm: Csr
@@ -37,3 +43,11 @@ class FitData:
     progress: Report
     callback: FitCallback | None = None
     prepared: Cooccurrence | None = None
+    metric: str = "map"
+    k: int = 5
+
+    def validate(self, scorer: Scorer) -> float:
+        """Value of a model on `validation`, which must be there."""
+        if self.validation is None:
+            raise ValueError("there is no validation")
+        return validation_value(scorer, self.urm, self.validation, self.metric, self.k)

@@ -13,23 +13,32 @@ from ganmf_fast.base.lazy import stub_imports
 if TYPE_CHECKING:
     from ganmf_fast.models.base import Recommender
 
-__all__ = ["NAMES", "fittable_class", "model_class"]
+__all__ = ["NAMES", "fittable_class", "known_name", "model_class"]
 
 NAMES: dict[str, str] = stub_imports(__file__)
 """Module of each model."""
 
 
+_FOLDED = {name.casefold(): name for name in NAMES}
+
+
+def known_name(name: str) -> str | None:
+    """The name of a model as it is written, from one in any case; None if there is none."""
+    return _FOLDED.get(name.casefold())
+
+
 def model_class(name: str) -> "type[Recommender]":
-    """Class of the model called `name`, also where a package that only fitting needs is absent.
+    """Class of the model called `name`, in any case, also without packages that fitting needs.
 
     Raises
     ------
     ValueError
         If there is no such model; the message suggests the nearest name.
     """
-    if name not in NAMES:
+    known = known_name(name)
+    if known is None:
         raise ValueError(unknown("model", name, NAMES))
-    found: type[Recommender] = getattr(importlib.import_module(NAMES[name]), name)
+    found: type[Recommender] = getattr(importlib.import_module(NAMES[known]), known)
     return found
 
 
@@ -43,7 +52,7 @@ def fittable_class(name: str) -> "type[Recommender]":
     ImportError
         If a package is absent; the message says how to install it.
     """
-    gan = NAMES.get(name, "").startswith("ganmf_fast.gan.")
+    gan = NAMES.get(known_name(name) or "", "").startswith("ganmf_fast.gan.")
     if gan and importlib.util.find_spec("torch") is None:
         raise ImportError(f'{name} needs torch: pip install "ganmf-fast[gan]"')
     return model_class(name)

@@ -34,7 +34,7 @@ class SLIMBPR(Recommender):
     best_epoch_ : int
         Epoch with the best value on `validation`, or the last.
     history_ : list of dict
-        One row an epoch: `epoch`, `validation` (MAP@5, where evaluated), `seconds`.
+        One row an epoch: `epoch`, `validation` (where evaluated), `seconds`.
 
     Raises
     ------
@@ -102,7 +102,7 @@ class SLIMBPR(Recommender):
         at_least=1,
         at_most=2**63 - 1,
     )
-    freq: int = param(5, "Epochs between two evaluations of MAP@5 on `validation`.", at_least=1)
+    freq: int = param(5, "Epochs between two evaluations on `validation`.", at_least=1)
     allow_worse: int = param(
         5,
         "Patience: evaluations without improvement after which one more stops the training.",

@@ -49,7 +49,7 @@ class WRMF(Recommender):
     best_epoch_ : int
         Epoch of the factors that were kept.
     history_ : list of dict
-        One row an epoch: `epoch`, `validation` (MAP@5, where evaluated), `seconds`.
+        One row an epoch: `epoch`, `validation` (where evaluated), `seconds`.
 
     Raises
     ------
@@ -113,7 +113,7 @@ class WRMF(Recommender):
         "Cholesky decomposition, exactly.",
     )
     cg_steps: int = param(3, 'Steps of "cg".', at_least=1)
-    freq: int = param(5, "Epochs between two evaluations of MAP@5 on `validation`.", at_least=1)
+    freq: int = param(5, "Epochs between two evaluations on `validation`.", at_least=1)
     allow_worse: int = param(
         5,
         "Patience: evaluations without improvement after which one more stops the training.",

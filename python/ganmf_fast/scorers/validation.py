@@ -1,6 +1,4 @@
-"""MAP@5 on held-out interactions: the value by which early stopping and searches judge a scorer."""
-
-import math
+"""A metric on held-out interactions: the value by which early stopping judges a scorer."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +7,18 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
+from ganmf_fast.scorers.metrics import Tally, of_lists
 
-__all__ = ["exact_mean", "map_at_5", "users_with_items"]
+__all__ = ["users_with_items", "validation_value"]
 
 
-def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
-    """Mean average precision at 5 over the users with validation items, in [0, 1].
+def validation_value(
+    scorer: Scorer, urm: Csr, validation: Csr, metric: str = "map", k: int = 5
+) -> float:
+    """A metric of the lists of the users with validation items, as of `ganmf_fast.evaluate`.
 
-    Users without an interaction in `urm` have an empty list, of precision 0. Only items of `urm`
-    are excluded. The formula is that of `ganmf_fast.evaluate`.
+    Users without an interaction in `urm` have an empty list, which counts as zero. Only items of
+    `urm` are excluded.
 
     Raises
     ------
@@ -27,16 +28,19 @@ def map_at_5(scorer: Scorer, urm: Csr, validation: Csr) -> float:
     users = users_with_items(validation)
     if not len(users):
         raise ValueError("validation is empty: early stopping needs at least one interaction")
-    items, _ = rank_lists(scorer, urm, RankRequest(users, 5, urm))
-    [[total]], *_ = _core.measure_lists(
-        items, validation, users, [5], ["map"], keep=False, count=False
+    items, _ = rank_lists(scorer, urm, RankRequest(users, k, urm))
+    names, count = of_lists([metric])
+    sums, _, counts, filled = _core.measure_lists(
+        items, validation, users, [k], names, train=urm, keep=False, count=count
     )
-    return exact_mean(total, len(users))
-
-
-def exact_mean(total: int, n: int) -> float:
-    """Mean from an exact sum in multiples of 2^-80, such as `_core.measure_lists` returns."""
-    return math.ldexp(total, -80) / n
+    tally = Tally(
+        {(name, k): total for name, [total] in zip(names, sums, strict=True)},
+        {} if counts is None else {k: counts[0]},
+        len(users),
+        filled,
+        (urm.n_rows, urm.n_cols),
+    )
+    return tally.values([metric], [k])[metric, k]
 
 
 def users_with_items(csr: Csr) -> NDArray[np.int64]:

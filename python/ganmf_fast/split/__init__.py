@@ -1,7 +1,8 @@
 """Splits into train and test interactions, each a pure function of the seed.
 
-`holdout`, `leave_k_out`, `temporal`, `k_fold` and `cold_users` return a `Split`; `paper_protocol`
-returns the five sets of the GANMF paper, `Splits`; `k_core` filters data before a split.
+`holdout`, `leave_k_out`, `temporal` and `cold_users` return a `Split`, `k_fold` and `rolling` a
+sequence of them; `paper_protocol` returns the five sets of the GANMF paper, `Splits`, and
+`Splits.from_split` those of any other split; `k_core` filters data before a split.
 """
 
 from ganmf_fast.split.methods import (
@@ -10,10 +11,11 @@ from ganmf_fast.split.methods import (
     k_core,
     k_fold,
     leave_k_out,
+    rolling,
     temporal,
 )
 from ganmf_fast.split.paper import PARTS, Splits, paper_protocol
-from ganmf_fast.split.result import ColdSplit, Folds, Split
+from ganmf_fast.split.result import ColdSplit, Folds, Split, Windows
 
 __all__ = [
     "PARTS",
@@ -21,11 +23,13 @@ __all__ = [
     "Folds",
     "Split",
     "Splits",
+    "Windows",
     "cold_users",
     "holdout",
     "k_core",
     "k_fold",
     "leave_k_out",
     "paper_protocol",
+    "rolling",
     "temporal",
 ]

@@ -47,7 +47,8 @@ class SplitInput:
         """One side of the split with ids, and times if `labels` tell its interactions."""
         data = self.data
         if data is None:
-            return Interactions(csr, np.arange(csr.n_rows), np.arange(csr.n_cols))
+            numbers = np.arange(csr.n_rows), np.arange(csr.n_cols)
+            return Interactions(csr, *numbers, numbered=True)
         stamps = data.timestamps
         if stamps is not None and labels is not None:
             stamps = stamps[np.isin(labels, wanted)]
@@ -59,6 +60,7 @@ class SplitInput:
             frame_type=data.frame_type,
             name=data.name,
             simulated=data.simulated,
+            numbered=data.numbered,
         )
 
 

@@ -1,19 +1,21 @@
 """Splits into train and test by a rule, and the k-core."""
 
+import datetime as dt
 import math
 import operator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.checks import check_int, check_real
+from ganmf_fast.base.urm import read_only
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.input import SplitInput, check_seed, check_size, leakage, ordered
-from ganmf_fast.split.result import ColdSplit, Folds, Split
+from ganmf_fast.split.result import ColdSplit, Folds, Split, Windows
 
-__all__ = ["cold_users", "holdout", "k_core", "k_fold", "leave_k_out", "temporal"]
+__all__ = ["cold_users", "holdout", "k_core", "k_fold", "leave_k_out", "rolling", "temporal"]
 
 
 def holdout(
@@ -124,7 +126,7 @@ def temporal(
             )
         size = check_size("test_size", test_size)
         labels = _core.split_latest(source.csr, times, size)
-        return _two_sides(source, labels, f"temporal {size} per user")
+        return _two_sides(source, labels, f"temporal {size} per user", by_time="user")
     if cut is None:
         size = check_size("test_size", test_size)
         at = _core.split_cut_for(times, size)
@@ -133,7 +135,7 @@ def temporal(
         at = _moment(cut, source)
         rule = f"temporal from {cut} on"
     labels = _core.split_cut_at(source.csr, times, at)
-    return _two_sides(source, labels, rule, cut=_earliest(source, labels))
+    return _two_sides(source, labels, rule, cut=_earliest(source, labels), by_time="all")
 
 
 def k_fold(X: object, n_splits: int = 5, per_user: bool = True, seed: int = 0) -> Folds:
@@ -164,6 +166,137 @@ def k_fold(X: object, n_splits: int = 5, per_user: bool = True, seed: int = 0) -
     labels = _core.split_k_fold(source.csr, n_splits, bool(per_user), check_seed(seed))
     scope = "per user" if per_user else "of all"
     return Folds(f"k_fold {n_splits} {scope}, seed {seed}", n_splits, source, labels)
+
+
+def rolling(
+    X: object,
+    windows: int = 5,
+    test_size: float | None = None,
+    span: Any = None,
+    train_span: Any = None,
+) -> Windows:
+    """Windows of time, one after another: each is predicted from what lies before it.
+
+    Parameters
+    ----------
+    X : Interactions
+        With timestamps.
+    windows : int, default 5
+        From 1 to 254. They end with the last interaction; what lies before the first one is in no
+        test.
+    test_size : float or int, optional
+        A fraction or a count: interactions of each window. By default ``1 / (windows + 1)``.
+    span : number or timedelta, optional
+        Instead of `test_size`: duration of each window, in the unit of the timestamps, in days if
+        these are dates. The last window ends right after the last interaction.
+    train_span : number or timedelta, optional
+        How far train reaches back from its window, in the same unit; by default to the beginning.
+
+    Returns
+    -------
+    Windows
+        A sequence of `Split`, made one at a time, and the moments between the windows (`cuts`).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `X` has no timestamps, an argument is out of range, or a window or its train is empty.
+
+    Notes
+    -----
+    A window reaches from its first moment on to before the first moment of the next one.
+    Interactions of the same moment are thus never separated: where many share the moment that
+    `test_size` comes to, the later one of two windows is larger and the earlier one smaller. Train
+    and test of a window have all users and items of `X`, of which some are not known before it
+    (`users_without_train`, `items_without_train`).
+    """
+    source = SplitInput.of(X)
+    times = source.times("rolling")
+    windows = check_int("windows", windows, 1, 254)
+    if test_size is not None and span is not None:
+        raise ValueError("test_size and span both say how large a window is: give one of them")
+    cuts = _cuts(source, times, windows, test_size, span)
+    bounds = ordered(cuts)
+    labels = np.searchsorted(bounds[:-1], times, side="right").astype(np.uint8)
+    sizes = np.bincount(labels, minlength=windows + 1)
+    for window in np.flatnonzero(sizes == 0).tolist():
+        if window == 0:
+            raise ValueError("windows leave no interaction before the first of them to learn from")
+        raise ValueError(
+            f"window {window - 1}, from {cuts[window - 1]} on and before {cuts[window]}, holds no "
+            "interaction: ask for fewer windows, or for longer ones"
+        )
+    starts = None
+    if train_span is not None:
+        step = _duration("train_span", train_span, cuts.dtype)
+        starts = ordered(cuts[:-1] - step)
+        for window, start in enumerate(starts):
+            if not ((times >= start) & (labels <= window)).any():
+                raise ValueError(f"train_span leaves nothing to learn from before window {window}")
+    size = f"span {span}" if span is not None else f"{test_size or 'equal'}"
+    reach = "" if train_span is None else f", train_span {train_span}"
+    return Windows(
+        f"rolling {windows} of {size}{reach}",
+        windows,
+        source,
+        labels,
+        read_only(cuts),
+        starts,
+        None if starts is None else times,
+    )
+
+
+def _cuts(
+    source: SplitInput,
+    times: NDArray[np.int64],
+    windows: int,
+    test_size: float | None,
+    span: Any,
+) -> NDArray[Any]:
+    """The first moment of each window, and the one right after the last."""
+    stamps = _stamps(source)
+    # Whole numbers as int64, in which differences do not overflow.
+    stamps = times if stamps.dtype.kind in "iu" else stamps
+    last = stamps.max()
+    end = np.nextafter(last, np.inf) if stamps.dtype.kind == "f" else last + np.int64(1)
+    if span is not None:
+        step = _duration("span", span, stamps.dtype)
+        back = np.arange(windows, -1, -1)
+        return np.asarray(end - back * step)
+    if test_size is None:
+        size: float = len(times) // (windows + 1)
+    else:
+        size = check_size("test_size", test_size)
+    count = size if isinstance(size, int) else round(size * len(times))
+    if count < 1 or count * windows >= len(times):
+        raise ValueError(
+            f"test_size takes {count:,} of {len(times):,} interactions for each of {windows} "
+            "windows: each needs one at least, and one must remain before them"
+        )
+    places = len(times) - count * np.arange(windows, 0, -1)
+    # In the order of `times`, which is that of the stamps.
+    order = np.argpartition(times, places)
+    return np.append(stamps[order[places]], end)
+
+
+def _duration(name: str, given: Any, dtype: np.dtype[Any]) -> Any:
+    """A positive duration that can be taken from timestamps of this type."""
+    whole = dtype.kind != "f"
+    if dtype.kind == "M":
+        unit = np.timedelta64(1, np.datetime_data(dtype)[0])
+        if not isinstance(given, dt.timedelta | np.timedelta64):
+            given = check_real(name, given, above=0.0) * np.timedelta64(86_400_000_000, "us")
+        number = float(np.timedelta64(given) / unit)
+    else:
+        number = check_real(name, given, above=0.0)
+    if number <= 0 or (whole and not number.is_integer()):
+        what = f"a whole number of {np.datetime_data(dtype)[0]}" if dtype.kind == "M" else "whole"
+        raise ValueError(
+            f"{name} must be positive and {what}, as the timestamps are, not {given!s:.80}"
+        )
+    if dtype.kind == "M":
+        return int(number) * unit
+    return int(number) if whole else number
 
 
 def cold_users(
@@ -260,6 +393,7 @@ def _two_sides(
     *,
     random: str = "",
     cut: Any = None,
+    by_time: Literal["all", "user"] | None = None,
 ) -> Split:
     train, test = _core.divide_cells(source.csr, labels, 2)
     timed = source.data is not None and source.data.timestamps is not None
@@ -271,6 +405,7 @@ def _two_sides(
         labels if timed else None,
         leakage(source, labels, random) if random else (),
         cut,
+        by_time,
     )
 
 

@@ -1,4 +1,4 @@
-"""The five sets of the GANMF paper's protocol: made, saved, loaded.
+"""Five sets, of the GANMF paper's protocol or of any other split: made, saved, loaded.
 
 ``train`` and ``test`` partition all interactions; ``train_small``, ``validation`` and
 ``early_stop`` partition ``train``. Tuning fits on ``train_small``, stops early on ``early_stop``
@@ -30,10 +30,13 @@ from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import object_array
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.input import SplitInput, check_seed, leakage
+from ganmf_fast.split.methods import holdout, temporal
+from ganmf_fast.split.result import ColdSplit, Split
 
 __all__ = ["PARTS", "Splits", "paper_protocol"]
 
 PARTS = ("train", "test", "train_small", "validation", "early_stop")
+_PROFILE = "profile"
 _INFO = "splits.json"
 _IDS = "ids.npz"
 # Kinds of id arrays that numpy stores without pickling.
@@ -63,6 +66,10 @@ class Splits:
     frame_type : {"polars", "pandas", "pyarrow", "dict"} or None
         Type of frame that models return, as of the `Interactions` that were split; None if no ids
         were given: then models return arrays of row and column numbers.
+    profile : scipy.sparse.csr_array of float32 or None
+        Of users held out whole (`cold_users`), what is known of them; it is in no other set.
+    rule : str
+        Rule and arguments of the split; empty if unknown.
 
     Raises
     ------
@@ -81,13 +88,16 @@ class Splits:
     simulated: bool = False
     warnings: tuple[str, ...] = ()
     frame_type: FrameType | None = None
+    profile: "sp.csr_array[np.float32] | None" = None
+    rule: str = ""
     # Parts that are known to be one partition.
     _checked: tuple[Csr, ...] = ()
 
     def __post_init__(self) -> None:
         """Validate the parts, and how they lie in each other, where that is not known."""
+        names = PARTS if self.profile is None else (*PARTS, _PROFILE)
         parts = {
-            part: as_csr(getattr(self, part), part, allow_empty=part != "train") for part in PARTS
+            part: as_csr(getattr(self, part), part, allow_empty=part != "train") for part in names
         }
         checked = tuple(parts.values())
         if list(map(id, checked)) != list(map(id, self._checked)):
@@ -132,16 +142,76 @@ class Splits:
 
     @cached_property
     def urm(self) -> "sp.csr_array[np.float32]":
-        """All interactions: train and test together."""
-        return to_scipy(as_csr(self.train + self.test))
+        """All interactions: train, test and profile together."""
+        return to_scipy(as_csr(self.known + self.test))
+
+    @cached_property
+    def known(self) -> "sp.csr_array[np.float32]":
+        """What lists for the users of `test` are made from: train, and profiles where there are."""
+        if self.profile is None:
+            return self.train
+        both = as_csr(self.train + self.profile)
+        return to_scipy(both, self._with_ids(both))
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256 of the five matrices (not of the ids)."""
+        """SHA-256 of the matrices (not of the ids)."""
         digest = hashlib.sha256()
-        for part, csr in zip(PARTS, self._checked, strict=True):
+        for part, csr in zip((*PARTS, _PROFILE), self._checked, strict=False):
             digest.update(f"{part} {fingerprint(csr)} ".encode())
         return digest.hexdigest()
+
+    @classmethod
+    def from_split(cls, split: Split, seed: int = 0) -> "Splits":
+        """Five sets from a train and a test: train is divided for tuning as the paper's is.
+
+        A quarter of train is validation, and 15 % of the rest early_stop: the latest ones, in the
+        way of the split itself, where it is by time, else drawn for each user.
+
+        Parameters
+        ----------
+        split : Split
+            Such as `holdout` returns, or one of `k_fold` or `rolling`.
+        seed : int, default 0
+            Of the draw, from 0 to 2**64 - 1.
+
+        Raises
+        ------
+        TypeError
+            If `split` is no `Split`.
+        ValueError
+            If train has no two moments, so that it cannot be divided by time.
+        """
+        if not isinstance(split, Split):
+            raise TypeError(f"split must be a Split, not {type(split).__name__}")
+
+        def divided(X: Interactions, size: float, stream: int) -> Split:
+            if split.by_time is None:
+                # Other draws than those of the split itself, which has small seeds.
+                return holdout(X, size, seed=(check_seed(seed) + stream * 2**32) % 2**64)
+            try:
+                return temporal(X, size, per_user=split.by_time == "user")
+            except ValueError as error:
+                raise ValueError(f"train cannot be divided for tuning: {error}") from None
+
+        outer = divided(split.train_data, 0.25, 1)
+        inner = divided(outer.train_data, 0.15, 2)
+        data = split.train_data
+        return cls(
+            split.train,
+            split.test,
+            inner.train,
+            outer.test,
+            inner.test,
+            data.user_ids,
+            data.item_ids,
+            data.name,
+            data.simulated,
+            split.warnings,
+            None if data.numbered else data.frame_type,
+            split.profile if isinstance(split, ColdSplit) else None,
+            split.rule,
+        )
 
     def __repr__(self) -> str:
         """Name and sizes."""
@@ -154,6 +224,8 @@ class Splits:
 
     def save(self, folder: str | Path) -> None:
         """Write ``train.npz`` ... ``early_stop.npz`` (scipy), name and ids into a folder.
+
+        Profiles of users held out whole are in ``profile.npz``.
 
         All files appear complete, or none does. Nothing is pickled.
 
@@ -173,6 +245,8 @@ class Splits:
         info: dict[str, Any] = {"format": 1, "name": self.name, "simulated": self.simulated}
         if self.warnings:
             info["warnings"] = list(self.warnings)
+        if self.rule:
+            info["rule"] = self.rule
         if self.frame_type is not None:
             info["frame_type"] = self.frame_type
         arrays = {}
@@ -185,19 +259,20 @@ class Splits:
             else:
                 info[key] = _jsonable(ids, key)
         make_folder(folder)
-        names = [*(f"{part}.npz" for part in PARTS), *([_IDS] if arrays else []), _INFO]
+        parts = PARTS if self.profile is None else (*PARTS, _PROFILE)
+        names = [*(f"{part}.npz" for part in parts), *([_IDS] if arrays else []), _INFO]
         with all_written([folder / name for name in names]) as paths:
             at = dict(zip(names, paths, strict=True))
-            for part in PARTS:
+            for part in parts:
                 with at[f"{part}.npz"].open("wb") as file:
                     sp.save_npz(file, getattr(self, part))
             if arrays:
                 with at[_IDS].open("wb") as file:
                     np.savez_compressed(file, allow_pickle=False, **arrays)
             at[_INFO].write_text(json.dumps(info, indent=1), encoding="utf-8")
-        if not arrays:
+        for name in {f"{_PROFILE}.npz", _IDS} - set(names):
             with write_errors(folder):
-                (folder / _IDS).unlink(missing_ok=True)
+                (folder / name).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Splits":
@@ -222,7 +297,10 @@ class Splits:
         if missing:
             what = "is no folder" if not folder.is_dir() else f"lacks {', '.join(missing)}"
             raise DataError(f"{folder} {what}; a split folder holds {_FILES}")
-        matrices = {part: _load_matrix(folder / f"{part}.npz") for part in PARTS}
+        found = PARTS
+        if (folder / f"{_PROFILE}.npz").is_file():
+            found = (*PARTS, _PROFILE)
+        matrices = {part: _load_matrix(folder / f"{part}.npz") for part in found}
         info = {"name": folder.resolve().name, **_load_info(folder)}
         try:
             return cls(**matrices, **info)
@@ -264,18 +342,32 @@ def paper_protocol(X: object, seed: int = 1337) -> Splits:
     """
     source = SplitInput.of(X)
     *parts, users, items = _core.paper_protocol(source.csr, check_seed(seed))
-    about: dict[str, Any] = {"user_ids": users, "item_ids": items}
+    rule = f"paper, seed {seed}"
+    about: dict[str, Any] = {"user_ids": users, "item_ids": items, "rule": rule}
+    warnings = _left_out(source.csr, users, items)
     if (data := source.data) is not None:
-        about = {
+        warnings = _leakage(source, parts[1], users, items) + warnings
+        about |= {
             "user_ids": data.user_ids[users],
             "item_ids": data.item_ids[items],
             "name": data.name,
             "simulated": data.simulated,
-            "warnings": _leakage(source, parts[1], users, items),
             "frame_type": None if data.numbered else data.frame_type,
         }
     about |= {part: to_scipy(csr) for part, csr in zip(PARTS, parts, strict=True)}
-    return Splits(**about, _checked=tuple(parts))
+    return Splits(**about, warnings=warnings, _checked=tuple(parts))
+
+
+def _left_out(csr: Csr, users: NDArray[np.int64], items: NDArray[np.int64]) -> tuple[str, ...]:
+    """The warning about users with fewer than two interactions, and items that only they have."""
+    n_users, n_items = csr.n_rows - len(users), csr.n_cols - len(items)
+    if not (n_users or n_items):
+        return ()
+    said = (
+        f"left out: {n_users:,} of {csr.n_rows:,} users, who have fewer than two interactions, and "
+        f"{n_items:,} of {csr.n_cols:,} items, which no other user has"
+    )
+    return (said,)
 
 
 def _leakage(
@@ -309,6 +401,9 @@ def _check_partition(parts: Mapping[str, Csr]) -> None:
             raise DataError(f"{a} and {b} share {n} interactions; they must share none")
 
     refuse_shared("train", "test")
+    if _PROFILE in parts:
+        refuse_shared("train", _PROFILE)
+        refuse_shared("test", _PROFILE)
     for part in PARTS[2:]:
         outside = parts[part].nnz - shared(part, "train")
         if outside:
@@ -347,6 +442,7 @@ class _Info(msgspec.Struct):
     name: str
     simulated: bool
     warnings: tuple[str, ...] = ()
+    rule: str = ""
     frame_type: FrameType | None = None
     user_ids: _JsonIds | None = None
     item_ids: _JsonIds | None = None
@@ -358,7 +454,7 @@ def _load_info(folder: Path) -> dict[str, Any]:
     path = folder / _INFO
     if path.is_file():
         stored = json_files.read(path, _Info, _MAX_INFO_BYTES)
-        info = {key: getattr(stored, key) for key in ("name", "simulated", "warnings")}
+        info = {key: getattr(stored, key) for key in ("name", "simulated", "warnings", "rule")}
         info["frame_type"] = stored.frame_type
         for key in ("user_ids", "item_ids"):
             if (ids := getattr(stored, key)) is not None:

@@ -1,9 +1,9 @@
-"""Results of the splits: `Split`, `ColdSplit` and `Folds`."""
+"""Results of the splits: `Split`, `ColdSplit`, `Folds` and `Windows`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from ganmf_fast.split.input import SplitInput, leakage
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["ColdSplit", "Folds", "Split"]
+__all__ = ["ColdSplit", "Folds", "Split", "Windows"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,6 +32,9 @@ class Split:
         Limits of figures on this split, such as leakage from the future.
     cut : object
         The moment from which on interactions are in test, for a split at one moment, else None.
+    by_time : {"all", "user", None}
+        Whether the latest interactions are in test, of all together or of each user; None for a
+        random split.
     """
 
     rule: str
@@ -41,6 +44,7 @@ class Split:
     _labels: NDArray[np.uint8] | None = None
     warnings: tuple[str, ...] = ()
     cut: Any = None
+    by_time: Literal["all", "user"] | None = None
     # Labels of the two sides in `_labels`.
     _of_train: tuple[int, ...] = (0,)
     _of_test: tuple[int, ...] = (1,)
@@ -171,7 +175,9 @@ class Folds:
 
     def __getitem__(self, fold: int) -> Split:
         """The split whose test is `fold`."""
-        at = range(self.n_splits)[fold]
+        return self._made(range(self.n_splits)[fold])
+
+    def _made(self, at: int) -> Split:
         train, test = _core.part_cells(self._source.csr, self._labels, at)
         held = (self._labels == at).astype(np.uint8)
         return Split(
@@ -189,4 +195,31 @@ class Folds:
 
     def __repr__(self) -> str:
         """Rule and number of interactions."""
-        return f"Folds({self.rule}: {self._source.csr.nnz:,} interactions)"
+        return f"{type(self).__name__}({self.rule}: {self._source.csr.nnz:,} interactions)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Windows(Folds):
+    """Folds in the order of time: test is one window, train is what lies before it.
+
+    Attributes
+    ----------
+    cuts : array, shape (n_splits + 1,)
+        The moments between which the windows lie, of the type of the timestamps: window w holds the
+        interactions from ``cuts[w]`` on and before ``cuts[w + 1]``.
+    """
+
+    cuts: NDArray[Any] = field(default_factory=lambda: np.empty(0))
+    # Moments from which on the train of each window begins, as int64 like `_times`.
+    _starts: NDArray[np.int64] | None = None
+    _times: NDArray[np.int64] | None = None
+
+    def _made(self, at: int) -> Split:
+        window = at + 1  # 0 is what lies before all windows
+        earlier = self._labels < window
+        if self._starts is not None and self._times is not None:
+            earlier &= self._times >= self._starts[at]
+        labels = np.where(earlier, 0, np.where(self._labels == window, 1, 2)).astype(np.uint8)
+        train, test, _ = _core.divide_cells(self._source.csr, labels, 3)
+        rule = f"{self.rule}, window {at}: from {self.cuts[at]} on and before {self.cuts[window]}"
+        return Split(rule, self._source, train, test, labels, (), self.cuts[at], "all")

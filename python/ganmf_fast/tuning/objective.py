@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ganmf_fast.split import Splits
 
-__all__ = ["Metric", "Objective"]
+__all__ = ["Metric", "Objective", "stopping_rule"]
 
 Metric: TypeAlias = "str | Callable[[Any, sp.csr_array[Any], sp.csr_array[Any]], float]"
 """Name of a metric, or a function of (fitted model, matrix to mask, held-out matrix)."""
@@ -124,9 +124,11 @@ class Objective:
         else:
             fitted, early_stop = self._fitted, self._early_stop
         given: dict[str, Any] = {"validation": early_stop} if iterative else {}
-        # A subclass may have a `fit` without it.
-        if isinstance(model, Recommender) and "callback" in signature(model.fit).parameters:
-            given["callback"] = callback
+        if isinstance(model, Recommender):
+            own = {"callback": callback, **stopping_rule(self.metric, self.k)}
+            # A subclass may have a `fit` without them.
+            known = signature(model.fit).parameters
+            given |= {name: value for name, value in own.items() if name in known}
         model.fit(fitted, **given)
         found: dict[str, Any] = {"fit_seconds": time.perf_counter() - started}
         if iterative and getattr(model, "best_epoch_", None) is not None:
@@ -147,6 +149,11 @@ class Objective:
         if name not in self._prepared:
             self._prepared[name] = make()
         return self._prepared[name]
+
+
+def stopping_rule(metric: Metric, k: int) -> dict[str, Any]:
+    """What `fit` stops early on: the metric of the search, MAP@5 if that is a function."""
+    return {} if callable(metric) else {"metric": metric, "k": k}
 
 
 def _callback(curve: Curve, spec: TrialSpec) -> FitCallback:

@@ -1,6 +1,6 @@
 """The result of a search: its trials, the best of them, and the final model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ import polars as pl
 
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.evaluate import evaluate_any_model
+from ganmf_fast.models.base import Recommender
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning.spaces import Params
 from ganmf_fast.tuning.trackers.base import Study
@@ -50,12 +51,18 @@ class TuningResult:
     """
 
     def __init__(
-        self, study: Study, history: Sequence[Trial], tuned: TunedModel, splits: Splits
+        self,
+        study: Study,
+        history: Sequence[Trial],
+        tuned: TunedModel,
+        splits: Splits,
+        stopping: Mapping[str, Any] | None = None,
     ) -> None:
         self.study = study
         self.history = list(history)
         self._tuned = tuned
         self._splits = splits
+        self._stopping = dict(stopping or {})
 
     @property
     def best_trial(self) -> Trial:
@@ -130,15 +137,19 @@ class TuningResult:
             return self.final
         splits = self._splits
         model = self._tuned.make(**{**self.study.header["params"], **best.params})
-        model.fit((splits.train_small + splits.validation).tocsr(), validation=splits.early_stop)
+        rule = self._stopping if isinstance(model, Recommender) else {}
+        fitted = (splits.train_small + splits.validation).tocsr()
+        model.fit(fitted, validation=splits.early_stop, **rule)
         return self._final({**self.best_params, "epochs": max(1, int(model.best_epoch_))})
 
     def _final(self, params: Params) -> Final:
         model = self._tuned.make(**params)
         model.fit(self._splits.train)
         ties = self.study.header.get("ties", "index")
-        test = evaluate_any_model(model, self._splits.train, self._splits.test, (5, 20), ties)
-        return Final(model, test)
+        known, test = self._splits.known, self._splits.test
+        cold = self._splits.profile is not None
+        found = evaluate_any_model(model, known, test, (5, 20), ties, fold_in=cold)
+        return Final(model, found)
 
     def __repr__(self) -> str:
         """The best trial in one line."""

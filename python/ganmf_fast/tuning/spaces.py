@@ -226,19 +226,24 @@ def _packaged() -> dict[str, dict[str, Any]]:
     return tomllib.loads(files(__package__).joinpath("spaces.toml").read_text(encoding="utf-8"))
 
 
-def packaged_space(model: str) -> dict[str, Any] | None:
-    """The table of ranges of a model of the library, or None if it has none.
+def packaged_space(model: Any) -> dict[str, Any] | None:
+    """The table of ranges of a model, or None if it has none.
 
     Parameters
     ----------
-    model : str
-        Name of the class.
+    model : str or class
+        Name of a model of the library; or any class, with the ranges that its fields declare.
 
     Returns
     -------
     dict
         A copy, to be changed and passed as `space`.
     """
+    if isinstance(model, type):
+        known = NAMES.get(model.__name__)
+        if known is None or model_class(model.__name__) is not model:
+            return copy.deepcopy(search_ranges(model)) or None
+        model = model.__name__
     if model not in NAMES:
         return None
     declared = search_ranges(model_class(model))
@@ -273,9 +278,17 @@ def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
 
 
 def table_for(
-    model: str, space: Mapping[str, Any] | str | Path | None
+    model: str, space: Mapping[str, Any] | str | Path | None, make: Any = None
 ) -> tuple[dict[str, Any], bool]:
     """The table of ranges for a model, and whether it is the packaged one.
+
+    Parameters
+    ----------
+    model : str
+        Its name.
+    space : mapping or path, optional
+    make : class or function, optional
+        What makes it, if it is not of the library.
 
     Raises
     ------
@@ -296,7 +309,7 @@ def table_for(
         return dict(space), False
     elif space is not None:
         raise TypeError(f"space must be a dict or the path of a TOML file, not {space!r:.80}")
-    table = packaged_space(model)
+    table = packaged_space(make if isinstance(make, type) else model)
     if table is None:
         raise ValueError(
             f"space must be given for {model}, which has no ranges of its own "

@@ -11,11 +11,11 @@ import numpy as np
 
 from ganmf_fast.base.checks import check_bool, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
-from ganmf_fast.evaluation.result import check_metrics
-from ganmf_fast.split import Splits
+from ganmf_fast.scorers.metrics import check_metrics
+from ganmf_fast.split import Split, Splits
 from ganmf_fast.tuning.backends import backend_class
 from ganmf_fast.tuning.journal import FORMAT, Journal
-from ganmf_fast.tuning.objective import Metric, Objective
+from ganmf_fast.tuning.objective import Metric, Objective, stopping_rule
 from ganmf_fast.tuning.result import TuningResult
 from ganmf_fast.tuning.search import Search
 from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
@@ -25,13 +25,15 @@ from ganmf_fast.tuning.tuned_model import TunedModel
 
 __all__ = ["tune"]
 
+# What models stop early on by default.
+_USUAL = ("map", 5)
 # Their versions decide values of trials, for every model and backend.
 _PACKAGES = ("ganmf-fast", "numpy", "scipy", "scikit-learn")
 
 
 def tune(
     model: Any,
-    splits: Splits,
+    splits: Splits | Split,
     n_calls: int = 50,
     n_initial: int = 10,
     seed: int = 1337,
@@ -52,7 +54,8 @@ def tune(
     """Search the hyperparameters of a model by the protocol of the GANMF paper.
 
     Each trial is fitted on ``train_small``, stopped early on ``early_stop`` if the model is
-    iterative, and evaluated on ``validation``. The defaults are those of the paper.
+    iterative, by the metric that is searched for, and evaluated on ``validation``. The defaults
+    are those of the paper.
 
     Parameters
     ----------
@@ -62,7 +65,8 @@ def tune(
         with ``fit(X)``, where X is a scipy csr_array, and ``recommend(users, n=...)`` (only ``fit``
         if the metric is a function). If its attribute `iterative` is true, ``fit`` is passed
         ``validation=`` and sets `best_epoch_`.
-    splits : Splits
+    splits : Splits or Split
+        The train of a `Split` is divided as `Splits.from_split` does.
     n_calls : int, default 50
         Number of trials. A finished search can be continued with a larger number.
     n_initial : int, default 10
@@ -72,7 +76,7 @@ def tune(
     metric : str or callable, default "map"
         The metric to maximise: a name from `ganmf_fast.evaluation.METRICS`, or
         ``metric(model, masked, held_out)``, which takes a fitted model and two csr_arrays and
-        returns a number.
+        returns a number; then iterative models stop early on MAP@5.
     k : int, default 5
         Cutoff of a named metric.
     backend : {"skopt", "published", "optuna", "random"} or class, default "skopt"
@@ -142,9 +146,11 @@ def tune(
     >>> res = gf.tune("ItemKNN", splits, journal="knn.jsonl")  # doctest: +SKIP
     >>> res.best_params, res.best_value, res.final.test["map", 5]  # doctest: +SKIP
     """
+    if isinstance(splits, Split):
+        splits = Splits.from_split(splits)
     if not isinstance(splits, Splits):
         raise TypeError(
-            "splits must be Splits, such as ganmf_fast.split.paper_protocol gives, not "
+            "splits must be Splits, such as ganmf_fast.split.paper_protocol gives, or a Split, not "
             f"{type(splits).__name__}"
         )
     n_calls = check_int("n_calls", n_calls, 1)
@@ -156,7 +162,7 @@ def tune(
     check_choice("ties", ties, ("index", "published"))
     tuned = TunedModel.from_argument(model)
     fixed = dict(fixed or {})
-    table, packaged = table_for(tuned.name, space)
+    table, packaged = table_for(tuned.name, space, tuned.make)
     resolved = Space.resolve(without(table, fixed), {**tuned.params, **fixed}, splits.train.shape)
     tuned.check({**resolved.effective, **resolved.constants})
     if not any(searched(dimension) for dimension in resolved.effective.values()):
@@ -187,6 +193,9 @@ def tune(
     }
     if ties != "index":
         header["ties"] = ties
+    if getattr(tuned.make, "iterative", False) and not callable(metric) and (metric, k) != _USUAL:
+        # Journals of earlier versions stopped early on MAP@5 whatever was searched.
+        header["early_stopping"] = header["metric"]
     if first_points:
         header["first"] = first_points
     study = Study(header, n_calls, None if journal is None else Path(journal))
@@ -206,7 +215,7 @@ def tune(
     opened = nullcontext() if journal is None else Journal(journal, header, stamp, moved)
     with opened as kept:
         history = search.run(kept, notified)
-    return TuningResult(study, history, tuned, splits)
+    return TuningResult(study, history, tuned, splits, stopping_rule(metric, k))
 
 
 def _first_points(first: Any, space: Space, n_calls: int) -> list[Params]:

@@ -1,11 +1,11 @@
 """The model of a search, given by name, class, function or instance."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.models.own_model import parameters_of
 from ganmf_fast.models.registry import fittable_class
 from ganmf_fast.tuning.spaces import Params
 
@@ -52,7 +52,7 @@ class TunedModel:
             model = fittable_class(model)
         if callable(model) and (isinstance(model, type) or not hasattr(model, "get_params")):
             name = getattr(model, "__name__", type(model).__name__)
-            params, takes_any = _signature(model)
+            params, takes_any = parameters_of(model)
             return cls(name, model, params, is_instance=False, takes_any=takes_any)
         if hasattr(model, "get_params"):
             params = dict(model.get_params(deep=False))
@@ -84,13 +84,3 @@ class TunedModel:
                     f"space: {self.name} has no parameter {name!r:.80}"
                     f"{suggestion(name, self.params)}"
                 )
-
-
-def _signature(make: Any) -> tuple[Params, bool]:
-    try:
-        parameters = inspect.signature(make).parameters.values()
-    except (TypeError, ValueError):
-        return {}, True
-    named = (p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
-    params = {p.name: None if p.default is p.empty else p.default for p in named}
-    return params, any(p.kind is p.VAR_KEYWORD for p in parameters)
