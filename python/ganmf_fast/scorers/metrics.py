@@ -64,11 +64,11 @@ def check_metrics(metrics: object) -> tuple[str, ...]:
     if isinstance(metrics, str):
         metrics = (metrics,)
     if not isinstance(metrics, list | tuple | set | frozenset):
-        raise TypeError(f"metrics must be a list of names, not {metrics!r}")
+        raise TypeError(f"metrics must be a list of names, not {metrics!r:.80}")
     for name in metrics:
         if name not in METRICS:
             hint = suggestion(str(name), METRICS)
-            raise ValueError(f"metrics has no {name!r}{hint} (there are {', '.join(METRICS)})")
+            raise ValueError(f"metrics has no {name!r:.80}{hint} (there are {', '.join(METRICS)})")
     return tuple(name for name in METRICS if name in metrics)
 
 

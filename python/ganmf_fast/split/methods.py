@@ -283,7 +283,7 @@ def _duration(name: str, given: Any, dtype: np.dtype[Any]) -> Any:
     """A positive duration that can be taken from timestamps of this type."""
     whole = dtype.kind != "f"
     if dtype.kind == "M":
-        unit = np.timedelta64(1, np.datetime_data(dtype)[0])
+        unit = np.array(1, f"m8[{np.datetime_data(dtype)[0]}]")
         if not isinstance(given, dt.timedelta | np.timedelta64):
             given = check_real(name, given, above=0.0) * np.timedelta64(86_400_000_000, "us")
         number = float(np.timedelta64(given) / unit)

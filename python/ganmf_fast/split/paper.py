@@ -297,7 +297,7 @@ class Splits:
         if missing:
             what = "is no folder" if not folder.is_dir() else f"lacks {', '.join(missing)}"
             raise DataError(f"{folder} {what}; a split folder holds {_FILES}")
-        found = PARTS
+        found: tuple[str, ...] = PARTS
         if (folder / f"{_PROFILE}.npz").is_file():
             found = (*PARTS, _PROFILE)
         matrices = {part: _load_matrix(folder / f"{part}.npz") for part in found}
