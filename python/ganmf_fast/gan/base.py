@@ -6,6 +6,7 @@ from pkgutil import resolve_name
 from typing import Any, ClassVar
 
 from ganmf_fast.base.checks import check_memory
+from ganmf_fast.base.params import earlier_params
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.base import Recommender
@@ -89,7 +90,8 @@ class GANRecommender(GANSettings, Recommender):
         checkpoint = None
         if self.checkpoint_every and self.checkpoint_path is not None:
             path, config = Path(self.checkpoint_path), self._config(data)
-            checkpoint = Checkpoint(path, self.checkpoint_every, config)
+            earlier = earlier_params(type(self))
+            checkpoint = Checkpoint(path, self.checkpoint_every, config, earlier)
         validate = None
         if data.validation is not None:
             validate = partial(map_at_5, urm=data.urm, validation=data.validation)
