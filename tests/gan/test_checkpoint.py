@@ -23,10 +23,17 @@ from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.models.load import load
 
 SMALL = {"num_factors": 4, "emb_dim": 6, "batch_size": 16, "epochs": 6, "device": "cpu"}
-SMALL |= {"d_dropout": 0.3, "g_ema": 0.5, "g_reg": 1e-3, "g_reg_exponent": 0.5}
+SMALL |= {
+    "d_dropout": 0.3,
+    "d_emphasis": 0.1,
+    "matching": "reconstruction",
+    "g_ema": 0.5,
+    "g_reg": 1e-3,
+    "g_reg_exponent": 0.5,
+}
 RUNS = [
     (GANMF, SMALL),
-    (GANMF, {**SMALL, "step": "dense", "mode": "item"}),
+    (GANMF, {**SMALL, "step": "dense", "mode": "item", "matching": "decoder"}),
     (BinGANMF, {"num_factors": 4, "d_nodes": 4, "d_layers": 2, "epochs": 6, "device": "cpu"}),
     (CFGAN, {"g_nodes": 6, "d_nodes": 5, "d_steps": 2, "epochs": 6, "device": "cpu"}),
     (CAAE, {"num_factors": 3, "g_units": 4, "gpr_units": 5, "epochs": 6, "device": "cpu"}),

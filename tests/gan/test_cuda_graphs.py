@@ -48,7 +48,7 @@ def interactions(users, items, seed, valued):
     return as_csr(X * source.integers(1, 6, X.shape) if valued else X)
 
 
-def by_definition(profiles, parts, weights, batch_size, dropout, average, orders):
+def by_definition(profiles, parts, weights, batch_size, average, orders):
     """Epochs by dense steps, one after the other: means of the losses, of each pass."""
     G, D = parts
     step = DenseStep(G, D, weights)
@@ -62,7 +62,7 @@ def by_definition(profiles, parts, weights, batch_size, dropout, average, orders
     for order in orders:
         losses = []
         for batch in batches.ordered(order):
-            seen = batch.dropped(dropout, rng) if dropout else None
+            seen = batch.dropped(weights.d_dropout, rng) if weights.d_dropout else None
             losses.append(step.discriminator_step(batch, seen))
             losses[-1]["d_gradient"] = norm(D)
             move["d"].step()
@@ -92,6 +92,18 @@ CASES = {
     "hinge closed": {"m": 0.0},
     "dropout": {"dropout": 0.4},
     "dropout of values": {"dropout": 0.4, "valued": True},
+    "emphasis": {"dropout": 0.4, "emphasis": 0.1},
+    "nothing for what is kept": {"dropout": 0.4, "emphasis": 0.0, "batch_size": 4},
+    "emphasis of values": {"dropout": 0.4, "emphasis": 0.3, "valued": True},
+    "emphasis, more than a block": {
+        "dropout": 0.5,
+        "emphasis": 0.1,
+        "items": 120,
+        "emb": 66,
+        "batch_size": 9,
+    },
+    "reconstruction": {"matching": "reconstruction", "batch_size": 4},
+    "decoder": {"matching": "decoder", "batch_size": 4},
     "penalties": {"d_reg": 0.05, "g_reg": 0.02},
     "penalties and norms": {"d_reg": 0.05, "g_reg": 0.02, "norms": True},
     "shrinkage": {"g_reg": 0.02, "shrinkage": True},
@@ -108,7 +120,13 @@ def test_captured_steps_are_those_of_the_definition(case, products):
     users, items = 9, given.get("items", 13)
     profiles = interactions(users, items, 5, given.get("valued", False))
     weights = LossWeights(
-        given.get("m", 5.0), 0.3, given.get("d_reg", 0.0), given.get("g_reg", 0.0)
+        given.get("m", 5.0),
+        0.3,
+        given.get("d_reg", 0.0),
+        given.get("g_reg", 0.0),
+        given.get("matching", "features"),
+        given.get("dropout", 0.0),
+        given.get("emphasis", 1.0),
     )
     sides = []
     for device in (torch.device("cpu"), DEVICE):
@@ -118,11 +136,11 @@ def test_captured_steps_are_those_of_the_definition(case, products):
             G.item_shrinkage = torch.linspace(1.5, 0.5, items, dtype=DTYPE)[:, None]
         G, D = G.to(device), D.to(device)
         sides.append((G, D, Average(G, given["ema"]).to(device) if "ema" in given else None))
-    batch_size, dropout = given.get("batch_size", 5), given.get("dropout", 0.0)
+    batch_size = given.get("batch_size", 5)
     orders = [np.random.default_rng(seed).permutation(users) for seed in range(3)]
 
     G, D, average = sides[0]
-    wanted = by_definition(profiles, (G, D), weights, batch_size, dropout, average, orders)
+    wanted = by_definition(profiles, (G, D), weights, batch_size, average, orders)
 
     captured_G, captured_D, captured_average = sides[1]
     captured = CapturedSteps(
@@ -132,7 +150,7 @@ def test_captured_steps_are_those_of_the_definition(case, products):
         profiles,
         batch_size,
         RATES,
-        dropout=(dropout, torch.Generator().manual_seed(9)),
+        rng=torch.Generator().manual_seed(9),
         average=captured_average,
         gradient_norms=given.get("norms", False),
         products=products,

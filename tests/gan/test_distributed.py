@@ -37,7 +37,15 @@ SMALL = {
     "gradient_norms": True,
     "device": "cpu",
 }
-OPTIONS = {"d_dropout": 0.3, "g_ema": 0.5, "g_reg": 1e-3, "g_reg_exponent": 0.5, "d_reg": 1e-3}
+OPTIONS = {
+    "d_dropout": 0.3,
+    "d_emphasis": 0.1,
+    "matching": "reconstruction",
+    "g_ema": 0.5,
+    "g_reg": 1e-3,
+    "g_reg_exponent": 0.5,
+    "d_reg": 1e-3,
+}
 # Energies of real and made profiles close to the margin.
 HINGE = {"m": 0.1, "d_lr": 1e-3, "g_lr": 1e-2, "epochs": 2}
 # 65 users: the last batch of 16 holds one, which leaves a rank without any.
@@ -47,7 +55,7 @@ CASES = {
     "exact": {"batch_size": 16, "step": "exact", **OPTIONS},
     "one_batch": {"batch_size": 99, "step": "exact"},
     "single_users": {"batch_size": 1, "epochs": 1},
-    "items": {"batch_size": 7, "mode": "item", "init": "svd"},
+    "items": {"batch_size": 7, "mode": "item", "init": "svd", "matching": "decoder"},
     "hinge": {"batch_size": 2, **HINGE},
     "hinge_dense": {"batch_size": 2, "step": "dense", **HINGE},
 }

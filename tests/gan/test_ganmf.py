@@ -1,5 +1,6 @@
 """GANMF as an estimator, and the loop that trains it."""
 
+import itertools
 import math
 from unittest.mock import Mock
 
@@ -191,9 +192,18 @@ def test_item_mode_is_user_mode_on_the_transpose(toy_urm):
 OPTIONS = {"d_dropout": 0.4, "g_ema": 0.7, "g_reg": 1e-3, "g_reg_exponent": 0.5, "init": "ease"}
 
 
-def test_options_beyond_the_paper_train_the_same_model_by_every_step(toy_urm):
+LOSSES = [
+    {},
+    {"d_emphasis": 0.1, "matching": "reconstruction"},
+    {"d_emphasis": 0.0, "matching": "decoder"},
+]
+
+
+@pytest.mark.parametrize("losses", LOSSES, ids=str)
+def test_options_beyond_the_paper_train_the_same_model_by_every_step(toy_urm, losses):
     fitted = [
-        GANMF(**SMALL, **OPTIONS, step=step).fit(toy_urm) for step in ("dense", "exact", "auto")
+        GANMF(**SMALL, **OPTIONS, **losses, step=step).fit(toy_urm)
+        for step in ("dense", "exact", "auto")
     ]
     scores = [model.score_users(range(60)) for model in fitted]
     for other in scores[1:]:
@@ -209,6 +219,24 @@ def test_each_option_changes_the_model_and_its_control_does_not(toy_urm, option)
         assert_array_equal(GANMF(**{**base, option: off}).fit(toy_urm).user_factors_, plain)
     value = 2e-3 if option == "g_reg" else OPTIONS[option]
     assert (GANMF(**{**base, option: value}).fit(toy_urm).user_factors_ != plain).any()
+
+
+def test_emphasis_is_of_what_is_hidden(toy_urm):
+    fit = lambda **options: GANMF(**SMALL, **options).fit(toy_urm).user_factors_
+    assert_array_equal(fit(d_emphasis=0.1), fit())
+    dropout = fit(d_dropout=0.4)
+    assert_array_equal(fit(d_dropout=0.4, d_emphasis=1.0), dropout)
+    assert (fit(d_dropout=0.4, d_emphasis=0.1) != dropout).any()
+
+
+def test_each_matching_trains_another_model(toy_urm):
+    fitted = {
+        matching: GANMF(**SMALL, matching=matching).fit(toy_urm).user_factors_
+        for matching in ("features", "reconstruction", "decoder")
+    }
+    assert_array_equal(fitted["features"], GANMF(**SMALL).fit(toy_urm).user_factors_)
+    for one, other in itertools.combinations(fitted.values(), 2):
+        assert (one != other).any()
 
 
 def test_averaged_weights_are_the_average_over_the_steps(toy_urm, monkeypatch):
@@ -278,8 +306,23 @@ def test_norms_of_gradients_are_those_of_the_gradients(toy_urm):
     assert "d_gradient" not in GANMF(**SMALL).fit(toy_urm).history_[0]
 
 
-@pytest.mark.parametrize("step", ["auto", "exact", "dense"])
-def test_thread_count_does_not_change_the_weights(step, monkeypatch):
+EMPHASISED = {"d_dropout": 0.3, "d_emphasis": 0.1, "matching": "reconstruction"}
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [
+        ("auto", {}),
+        ("exact", {}),
+        ("dense", {}),
+        ("auto", EMPHASISED),
+        ("exact", EMPHASISED),
+        ("dense", {**EMPHASISED, "matching": "decoder"}),
+        ("exact", {**EMPHASISED, "matching": "decoder"}),
+    ],
+    ids=str,
+)
+def test_thread_count_does_not_change_the_weights(step, options, monkeypatch):
     source = np.random.default_rng(0)
     X = sp.csr_array((source.random((500, 3000)) < 0.02).astype(np.float32))
     settings = {**SMALL, "emb_dim": 170, "num_factors": 33, "batch_size": 150, "epochs": 2}
@@ -293,7 +336,7 @@ def test_thread_count_does_not_change_the_weights(step, monkeypatch):
     monkeypatch.setattr(GradientSteps, "start_pass", noted)
     for n in (1, 2):
         with threads.num_threads(n):
-            fitted.append(GANMF(**settings, d_reg=1e-4, step=step).fit(X))
+            fitted.append(GANMF(**settings, **options, d_reg=1e-4, step=step).fit(X))
     assert used == [1] * 4 + [2] * 4
     assert_array_equal(fitted[0].user_factors_, fitted[1].user_factors_)
     assert_array_equal(fitted[0].item_factors_, fitted[1].item_factors_)
@@ -393,6 +436,8 @@ def test_fold_in_is_refused_with_a_reason(toy_urm):
         ("freq", 0, ValueError),
         ("allow_worse", -1, ValueError),
         ("d_dropout", 1.0, ValueError),
+        ("d_emphasis", 1.5, ValueError),
+        ("matching", "feature", ValueError),
         ("g_ema", -0.1, ValueError),
         ("g_reg_exponent", -1, ValueError),
         ("init", "eas", ValueError),
@@ -462,6 +507,8 @@ def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
     "options",
     [
         {"d_dropout": 0.3},
+        EMPHASISED,
+        {"d_dropout": 0.3, "d_emphasis": 0.0, "matching": "decoder", "mode": "item"},
         {"g_ema": 0.9, "gradient_norms": True},
         {"g_reg": 1e-3, "g_reg_exponent": 0.5},
         {"d_steps": 2, "g_steps": 3, "mode": "item"},

@@ -1,5 +1,6 @@
 """GANMF's arithmetic: losses, gradients, optimiser, initial weights."""
 
+import itertools
 import math
 
 import numpy as np
@@ -41,20 +42,30 @@ def one_batch(X, users=None, dtype=torch.float64):
 # the losses, by definition -----------------------------------------------------------------------
 
 
-def numpy_losses(X, users, P, Q, We, be, W, weights):
+def numpy_losses(X, users, P, Q, We, be, W, weights, shown=None, cells=1.0):
+    """Both losses; of real profiles D is shown `shown`, and their error is weighed by `cells`."""
     x, f = X[users], P[users] @ Q.T
 
     def encode(v):
         return v @ We + be
 
+    def decode(h):
+        return h @ W[:, :-1].T + W[:, -1]
+
     def energy(v):
-        return np.mean((encode(v) @ W[:, :-1].T + W[:, -1] - v) ** 2)
+        return np.mean((decode(encode(v)) - v) ** 2)
 
     l2 = lambda *arrays: 0.5 * sum((a**2).sum() for a in arrays)
-    d_loss = energy(x) + max(0.0, weights.m * energy(x) - energy(f))
+    real = np.mean(cells * (decode(encode(x if shown is None else shown)) - x) ** 2)
+    d_loss = real + max(0.0, weights.m * real - energy(f))
     d_loss += weights.d_reg * l2(We, be, W)
     share = weights.recon_coefficient
-    g_loss = (1 - share) * energy(f) + share * np.mean((encode(x) - encode(f)) ** 2)
+    first, second = {
+        "features": (encode(x), encode(f)),
+        "reconstruction": (decode(encode(x)), f),
+        "decoder": (decode(encode(x)), decode(encode(f))),
+    }[weights.matching]
+    g_loss = (1 - share) * energy(f) + share * np.mean((first - second) ** 2)
     return d_loss, g_loss + weights.g_reg * l2(P, Q)
 
 
@@ -72,20 +83,31 @@ def slopes(loss, array):
 
 
 @pytest.mark.parametrize("m", [0.0, 5.0], ids=["hinge_off", "hinge_on"])
-def test_dense_losses_and_gradients_are_those_of_the_formula(m):
+@pytest.mark.parametrize(
+    ("matching", "emphasis"), [("features", None), ("reconstruction", 0.2), ("decoder", 0.0)]
+)
+def test_dense_losses_and_gradients_are_those_of_the_formula(m, matching, emphasis):
     X = (np.random.default_rng(1).random((5, 7)) < 0.4).astype(float)
     users = [4, 0, 2]
     G, D = networks(5, 7, 3, 2)
-    weights = LossWeights(m, 0.3, 0.02, 0.05)
+    p, b = (0.0, 1.0) if emphasis is None else (0.5, emphasis)
+    weights = LossWeights(m, 0.3, 0.02, 0.05, matching, p, b)
     step = DenseStep(G, D, weights)
     arrays = [
-        p.detach().numpy().copy()
-        for p in (G.user_factors, G.item_factors, D.encoder, D.encoder_bias, D.decoder)
+        parameter.detach().numpy().copy()
+        for parameter in (G.user_factors, G.item_factors, D.encoder, D.encoder_bias, D.decoder)
     ]
-    both = lambda: numpy_losses(X, users, *arrays, weights)
     batch = one_batch(X, users)
+    hidden = {}
+    seen = []
+    if p:
+        seen = [batch.dropped(p, rng())]
+        shown = seen[0].dense().numpy()
+        w = np.where(shown == 0, 1.0, b) / (p + b * (1 - p))
+        hidden = {"shown": shown, "cells": np.where(X[users] == 0, 1.0, w)}
+    both = lambda: numpy_losses(X, users, *arrays, weights, **hidden)
 
-    d = step.discriminator_step(batch)
+    d = step.discriminator_step(batch, *seen)
     assert d["hinge_active"] == (m > 0)
     assert_allclose(d["d_loss"], both()[0], rtol=1e-12)
     for parameter, array in zip((D.encoder, D.encoder_bias, D.decoder), arrays[2:], strict=True):
@@ -95,6 +117,30 @@ def test_dense_losses_and_gradients_are_those_of_the_formula(m):
     assert_allclose(g["g_loss"], both()[1], rtol=1e-12)
     for parameter, array in zip((G.user_factors, G.item_factors), arrays[:2], strict=True):
         assert_allclose(parameter.grad, slopes(lambda: both()[1], array), atol=1e-8)
+
+
+@pytest.mark.parametrize("b", [0.0, 0.3, 1.0])
+def test_a_zero_weighs_what_it_weighs_on_average_over_what_is_hidden(b):
+    X = np.array([[0.0, 1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 3.0, 0.0, 0.0]])
+    p = 0.4
+    G, D = networks(2, 5, 3, 2)
+    batch = one_batch(X)
+    seen = batch.dropped(p, rng(2))
+    assert 0 < seen.kept.sum() < 4
+    shown = seen.dense()
+    residual = ((D.decode(D.encode(shown)) - batch.dense()) ** 2).detach()
+    zeros = X == 0
+    expected = 0.0
+    # Every way to hide zeros, by its probability; the nonzeros that are hidden stay.
+    for hidden in itertools.product([False, True], repeat=int(zeros.sum())):
+        w = np.where(shown.numpy() == 0, 1.0, b)
+        w[zeros] = np.where(hidden, 1.0, b)
+        chance = math.prod(p if hide else 1 - p for hide in hidden)
+        expected += chance * float((torch.from_numpy(w) * residual).sum())
+    expected /= (p + b * (1 - p)) * X.size
+    weights = LossWeights(0.0, 0.3, 0.0, 0.0, "features", p, b)
+    for step in (DenseStep(G, D, weights), ExactStep(G, D, weights, 1)):
+        assert_allclose(step.discriminator_step(batch, seen)["real_energy"], expected, rtol=1e-9)
 
 
 def test_losses_computed_by_hand():
@@ -140,9 +186,11 @@ def problems(draw):
         draw(st.sampled_from([0.0, 0.3, 1.0])),
         draw(st.sampled_from([0.0, 0.01])),
         draw(st.sampled_from([0.0, 0.01])),
+        draw(st.sampled_from(["features", "reconstruction", "decoder"])),
+        draw(st.sampled_from([0.0, 0.5])),
+        draw(st.sampled_from([0.0, 0.2, 1.0])),
     )
-    options = (draw(st.sampled_from([0.0, 0.5])), draw(st.booleans()))
-    return X, sizes, draw(st.integers(1, users)), weights, options
+    return X, sizes, draw(st.integers(1, users)), weights, draw(st.booleans())
 
 
 @pytest.mark.parametrize("products", ["narrow", "wide", "auto"])
@@ -150,7 +198,8 @@ def problems(draw):
 @given(problem=problems())
 @settings(max_examples=40, deadline=None)
 def test_exact_losses_and_gradients_equal_the_dense_ones(problem, products, dtype, tol):
-    X, (emb, factors), batch_size, weights, (dropout, shrink) = problem
+    X, (emb, factors), batch_size, weights, shrink = problem
+    dropout = weights.d_dropout
     G, D = networks(*X.shape, emb, factors, dtype)
     if shrink:
         G.user_shrinkage, G.item_shrinkage = (

@@ -8,6 +8,7 @@ import pytest
 
 from ganmf_fast import models, reference
 from ganmf_fast.experiments.variants import VARIANTS
+from ganmf_fast.gan.estimators import GANMF
 from ganmf_fast.models.registry import model_class
 from ganmf_fast.tuning import spaces
 from ganmf_fast.tuning.spaces import (
@@ -161,6 +162,18 @@ def test_a_range_can_depend_on_another_parameter() -> None:
     assert "tversky_alpha" not in cosine
     assert cosine["similarity"] == Choice(("cosine",))
     assert cosine["normalize"] == Choice((True, False))
+
+
+def test_losses_of_ganmf_are_searched_where_there_is_dropout_after_all_that_is_published() -> None:
+    published = list(space_of("GANMF").dimensions)
+    assert published[-1] == "emb_dim"
+    added = ["d_dropout", "d_emphasis", "matching"]
+    tuned = GANMF(d_dropout=0.1).get_params()
+    found = Space.resolve(packaged_space("GANMF"), tuned, ML_1M)
+    assert list(found.dimensions) == published + added
+    assert list(space_of("GANMF", {"d_dropout": 0.1}).dimensions) == published + added[1:]
+    with pytest.raises(ValueError, match="when of topk must be values or"):
+        Space.resolve({"topk": {"int": [1, 9], "when": {"shrink": {"below": 1}}}}, {}, (9, 9))
 
 
 def test_a_parameter_with_two_dimensions_has_the_value_of_the_second() -> None:

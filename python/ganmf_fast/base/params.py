@@ -27,9 +27,17 @@ from typing import (
 
 from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real
 
-__all__ = ["check_params", "hyperparameters", "param", "param_of", "search_ranges"]
+__all__ = [
+    "check_params",
+    "earlier_params",
+    "hyperparameters",
+    "param",
+    "param_of",
+    "search_ranges",
+]
 
 _Class = TypeVar("_Class", bound=type)
+_ALWAYS_THERE = object()
 _SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)
 
 
@@ -44,6 +52,7 @@ class _Param:
     below: float | None
     search: Any
     check: Callable[[str, object], object] | None
+    earlier: Any
 
 
 def param(
@@ -57,6 +66,7 @@ def param(
     search: Any = None,
     check: Callable[[str, object], object] | None = None,
     kw_only: bool = False,
+    earlier: Any = _ALWAYS_THERE,
 ) -> Any:
     """Declare a hyperparameter.
 
@@ -75,8 +85,11 @@ def param(
         ``check(name, value)`` in place of the check that follows from type and range.
     kw_only : bool, default False
         Whether the parameter is passed by keyword alone, as those after `KW_ONLY` are.
+    earlier : optional
+        The value that stands for what was computed before the parameter existed: files of that
+        time do not name it.
     """
-    described = _Param(doc, at_least, above, at_most, below, search, check)
+    described = _Param(doc, at_least, above, at_most, below, search, check, earlier)
     # Not an explicit False: it would overrule `KW_ONLY` in the class.
     passed: dict[str, Any] = {"kw_only": True} if kw_only else {}
     return field(default=default, metadata={"param": described}, **passed)
@@ -119,6 +132,15 @@ def search_ranges(cls: Any) -> dict[str, Any]:
         name: declared.search
         for name, (_, declared) in _declared(cls).items()
         if declared.search is not None
+    }
+
+
+def earlier_params(cls: Any) -> dict[str, Any]:
+    """Values of the hyperparameters that older files do not name."""
+    return {
+        name: declared.earlier
+        for name, (_, declared) in _declared(cls).items()
+        if declared.earlier is not _ALWAYS_THERE
     }
 
 

@@ -5,6 +5,7 @@ from pkgutil import resolve_name
 from typing import Any, ClassVar
 
 from ganmf_fast.base.checks import check_memory
+from ganmf_fast.base.params import earlier_params
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.base import Recommender
@@ -87,7 +88,8 @@ class GANRecommender(GANSettings, Recommender):
         checkpoint = None
         if self.checkpoint_every and self.checkpoint_path is not None:
             path, config = Path(self.checkpoint_path), self._config(data)
-            checkpoint = Checkpoint(path, self.checkpoint_every, config)
+            earlier = earlier_params(type(self))
+            checkpoint = Checkpoint(path, self.checkpoint_every, config, earlier)
         validate = None if data.validation is None else data.validate
         run = train(module, self, validate, checkpoint, data.progress, data.callback)
         self.history_ = run.history

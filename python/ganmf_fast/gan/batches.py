@@ -39,6 +39,11 @@ class Batch:
         Where the products are computed, and in which precision.
     whole : Whole, optional
         What this is a part of; by default itself.
+
+    Attributes
+    ----------
+    kept : bool Tensor or None
+        After dropout, which nonzeros of the batch of before are left.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Batch:
         self.n_items = int(rows.shape[1])
         self.whole = whole or Whole(self.size, rows.nnz, 0)
         self.squares = float(np.square(rows.data, dtype=np.float64).sum())
+        self.kept: Tensor | None = None
         self._rows = rows
         self._binary = binary
         self._device = device
@@ -117,11 +123,18 @@ class Batch:
         indices, offsets, values = self._by_row
         return self._gather(matrix, indices, offsets, None if self._binary else values)
 
-    def add_transposed(self, out: Tensor, matrix: Tensor, alpha: float) -> None:
-        """``out += alpha X_b^T matrix`` in place; items outside the batch do not change."""
-        items, (indices, offsets, values), _ = self._by_item
+    def add_transposed(
+        self, out: Tensor, matrix: Tensor, alpha: float, entries: Tensor | None = None
+    ) -> None:
+        """``out += alpha X_b^T matrix`` in place; items outside the batch do not change.
+
+        With `entries` these take the place of the nonzeros.
+        """
+        items, (indices, offsets, values), order = self._by_item
         if len(items):
             weights = None if self._binary else values
+            if entries is not None:
+                weights = entries[order]
             out.index_add_(0, items, self._gather(matrix, indices, offsets, weights), alpha=alpha)
 
     def weighted(self, entries: Tensor, matrix: Tensor) -> Tensor:
@@ -131,10 +144,8 @@ class Batch:
 
     def weighted_transposed(self, entries: Tensor, matrix: Tensor, n_rows: int) -> Tensor:
         """``C^T matrix``, shape (n_rows, columns of `matrix`)."""
-        items, (indices, offsets, _), order = self._by_item
         out = matrix.new_zeros(n_rows, matrix.shape[1])
-        if len(items):
-            out.index_add_(0, items, self._gather(matrix, indices, offsets, entries[order]))
+        self.add_transposed(out, matrix, 1.0, entries)
         return out
 
     def sampled(self, left: Tensor, right: Tensor) -> Tensor:
@@ -165,7 +176,9 @@ class Batch:
         rows = self._rows.copy()
         rows.data = np.where(stay, rows.data / np.float32(1 - fraction), np.float32(0))
         rows.eliminate_zeros()
-        return Batch(self.numbers, rows, False, self._device, self._dtype, self.whole)
+        seen = Batch(self.numbers, rows, False, self._device, self._dtype, self.whole)
+        seen.kept = torch.from_numpy(stay).to(self._device)
+        return seen
 
     def dense(self) -> Tensor:
         """X_b as a dense matrix."""

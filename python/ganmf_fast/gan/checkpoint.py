@@ -9,7 +9,7 @@ it is ever executed.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,14 @@ class Checkpoint:
         Epochs between two checkpoints.
     config : mapping
         All that the weights depend on, as JSON can hold it.
+    earlier : mapping, optional
+        What an older file stands for where its configuration lacks a name.
     """
 
     path: Path
     every: int
     config: Mapping[str, Any]
+    earlier: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Replace the state of before.
@@ -100,6 +103,7 @@ class Checkpoint:
 
     def _compare(self, stored: Mapping[str, Any]) -> None:
         now = json.loads(json.dumps(dict(self.config)))
+        stored = {**self.earlier, **stored}
         for name in dict.fromkeys([*stored, *now]):
             if stored.get(name) != now.get(name):
                 raise self._refusal(

@@ -26,7 +26,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import safetensors.torch
@@ -173,7 +173,7 @@ class _DifferentiableSum(torch.autograd.Function):
 class SharedCheckpoint(Checkpoint):
     """A checkpoint that the first rank writes, reads for all, and removes."""
 
-    group: ProcessGroup
+    group: ProcessGroup = field(kw_only=True)
 
     def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """See ``Checkpoint``."""

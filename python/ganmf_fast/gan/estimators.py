@@ -25,7 +25,8 @@ class GANMF(GANMFSettings, GANRecommender):
 
     A generator ``P Q^T`` generates profiles, a linear autoencoder tells them from real ones by its
     reconstruction error, and the generator learns to be reconstructed well and to resemble them in
-    the autoencoder's hidden layer. The scores of a user are the row that is generated.
+    the autoencoder's hidden layer, or with another `matching` in its output. The scores of a user
+    are the row that is generated.
 
     Attributes
     ----------
@@ -33,7 +34,7 @@ class GANMF(GANMFSettings, GANRecommender):
     best_epoch_, history_
         See :class:`~ganmf_fast.gan.base.GANRecommender`; the losses of the history are `d_loss`,
         `g_loss`, `real_energy` and `generated_energy` (of the discriminator), `hinge_active`
-        (fraction of batches) and `feature_loss`.
+        (fraction of batches) and `feature_loss` (the term of `matching`).
 
     Notes
     -----

@@ -148,13 +148,16 @@ class Discriminator(nn.Module):
         """Reconstruction from the hidden layer."""
         return hidden @ self.decoder[:, :-1].T + self.decoder[:, -1]
 
-    def squared_error(self, profiles: Tensor, seen: Tensor | None = None) -> Tensor:
+    def squared_error(
+        self, profiles: Tensor, seen: Tensor | None = None, weights: Tensor | None = None
+    ) -> Tensor:
         """Squared error of the reconstruction, summed over all entries of `profiles`.
 
-        Its input is `seen` where that is given, else the profiles themselves.
+        Its input is `seen` where that is given, else the profiles themselves; `weights` are those
+        of the entries, by default one.
         """
         residual = self.decode(self.encode(profiles if seen is None else seen)) - profiles
-        return total(residual**2)
+        return total(residual**2 if weights is None else residual**2 * weights)
 
     def squares(self) -> Tensor:
         """Half the sum of all squared parameters."""

@@ -9,10 +9,18 @@ from typing import Any, Literal
 
 from ganmf_fast.base.params import hyperparameters, param
 
-__all__ = ["BinGANMFSettings", "CAAESettings", "CFGANSettings", "GANMFSettings", "GANSettings"]
+__all__ = [
+    "BinGANMFSettings",
+    "CAAESettings",
+    "CFGANSettings",
+    "GANMFSettings",
+    "GANSettings",
+    "Matching",
+]
 
 Activation = Literal["linear", "tanh", "sigmoid", "relu", "LeakyReLU"]
 Mode = Literal["user", "item"]
+Matching = Literal["features", "reconstruction", "decoder"]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -34,6 +42,11 @@ def _check_device(name: str, value: object) -> None:
         raise ValueError(
             f'{name} must be "auto", "cpu", "cuda" or "cuda:<number>", not {value!r:.80}'
         )
+
+
+def _dropping(search: dict[str, Any]) -> dict[str, Any]:
+    """Searched only where the tuned model has dropout, so that the published search stays."""
+    return {**search, "when": {"d_dropout": {"above": 0.0}}}
 
 
 # Kinds of parameters, and declarations that several families have with defaults of their own.
@@ -172,8 +185,8 @@ class GANMFSettings(GANSettings):
     g_reg: float = _penalty(0.0, "generator")
     recon_coefficient: float = _fraction(
         0.1,
-        "Weighs feature matching, not reconstruction: its fraction of the generator's loss. 1 is "
-        "the control without an adversary, whose loss does not contain the energy of generated "
+        "Weighs `matching`, not reconstruction: its fraction of the generator's loss. 1 is the "
+        "control without an adversary, whose loss does not contain the energy of generated "
         "profiles.",
         {"real": [0.01, 0.5]},
     )
@@ -189,9 +202,10 @@ class GANMFSettings(GANSettings):
     d_dropout: float = param(
         0.0,
         "Fraction of the nonzeros of real profiles that are hidden from the discriminator's input, "
-        "not from its target.",
+        "not from its target; the others are scaled up by 1 / (1 - `d_dropout`).",
         at_least=0.0,
         below=1.0,
+        search=_dropping({"real": [0.05, 0.7]}),
     )
     g_ema: float = param(
         0.0,
@@ -211,6 +225,27 @@ class GANMFSettings(GANSettings):
         "scores of EASE.",
     )
     _: KW_ONLY
+    d_emphasis: float = param(
+        1.0,
+        "Weight b of what is kept beside what is hidden, which has one, in the reconstruction "
+        "error of real profiles. The zeros are hidden as often; that changes no input, so that "
+        "each has the weight that it has on average, ``w0 = p + b (1 - p)``, p the `d_dropout`. "
+        "All weights are divided by w0. 1 is the mean squared error; without `d_dropout` nothing "
+        "is hidden, and b has no effect.",
+        at_least=0.0,
+        at_most=1.0,
+        search=_dropping({"real": [0.0, 0.5]}),
+        earlier=1.0,
+    )
+    matching: Matching = param(
+        "features",
+        "What the generator matches for a real profile x and its own f, beside the energy of f: "
+        'with the autoencoder Dec(Enc(.)) of the discriminator, "features" is the published '
+        'MSE(Enc(x), Enc(f)), "reconstruction" MSE(Dec(Enc(x)), f), and "decoder" '
+        "MSE(Dec(Enc(x)), Dec(Enc(f))). x is whole.",
+        search=_dropping({"choice": ["features", "reconstruction", "decoder"]}),
+        earlier="features",
+    )
     data_parallel: bool = param(
         False,
         "Train in several processes, each with its part of every batch, for the losses of one that "

@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_choice, check_int
-from ganmf_fast.base.params import check_params
+from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.data.frames import frame
@@ -178,6 +178,7 @@ class Recommender(BaseEstimator, ABC):
         TypeError, ValueError
             If a parameter is unknown, missing or out of range, or the parts do not fit together.
         """
+        params = {**earlier_params(cls), **params}
         known = set(cls().get_params(deep=False))
         if set(params) != known:
             raise ValueError(f"the parameters are {sorted(params)} instead of {sorted(known)}")

@@ -350,7 +350,17 @@ def _counted_as(name: str, other: object, table: Mapping[str, Any]) -> str:
 def _applies(name: str, when: object, params: Mapping[str, Any]) -> bool:
     if not isinstance(when, Mapping):
         raise TypeError(f"space: when of {name} must be a table, not {when!r:.80}")
-    return all(params.get(other) in _as_list(wanted) for other, wanted in when.items())
+    return all(_meets(name, params.get(other), wanted) for other, wanted in when.items())
+
+
+def _meets(name: str, value: Any, wanted: Any) -> bool:
+    if not isinstance(wanted, Mapping):
+        return value in (wanted if isinstance(wanted, list | tuple) else [wanted])
+    if set(wanted) != {"above"}:
+        raise ValueError(
+            f"space: when of {name} must be values or {{ above = number }}, not {wanted!r:.80}"
+        )
+    return isinstance(value, int | float) and value > wanted["above"]
 
 
 _GIVEN = "given"
@@ -416,7 +426,3 @@ def _plain(name: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"space: {name} must be {_FORM}, or a plain value, not {value!r:.80}")
-
-
-def _as_list(wanted: Any) -> Sequence[Any]:
-    return wanted if isinstance(wanted, list | tuple) else [wanted]

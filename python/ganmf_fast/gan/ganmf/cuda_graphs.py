@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import cache
 from subprocess import SubprocessError
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ from ganmf_fast.gan.ganmf.exact import d_costs, g_costs
 from ganmf_fast.gan.ganmf.steps import Steps
 from ganmf_fast.gan.ganmf.triton_kernels import (
     adam,
+    emphasise,
     hinge_factors,
     n_partial_sums,
     scatter_rows,
@@ -84,6 +85,13 @@ def triton_available(device: torch.device) -> bool:
     return True
 
 
+class Entries(NamedTuple):
+    """Values of the nonzeros of an epoch, in both orders; None where all are ones or not needed."""
+
+    by_row: Tensor | None = None
+    by_item: Tensor | None = None
+
+
 class DeviceBatches:
     """The nonzeros of an epoch on the device, in the order of its batches.
 
@@ -96,11 +104,18 @@ class DeviceBatches:
         Where, and in which precision the values are.
     transposed : bool
         Also store them by item, batch by batch.
+    dropout : bool
+        Whether some are hidden from the discriminator.
+    weights : tuple of float, optional
+        Weights of those that are hidden and of the others, if they are not one.
 
     Attributes
     ----------
     at : int32 Tensor, shape (1,)
         Number of the batch.
+    real, seen, targets : Entries
+        What the nonzeros are, what remains of them after dropout, and what takes their place in
+        the residuals where some weigh more than others.
     """
 
     def __init__(
@@ -110,6 +125,8 @@ class DeviceBatches:
         device: torch.device,
         dtype: torch.dtype,
         transposed: bool,
+        dropout: bool,
+        weights: tuple[float, float] | None,
     ) -> None:
         self.batch_size = batch_size
         self.n_rows, self.n_items = profiles.n_rows, profiles.n_cols
@@ -142,15 +159,24 @@ class DeviceBatches:
         self.squares = buffer(self.n_batches, dtype)
         self.starts = buffer(n + 1, torch.int32)
         self.items = buffer(nnz, torch.int32)
-        self.values = None if self._all_values is None else buffer(nnz, dtype)
-        self.seen_values: Tensor | None = None
         self._transposed = transposed
         if transposed:
             self.item_starts = buffer(self.n_batches * self.n_items + 1, torch.int32)
             self.rows = buffer(nnz, torch.int32)
             self._order = buffer(nnz, torch.int64)
-            self._seen_by_item: Tensor | None = None
-            self._values_by_item = None if self.values is None else buffer(nnz, dtype)
+
+        def entries() -> Entries:
+            return Entries(buffer(nnz, dtype), buffer(nnz, dtype) if transposed else None)
+
+        self._weights = buffer(2, dtype)
+        self._places: Tensor | None = None
+        self.real = Entries() if self._all_values is None else entries()
+        self.seen = entries() if dropout else self.real
+        self.targets = self.real
+        if dropout and weights is not None:
+            self.targets = entries()
+            self._weights.copy_(torch.tensor(weights, dtype=dtype))
+            self._places = buffer(nnz, torch.int32) if transposed else None
 
     def arrange(self, order: NDArray[np.int64]) -> None:
         """Arrange the rows in `order`."""
@@ -174,8 +200,8 @@ class DeviceBatches:
         )
         source = torch.arange(self._nnz, device=device) + shift[row]
         torch.index_select(self._all_items, 0, source, out=self.items)
-        if self.values is not None and self._all_values is not None:
-            torch.index_select(self._all_values, 0, source, out=self.values)
+        if self.real.by_row is not None and self._all_values is not None:
+            torch.index_select(self._all_values, 0, source, out=self.real.by_row)
         if self._transposed:
             lists = (row // self.batch_size) * self.n_items + self.items
             ordered, place = torch.sort(lists, stable=True)
@@ -183,8 +209,11 @@ class DeviceBatches:
             torch.searchsorted(ordered, bounds, out_int32=True, out=self.item_starts)
             self.rows.copy_((row % self.batch_size)[place])
             self._order.copy_(place)
-            if self._values_by_item is not None and self.values is not None:
-                torch.index_select(self.values, 0, place, out=self._values_by_item)
+            if self.real.by_row is not None and self.real.by_item is not None:
+                torch.index_select(self.real.by_row, 0, place, out=self.real.by_item)
+            if self._places is not None:
+                numbers = torch.arange(self._nnz, dtype=torch.int32, device=device)
+                self._places.index_copy_(0, place, numbers)
 
     def drop(self, fraction: float, rng: torch.Generator) -> None:
         """Hide a random `fraction` of the nonzeros from the discriminator, and scale the others.
@@ -193,41 +222,54 @@ class DeviceBatches:
         """
         drawn = torch.cat([torch.rand(n, generator=rng) for n in self._nonzeros_of_batches])
         kept = drawn.to(self.at.device) >= fraction
-        values = self.squares.new_ones(1) if self.values is None else self.values
+        values = self.squares.new_ones(1) if self.real.by_row is None else self.real.by_row
         seen = torch.where(kept, values / (1 - fraction), 0.0).to(self.squares.dtype)
-        self.seen_values = _into(self.seen_values, seen)
-        if self._transposed:
-            self._seen_by_item = _into(self._seen_by_item, seen[self._order])
+        if self.seen.by_row is not None:
+            self.seen.by_row.copy_(seen)
+        if self.seen.by_item is not None:
+            torch.index_select(seen, 0, self._order, out=self.seen.by_item)
+
+    def emphasise(self, hidden: Tensor, decoder: Tensor) -> Tensor | None:
+        """Set the targets, from Z and W; sums of their squares and of what |R|^2 lacks."""
+        if self.targets.by_row is None or self.targets is self.real or self.seen.by_row is None:
+            return None
+        return emphasise(
+            self.targets.by_row,
+            self.targets.by_item,
+            hidden,
+            decoder,
+            self.starts,
+            self.items,
+            self.real.by_row,
+            self.seen.by_row,
+            self._places,
+            self._weights,
+            self.at,
+            self.batch_size,
+        )
 
     def users_of(self, rows: int) -> Tensor:
         """The `rows` rows of the batch."""
         return self.users.index_select(0, self.at)[0, :rows]
 
-    def times(self, matrix: Tensor, rows: int, seen: bool = False) -> Tensor:
-        """``X_b matrix``, with what remains of X_b after dropout if `seen`."""
-        values = self.seen_values if seen and self.seen_values is not None else self.values
+    def times(self, matrix: Tensor, rows: int, entries: Entries) -> Tensor:
+        """``X_b matrix``, with `entries` for X_b."""
         out = matrix.new_empty(rows, matrix.shape[1])
+        values = entries.by_row
         spmm(out, matrix, self.starts, self.items, values, self.at, self.batch_size, at_once=64)
         return out
 
-    def add_transposed(self, out: Tensor, matrix: Tensor, alpha: float, seen: bool = False) -> None:
+    def add_transposed(self, out: Tensor, matrix: Tensor, alpha: float, entries: Entries) -> None:
         """``out += alpha X_b^T matrix`` in place."""
-        values = self._values_by_item
-        if seen and self._seen_by_item is not None:
-            values = self._seen_by_item
+        values = entries.by_item
         spmm(
             out, matrix, self.item_starts, self.rows, values, self.at, self.n_items, alpha, add=True
         )
 
-    def scatter(self, out: Tensor, seen: bool = False) -> None:
-        """Write X_b to the rows of `out`, which are all zeros."""
-        values = self.seen_values if seen and self.seen_values is not None else self.values
+    def scatter(self, out: Tensor, entries: Entries) -> None:
+        """Write X_b to the rows of `out`, which are zeros elsewhere."""
+        values = entries.by_row
         scatter_rows(out, self.starts, self.items, values, self.at, self.batch_size)
-
-
-def _into(buffer: Tensor | None, values: Tensor) -> Tensor:
-    """Copy to the memory of `buffer`, whose address does not change."""
-    return values.clone() if buffer is None else buffer.copy_(values)
 
 
 class CapturedAdam(Moments):
@@ -274,8 +316,8 @@ class CapturedSteps(Steps):
     batch_size : int
     rates : tuple of float
         Learning rates of discriminator and generator.
-    dropout : (float, Generator), optional
-        Fraction of the nonzeros that are hidden from the discriminator, and what draws them.
+    rng : Generator
+        Draws what is hidden from the discriminator.
     average : Average, optional
         Includes the generator after each of its steps.
     gradient_norms : bool
@@ -297,7 +339,7 @@ class CapturedSteps(Steps):
         batch_size: int,
         rates: tuple[float, float],
         *,
-        dropout: tuple[float, torch.Generator] | None = None,
+        rng: torch.Generator,
         average: Average | None = None,
         gradient_norms: bool = False,
         products: Literal["auto", "narrow", "wide"] = "auto",
@@ -307,7 +349,7 @@ class CapturedSteps(Steps):
         self._P, self._Q = generator.user_factors.data, generator.item_factors.data
         self._We, self._W = discriminator.encoder.data, discriminator.decoder.data
         self._weights = weights
-        self._dropout = dropout if dropout and dropout[0] else None
+        self._rng = rng
         self._average = average
         self._gradient_norms = gradient_norms
         self._capture = capture
@@ -316,11 +358,19 @@ class CapturedSteps(Steps):
         n_batches = math.ceil(profiles.n_rows / batch_size)
         shape = (batch_size, profiles.n_cols, We.shape[1], P.shape[1])
         d_narrow, d_wide = d_costs(*shape)
-        g_narrow, g_wide = g_costs(*shape, n_batches)
+        g_narrow, g_wide = g_costs(*shape, n_batches, weights.matching)
         self._narrow = (d_narrow <= d_wide, g_narrow <= g_wide)
         if products != "auto":
             self._narrow = (products == "narrow",) * 2
-        self._batches = DeviceBatches(profiles, batch_size, P.device, P.dtype, self._narrow[0])
+        self._batches = DeviceBatches(
+            profiles,
+            batch_size,
+            P.device,
+            P.dtype,
+            self._narrow[0],
+            weights.d_dropout > 0,
+            weights.emphasis,
+        )
         last = profiles.n_rows - (n_batches - 1) * batch_size
         self._rows = [batch_size] * (n_batches - 1) + [last]
         self._adam = {
@@ -348,8 +398,8 @@ class CapturedSteps(Steps):
     @torch.no_grad()
     def train_d(self, batch: DeviceBatches) -> dict[str, float]:
         """Update the discriminator by every batch of an epoch; the means of its losses."""
-        if self._dropout is not None:
-            batch.drop(*self._dropout)
+        if self._weights.d_dropout:
+            batch.drop(self._weights.d_dropout, self._rng)
         if self._narrow[0]:
             torch.mm(self._Q.T, self._Q, out=self._QQ)
         return self._pass("d", self._d_step, _D_LOSSES, self._weights.d_reg)
@@ -358,7 +408,7 @@ class CapturedSteps(Steps):
     def train_g(self, batch: DeviceBatches) -> dict[str, float]:
         """Likewise the generator."""
         del batch
-        if self._narrow[1]:
+        if self._narrow[1] or self._weights.matching == "decoder":
             torch.mm(self._W.T, self._W, out=self._WW)
         weighted = self._G.user_shrinkage is not None
         return self._pass("g", self._g_step, _G_LOSSES, 0.0 if weighted else self._weights.g_reg)
@@ -421,13 +471,18 @@ class CapturedSteps(Steps):
         self._batches.at.add_(1)
 
     def _d_wide(self, P_b: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        target = self._stacked(P_b, rows)
-        shown = (
-            self._stacked(P_b, rows, target) if self._batches.seen_values is not None else target
-        )
+        batches = self._batches
+        target = shown = self._stacked(P_b, rows)
+        if batches.seen is not batches.real:
+            shown = self._stacked(P_b, rows, target)
         Z = with_ones(torch.addmm(self._D.encoder_bias.data, shown, self._We))
+        sums = batches.emphasise(Z[:rows], self._W)
+        if sums is not None:
+            batches.scatter(target[:rows], batches.targets)
         R = torch.addmm(target, Z, self._W.T, beta=-1)
         squares = torch.linalg.vector_norm(R.view(2, -1), dim=1).square_()
+        if sums is not None:
+            squares[0] += sums[1]
         factors = self._hinge_factors(squares, rows)
         dEnc = torch.mm(R, self._W)[:, :-1] * factors
         to_decoder = torch.mm(R.T, Z * factors)
@@ -437,28 +492,30 @@ class CapturedSteps(Steps):
         batches, bias = self._batches, self._D.encoder_bias.data
         QWe, QW = torch.mm(self._Q.T, self._We), torch.mm(self._Q.T, self._W)
         WW = torch.mm(self._W.T, self._W)
-        encoded = torch.cat([batches.times(self._We, rows, seen=True), torch.mm(P_b, QWe)])
+        encoded = torch.cat([batches.times(self._We, rows, batches.seen), torch.mm(P_b, QWe)])
         Z = with_ones(encoded + bias)
-        targets = torch.cat([batches.times(self._W, rows), torch.mm(P_b, QW)])
+        sums = batches.emphasise(Z[:rows], self._W)
+        targets = torch.cat([batches.times(self._W, rows, batches.targets), torch.mm(P_b, QW)])
         RW = torch.addmm(targets, Z, WW, beta=-1)
         # |R|^2 = sum of (R W) Z - (target W) Z + |target|^2
         inner = ((RW - targets) * Z).view(2, -1).sum(dim=1)
         generated = (torch.mm(P_b, self._QQ) * P_b).sum()
-        real = batches.squares.index_select(0, batches.at)[0]
+        real = batches.squares.index_select(0, batches.at)[0] if sums is None else sums.sum()
         factors = self._hinge_factors(inner + torch.stack([real, generated]), rows)
         scaled, dEnc = Z * factors, RW[:, :-1] * factors
         to_decoder = torch.mm(self._W, torch.mm(Z.T, scaled))
         to_decoder.addmm_(self._Q, torch.mm(P_b.T, scaled[rows:]), alpha=-1)
-        batches.add_transposed(to_decoder, scaled[:rows], -1.0)
+        batches.add_transposed(to_decoder, scaled[:rows], -1.0, batches.targets)
         to_encoder = torch.mm(self._Q, torch.mm(P_b.T, dEnc[rows:]))
-        batches.add_transposed(to_encoder, dEnc[:rows], 1.0, seen=True)
+        batches.add_transposed(to_encoder, dEnc[:rows], 1.0, batches.seen)
         return to_encoder, dEnc.sum(dim=0), to_decoder
 
     def _stacked(self, P_b: Tensor, rows: int, whole: Tensor | None = None) -> Tensor:
         """``[X_b; F]``; if that is `whole`, what remains of it after dropout."""
         out = P_b.new_empty(2 * rows, self._batches.n_items)
         out[:rows].zero_()
-        self._batches.scatter(out[:rows], seen=whole is not None)
+        batches = self._batches
+        batches.scatter(out[:rows], batches.real if whole is None else batches.seen)
         if whole is None:
             torch.mm(P_b, self._Q.T, out=out[rows:])
         else:
@@ -474,12 +531,14 @@ class CapturedSteps(Steps):
         users = self._batches.users_of(rows)
         P_b = self._P[users]
         form = self._g_narrow if self._narrow[1] else self._g_wide
-        to_rows, to_items, squares, features = form(P_b, rows)
+        to_rows, to_items, squares, match_squares = form(P_b, rows)
         to_users = torch.zeros_like(self._P)
         to_users.index_copy_(0, users, to_rows)
         G, weights, a = self._G, self._weights, self._weights.recon_coefficient
-        n_entries, n_features = rows * self._batches.n_items, rows * self._We.shape[1]
-        loss = squares * ((1 - a) / n_entries) + features * (a / n_features)
+        n_entries = n_matched = rows * self._batches.n_items
+        if weights.matching == "features":
+            n_matched = rows * self._We.shape[1]
+        loss = squares * ((1 - a) / n_entries) + match_squares * (a / n_matched)
         reg = weights.g_reg
         if reg and G.user_shrinkage is not None:
             loss += reg * G.squares()
@@ -487,7 +546,7 @@ class CapturedSteps(Steps):
             for gradient, decay in zip((to_users, to_items), G.decay(reg), strict=True):
                 gradient.add_(decay)
             reg = 0.0
-        self._sums[:2].add_(torch.stack([loss, features / n_features]))
+        self._sums[:2].add_(torch.stack([loss, match_squares / n_matched]))
         gradients = [to_users, to_items]
         if self._gradient_norms:
             self._add_norm(gradients)
@@ -496,45 +555,67 @@ class CapturedSteps(Steps):
             self._average.add(G)
         self._batches.at.add_(1)
 
-    def _g_factors(self, rows: int) -> tuple[float, float]:
-        """c_g, and the factor of the difference between the hidden layers."""
-        a = self._weights.recon_coefficient
-        return (
-            2 * (1 - a) / (rows * self._batches.n_items),
-            2 * a / (rows * self._We.shape[1]),
-        )
+    def _to_encoded(self, rows: int, RW: Tensor, difference: Tensor) -> tuple[Tensor, Tensor]:
+        """dEnc(f), and the squares of what is matched, if that is no reconstruction.
+
+        `difference` is that of the hidden layers.
+        """
+        a, entries = self._weights.recon_coefficient, rows * self._batches.n_items
+        to_encoded = RW[:, :-1] * (2 * (1 - a) / entries)
+        match self._weights.matching:
+            case "features":
+                squares = torch.linalg.vector_norm(difference).square_()
+                to_encoded.add_(difference, alpha=2 * a / difference.numel())
+            case "decoder":
+                moved = torch.mm(difference, self._WW[:-1, :-1])
+                squares = (moved * difference).sum()
+                to_encoded.add_(moved, alpha=2 * a / entries)
+            case _:
+                squares = RW.new_zeros(())
+        return to_encoded, squares
+
+    def _to_generated(self, rows: int) -> float:
+        """The factor of R_f in dF, or of the mixture."""
+        a, entries = self._weights.recon_coefficient, rows * self._batches.n_items
+        return 2 / entries if self._weights.matching == "reconstruction" else 2 * (1 - a) / entries
 
     def _g_wide(self, P_b: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        c_g, c_features = self._g_factors(rows)
         both = self._stacked(P_b, rows)
-        encoded = torch.mm(both, self._We)
-        generated = encoded[rows:]
-        difference = generated - encoded[:rows]
-        Z_f = with_ones(generated + self._D.encoder_bias.data)
-        R = torch.addmm(both[rows:], Z_f, self._W.T, beta=-1)
-        dEnc = torch.mm(R, self._W)[:, :-1].mul_(c_g).add_(difference, alpha=c_features)
-        squares, features = (torch.linalg.vector_norm(t).square_() for t in (R, difference))
-        dF = torch.addmm(R, dEnc, self._We.T, beta=-c_g)
-        return torch.mm(dF, self._Q), torch.mm(dF.T, P_b), squares, features
+        F, encoded = both[rows:], torch.mm(both, self._We)
+        Z = with_ones(encoded + self._D.encoder_bias.data)
+        R = torch.addmm(F, Z[rows:], self._W.T, beta=-1)
+        squares = torch.linalg.vector_norm(R).square_()
+        difference = encoded[rows:] - encoded[:rows]
+        dEnc, match_squares = self._to_encoded(rows, torch.mm(R, self._W), difference)
+        if self._weights.matching == "reconstruction":
+            matched = torch.addmm(F, Z[:rows], self._W.T, beta=-1)
+            match_squares = torch.linalg.vector_norm(matched).square_()
+            R.lerp_(matched, self._weights.recon_coefficient)
+        dF = torch.addmm(R, dEnc, self._We.T, beta=-self._to_generated(rows))
+        return torch.mm(dF, self._Q), torch.mm(dF.T, P_b), squares, match_squares
 
     def _g_narrow(self, P_b: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        c_g, c_features = self._g_factors(rows)
-        Q, We, W = self._Q, self._We, self._W
+        Q, We, W, bias = self._Q, self._We, self._W, self._D.encoder_bias.data
         QWe, QW, QQ = torch.mm(Q.T, We), torch.mm(Q.T, W), torch.mm(Q.T, Q)
-        generated = torch.mm(P_b, QWe)
-        difference = generated - self._batches.times(We, rows)
-        Z_f = with_ones(generated + self._D.encoder_bias.data)
+        generated, real = torch.mm(P_b, QWe), self._batches.times(We, rows, self._batches.real)
+        Z_f = with_ones(generated + bias)
         FW, PQQ = torch.mm(P_b, QW), torch.mm(P_b, QQ)
         RW = torch.addmm(FW, Z_f, self._WW, beta=-1)
-        squares = ((RW - FW) * Z_f).sum() + (PQQ * P_b).sum()
-        features = torch.linalg.vector_norm(difference).square_()
-        dEnc = (RW[:, :-1] * c_g).add_(difference, alpha=c_features)
+        F_squares = (PQQ * P_b).sum()
+        squares = ((RW - FW) * Z_f).sum() + F_squares
+        dEnc, match_squares = self._to_encoded(rows, RW, generated - real)
+        if self._weights.matching == "reconstruction":
+            Z = with_ones(real + bias)
+            inner = (torch.mm(Z, self._WW) - 2 * FW) * Z
+            match_squares = inner.sum() + F_squares
+            Z_f.lerp_(Z, self._weights.recon_coefficient)
+        c = self._to_generated(rows)
         to_items = torch.mm(We, torch.mm(dEnc.T, P_b))
-        to_items.addmm_(W, torch.mm(Z_f.T, P_b), alpha=-c_g)
-        to_items.addmm_(Q, torch.mm(P_b.T, P_b), alpha=c_g)
+        to_items.addmm_(W, torch.mm(Z_f.T, P_b), alpha=-c)
+        to_items.addmm_(Q, torch.mm(P_b.T, P_b), alpha=c)
         RQ = torch.addmm(PQQ, Z_f, QW.T, beta=-1)
-        to_rows = torch.addmm(RQ, dEnc, QWe.T, beta=-c_g)
-        return to_rows, to_items, squares, features
+        to_rows = torch.addmm(RQ, dEnc, QWe.T, beta=-c)
+        return to_rows, to_items, squares, match_squares
 
     def _add_norm(self, gradients: list[Tensor]) -> None:
         squares = [torch.linalg.vector_norm(gradient).square_() for gradient in gradients]

@@ -8,10 +8,17 @@ f = G(u) of one batch,
 
 ``l2(v) = 1/2 sum v^2`` over all parameters; that of G may weigh the rows of its factors. A
 generated profile is target and input of the energy at once, and L_G is differentiated through both.
-Some nonzeros of a real profile may be hidden from the discriminator's input, not from its target.
+The second term of L_G is the published `matching`, "features"; "reconstruction" has
+``a MSE(Dec(Enc(x)), f)`` in its place, and "decoder" ``a MSE(Dec(Enc(x)), Dec(Enc(f)))``.
+
+Some cells of a real profile may be hidden from the discriminator's input, each with probability p,
+but not from its target. The error of a hidden one then weighs 1 and of another one b, divided by
+their mean ``w0 = p + b (1 - p)``. A zero that is hidden changes no input, so that each zero has the
+weight that it has on average, which is 1 after the division, and only nonzeros are drawn.
 Source: Dervishaj and Cremonesi (SAC'22), as their published code computes it. Deviation: the
 paper's text has sums instead of means, a hinge for every sample and no halves; the published
-figures come from the form above.
+figures come from the form above. Emphasised denoising is that of Vincent et al. (JMLR 11, 2010) and
+of Steck's EDLAE ("Autoencoders that don't overfit towards the identity", NeurIPS'20).
 Cost: ``O(batch items (E + K))`` time, ``O(batch items)`` memory: the reference implementation of
 :mod:`~ganmf_fast.gan.ganmf.exact`.
 """
@@ -24,6 +31,7 @@ from torch import Tensor
 from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.distributed import ProcessGroup
 from ganmf_fast.gan.networks import Discriminator, Generator, total
+from ganmf_fast.gan.settings import Matching
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,24 @@ class LossWeights:
     recon_coefficient: float
     d_reg: float
     g_reg: float
+    matching: Matching = "features"
+    d_dropout: float = 0.0
+    d_emphasis: float = 1.0
+
+    @property
+    def emphasis(self) -> tuple[float, float] | None:
+        """Weights of hidden and of other nonzeros, that of a zero being one; None if all are."""
+        hidden, b = self.d_dropout, self.d_emphasis
+        if hidden == 0 or b == 1:
+            return None
+        mean = hidden + b * (1 - hidden)
+        return 1 / mean, b / mean
+
+    def of_nonzeros(self, seen: Batch | None) -> Tensor | None:
+        """The weights of the nonzeros of a batch of which the discriminator sees `seen`."""
+        if self.emphasis is None or seen is None or seen.kept is None:
+            return None
+        return seen.values.new_tensor(self.emphasis)[seen.kept.long()]
 
 
 class DenseStep:
@@ -59,8 +85,13 @@ class DenseStep:
         """L_D and its gradients; `seen` is the input of D, if not the whole real profiles."""
         with torch.no_grad():
             generated = self._generator(batch.users)
-        real = batch.dense()
-        real_energy = self._energy(batch, real, None if seen is None else seen.dense())
+        real, weights = batch.dense(), self._weights.of_nonzeros(seen)
+        if weights is not None:
+            cells = torch.ones_like(real)
+            cells[batch.row_numbers, batch.items] = weights
+            weights = cells
+        shown = None if seen is None else seen.dense()
+        real_energy = self._energy(batch, real, shown, weights)
         generated_energy = self._energy(batch, generated)
         hinge = self._weights.m * real_energy - generated_energy
         loss = real_energy + torch.relu(hinge)
@@ -74,11 +105,19 @@ class DenseStep:
 
     def generator_step(self, batch: Batch) -> dict[str, float]:
         """L_G and its gradients."""
+        D, matching = self._discriminator, self._weights.matching
         with torch.no_grad():
-            real_features = self._discriminator.encode(batch.dense())
+            target = D.encode(batch.dense())
+            if matching != "features":
+                target = D.decode(target)
         generated = self._generator(batch.users)
         energy = self._energy(batch, generated)
-        difference = self._discriminator.encode(generated) - real_features
+        matched = generated
+        if matching != "reconstruction":
+            matched = D.encode(generated)
+        if matching == "decoder":
+            matched = D.decode(matched)
+        difference = matched - target
         squares = self._group.differentiable_sum(total(difference**2))
         features = squares / (batch.whole.rows * difference.shape[1])
         a = self._weights.recon_coefficient
@@ -89,9 +128,16 @@ class DenseStep:
     def start_pass(self) -> None:
         """Nothing is kept between batches."""
 
-    def _energy(self, batch: Batch, profiles: Tensor, seen: Tensor | None = None) -> Tensor:
+    def _energy(
+        self,
+        batch: Batch,
+        profiles: Tensor,
+        seen: Tensor | None = None,
+        weights: Tensor | None = None,
+    ) -> Tensor:
         """Mean squared error of the reconstruction over the whole batch."""
-        squares = self._group.differentiable_sum(self._discriminator.squared_error(profiles, seen))
+        squares = self._discriminator.squared_error(profiles, seen, weights)
+        squares = self._group.differentiable_sum(squares)
         return squares / (batch.whole.rows * batch.n_items)
 
     def _differentiate(

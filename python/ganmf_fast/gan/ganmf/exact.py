@@ -13,10 +13,21 @@ residuals are R = Z W^T - X_b and R_f = Z_f W^T - F, and with n = batch x items:
   last columns, ``dWe = X_b^T dEnc(x) + F^T dEnc(f)``;
 - G, with c_g = 2 (1 - a) / n: ``dEnc(f) = c_g R_f W + 2 a / (batch E) (Enc(f) - Enc(x))`` and
   ``dF = dEnc(f) We^T - c_g R_f``, where the minus sign is the generated profile as its own target;
-  ``dP_b = dF Q``, ``dQ = dF^T P_b``.
+  ``dP_b = dF Q``, ``dQ = dF^T P_b``;
+- G that matches the decoder's outputs: their difference is ``(Enc(f) - Enc(x)) Wd``, so that
+  ``2 a / n (Enc(f) - Enc(x)) Wd Wd^T`` takes the place of the second term of dEnc(f);
+- G that matches reconstructions, ``a |Z W^T - F|^2 / n``: dEnc(f) has its first term alone, and in
+  dF ``c_g R_f`` becomes ``2 / n (Z_m W^T - F)`` with the mixture ``Z_m = (1 - a) Z_f + a Z``.
 
 Where nonzeros are hidden from D's input, X_b is replaced by what remains in ``Enc(x)`` and in
-``dWe``, and stays whole in R.
+``dWe``, and stays whole in R. If the error of a nonzero x weighs w instead of one, the real energy
+is, with y its reconstruction, an entry of Z W^T that is computed at the nonzeros alone,
+
+    ``|Z W^T|^2 + sum over the nonzeros of (w (y - x)^2 - y^2)``,
+
+and its gradients are those above with the weighted residuals in the place of R. These are residuals
+from other targets, ``t = y + w (x - y)`` for x: with t in X_b nothing else changes but
+``|R|^2``, which lacks ``sum (w - w^2) (y - x)^2``.
 
 X_b is sparse and only ever multiplies narrow matrices. In the other products the factors can be
 associated in two ways: through W^T W, Q^T W, Q^T We and Q^T Q, which costs nothing per user of
@@ -24,7 +35,8 @@ the batch (:class:`_Narrow`), or through Z W^T and P_b Q^T, which is cheaper whe
 smaller than the layers (:class:`_Wide`). Both give the same results; `auto` counts multiplications
 and takes the cheaper one, batch by batch.
 Cost: time ``O(items E (E + K) + nnz_b E)`` for narrow products, ``O(batch items (E + K))`` for wide
-ones; memory ``O(items (E + K) + nnz)``, since wide products are only chosen for small batches.
+ones, ``O(nnz_b E)`` for weights; memory ``O(items (E + K) + nnz)``, since wide products are only
+chosen for small batches.
 """
 
 from typing import Literal, Protocol
@@ -36,7 +48,14 @@ from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.distributed import ProcessGroup
 from ganmf_fast.gan.ganmf.dense import LossWeights
 from ganmf_fast.gan.matmul import add_product, product
-from ganmf_fast.gan.networks import Discriminator, Generator, total, with_ones
+from ganmf_fast.gan.networks import (
+    Discriminator,
+    Generator,
+    sum_of_squares,
+    total,
+    with_ones,
+)
+from ganmf_fast.gan.settings import Matching
 
 
 def d_costs(batch: int, items: int, emb: int, factors: int) -> tuple[int, int]:
@@ -45,11 +64,19 @@ def d_costs(batch: int, items: int, emb: int, factors: int) -> tuple[int, int]:
     return narrow, batch * items * (8 * emb + factors)
 
 
-def g_costs(batch: int, items: int, emb: int, factors: int, batches: int) -> tuple[int, int]:
+def g_costs(
+    batch: int, items: int, emb: int, factors: int, batches: int, matching: Matching = "features"
+) -> tuple[int, int]:
     """Likewise in a generator step, of which `batches` share one W^T W."""
-    narrow = items * (emb**2 // batches + 4 * emb * factors + 2 * factors**2)
+    gram = items * emb**2 // batches
+    narrow = items * (4 * emb * factors + 2 * factors**2) + gram
     narrow += batch * (emb**2 + 6 * emb * factors + 2 * factors**2)
-    return narrow, batch * items * (4 * emb + 3 * factors)
+    wide = batch * items * (4 * emb + 3 * factors)
+    if matching == "decoder":
+        return narrow + batch * emb**2, wide + gram + batch * emb**2
+    if matching == "reconstruction":
+        return narrow + batch * (emb**2 + emb * factors), wide + batch * items * emb
+    return narrow, wide
 
 
 class _Products(Protocol):
@@ -63,6 +90,9 @@ class _Products(Protocol):
 
     def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
         """``(|R_f|^2, R_f W)``, and remember ``Z_f``."""
+
+    def matched(self, Z: Tensor, a: float) -> Tensor:
+        """``|Z W^T - F|^2``, and remember ``Z_m`` in the place of ``Z_f``."""
 
     def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
         """``out = c W Z^T Z + c_f R_f^T Z_f + d_reg W``; the rest of dW is sparse."""
@@ -132,6 +162,13 @@ class _Narrow:
         squares += total(product(self._P_b, self._QQ) * self._P_b)
         return squares, RW
 
+    def matched(self, Z: Tensor, a: float) -> Tensor:
+        squares = total(product(Z, self._WW) * Z)
+        squares -= 2 * total(product(Z, self._QW.T) * self._P_b)
+        squares += total(product(self._P_b, self._QQ) * self._P_b)
+        self._Z_f = torch.lerp(self._Z_f, Z, a)
+        return squares
+
     def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
         small = c * product(self._Z.T, self._Z)
         if c_f:
@@ -179,6 +216,12 @@ class _Wide:
     def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
         self._R = product(Z_f, self._state.W.T).sub_(self._F)
         return total(self._R * self._R), product(self._R, self._state.W)
+
+    def matched(self, Z: Tensor, a: float) -> Tensor:
+        R = product(Z, self._state.W.T).sub_(self._F)
+        squares = total(R * R)
+        self._R.lerp_(R, a)
+        return squares
 
     def decoder_gradient(self, out: Tensor, c: float, c_f: float, d_reg: float) -> None:
         half = len(self._F)
@@ -240,10 +283,23 @@ class ExactStep:
 
     def _products(self, batch: Batch, trains_d: bool) -> _Products:
         shape = (batch.size, batch.n_items, self._state.We.shape[1], self._state.Q.shape[1])
-        narrow, wide = d_costs(*shape) if trains_d else g_costs(*shape, self._batches)
+        narrow, wide = (
+            d_costs(*shape) if trains_d else g_costs(*shape, self._batches, self._weights.matching)
+        )
         if self._choice == "narrow" or (self._choice == "auto" and narrow <= wide):
             return _Narrow(self._state, batch.users, trains_d)
         return _Wide(self._state, batch.users)
+
+    def _targets(self, batch: Batch, seen: Batch, Z: Tensor) -> tuple[Tensor | None, float]:
+        """``t`` where it is not X_b, and what ``|R|^2`` has beside the terms of Z."""
+        w = self._weights.of_nonzeros(seen)
+        if w is None:
+            return None, batch.squares
+        y = batch.sampled(Z, self._state.W)
+        errors = batch.values - y
+        t = y + w * errors
+        lacking = sum_of_squares(w.sqrt() * errors) - sum_of_squares(w * errors)
+        return t, sum_of_squares(t) + lacking
 
     @torch.no_grad()
     def discriminator_step(self, batch: Batch, seen: Batch | None = None) -> dict[str, float]:
@@ -253,10 +309,11 @@ class ExactStep:
         entries = batch.whole.rows * batch.n_items
         products = self._products(batch, trains_d=True)
         Z = with_ones(seen.times(D.encoder) + D.encoder_bias)
-        XW = batch.times(D.decoder)
+        targets, constant = self._targets(batch, seen, Z)
+        XW = batch.times(D.decoder) if targets is None else batch.weighted(targets, D.decoder)
         Z_f = with_ones(products.encoded() + D.encoder_bias)
         ZWW, generated_squares, RW_f = products.residuals(Z, Z_f)
-        real_squares = (total(ZWW * Z) - 2 * total(XW * Z) + batch.squares).item()
+        real_squares = (total(ZWW * Z) - 2 * total(XW * Z) + constant).item()
         squares = self._group.sum_numbers(real_squares, generated_squares.item())
         real_energy, generated_energy = (whole / entries for whole in squares)
         hinge = weights.m * real_energy - generated_energy
@@ -269,7 +326,7 @@ class ExactStep:
         penalty = weights.d_reg * D.squares().item() if weights.d_reg else 0.0
         reg = weights.d_reg / self._group.size
         products.decoder_gradient(to_decoder, c, c_f, reg)
-        batch.add_transposed(to_decoder, Z, -c)
+        batch.add_transposed(to_decoder, Z, -c, targets)
         dEnc = c * (ZWW - XW)[:, :-1]
         torch.mul(D.encoder, reg, out=to_encoder)
         seen.add_transposed(to_encoder, dEnc, 1.0)
@@ -291,17 +348,31 @@ class ExactStep:
         G, D, weights = self._generator, self._discriminator, self._weights
         entries = batch.whole.rows * batch.n_items
         a = weights.recon_coefficient
-        products = self._products(batch, trains_d=False)
-        FWe = products.encoded()
-        difference = FWe - batch.times(D.encoder)
-        feature_entries = batch.whole.rows * difference.shape[1]
-        feature_squares = total(difference * difference).item()
-        squares, RW = products.residual(with_ones(FWe + D.encoder_bias))
-        whole, feature_whole = self._group.sum_numbers(squares.item(), feature_squares)
-        energy, features = whole / entries, feature_whole / feature_entries
         c_g = 2 * (1 - a) / entries
+        products = self._products(batch, trains_d=False)
+        FWe, XWe = products.encoded(), batch.times(D.encoder)
+        squares, RW = products.residual(with_ones(FWe + D.encoder_bias))
+        if weights.matching == "reconstruction":
+            # Of the whole difference, that of the generated profiles' energy included.
+            c_m = 2 / entries
+            match_squares = products.matched(with_ones(XWe + D.encoder_bias), a).item()
+            match_entries = entries
+            dEnc_f = c_g * RW[:, :-1]
+        else:
+            c_m = c_g
+            difference = FWe - XWe
+            if weights.matching == "decoder":
+                match_entries = entries
+                moved = product(difference, self._state.gram_of_decoder(fixed=True)[:-1, :-1])
+                match_squares = total(moved * difference).item()
+                difference = moved
+            else:
+                match_entries = batch.whole.rows * difference.shape[1]
+                match_squares = total(difference * difference).item()
+            dEnc_f = difference.mul_(2 * a / match_entries).add_(RW[:, :-1], alpha=c_g)
+        whole, match_whole = self._group.sum_numbers(squares.item(), match_squares)
+        energy, matched = whole / entries, match_whole / match_entries
 
-        dEnc_f = difference.mul_(2 * a / feature_entries).add_(RW[:, :-1], alpha=c_g)
         to_users, to_items = _gradient(G.user_factors), _gradient(G.item_factors)
         if reg := weights.g_reg / self._group.size:
             for gradient, decay in zip((to_users, to_items), G.decay(reg), strict=True):
@@ -309,11 +380,11 @@ class ExactStep:
         else:
             to_users.zero_()
             to_items.zero_()
-        to_users.index_add_(0, batch.users, products.factor_gradients(to_items, dEnc_f, c_g))
+        to_users.index_add_(0, batch.users, products.factor_gradients(to_items, dEnc_f, c_m))
         penalty = weights.g_reg * G.squares().item() if weights.g_reg else 0.0
         return {
-            "g_loss": (1 - a) * energy + a * features + penalty,
-            "feature_loss": features,
+            "g_loss": (1 - a) * energy + a * matched + penalty,
+            "feature_loss": matched,
         }
 
 

@@ -18,7 +18,8 @@ go through matrices of the size of the layers, wide ones through batch x items, 
 Beyond the paper, each an option that is off by default:
 
 - dropout of the real profiles in the discriminator's input, the target being whole (a denoising
-  autoencoder, Vincent et al., ICML'08);
+  autoencoder, Vincent et al., ICML'08), and emphasis on what was dropped;
+- what the generator matches: the hidden layer, the reconstruction, or the decoder's output;
 - averaged generator weights: an exponential moving average over the generator's steps, which is a
   plain mean at the beginning, in place of the generator wherever it is validated or returned;
 - the rows of the factors shrunk in proportion to a power of their number of interactions
@@ -83,7 +84,9 @@ class GANMFModule(GANModule):
 
     def _loss_weights(self) -> LossWeights:
         s = self._settings
-        return LossWeights(s.m, s.recon_coefficient, s.d_reg, s.g_reg)
+        return LossWeights(
+            s.m, s.recon_coefficient, s.d_reg, s.g_reg, s.matching, s.d_dropout, s.d_emphasis
+        )
 
     def _products(self) -> Literal["auto", "narrow"]:
         return "narrow" if self._settings.step == "exact" else "auto"
@@ -119,7 +122,7 @@ class GANMFModule(GANModule):
             self.profiles,
             settings.batch_size,
             (settings.d_lr, settings.g_lr),
-            dropout=(settings.d_dropout, self.rng),
+            rng=self.rng,
             average=self._average,
             gradient_norms=settings.gradient_norms,
             products=self._products(),

@@ -77,7 +77,8 @@ class GradientSteps(Steps):
         self._rng = rng
         self._average = average
         # Dense: both profiles, both reconstructions and what differentiation keeps of them.
-        self.matrices = 8 if settings.step == "dense" else 3
+        exact = 4 if settings.matching == "reconstruction" else 3
+        self.matrices = 8 if settings.step == "dense" else exact
         self._adam = {
             "d": TensorFlowAdam(discriminator.parameters(), settings.d_lr),
             "g": TensorFlowAdam(generator.parameters(), settings.g_lr),

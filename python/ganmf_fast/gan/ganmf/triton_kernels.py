@@ -14,9 +14,11 @@ from torch import Tensor
 
 from ganmf_fast.gan.adam import BETAS, EPSILON
 
-__all__ = ["adam", "hinge_factors", "n_partial_sums", "scatter_rows", "spmm"]
+__all__ = ["adam", "emphasise", "hinge_factors", "n_partial_sums", "scatter_rows", "spmm"]
 
 _BLOCK = 1024
+# Parts of a row whose sampled products are computed side by side.
+_PARTS = 8
 
 
 @triton.jit
@@ -89,6 +91,70 @@ def _scatter_rows(
             tl.store(to, tl.load(values + entries, mask=valid, other=0.0), mask=valid)
         else:
             tl.store(to, tl.full([ENTRIES], 1.0, out.dtype.element_ty), mask=valid)
+
+
+@triton.jit
+def _emphasise(
+    targets,
+    targets_by_item,
+    sums,
+    hidden,
+    hidden_stride,
+    decoder,
+    decoder_stride,
+    width,
+    starts,
+    members,
+    values,
+    seen,
+    places,
+    weights,
+    at,
+    batch_size,
+    WEIGHTED: tl.constexpr,
+    BY_ITEM: tl.constexpr,
+    ENTRIES: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    row = tl.program_id(0)
+    place = tl.load(at) * batch_size + row
+    first = tl.load(starts + place)
+    last = tl.load(starts + place + 1)
+    kind = hidden.dtype.element_ty
+    squares = tl.zeros([ENTRIES], kind)
+    lacking = tl.zeros([ENTRIES], kind)
+    step = ENTRIES * tl.num_programs(1)
+    for start in range(first + ENTRIES * tl.program_id(1), last, step):
+        entries = start + tl.arange(0, ENTRIES)
+        valid = entries < last
+        items = tl.load(members + entries, mask=valid, other=0).to(tl.int64)
+        made = tl.zeros([ENTRIES], kind)
+        for column in range(0, width, COLUMNS):
+            columns = column + tl.arange(0, COLUMNS)
+            inside = columns < width
+            left = tl.load(hidden + row * hidden_stride + columns, mask=inside, other=0.0)
+            right = tl.load(
+                decoder + items[:, None] * decoder_stride + columns[None, :],
+                mask=valid[:, None] & inside[None, :],
+                other=0.0,
+            )
+            made += tl.sum(left[None, :] * right, axis=1)
+        value = 1.0
+        if WEIGHTED:
+            value = tl.load(values + entries, mask=valid, other=0.0)
+        error = value - made
+        kept = tl.load(seen + entries, mask=valid, other=0.0) != 0
+        weight = tl.load(weights + kept.to(tl.int32))
+        target = made + weight * error
+        tl.store(targets + entries, target, mask=valid)
+        if BY_ITEM:
+            moved = tl.load(places + entries, mask=valid, other=0)
+            tl.store(targets_by_item + moved, target, mask=valid)
+        squares += tl.where(valid, target * target, 0.0)
+        lacking += tl.where(valid, (weight - weight * weight) * error * error, 0.0)
+    to = sums + 2 * (row * tl.num_programs(1) + tl.program_id(1))
+    tl.store(to, tl.sum(squares, axis=0))
+    tl.store(to + 1, tl.sum(lacking, axis=0))
 
 
 @triton.jit
@@ -212,6 +278,73 @@ def scatter_rows(
         WEIGHTED=values is not None,
         ENTRIES=128,
     )
+
+
+def emphasise(
+    targets: Tensor,
+    targets_by_item: Tensor | None,
+    hidden: Tensor,
+    decoder: Tensor,
+    starts: Tensor,
+    members: Tensor,
+    values: Tensor | None,
+    seen: Tensor,
+    places: Tensor | None,
+    weights: Tensor,
+    at: Tensor,
+    batch_size: int,
+) -> Tensor:
+    """The targets t of :mod:`~ganmf_fast.gan.ganmf.exact` at the nonzeros of a batch.
+
+    Parameters
+    ----------
+    targets : Tensor, shape (nonzeros,)
+        Where they are written.
+    targets_by_item : Tensor, shape (nonzeros,), or None
+        Where they are written too, in another order.
+    hidden, decoder : Tensor
+        Z and W.
+    starts, members, values
+        The nonzeros of the epoch by row.
+    seen : Tensor, shape (nonzeros,)
+        Zero where a nonzero is hidden from the discriminator.
+    places : int32 Tensor, shape (nonzeros,), or None
+        Where each nonzero is in the other order.
+    weights : Tensor, shape (2,)
+        w of a nonzero that is hidden, and of one that is not.
+    at, batch_size
+        As in :func:`spmm`.
+
+    Returns
+    -------
+    Tensor, shape (2,)
+        Sums over the batch of ``t^2`` and of ``(w - w^2) (x - y)^2``.
+    """
+    width = hidden.shape[1]
+    sums = hidden.new_empty(len(hidden) * _PARTS, 2)
+    _emphasise[(len(hidden), _PARTS)](
+        targets,
+        targets_by_item,
+        sums,
+        hidden,
+        hidden.stride(0),
+        decoder,
+        decoder.stride(0),
+        width,
+        starts,
+        members,
+        values,
+        seen,
+        places,
+        weights,
+        at,
+        batch_size,
+        WEIGHTED=values is not None,
+        BY_ITEM=places is not None,
+        ENTRIES=32,
+        COLUMNS=min(64, triton.next_power_of_2(width)),
+    )
+    return sums.sum(dim=0)
 
 
 def hinge_factors(squares: Tensor, sums: Tensor, entries: int, m: float) -> Tensor:
