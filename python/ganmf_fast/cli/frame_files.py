@@ -1,10 +1,14 @@
 """Frames as files, in the format that the name ends in."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-__all__ = ["check_suffix", "write_frame"]
+from ganmf_fast.cli.common import print_json, say
+
+__all__ = ["as_polars", "check_suffix", "show_frame", "write_frame"]
 
 _SUFFIXES = (".csv", ".parquet", ".json")
 
@@ -23,6 +27,28 @@ def check_suffix(path: Path | None) -> None:
         raise ValueError(f"output must end in {', '.join(_SUFFIXES)}, not {str(path)!r}")
     if not path.parent.is_dir():
         raise ValueError(f"output is in {str(path.parent)!r}, which is no folder")
+
+
+def as_polars(table: Any) -> pl.DataFrame:
+    """A frame of any of the types that models return."""
+    if isinstance(table, pl.DataFrame):
+        return table
+    if isinstance(table, dict):
+        return pl.DataFrame(table)
+    package = type(table).__module__.partition(".")[0]
+    return pl.from_pandas(table) if package == "pandas" else pl.DataFrame(pl.from_arrow(table))
+
+
+def show_frame(table: pl.DataFrame, output: Path | None, what: str, *, as_json: bool) -> None:
+    """Write a frame to `output`, or to stdout as JSON or CSV; `what` are its rows."""
+    if output is not None:
+        write_frame(table, output)
+        say(f"{len(table):,} {what} written to {output}")
+    elif as_json:
+        print_json(table.to_dicts())
+    else:
+        # Straight to the stream: this is data, not a table to look at.
+        sys.stdout.write(table.write_csv())
 
 
 def write_frame(table: pl.DataFrame, path: Path) -> None:

@@ -13,15 +13,17 @@ from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_choice, check_int
+from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr, row_of, to_scipy
 from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import interactions_of
+from ganmf_fast.models.all_lists import AllLists, ListsTask, part_size, write_lists
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.fit_data import FitCallback, FitData
 from ganmf_fast.models.ids import Ids, matching_csr, skips
-from ganmf_fast.models.item_filters import Catalogue, item_filters
+from ganmf_fast.models.item_filters import Catalogue, ItemFilters, item_filters
 from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.models.ranking import Ranking, columns
 from ganmf_fast.scorers.base import Scorer
@@ -277,6 +279,85 @@ class Recommender(BaseEstimator, ABC):
         if self.ids_ is not None:
             return frame(columns(self.ids_, rows, items, scores), self.ids_.frame_type)
         return _padded(rows, items, scores, longest)
+
+    def recommend_all(
+        self,
+        path: str | Path,
+        users: object = None,
+        n: int = 20,
+        exclude_seen: bool = True,
+        candidates: object = None,
+        exclude_items: object = None,
+        unknown: str = "error",
+        fallback: str | None = None,
+        n_workers: int = 1,
+        executor: Any = "local",
+    ) -> AllLists:
+        """Write the lists of all users to parquet, in memory that does not grow with their number.
+
+        Lists are written in parts. Whatever ends a call, such as Ctrl-C or a full disk, leaves
+        finished parts, and the same call goes on after them; a call with another model or other
+        arguments is refused.
+
+        Parameters
+        ----------
+        path : str or Path
+            A name that ends in ``.parquet`` becomes one file, joined of the parts in ``PATH.parts``
+            when all of them are there, which takes their space twice for a while. Any other becomes
+            a folder of parts, ``part-*.parquet``.
+        users : optional
+            As for `recommend`; all fitted users, in the order of `user_ids_`, by default.
+        n : int, default 20
+            Length of the lists.
+        exclude_seen, candidates, exclude_items, unknown, fallback
+            As for `recommend`.
+        n_workers : int, default 1
+            Number of workers among which the parts are divided; each receives the model. On one
+            machine, threads do the same without copies.
+        executor : {"local", "ray"} or callable, default "local"
+            Where the workers run; see `ganmf_fast.base.executors`. The files are written here.
+
+        Returns
+        -------
+        AllLists
+            What was written: columns user, item, rank (int32, from 1) and score (float32), with the
+            ids of the user's own, or row and item numbers without any; rows in the order of the
+            users and of their lists. Users without a list have no row.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            As of `recommend`; if `path` holds anything else, or an id cannot be saved.
+        OSError
+            If a file cannot be written; the message says how far the work is.
+        ImportError
+            If the executor needs a package that is missing; the message names the extra.
+        """
+        self._check_fitted()
+        if fallback is not None:
+            check_choice("fallback", fallback, ("popular",))
+        skips(unknown)
+        n = check_int("n", n, 1)
+        n_workers = check_int("n_workers", n_workers, 1)
+        make = executor_maker(executor)
+        skipped = 0
+        rows = None if users is None else self._rows(users, unknown)
+        filters = ItemFilters()
+        if candidates is not None or exclude_items is not None:
+            asked = np.arange(self.n_users_) if rows is None else rows
+            filters = item_filters(candidates, exclude_items, asked, self._catalogue, unknown)
+        if rows is not None:
+            known = np.flatnonzero(rows >= 0)
+            skipped = len(rows) - len(known)
+            rows, filters = rows[known], filters.of(known)
+        ranking = self._ranking(n, exclude_seen, fallback)
+        size = part_size(min(n, self.n_items_))
+        task = ListsTask(self._file().fingerprint(), ranking, self.ids_, rows, filters, size)
+        with reporter(f"{type(self).__name__}: recommend") as report:
+            n_rows = write_lists(task, Path(path), make, n_workers, report)
+        return AllLists(Path(path), task.n_users, n_rows, skipped)
 
     def _ranking(self, n: int, exclude_seen: bool, fallback: str | None) -> Ranking:
         popular = None if fallback is None else self._popularity
