@@ -10,7 +10,9 @@ __all__ = [
     "Csr",
     "CsrBuilder",
     "DelimitedReader",
+    "FactorIndex",
     "PairCounts",
+    "ProductIndex",
     "RankRequest",
     "SlimBpr",
     "bootstrap_means",
@@ -33,10 +35,9 @@ __all__ = [
     "metric_names",
     "paper_protocol",
     "part_cells",
+    "popularity_order",
     "random_scores",
-    "rank_factors",
     "rank_popularity",
-    "rank_product",
     "rank_random",
     "rank_scores",
     "set_num_threads",
@@ -265,7 +266,10 @@ class SlimBpr:
     def dense_bytes(n_items: int, symmetric: bool) -> int: ...
 
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
-# `users` are rows of `left`, `user_factors` and `seen`; `candidates` are items, ascending.
+# `users` are rows of `left`, `user_factors` and `seen`; items ascend and are the same for all,
+# or each of `users` has a row of a Csr.
+_Items: TypeAlias = NDArray[np.int32] | Csr
+
 @final
 class RankRequest:
     def __new__(
@@ -273,8 +277,10 @@ class RankRequest:
         users: NDArray[np.int64],
         n: int,
         seen: Csr | None = None,
-        candidates: NDArray[np.int32] | None = None,
+        candidates: _Items | None = None,
+        excluded: _Items | None = None,
     ) -> RankRequest: ...
+    def part(self, start: int, end: int) -> RankRequest: ...
     @property
     def users(self) -> NDArray[np.int64]: ...
     @property
@@ -282,22 +288,38 @@ class RankRequest:
     @property
     def seen(self) -> Csr | None: ...
     @property
-    def candidates(self) -> NDArray[np.int32] | None: ...
+    def candidates(self) -> _Items | None: ...
+    @property
+    def excluded(self) -> _Items | None: ...
 
 _Lists: TypeAlias = tuple[NDArray[np.int32], NDArray[np.float32]]
 
+# What requests share is made when it is first needed, and kept.
 # row u of `left` times `right`: profiles and item weights, or user neighbours and profiles
-def rank_product(
-    left: Csr, right: Csr, request: RankRequest, report: _Report | None = None
-) -> _Lists: ...
-def rank_factors(
-    user_factors: NDArray[np.float32],
-    item_factors: NDArray[np.float32],
+@final
+class ProductIndex:
+    def __new__(cls, right: Csr) -> ProductIndex: ...
+    def rank(self, left: Csr, request: RankRequest, report: _Report | None = None) -> _Lists: ...
+
+# row u of `user_factors` belongs to user u, or with `by_position` row r to users[r]
+@final
+class FactorIndex:
+    def __new__(cls, item_factors: NDArray[np.float32]) -> FactorIndex: ...
+    def rank(
+        self,
+        user_factors: NDArray[np.float32],
+        request: RankRequest,
+        report: _Report | None = None,
+        by_position: bool = False,
+    ) -> _Lists: ...
+
+# all items, best first
+def popularity_order(item_scores: NDArray[np.float32]) -> NDArray[np.int32]: ...
+def rank_popularity(
+    item_scores: NDArray[np.float32],
+    order: NDArray[np.int32],
     request: RankRequest,
     report: _Report | None = None,
-) -> _Lists: ...
-def rank_popularity(
-    item_scores: NDArray[np.float32], request: RankRequest, report: _Report | None = None
 ) -> _Lists: ...
 
 # a pure function of (seed, user, item)

@@ -149,8 +149,9 @@ def test_tastes_in_simulated_data_can_be_learned_but_not_perfectly():
         return values.mean()
 
     request = _core.RankRequest(users, 5, train)
-    by_popularity = map_at_5(_core.rank_popularity(popularity, request)[0])
-    by_neighbours = map_at_5(_core.rank_product(train, weights, request)[0])
+    order = _core.popularity_order(popularity)
+    by_popularity = map_at_5(_core.rank_popularity(popularity, order, request)[0])
+    by_neighbours = map_at_5(_core.ProductIndex(weights).rank(train, request)[0])
     assert 0.05 < by_popularity < 0.12
     assert 2 * by_popularity < by_neighbours < 0.4
 

@@ -1,5 +1,6 @@
 """One contract that every model keeps."""
 
+import copy
 import importlib.util
 import inspect
 import re
@@ -23,7 +24,8 @@ from ganmf_fast.base import checks, threads
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models import registry
 from ganmf_fast.models.base import Recommendations, Recommender
-from ganmf_fast.scorers.dense import DenseWeights
+from ganmf_fast.scorers.autoencoder import Autoencoder
+from ganmf_fast.scorers.dense import DenseWeights, DualEase
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.popularity import Popularity
 from ganmf_fast.scorers.random import RandomScores
@@ -102,10 +104,10 @@ def test_every_registered_model_is_under_contract():
 def test_parameters_are_stored_as_given_and_survive_a_clone(model):
     params = model.get_params()
     assert SETTINGS[type(model).__name__].items() <= params.items()
-    copy = clone(model)
-    assert copy is not model
-    assert copy.get_params() == params
-    assert copy.set_params(**params) is copy
+    again = clone(model)
+    assert again is not model
+    assert again.get_params() == params
+    assert again.set_params(**params) is again
     assert type(model).__name__ in repr(model)
 
 
@@ -261,18 +263,86 @@ def test_excluded_items_are_left_out_and_the_others_keep_their_order(fitted):
         fitted.recommend(users, 3, candidates=[2], exclude_items=[2])
 
 
-def test_similar_items_never_name_the_item_itself(fitted):
-    if isinstance(fitted.scorer_, Popularity | RandomScores | UserWeights):
-        name = type(fitted).__name__
-        with pytest.raises(NotImplementedError, match=f"{name} has no similar_items"):
-            fitted.similar_items(0)
+def test_a_user_alone_gets_the_list_of_many_bit_for_bit(fitted):
+    together = fitted.recommend(np.arange(60), n=9)
+    for user in (0, 31, 59):
+        alone = fitted.recommend(user, n=9)
+        assert np.array_equal(alone.items[0], together.items[user])
+        if not isinstance(fitted.scorer_, Autoencoder):
+            assert alone.scores.tobytes() == together.scores[user].tobytes()
+        else:  # BLAS multiplies one row in another order than many
+            np.testing.assert_allclose(alone.scores[0], together.scores[user], rtol=1e-5)
+
+
+def test_copies_rank_as_the_model_does_and_carry_nothing_that_can_be_made_again(fitted):
+    expected = fitted.recommend([3, 4], n=5)
+    again = copy.deepcopy(fitted)  # takes it apart as pickle does
+    assert {"_index", "_order"}.isdisjoint(vars(again.scorer_))
+    assert again.recommend([3, 4], n=5).scores.tobytes() == expected.scores.tobytes()
+
+
+def test_items_of_each_user_are_the_items_of_one_user_at_a_time(fitted):
+    users = [7, 2, 7, 40]
+    rng = np.random.default_rng(5)
+    rows = {user: rng.choice(40, size, replace=False) for user, size in ((7, 30), (2, 5), (50, 3))}
+    matrix = sp.lil_array((4, 40))
+    for place, user in enumerate(users):
+        matrix[place, rows.get(user, [])] = -2.0
+    pairs = [(user, item) for user, items in rows.items() for item in items]
+    frame = pl.DataFrame(pairs, schema=["user_id", "item_id"], orient="row")
+    for name in ("candidates", "exclude_items"):
+        found = fitted.recommend(users, n=6, **{name: rows})
+        for place, user in enumerate(users):
+            items = rows.get(user)
+            if items is None and name == "candidates":
+                assert (found.items[place] == -1).all()
+                continue
+            one = fitted.recommend(user, n=6, **{name: items})
+            assert found.items[place].tolist() == one.items[0].tolist()
+            np.testing.assert_allclose(found.scores[place], one.scores[0], rtol=1e-5)
+        for other in (matrix.tocsr(), frame, frame.to_pandas(), frame.to_dict(as_series=False)):
+            same = fitted.recommend(users, n=6, **{name: other})
+            assert np.array_equal(same.items, found.items)
+
+
+NEAR = {"items": 40, "users": 60}
+
+
+@pytest.mark.parametrize("what", NEAR)
+def test_nobody_is_near_itself_and_many_are_asked_for_as_one_is(fitted, what):
+    ask = getattr(fitted, f"similar_{what}")
+    if isinstance(fitted.scorer_, Popularity | RandomScores):
+        with pytest.raises(NotImplementedError, match=f"has no similar_{what}: nothing is known"):
+            ask(0)
         return
-    near = fitted.similar_items(5, n=50)
-    assert near.items.shape == near.scores.shape == (50,)
+    near = ask(5, n=70)
+    assert near.items.shape == near.scores.shape == (70,)
     real = near.items >= 0
-    assert 0 < real.sum() < 40
+    assert 0 < real.sum() < NEAR[what]
+    assert len(set(near.items[real])) == real.sum()
     assert 5 not in near.items
     assert (np.diff(near.scores[real]) <= 0).all()
+    many = ask([11, 5, 5], n=70)
+    assert many.items.shape == (3, 70)
+    assert many.items[1].tolist() == many.items[2].tolist() == near.items.tolist()
+    assert ask([], n=3).items.shape == (0, 3)
+
+
+def test_contributions_sum_to_the_score(fitted, toy_urm):
+    if not isinstance(fitted.scorer_, ItemWeights | DenseWeights | DualEase):
+        with pytest.raises(NotImplementedError, match=f"{type(fitted).__name__} has no explain"):
+            fitted.explain(0, 3)
+        return
+    scores = fitted.score_users([8])[0]
+    profile = toy_urm[[8]].indices
+    for item in (int(profile[0]), *np.setdiff1d(np.arange(40), profile)[:4]):
+        parts = fitted.explain(8, item)
+        assert set(parts.items) <= set(profile)
+        assert (np.diff(parts.scores) <= 0).all()
+        assert parts.scores.sum() == pytest.approx(scores[item], abs=1e-5)
+        assert fitted.explain(8, item, n=2).items.tolist() == parts.items[:2].tolist()
+    with pytest.raises(ValueError, match="user must be one user, not 2"):
+        fitted.explain([1, 2], 3)
 
 
 def test_folding_in_a_fitted_profile_gives_the_scores_of_its_user(fitted, toy_urm):
@@ -389,7 +459,8 @@ def test_fit_refuses_validation_of_another_shape(model, toy_urm):
         (lambda m: m.recommend(0, candidates=[]), ValueError, "candidates is empty"),
         (lambda m: m.score_users([60]), ValueError, "user 60 does not exist"),
         (lambda m: m.similar_items(40), ValueError, "item 40 does not exist"),
-        (lambda m: m.similar_items([0, 1]), ValueError, "item must be one item"),
+        (lambda m: m.similar_users([0, 60]), ValueError, "user 60 does not exist"),
+        (lambda m: m.explain(0, [0, 1]), ValueError, "item must be one item"),
         (lambda m: m.similar_items(0, n=0), ValueError, "n must be at least 1"),
     ],
 )

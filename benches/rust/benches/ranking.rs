@@ -8,7 +8,9 @@ use ganmf_core::base::rng::Rng;
 use ganmf_core::metrics::{Metric, MetricsRequest, Popularity, measure};
 use ganmf_core::neighbours::similarity::{Kind, Similarity};
 use ganmf_core::neighbours::{KnnParams, fit_item_knn};
-use ganmf_core::rank::{Request, rank_factors, rank_popularity, rank_product};
+use ganmf_core::rank::{
+    FactorIndex, Filter, ProductIndex, Request, Rows, popularity_order, rank_popularity,
+};
 use ganmf_core::{CsrMatrix, CsrView, Progress};
 use ndarray::{Array2, ArrayView2};
 
@@ -16,7 +18,11 @@ const SHAPE: (usize, usize) = (6_000, 4_000);
 const N: usize = 20;
 
 fn top_20<'a>(seen: CsrView<'a>, users: &'a [i64]) -> Request<'a> {
-    Request::try_new(SHAPE, users, N, Some(seen), None).expect("the request is valid")
+    let filter = Filter {
+        seen: Some(seen),
+        ..Filter::default()
+    };
+    Request::try_new(SHAPE, users, N, filter).expect("the request is valid")
 }
 
 fn random_factors(rows: usize, stream: u64) -> Array2<f32> {
@@ -44,19 +50,24 @@ fn ranking(c: &mut Criterion) {
         .sample_size(10)
         .measurement_time(Duration::from_secs(3))
         .throughput(Throughput::Elements(users.len() as u64));
-    group.bench_function("item weights, 100 neighbours", |b| {
-        let request = top_20(urm, &users);
-        b.iter(|| rank_product(urm, weights.view(), &request, &progress));
-    });
-    group.bench_function("factors of rank 128", |b| {
-        let request = top_20(urm, &users);
-        b.iter(|| rank_factors(p.view(), q.view(), &request, &progress));
-    });
-    group.bench_function("popularity", |b| {
-        let request = top_20(urm, &users);
-        b.iter(|| rank_popularity(&popularity, &request, &progress));
-    });
-    let lists = rank_popularity(&popularity, &top_20(urm, &users), &progress).expect("ranks");
+    let (product, factors) = (ProductIndex::default(), FactorIndex::new(q.view()));
+    let order = popularity_order(&popularity).expect("finite");
+    for (name, users) in [("", &users[..]), (", one user", &users[..1])] {
+        let request = top_20(urm, users);
+        group.throughput(Throughput::Elements(users.len() as u64));
+        group.bench_function(format!("item weights, 100 neighbours{name}"), |b| {
+            b.iter(|| product.rank(urm, weights.view(), &request, &progress));
+        });
+        group.bench_function(format!("factors of rank 128{name}"), |b| {
+            b.iter(|| factors.rank(p.view(), q.view(), Rows::ByUser, &request, &progress));
+        });
+        group.bench_function(format!("popularity{name}"), |b| {
+            b.iter(|| rank_popularity(&popularity, &order, &request, &progress));
+        });
+    }
+    group.throughput(Throughput::Elements(users.len() as u64));
+    let lists = rank_popularity(&popularity, &order, &top_20(urm, &users), &progress);
+    let lists = lists.expect("ranks");
     let lists = ArrayView2::from_shape((users.len(), N), &lists.items).expect("the shape fits");
     let of_train = Popularity::new(urm);
     for (name, metrics, count) in [

@@ -47,18 +47,23 @@ def silence() -> Iterator[None]:
 class _Bar:
     """Progress bar that is drawn once the work has taken two seconds."""
 
-    def __init__(self, label: str, console: TextConsole | None) -> None:
+    def __init__(self, label: str) -> None:
         self._label = printable(label)
-        self._console = console
+        self._is_quiet = is_quiet()
         self._started = time.monotonic()
         self._progress: Progress | None = None
         self._task = TaskID(0)
 
     def __call__(self, done: int, total: int, text: str = "", /) -> None:
-        if self._console is None:
+        if self._is_quiet:
             return
         if self._progress is None:
             if time.monotonic() - self._started < _DELAY:
+                return
+            # Not before: making one takes longer than recommending for a user.
+            console = TextConsole(stderr=True)
+            if not console.is_terminal:
+                self._is_quiet = True
                 return
             self._progress = Progress(
                 TextColumn("{task.description}", markup=False),
@@ -66,7 +71,7 @@ class _Bar:
                 TextColumn("{task.percentage:>3.0f}%"),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[text]}", markup=False),
-                console=self._console,
+                console=console,
                 transient=True,
             )
             self._task = self._progress.add_task(self._label, total=None, text="")
@@ -93,8 +98,7 @@ def reporter(label: str) -> Iterator[Report]:
     callable ``report(done, total, text="")``
         Does nothing off a terminal or after ``set_quiet(True)``.
     """
-    console = TextConsole(stderr=True)
-    bar = _Bar(label, console if console.is_terminal and not is_quiet() else None)
+    bar = _Bar(label)
     try:
         yield bar
     finally:

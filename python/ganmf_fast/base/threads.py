@@ -3,11 +3,12 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import TypeVar
 
 import scipy.linalg
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from ganmf_fast import _core
 
@@ -44,7 +45,7 @@ def set_num_threads(n: int) -> None:
         raise TypeError(f"n must be an integer number of threads, not {n!r:.80}")
     n = int(n)
     _core.set_num_threads(n)
-    threadpool_limits(n, user_api="blas")
+    _blas_limited(n)
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(n)
@@ -67,7 +68,7 @@ def num_threads(n: int | None) -> Iterator[None]:
     before = _core.get_num_threads()
     _core.set_num_threads(n)
     try:
-        with threadpool_limits(n, user_api="blas"):
+        with _blas_limited(n):
             yield
     finally:
         _core.set_num_threads(before)
@@ -76,8 +77,25 @@ def num_threads(n: int | None) -> Iterator[None]:
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Run BLAS and LAPACK on one thread: the bits of a sum depend on the number of threads."""
-    with threadpool_limits(1, user_api="blas"):
+    with _blas_limited(1):
         yield
+
+
+def _blas_limited(n: int) -> AbstractContextManager[object]:
+    """Limit BLAS to `n` threads from now until the block ends."""
+    limits: AbstractContextManager[object] = _blas(len(sys.modules)).limit(
+        limits=n, user_api="blas"
+    )
+    return limits
+
+
+@lru_cache(maxsize=1)
+def _blas(_n_modules: int) -> ThreadpoolController:
+    """The libraries that are loaded: looking for them takes milliseconds.
+
+    New ones come with new modules.
+    """
+    return ThreadpoolController()
 
 
 def interruptible(function: Callable[[], T]) -> T:

@@ -220,6 +220,22 @@ def to_scipy(csr: Csr, owner: object = None) -> CsrView:
     return view
 
 
+def rows_of(csr: Csr, rows: NDArray[np.int64]) -> Csr:
+    """Some rows of a matrix, in this order."""
+    starts, ends = csr.indptr[rows], csr.indptr[rows + 1]
+    indptr = np.concatenate(([0], np.cumsum(ends - starts)))
+    at = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], ends - starts)
+    values = csr.values
+    return Csr(indptr, csr.indices[at], None if values is None else values[at], csr.n_cols)
+
+
+def row_of(csr: Csr, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Columns and values of a row."""
+    at = slice(*csr.indptr[row : row + 2].tolist())
+    indices = csr.indices[at]
+    return indices, np.ones(len(indices), np.float32) if csr.values is None else csr.values[at]
+
+
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only view of an array."""
     view = array.view()

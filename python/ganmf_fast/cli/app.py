@@ -20,7 +20,7 @@ def build() -> App:
     for name in ("list", "fetch", "describe"):
         data.command(f"ganmf_fast.cli.data_{name}:data_{name}", name=name)
     app.command(data)
-    for name in ("split", "fit", "evaluate", "recommend", "tune"):
+    for name in ("split", "fit", "evaluate", "recommend", "similar", "tune"):
         app.command(f"ganmf_fast.cli.{name}:{name}", name=name)
     runs = App(name="runs", help="Searches of hyper-parameters on this machine.")
     for name in ("list", "show"):

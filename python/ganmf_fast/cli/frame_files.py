@@ -1,13 +1,16 @@
 """Frames as files, in the format that the name ends in."""
 
+import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from ganmf_fast.base.files import written_whole
+from ganmf_fast.base.text import printable
+from ganmf_fast.cli.common import print_json, say
 
-__all__ = ["check_suffix", "csv_text", "write_frame"]
+__all__ = ["as_polars", "check_suffix", "show_frame", "write_frame"]
 
 _SUFFIXES = (".csv", ".parquet", ".json")
 
@@ -28,6 +31,31 @@ def check_suffix(path: Path | None) -> None:
         raise ValueError(f"output is in {str(path.parent)!r:.400}, which is no folder")
 
 
+def as_polars(table: Any) -> pl.DataFrame:
+    """A frame of any of the types that models return."""
+    if isinstance(table, pl.DataFrame):
+        return table
+    if isinstance(table, dict):
+        return pl.DataFrame(table)
+    package = type(table).__module__.partition(".")[0]
+    return pl.from_pandas(table) if package == "pandas" else pl.DataFrame(pl.from_arrow(table))
+
+
+def show_frame(table: pl.DataFrame, output: Path | None, what: str, *, as_json: bool) -> None:
+    """Write a frame to `output`, or to stdout as JSON or CSV; `what` are its rows."""
+    if output is not None:
+        write_frame(table, output)
+        say(f"{len(table):,} {what} written to {output}")
+    elif as_json:
+        print_json(table.to_dicts())
+    else:
+        # This is data: all text is quoted and none is altered, unless a terminal would obey it.
+        text = table.write_csv(quote_style=_QUOTES)
+        if sys.stdout.isatty():
+            text = "\n".join(printable(line, None) for line in text.split("\n"))
+        sys.stdout.write(text)
+
+
 def write_frame(table: pl.DataFrame, path: Path) -> None:
     """Write a frame as CSV, parquet or JSON, whole or not at all.
 
@@ -46,11 +74,6 @@ def write_frame(table: pl.DataFrame, path: Path) -> None:
                 table.write_json(part)
         except pl.exceptions.PolarsError as error:
             raise OSError(str(error)) from None
-
-
-def csv_text(table: pl.DataFrame) -> str:
-    """A frame as CSV: all text is quoted and none is altered, so that ids are read back as such."""
-    return table.write_csv(quote_style=_QUOTES)
 
 
 _QUOTES: Final = "non_numeric"

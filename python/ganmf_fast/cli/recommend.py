@@ -1,17 +1,17 @@
 """``ganmf recommend``."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import polars as pl
+import numpy as np
 from cyclopts import Parameter
 
-from ganmf_fast.base.text import printable
 from ganmf_fast.cli.common import Common, begin, print_json, say
-from ganmf_fast.cli.frame_files import check_suffix, csv_text, write_frame
-from ganmf_fast.models.base import Recommendations, Recommender
+from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
+from ganmf_fast.cli.id_files import given_users, items_in
+from ganmf_fast.models.base import Recommendations
 from ganmf_fast.models.load import load
+from ganmf_fast.models.ranking import columns
 
 _NO_COMMON = Common()
 
@@ -20,65 +20,78 @@ def recommend(
     model: Annotated[Path, Parameter(help="File that `ganmf fit` wrote.")],
     *,
     users: Annotated[
-        str | None, Parameter(help="Users, separated by commas; all by default.")
+        str | None,
+        Parameter(
+            help="Users, separated by commas, or a file: one a line, or parquet with a column of "
+            "users. All by default."
+        ),
     ] = None,
+    all_: Annotated[
+        bool,
+        Parameter(
+            name="--all",
+            help="Write the lists of all users, or of those in --users, part by part to --output: "
+            "a .parquet file, or a folder. The same command goes on after an interruption.",
+            negative="",
+        ),
+    ] = False,
     n: Annotated[int, Parameter(name=["--n", "-n"], help="Length of the lists.")] = 20,
     include_seen: Annotated[
         bool, Parameter(help="Also items the user had already.", negative="")
     ] = False,
+    candidates: Annotated[
+        Path | None,
+        Parameter(
+            help="File of the only items to consider: one a line, or with columns user and item "
+            "for each user's own; text or parquet."
+        ),
+    ] = None,
+    exclude_items: Annotated[
+        Path | None, Parameter(help="File of items to leave out, in the same form.")
+    ] = None,
+    unknown: Annotated[
+        Literal["error", "skip"],
+        Parameter(help="Whether users and candidates that were not fitted are refused."),
+    ] = "error",
+    fallback: Annotated[
+        Literal["popular"] | None,
+        Parameter(help="Lists of users without interactions; none by default."),
+    ] = None,
     output: Annotated[Path | None, Parameter(help="File: .csv, .parquet or .json.")] = None,
     common: Common = _NO_COMMON,
 ) -> None:
     """Recommend items: one line for each user and item, as CSV."""
     begin(common)
-    check_suffix(output)
+    if all_ and output is None:
+        raise ValueError("all needs --output, a .parquet file or a folder")
+    if not all_:
+        check_suffix(output)
     fitted = load(model)
-    wanted = _users(fitted, users)
-    lists = fitted.recommend(wanted, n=n, exclude_seen=not include_seen)
-    table = _as_polars(lists, wanted)
-    if output is not None:
-        write_frame(table, output)
-        say(f"{len(table):,} recommendations written to {output}")
-    elif common.json:
-        print_json(table.to_dicts())
-    else:
-        # This is data: ids are as they are, unless a terminal would obey them.
-        text = csv_text(table)
-        if sys.stdout.isatty():
-            text = "\n".join(printable(line, None) for line in text.split("\n"))
-        sys.stdout.write(text)
-
-
-def _users(fitted: Recommender, text: str | None) -> Any:
-    ids = None if fitted.ids_ is None else fitted.ids_.users
-    if text is None:
-        return list(range(fitted.n_users_)) if ids is None else ids
-    parts: list[Any] = [part.strip() for part in text.split(",")]
-    kind = "i" if ids is None else ids.dtype.kind
-    if kind in "iuf":
-        try:
-            return [float(part) if kind == "f" else int(part) for part in parts]
-        except ValueError:
-            raise ValueError(
-                f"users must be numbers separated by commas, not {text!r:.80}"
-            ) from None
-    return parts
-
-
-def _as_polars(lists: Any, users: Any) -> pl.DataFrame:
+    filters: dict[str, Any] = {
+        name: None if path is None else items_in(path, fitted, name)
+        for name, path in (("candidates", candidates), ("exclude_items", exclude_items))
+    }
+    options = {
+        **filters,
+        "n": n,
+        "exclude_seen": not include_seen,
+        "unknown": unknown,
+        "fallback": fallback,
+    }
+    wanted = None if users is None else given_users(fitted, users)
+    if all_ and output is not None:
+        done = fitted.recommend_all(output, wanted, **options)
+        unknown_users = f", {done.skipped:,} unknown ones left out" if done.skipped else ""
+        say(
+            f"{done.n_rows:,} recommendations for {done.n_users:,} users written to {output}"
+            f"{unknown_users}"
+        )
+        if common.json:
+            print_json({**done._asdict(), "path": str(output)})
+        return
+    if wanted is None:
+        wanted = range(fitted.n_users_) if fitted.user_ids_ is None else fitted.user_ids_
+    lists = fitted.recommend(wanted, **options)
     if isinstance(lists, Recommendations):
-        n = lists.items.shape[1]
-        real = lists.items.ravel() >= 0
-        columns = {
-            "user": [user for user in users for _ in range(n)],
-            "rank": list(range(1, n + 1)) * len(users),
-            "item": lists.items.ravel(),
-            "score": lists.scores.ravel(),
-        }
-        return pl.DataFrame(columns).filter(pl.Series(real))
-    if isinstance(lists, pl.DataFrame):
-        return lists
-    if isinstance(lists, dict):
-        return pl.DataFrame(lists)
-    package = type(lists).__module__.partition(".")[0]
-    return pl.from_pandas(lists) if package == "pandas" else pl.DataFrame(pl.from_arrow(lists))
+        lists = columns(None, np.asarray(wanted), lists.items, lists.scores)
+    show_frame(as_polars(lists), output, "recommendations", as_json=common.json)

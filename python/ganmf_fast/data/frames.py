@@ -9,7 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast.base.text import few
-from ganmf_fast.data.roles import Role, column_position
+from ganmf_fast.data.columns import id_column
+from ganmf_fast.data.roles import Role, Roles, column_position, known_role
 
 FrameType = Literal["polars", "pandas", "pyarrow", "dict"]
 
@@ -34,6 +35,49 @@ def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any
     ValueError
         If a column does not exist; the message lists those that do.
     """
+    df, names, frame_type = _opened(df, "df")
+    # A pandas label need not be a string, so look before taking a number for a position.
+    found = {
+        role: c if c in names else names[column_position(c, names, len(names), "df")]
+        for role, c in wanted.items()
+    }
+    return _picked(df, found), frame_type
+
+
+def is_frame(X: object) -> bool:
+    """Whether `X` is a frame, or a dict of columns with the well-known names of users and items."""
+    if isinstance(X, Mapping):
+        return {"user", "item"} <= {known_role(str(name)) for name in X}
+    return isinstance(X, pl.LazyFrame) or (
+        hasattr(X, "columns") and hasattr(X, "__arrow_c_stream__")
+    )
+
+
+def pairs_of(df: Any, label: str) -> tuple[pl.Series, pl.Series]:
+    """Users and items of a frame of pairs, by well-known names or by position.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `df` is no frame, or it is not certain which columns are meant; `label` names it.
+    """
+    df, names, _ = _opened(df, label)
+    places = Roles().resolve([str(name) for name in names], len(names), label)
+    columns = _picked(df, {"user": names[places["user"]], "item": names[places["item"]]})
+    if not len(columns["user"]):
+        return pl.Series(dtype=pl.Int64), pl.Series(dtype=pl.Int64)
+    users, items = (id_column(c, role, "row {}".format) for role, c in columns.items())
+    return users, items
+
+
+def _picked(df: Any, found: Mapping[Role, Any]) -> dict[str, Any]:
+    if isinstance(df, pl.LazyFrame):
+        df = df.select(list(dict.fromkeys(found.values()))).collect()
+    return {role: df[name] for role, name in found.items()}
+
+
+def _opened(df: Any, label: str) -> tuple[Any, list[Any], FrameType]:
+    """A frame whose columns can be picked, the names of these, and its type."""
     package = type(df).__module__.partition(".")[0]
     frame_type: FrameType = "polars"
     if isinstance(df, Mapping):
@@ -49,19 +93,12 @@ def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any
         names = df.columns
     else:
         raise TypeError(
-            "df must be a dict of arrays, or a frame with the Arrow stream interface (polars, "
-            f"pandas, pyarrow, DuckDB), not {type(df).__name__}"
+            f"{label} must be a dict of arrays, or a frame with the Arrow stream interface "
+            f"(polars, pandas, pyarrow, DuckDB), not {type(df).__name__}"
         )
     if len(set(names)) < len(names):
-        raise ValueError(f"df has two columns of one name among {few(names)}")
-    # A pandas label need not be a string, so look before taking a number for a position.
-    found = {
-        role: c if c in names else names[column_position(c, names, len(names), "df")]
-        for role, c in wanted.items()
-    }
-    if isinstance(df, pl.LazyFrame):
-        df = df.select(list(dict.fromkeys(found.values()))).collect()
-    return {role: df[name] for role, name in found.items()}, frame_type
+        raise ValueError(f"{label} has two columns of one name among {few(names)}")
+    return df, names, frame_type
 
 
 def frame(columns: Mapping[str, Any], frame_type: FrameType) -> Any:

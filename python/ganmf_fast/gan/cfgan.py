@@ -187,7 +187,7 @@ class CFGANModule(GANModule):
         form = autoencoder_scorer(self.generator, self._settings.g_hidden_act)
         if not self._settings.by_item:
             return form
-        return Factors(form.output_rows(), form.hidden(to_scipy(self.profiles)))
+        return Factors(form.output_rows, form.hidden(to_scipy(self.profiles)))
 
     def footprint(self) -> Footprint:
         """See ``GANModule``."""

@@ -1,7 +1,8 @@
 """Base of all models: fitting, top-N lists, scores, similar items, saving."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -10,22 +11,28 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from ganmf_fast._core import Csr, RankRequest
+from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_choice, check_int
+from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
-from ganmf_fast.base.urm import as_csr, to_scipy
+from ganmf_fast.base.urm import as_csr, row_of, to_scipy
 from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import interactions_of
+from ganmf_fast.models.all_lists import AllLists, ListsTask, part_size, write_lists
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.fit_data import FitCallback, FitData
-from ganmf_fast.models.ids import Ids, find, matching_csr, numbers, skips
+from ganmf_fast.models.ids import Ids, matching_csr, skips
+from ganmf_fast.models.item_filters import Catalogue, ItemFilters, item_filters
 from ganmf_fast.models.model_file import ModelFile
+from ganmf_fast.models.ranking import Ranking, columns
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights
 from ganmf_fast.scorers.factors import Factors
-from ganmf_fast.scorers.lists import check_lists_fit, popularity, rank_lists, without_evidence
+from ganmf_fast.scorers.lists import check_lists_fit, popularity
 from ganmf_fast.scorers.metrics import check_metrics
+from ganmf_fast.scorers.popularity import Popularity
+from ganmf_fast.scorers.tensors import Floats
 from ganmf_fast.scorers.weights import ItemWeights
 
 if TYPE_CHECKING:
@@ -198,6 +205,7 @@ class Recommender(BaseEstimator, ABC):
                 f"the scorer knows {scorer.n_users} users and {scorer.n_items} items, "
                 f"but the matrix is {urm.n_rows} x {urm.n_cols}"
             )
+        vars(self).pop("_popularity", None)
         self.urm_ = urm
         self.scorer_ = scorer
         self.n_users_ = urm.n_rows
@@ -238,10 +246,14 @@ class Recommender(BaseEstimator, ABC):
             longest.
         exclude_seen : bool, default True
             Exclude the items that the user interacted with in the fitted matrix.
-        candidates : sequence of items, optional
-            The only items to consider, as numbers or ids like `users`.
-        exclude_items : sequence of items, optional
-            Items never to recommend, in the same form; unknown ones have no effect.
+        candidates : sequence, sparse matrix, frame or dict of items, optional
+            The only items to consider, as numbers or ids like `users`: one sequence for all users;
+            a matrix with a row for each of `users` and a column for each fitted item, whose
+            nonzeros count; a frame of users and items, by well-known names of columns; or a dict of
+            users and their items. A user who has none in the last three has an empty list; who is
+            not among `users` has no effect.
+        exclude_items : sequence, sparse matrix, frame or dict of items, optional
+            Items never to recommend, in one of the same forms; unknown ones have no effect.
         unknown : {"error", "skip"}, default "error"
             Treatment of users and candidates that were not fitted. With "skip", the lists of
             unknown users are empty and counted in `Recommendations.skipped`; a frame leaves these
@@ -263,8 +275,8 @@ class Recommender(BaseEstimator, ABC):
         NotFittedError
             Before `fit`.
         TypeError, ValueError
-            If a user, a candidate or an excluded item does not exist, no item is left, or `n` is
-            not positive or not one number for each user; the message names it.
+            If a user or a candidate does not exist, no item is left, a matrix has another shape,
+            or `n` is not positive or not one number for each user; the message names it.
         MemoryError
             If the lists do not fit.
         """
@@ -273,45 +285,105 @@ class Recommender(BaseEstimator, ABC):
             check_choice("fallback", fallback, ("popular",))
         skips(unknown)
         rows = self._rows(users, unknown)
-        lengths = _lengths(n, len(rows))
-        n = int(lengths.max()) if len(rows) else np.max(n, initial=1)
-        allowed = self._allowed(candidates, exclude_items, unknown)
-        width = min(n, self.n_items_)
-        check_lists_fit(len(rows), n)
-        missing = rows < 0
-        n_missing = int(missing.sum())
-        # Any row does for an unknown user: the list is emptied.
-        asked = np.where(missing, 0, rows) if n_missing else rows
-        seen = self.urm_ if exclude_seen else None
+        longest, lengths = _lengths(n, len(rows))
+        check_lists_fit(len(rows), longest)
+        filters = item_filters(candidates, exclude_items, rows, self._catalogue, unknown)
+        ranking = self._ranking(longest, exclude_seen, fallback)
         with reporter(f"{type(self).__name__}: recommend") as report:
-            request = RankRequest(asked, width, seen, allowed)
-            items, scores = rank_lists(self.scorer_, self.urm_, request, report)
-            if fallback is not None:
-                cold = without_evidence(self.scorer_, self.urm_, asked)
-                request = RankRequest(asked[cold], width, seen, allowed)
-                items[cold], scores[cold] = popularity(self.urm_).rank(self.urm_, request)
-        beyond = np.arange(width) >= lengths[:, None]
-        if n_missing:
-            beyond |= missing[:, None]
-        items[beyond], scores[beyond] = -1, -np.inf
+            items, scores = ranking.lists(rows, filters, report)
+        if lengths is not None:
+            beyond = np.arange(items.shape[1]) >= lengths[:, None]
+            items[beyond], scores[beyond] = -1, -np.inf
         if self.ids_ is not None:
-            real = items >= 0
-            at, place = np.nonzero(real)
-            return frame(
-                {
-                    "user": self.ids_.users[rows[at]],
-                    "rank": place + 1,
-                    "item": self.ids_.items[items[real]],
-                    "score": scores[real],
-                },
-                self.ids_.frame_type,
-            )
-        pad = ((0, 0), (0, n - width))
-        lists = Recommendations(
-            np.pad(items, pad, constant_values=-1), np.pad(scores, pad, constant_values=-np.inf)
-        )
-        lists.skipped = n_missing
-        return lists
+            return frame(columns(self.ids_, rows, items, scores), self.ids_.frame_type)
+        return _padded(rows, items, scores, longest)
+
+    def recommend_all(
+        self,
+        path: str | Path,
+        users: object = None,
+        n: int = 20,
+        exclude_seen: bool = True,
+        candidates: object = None,
+        exclude_items: object = None,
+        unknown: str = "error",
+        fallback: str | None = None,
+        n_workers: int = 1,
+        executor: Any = "local",
+    ) -> AllLists:
+        """Write the lists of all users to parquet, in memory that does not grow with their number.
+
+        Lists are written in parts. Whatever ends a call, such as Ctrl-C or a full disk, leaves
+        finished parts, and the same call goes on after them; a call with another model or other
+        arguments is refused.
+
+        Parameters
+        ----------
+        path : str or Path
+            A name that ends in ``.parquet`` becomes one file, joined of the parts in ``PATH.parts``
+            when all of them are there, which takes their space twice for a while. Any other becomes
+            a folder of parts, ``part-*.parquet``.
+        users : optional
+            As for `recommend`; all fitted users, in the order of `user_ids_`, by default.
+        n : int, default 20
+            Length of the lists.
+        exclude_seen, candidates, exclude_items, unknown, fallback
+            As for `recommend`.
+        n_workers : int, default 1
+            Number of workers among which the parts are divided; each receives the model. On one
+            machine, threads do the same without copies.
+        executor : {"local", "ray"} or callable, default "local"
+            Where the workers run; see `ganmf_fast.base.executors`. The files are written here.
+
+        Returns
+        -------
+        AllLists
+            What was written: columns user, item, rank (int32, from 1) and score (float32), with the
+            ids of the user's own, or row and item numbers without any; rows in the order of the
+            users and of their lists. Users without a list have no row.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            As of `recommend`; if `path` holds anything else, or an id cannot be saved.
+        OSError
+            If a file cannot be written; the message says how far the work is.
+        ImportError
+            If the executor needs a package that is missing; the message names the extra.
+        """
+        self._check_fitted()
+        if fallback is not None:
+            check_choice("fallback", fallback, ("popular",))
+        skips(unknown)
+        n = check_int("n", n, 1)
+        n_workers = check_int("n_workers", n_workers, 1)
+        make = executor_maker(executor)
+        skipped = 0
+        rows = None if users is None else self._rows(users, unknown)
+        filters = ItemFilters()
+        if candidates is not None or exclude_items is not None:
+            asked = np.arange(self.n_users_) if rows is None else rows
+            filters = item_filters(candidates, exclude_items, asked, self._catalogue, unknown)
+        if rows is not None:
+            known = np.flatnonzero(rows >= 0)
+            skipped = len(rows) - len(known)
+            rows, filters = rows[known], filters.of(known)
+        ranking = self._ranking(n, exclude_seen, fallback)
+        size = part_size(min(n, self.n_items_))
+        task = ListsTask(self._file().fingerprint(), ranking, self.ids_, rows, filters, size)
+        with reporter(f"{type(self).__name__}: recommend") as report:
+            n_rows = write_lists(task, Path(path), make, n_workers, report)
+        return AllLists(Path(path), task.n_users, n_rows, skipped)
+
+    def _ranking(self, n: int, exclude_seen: bool, fallback: str | None) -> Ranking:
+        popular = None if fallback is None else self._popularity
+        return Ranking(self.scorer_, self.urm_, n, exclude_seen, popular)
+
+    @cached_property
+    def _popularity(self) -> Popularity:
+        return popularity(self.urm_)
 
     def unknown_users(self, users: object) -> list[Any]:
         """Those of some users that were not fitted, in their order.
@@ -341,57 +413,128 @@ class Recommender(BaseEstimator, ABC):
         self._check_fitted()
         return self.scorer_.scores(self.urm_, self._rows(users))
 
-    def similar_items(self, item: object, n: int = 10) -> Any:
-        """Nearest items: by item weights for `item`, or by the cosine of item factors.
+    def similar_items(self, items: object, n: int = 10) -> Any:
+        """Nearest items, by what the model holds of them.
+
+        Item-weight models (neighbourhoods, walks, SLIM, EASE): the weights with which other items
+        contribute to the score of an item. Factors: their cosine. CFGAN and CAAE: the cosine of the
+        decoder's rows. `UserKNN`: the cosine of the items' users. `TopPopular` and `Random` know
+        nothing of pairs.
 
         Parameters
         ----------
-        item : int, or an id if the model was fitted on Interactions
+        items : one item or a sequence: int, or ids if the model was fitted on Interactions
         n : int, default 10
 
         Returns
         -------
         Recommendations
-            `items` int32 and `scores` float32 of shape (n,), nearest first, padded with -1 and
-            -inf; or a frame with columns rank, item and score, without padding.
+            `items` int32 and `scores` float32 of shape (n,), or (number of items, n) for a
+            sequence, nearest first, padded with -1 and -inf. A model fitted on Interactions returns
+            a frame without padding, with columns rank, item and score, or for a sequence item,
+            rank, similar and score.
 
         Raises
         ------
         NotImplementedError
             If the model has no similarities of items.
         TypeError, ValueError
-            If the item does not exist or `n` is not positive.
+            If an item does not exist or `n` is not positive.
         """
         self._check_fitted()
-        n = check_int("n", n, 1)
-        if self.ids_ is None:
-            found = numbers(item, "item", self.n_items_)
-        else:
-            found = self.ids_.item_index.positions(item)
-        if len(found) != 1 or np.ndim(found) != 1:
-            raise ValueError(f"item must be one item, not {len(found)}")
+        found = self._catalogue.items(items, "item")
+        return self._similar("items", items, found, check_int("n", n, 1))
+
+    def similar_users(self, users: object, n: int = 10) -> Any:
+        """Nearest users, by what the model holds of them.
+
+        Factors: their cosine. `UserKNN`: the neighbours. CFGAN and CAAE: the cosine of the last
+        hidden layer. Item-weight models, to which a user is a profile: the cosine of profiles.
+        `TopPopular` and `Random` know nothing of pairs.
+
+        Parameters
+        ----------
+        users : one user or a sequence: int, or ids if the model was fitted on Interactions
+        n : int, default 10
+
+        Returns
+        -------
+        Recommendations or frame
+            As of `similar_items`; `items` are rows of users.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model has no similarities of users.
+        TypeError, ValueError
+            If a user does not exist or `n` is not positive.
+        """
+        self._check_fitted()
+        return self._similar("users", users, self._rows(users), check_int("n", n, 1))
+
+    def _similar(self, what: str, asked: object, found: NDArray[np.int64], n: int) -> Any:
         try:
-            near = self.scorer_.similarity(int(found[0]))
+            with reporter(f"{type(self).__name__}: similar {what}"):
+                lists = getattr(self.scorer_, f"similar_{what}")(self.urm_, found, n)
         except NotImplementedError as error:
             raise NotImplementedError(
-                f"{type(self).__name__} has no similar_items: {error}"
+                f"{type(self).__name__} has no similar_{what}: {error}"
             ) from None
-        order = np.argsort(-near, kind="stable")[:n]
-        order = order[np.isfinite(near[order])].astype(np.int32)
-        if self.ids_ is not None:
-            return frame(
-                {
-                    "rank": np.arange(1, len(order) + 1),
-                    "item": self.ids_.items[order],
-                    "score": near[order],
-                },
-                self.ids_.frame_type,
-            )
-        pad = (0, n - len(order))
-        return Recommendations(
-            np.pad(order, pad, constant_values=-1),
-            np.pad(near[order], pad, constant_values=-np.inf),
+        is_one = (
+            isinstance(asked, str | bytes)
+            or not isinstance(asked, Iterable)
+            or getattr(asked, "ndim", 1) == 0
         )
+        near, scores = lists
+        if self.ids_ is None:
+            return Recommendations(near[0], scores[0]) if is_one else Recommendations(near, scores)
+        ids, one, real = getattr(self.ids_, what), what[:-1], near >= 0
+        at, place = np.nonzero(real)
+        first = {} if is_one else {one: ids[found[at]]}
+        similar = one if is_one else "similar"
+        return frame(
+            {**first, "rank": place + 1, similar: ids[near[real]], "score": scores[real]},
+            self.ids_.frame_type,
+        )
+
+    def explain(self, user: object, item: object, n: int | None = None) -> Any:
+        """Which items of a user's profile contribute how much to the score of an item.
+
+        Exact for item-weight models, EASE among them: the contributions sum to the score.
+
+        Parameters
+        ----------
+        user, item : int, or ids if the model was fitted on Interactions
+        n : int, optional
+            Only the largest contributions; all that are not zero by default.
+
+        Returns
+        -------
+        Recommendations
+            `items` int32 and `scores` float32, the contributions, in descending order; or a frame
+            with columns item and contribution.
+
+        Raises
+        ------
+        NotImplementedError
+            If the scores of the model are not sums over the items of a profile.
+        TypeError, ValueError
+            If the user or the item does not exist, or `n` is not positive.
+        """
+        self._check_fitted()
+        row = _one("user", self._rows(user))
+        column = _one("item", self._catalogue.items(item, "item"))
+        try:
+            parts = self.scorer_.contributions(self.urm_, row, column)
+        except NotImplementedError as error:
+            raise NotImplementedError(f"{type(self).__name__} has no explain: {error}") from None
+        items, _ = row_of(self.urm_, row)
+        order = np.argsort(-parts, kind="stable")
+        order = order[parts[order] != 0][: None if n is None else check_int("n", n, 1)]
+        if self.ids_ is None:
+            return Recommendations(items[order], parts[order])
+        shown = {"item": self.ids_.items[items[order]], "contribution": parts[order]}
+        return frame(shown, self.ids_.frame_type)
 
     def fold_in(self, profiles: object, unknown: str = "error") -> NDArray[np.float32]:
         """Scores of all items for users that were not fitted, from their interactions.
@@ -497,53 +640,37 @@ class Recommender(BaseEstimator, ABC):
             (an ``OSError``) If the file cannot be written; one that was there is unchanged.
         """
         self._check_fitted()
-        learned = {name: getattr(self, name) for name in self.saved_attributes}
-        ModelFile(
+        self._file().write(path)
+
+    def _file(self) -> ModelFile:
+        return ModelFile(
             type(self).__name__,
             self.get_params(deep=False),
-            learned,
+            {name: getattr(self, name) for name in self.saved_attributes},
             self.urm_,
             self.scorer_,
             self.ids_,
-        ).write(path)
+        )
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        return Catalogue(self.n_users_, self.n_items_, self.ids_)
 
     def _rows(self, users: object, unknown: str = "error") -> NDArray[np.int64]:
         """Rows of users; -1 for unknown ones where these are skipped."""
-        if self.ids_ is not None:
-            return find(self.ids_.user_index, users, unknown)
-        return numbers(users, "user", self.n_users_, unknown)
-
-    def _allowed(
-        self, candidates: object, excluded: object, unknown: str
-    ) -> NDArray[np.int32] | None:
-        """Items that may be recommended, ascending; None for all of them."""
-        if candidates is None and excluded is None:
-            return None
-        if candidates is None:
-            allowed = np.arange(self.n_items_, dtype=np.int32)
-        else:
-            allowed = self._items(candidates, "candidate", unknown)
-            if not len(allowed):
-                raise ValueError("candidates is empty, or holds unknown items only")
-        if excluded is not None:
-            allowed = np.setdiff1d(allowed, self._items(excluded, "excluded item", "skip"))
-            if not len(allowed):
-                raise ValueError("exclude_items leaves no item to recommend")
-        return allowed
-
-    def _items(self, items: object, name: str, unknown: str) -> NDArray[np.int32]:
-        """Numbers of some items, ascending, each once, without those that are skipped."""
-        if self.ids_ is None:
-            positions = numbers(items, name, self.n_items_, unknown)
-        else:
-            positions = find(self.ids_.item_index, items, unknown)
-        return np.unique(positions[positions >= 0]).astype(np.int32)
+        return self._catalogue.users(users, unknown)
 
 
-def _lengths(n: object, n_users: int) -> NDArray[np.int64]:
-    """Length of each list, from one number or from one for each user."""
-    if np.ndim(n) == 0:  # type: ignore[arg-type]
-        return np.full(n_users, check_int("n", n, 1), dtype=np.int64)
+def _one(what: str, found: NDArray[np.int64]) -> int:
+    if len(found) != 1:
+        raise ValueError(f"{what} must be one {what}, not {len(found)}")
+    return int(found[0])
+
+
+def _lengths(n: object, n_users: int) -> tuple[int, NDArray[np.int64] | None]:
+    """The longest list, and the length of each where these differ."""
+    if isinstance(n, int) or np.ndim(n) == 0:  # type: ignore[arg-type]
+        return check_int("n", n, 1), None
     lengths: NDArray[Any] = np.asarray(n)
     if lengths.shape != (n_users,) or lengths.dtype.kind not in "iu":
         raise TypeError(
@@ -552,4 +679,18 @@ def _lengths(n: object, n_users: int) -> NDArray[np.int64]:
     bad = np.flatnonzero(lengths < 1)
     if len(bad):
         raise ValueError(f"n must be at least 1, not {lengths[bad[0]]} for user {bad[0]} of users")
-    return lengths.astype(np.int64)
+    return int(lengths.max(initial=1)), lengths.astype(np.int64)
+
+
+def _padded(
+    rows: NDArray[np.int64], items: NDArray[np.int32], scores: Floats, n: int
+) -> Recommendations:
+    """Lists of `n` places, though the catalogue may hold fewer items."""
+    width = items.shape[1]
+    if n > width:
+        pad = ((0, 0), (0, n - width))
+        items = np.pad(items, pad, constant_values=-1)
+        scores = np.pad(scores, pad, constant_values=-np.inf)
+    lists = Recommendations(items, scores)
+    lists.skipped = int(np.count_nonzero(rows < 0))
+    return lists

@@ -153,6 +153,8 @@ def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDAr
     TypeError, ValueError
         If it is something else, such as a boolean mask or a set, which has no order.
     """
+    if type(given) is int and 0 <= given < size:
+        return np.array([given], dtype=np.int64)
     if given is None:
         raise TypeError(f"{what}s must be integer numbers, not None")
     if isinstance(given, AbstractSet) and not hasattr(given, "mapping"):
@@ -169,11 +171,11 @@ def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDAr
             f"{what}s must be integer numbers, not a boolean mask: pass numpy.flatnonzero of it"
         )
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{what}s must be integer numbers, not {given!r:.60}")
+        raise TypeError(f"{what}s must be integer numbers, not {array.ravel().tolist()[0]!r:.60}")
     array = np.atleast_1d(array)
-    bad = (array < 0) | (array >= size)
-    if not bad.any():
+    if array.min() >= 0 and array.max() < size:
         return array.astype(np.int64)
+    bad = (array < 0) | (array >= size)
     if not skips(unknown):
         first = array[np.flatnonzero(bad)[0]]
         raise ValueError(f"{what} {first} does not exist: numbers go from 0 to {size - 1}")

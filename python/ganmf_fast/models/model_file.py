@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.files import read_tensors, write_tensors
+from ganmf_fast.base.files import checksum, read_tensors, write_tensors
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import object_array
@@ -30,7 +30,7 @@ from ganmf_fast.scorers.dense import DenseWeights, DualEase
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.popularity import Popularity
 from ganmf_fast.scorers.random import RandomScores
-from ganmf_fast.scorers.tensors import csr_from_tensors, csr_tensors
+from ganmf_fast.scorers.tensors import Tensors, csr_from_tensors, csr_tensors
 from ganmf_fast.scorers.weights import ItemWeights, UserWeights
 
 __all__ = ["FORMAT", "ModelFile", "damage_refused"]
@@ -101,6 +101,19 @@ class ModelFile:
         WriteError
             If the file cannot be written.
         """
+        write_tensors(Path(path), _META, *self._content())
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what `write` would write.
+
+        Raises
+        ------
+        TypeError
+            If an id is neither a number nor a string nor a date.
+        """
+        return checksum(*self._content())
+
+    def _content(self) -> tuple[str, Tensors]:
         tensors = {f"scorer.{name}": array for name, array in self.scorer.tensors().items()}
         tensors |= csr_tensors("urm", self.urm)
         ids = None
@@ -124,7 +137,7 @@ class ModelFile:
             },
             default=_plain,
         )
-        write_tensors(Path(path), _META, meta, tensors)
+        return meta, tensors
 
     @classmethod
     def read(cls, path: str | Path) -> "ModelFile":

@@ -7,18 +7,18 @@ users x items matrix. torch is not needed.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganmf_fast import _core
-from ganmf_fast._core import Csr, RankRequest
+from ganmf_fast._core import Csr, FactorIndex, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
-from ganmf_fast.base.urm import as_csr, to_scipy
+from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.scorers.base import Lists, Scorer
-from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.similar import FactorCosines
 from ganmf_fast.scorers.tensors import (
     Floats,
     Tensors,
@@ -116,6 +116,7 @@ class Autoencoder(Scorer):
         ones = np.ones((len(layer), 1), np.float32)
         return np.concatenate([layer, ones], axis=1, dtype=np.float32)
 
+    @cached_property
     def output_rows(self) -> Floats:
         """Kernel and bias of each item."""
         return np.concatenate([self.output, self.output_bias[:, None]], axis=1)
@@ -125,25 +126,24 @@ class Autoencoder(Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        rows, output = to_scipy(profiles), self.output_rows()
-        users, seen = request.users, request.seen
-        hide = None if seen is None else to_scipy(seen)
+        rows = to_scipy(profiles)
+        users = request.users
         items = np.empty((len(users), request.n), dtype=np.int32)
         scores = np.empty((len(users), request.n), dtype=np.float32)
         for start in range(0, len(users), _BLOCK):
             block = users[start : start + _BLOCK]
             layer = self.hidden(rows[self._sources(block)])
-            numbers = np.arange(len(block))
-            masked = (
-                None if hide is None else as_csr(hide[block], "seen", allow_empty=True, borrow=True)
-            )
             done = slice(start, start + len(block))
-            items[done], scores[done] = _core.rank_factors(
-                layer, output, RankRequest(numbers, request.n, masked, request.candidates)
+            items[done], scores[done] = self._index.rank(
+                layer, request.part(start, start + _BLOCK), by_position=True
             )
             if report is not None:
                 report(start + len(block), len(users))
         return items, scores
+
+    @cached_property
+    def _index(self) -> FactorIndex:
+        return FactorIndex(self.output_rows)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -156,11 +156,29 @@ class Autoencoder(Scorer):
 
     def _scored(self, layer: Floats) -> Floats:
         with one_blas_thread():
-            return dense_float32(layer @ self.output_rows().T)
+            return dense_float32(layer @ self.output_rows.T)
 
-    def similarity(self, item: int) -> Floats:
+    def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Cosine between the items' output kernels."""
-        return Factors(self.output[:1], self.output).similarity(item)
+        del profiles
+        return self._item_cosines.lists(items, n)
+
+    def similar_users(self, profiles: Csr, users: NDArray[np.int64], n: int) -> Lists:
+        """Cosine between the users' last hidden layers."""
+        return self._user_cosines(profiles).lists(users, n)
+
+    @cached_property
+    def _item_cosines(self) -> FactorCosines:
+        return FactorCosines(self.output)
+
+    @cached_property
+    def _user_cosines(self) -> Callable[[Csr], FactorCosines]:
+        @lru_cache(maxsize=1)
+        def cosines(profiles: Csr) -> FactorCosines:
+            sources = self._sources(np.arange(profiles.n_rows))
+            return FactorCosines(self.hidden(to_scipy(profiles)[sources])[:, :-1])
+
+        return cosines
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""

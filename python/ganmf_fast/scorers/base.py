@@ -6,6 +6,7 @@ construction, whether it was just trained or read from a file. Each form is a fi
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -29,6 +30,15 @@ class Scorer(ABC):
 
     needs_history: ClassVar[bool] = True
     """Whether scores say nothing about a user without interactions, who then has an empty list."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was made to rank faster is made again by whoever needs it.
+        own = type(self)
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not isinstance(getattr(own, name, None), cached_property)
+        }
 
     @property
     @abstractmethod
@@ -72,8 +82,8 @@ class Scorer(ABC):
         """
         raise NotImplementedError("scores are only defined for the users that were fitted")
 
-    def similarity(self, item: int) -> Floats:
-        """Similarity of every item to `item`, float32 (n_items,); -inf for items without one.
+    def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
+        """The `n` items nearest to each of `items`; as of `rank`, of shape (len(items), n).
 
         Raises
         ------
@@ -81,6 +91,31 @@ class Scorer(ABC):
             If the form holds nothing about pairs of items.
         """
         raise NotImplementedError("nothing is known about pairs of items")
+
+    def similar_users(self, profiles: Csr, users: NDArray[np.int64], n: int) -> Lists:
+        """The `n` users nearest to each of `users`; as of `rank`, of shape (len(users), n).
+
+        Raises
+        ------
+        NotImplementedError
+            If the form holds nothing about pairs of users.
+        """
+        raise NotImplementedError("nothing is known about pairs of users")
+
+    def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
+        """What each item of a user's profile adds to the score of `item`.
+
+        Returns
+        -------
+        float32 array
+            One number for each item in row `user` of `profiles`; their sum is the score.
+
+        Raises
+        ------
+        NotImplementedError
+            If scores are not sums over the items of a profile.
+        """
+        raise NotImplementedError("its scores are not sums over the items of a profile")
 
     @abstractmethod
     def tensors(self) -> Tensors:

@@ -16,8 +16,9 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
-from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.base.urm import row_of, to_scipy
 from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.similar import UsersByProfile, padding, themselves
 from ganmf_fast.scorers.tensors import (
     Floats,
     Tensors,
@@ -41,7 +42,7 @@ _BLOCK_USERS = 256
 
 
 @dataclass(frozen=True, eq=False)
-class DenseWeights(Scorer):
+class DenseWeights(UsersByProfile, Scorer):
     """Dense item weights B: the scores of a profile x are x B.
 
     Parameters
@@ -77,11 +78,15 @@ class DenseWeights(Scorer):
         """See `Scorer.fold_in`."""
         return dense_float32(to_scipy(profiles) @ self.weights)
 
-    def similarity(self, item: int) -> Floats:
-        """Weights with which other items contribute to `item`: its column of B."""
-        near = self.weights[:, item].copy()
-        near[item] = -np.inf
-        return near
+    def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
+        """Weights with which other items contribute to each of `items`: its column of B."""
+        del profiles
+        return _nearest(lambda block: self.weights[:, block].T, items, self.n_items, n)
+
+    def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
+        """Weight of each item of the profile for `item`, times its value in the profile."""
+        items, values = row_of(profiles, user)
+        return values * self.weights[items, item]
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""
@@ -94,7 +99,7 @@ class DenseWeights(Scorer):
 
 
 @dataclass(frozen=True, eq=False)
-class DualEase(Scorer):
+class DualEase(UsersByProfile, Scorer):
     """EASE for fewer users than items, without any items x items matrix.
 
     With M = (X X^T + l2 I)^-1 and P = (X^T X + l2 I)^-1 the matrix inversion lemma gives
@@ -173,14 +178,28 @@ class DualEase(Scorer):
         projected = _minus(rows, self._times_urm(left), np.float32(1.0)) / np.float32(self.l2)
         return _minus(rows, projected, self.diagonal)
 
-    def similarity(self, item: int) -> Floats:
-        """Column -P[:, item] / P[item, item] of the weights."""
+    def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
+        """Weights with which other items contribute to each of `items`: its column of B."""
+        del profiles
+        return _nearest(self._columns, items, self.n_items, n)
+
+    def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
+        """Weight of each item of the profile for `item`, times its value in the profile."""
+        items, values = row_of(profiles, user)
+        weights = self._columns(np.array([item]))[0, items]
+        weights[items == item] = 0
+        return values * weights
+
+    def _columns(self, items: NDArray[np.int64]) -> Floats:
+        """Columns -P[:, item] / P[item, item] of the weights, as rows; not their diagonal."""
+        left = np.stack([values @ self.inverse[users] for users, values in map(self._users, items)])
+        columns = self._times_urm(left)
+        columns /= np.float32(self.l2) * self.diagonal[items, None]
+        return columns
+
+    def _users(self, item: int) -> tuple[NDArray[np.int32], Floats]:
         column = self._items[[item]]
-        left = (self.inverse[column.indices] * column.data[:, None]).sum(axis=0)
-        near: Floats = self._times_urm(left[None, :])[0]
-        near /= np.float32(self.l2 * self.diagonal[item])
-        near[item] = -np.inf
-        return near
+        return column.indices, column.data
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""
@@ -197,6 +216,17 @@ class DualEase(Scorer):
         l2 = scalar("l2", tensors, np.float64)
         urm = csr_from_tensors("fitted", tensors)
         return cls(urm, tensors["inverse"], tensors["diagonal"], l2)
+
+
+def _nearest(
+    scores_of: Callable[[NDArray[np.int64]], Floats], which: NDArray[np.int64], n_items: int, n: int
+) -> Lists:
+    """The `n` items of highest score for each of `which`, but for itself."""
+    items, scores = padding(len(which), n)
+    width = min(n, n_items)
+    request = RankRequest(which, width, excluded=themselves(which, n_items))
+    items[:, :width], scores[:, :width] = rank_blocks(scores_of, n_items, request)
+    return items, scores
 
 
 def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:
@@ -235,7 +265,7 @@ def rank_blocks(
         done = slice(start, start + len(block))
         items[done], scores[done] = _core.rank_scores(
             dense_float32(scores_of(block)),
-            RankRequest(block, request.n, request.seen, request.candidates),
+            request.part(start, start + size),
             as_published=as_published,
         )
         if report is not None:

@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganmf_fast import _core
-from ganmf_fast._core import Csr, RankRequest
+from ganmf_fast._core import Csr, FactorIndex, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.similar import FactorCosines
 from ganmf_fast.scorers.tensors import (
     Floats,
     Tensors,
@@ -61,7 +62,11 @@ class Factors(Scorer):
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         del profiles
-        return _core.rank_factors(self.user_factors, self.item_factors, request, report)
+        return self._index.rank(self.user_factors, request, report)
+
+    @cached_property
+    def _index(self) -> FactorIndex:
+        return FactorIndex(self.item_factors)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -69,17 +74,23 @@ class Factors(Scorer):
         with one_blas_thread():
             return dense_float32(self.user_factors[users] @ self.item_factors.T)
 
-    def similarity(self, item: int) -> Floats:
-        """Cosine between item factors; -inf for items whose factors are all zero."""
-        norms = np.linalg.norm(self.item_factors, axis=1)
-        near = np.full(self.n_items, -np.inf, dtype=np.float32)
-        if norms[item] > 0:
-            warm = norms > 0
-            # Sums by row instead of a BLAS product, so that threads do not change the bits.
-            products = (self.item_factors[warm] * self.item_factors[item]).sum(axis=1)
-            near[warm] = products / (norms[warm] * norms[item])
-            near[item] = -np.inf
-        return near
+    def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
+        """Cosine between item factors; none for factors of zeros."""
+        del profiles
+        return self._item_cosines.lists(items, n)
+
+    def similar_users(self, profiles: Csr, users: NDArray[np.int64], n: int) -> Lists:
+        """Cosine between user factors; none for factors of zeros."""
+        del profiles
+        return self._user_cosines.lists(users, n)
+
+    @cached_property
+    def _item_cosines(self) -> FactorCosines:
+        return FactorCosines(self.item_factors)
+
+    @cached_property
+    def _user_cosines(self) -> FactorCosines:
+        return FactorCosines(self.user_factors)
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""

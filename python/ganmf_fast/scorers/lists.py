@@ -53,7 +53,8 @@ def rank_lists(
     else:
         items, scores = scorer.rank(urm, request, report)
     empty = without_evidence(scorer, urm, request.users)
-    items[empty], scores[empty] = -1, -np.inf
+    if len(empty):
+        items[empty], scores[empty] = -1, -np.inf
     return items, scores
 
 
@@ -61,7 +62,9 @@ def without_evidence(scorer: Scorer, urm: Csr, users: NDArray[np.int64]) -> NDAr
     """Places in `users` of those about whom the scorer knows nothing."""
     if not scorer.needs_history:
         return np.empty(0, dtype=np.int64)
-    return np.flatnonzero(urm.indptr[users] == urm.indptr[users + 1])
+    indptr = urm.indptr
+    empty: NDArray[np.int64] = (indptr[users] == indptr[users + 1]).nonzero()[0]
+    return empty
 
 
 def popularity(urm: Csr) -> Popularity:

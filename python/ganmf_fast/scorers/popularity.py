@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,7 +48,11 @@ class Popularity(Scorer):
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
         del profiles
-        return _core.rank_popularity(self.item_scores, request, report)
+        return _core.rank_popularity(self.item_scores, self._order, request, report)
+
+    @cached_property
+    def _order(self) -> NDArray[np.int32]:
+        return _core.popularity_order(self.item_scores)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""

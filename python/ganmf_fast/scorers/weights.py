@@ -1,17 +1,18 @@
 """Sparse weights between items, and between users."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganmf_fast import _core
-from ganmf_fast._core import Csr, RankRequest
+from ganmf_fast._core import Csr, ProductIndex, RankRequest
 from ganmf_fast.base.progress import Report
-from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.base.urm import row_of, to_scipy
 from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.similar import ProfileCosines, UsersByProfile, largest_of_rows
 from ganmf_fast.scorers.tensors import (
     Floats,
     Tensors,
@@ -25,7 +26,7 @@ __all__ = ["ItemWeights", "UserWeights"]
 
 
 @dataclass(frozen=True, eq=False)
-class ItemWeights(Scorer):
+class ItemWeights(UsersByProfile, Scorer):
     """Sparse item weights W: the scores of a profile x are x W.
 
     Parameters
@@ -51,7 +52,11 @@ class ItemWeights(Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        return _core.rank_product(profiles, self.weights, request, report)
+        return self._index.rank(profiles, request, report)
+
+    @cached_property
+    def _index(self) -> ProductIndex:
+        return ProductIndex(self.weights)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -61,15 +66,22 @@ class ItemWeights(Scorer):
         """See `Scorer.fold_in`."""
         return dense_float32(to_scipy(profiles) @ to_scipy(self.weights))
 
-    def similarity(self, item: int) -> Floats:
-        """Weights with which other items contribute to `item`: its column of W."""
-        near = np.full(self.n_items, -np.inf, dtype=np.float32)
-        at = np.flatnonzero(self.weights.indices == item)
-        rows = np.searchsorted(self.weights.indptr, at, side="right") - 1
-        values = self.weights.values
-        near[rows] = 1.0 if values is None else values[at]
-        near[item] = -np.inf
-        return near
+    def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
+        """Weights with which other items contribute to each of `items`: its column of W."""
+        del profiles
+        return largest_of_rows(self._by_target, items, n)
+
+    def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
+        """Weight of each item of the profile for `item`, times its value in the profile."""
+        items, values = row_of(profiles, user)
+        near, weights = row_of(self._by_target, item)
+        at = np.searchsorted(near, items)
+        known = np.append(near, -1)[at] == items
+        return np.where(known, values * np.append(weights, np.float32(0))[at], np.float32(0))
+
+    @cached_property
+    def _by_target(self) -> Csr:
+        return self.weights.transpose()
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""
@@ -117,11 +129,29 @@ class UserWeights(Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        return _core.rank_product(self.neighbours, profiles, request, report)
+        return self._index_of(profiles).rank(self.neighbours, request, report)
+
+    @cached_property
+    def _index_of(self) -> Callable[[Csr], ProductIndex]:
+        # The profiles are as a rule those of the model, every time.
+        return lru_cache(maxsize=1)(ProductIndex)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
         return dense_float32(to_scipy(self.neighbours)[users] @ to_scipy(profiles))
+
+    def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
+        """Cosine between the items' columns of the profiles."""
+        return self._item_cosines(profiles).lists(items, n)
+
+    def similar_users(self, profiles: Csr, users: NDArray[np.int64], n: int) -> Lists:
+        """The neighbours."""
+        del profiles
+        return largest_of_rows(self.neighbours, users, n)
+
+    @cached_property
+    def _item_cosines(self) -> Callable[[Csr], ProfileCosines]:
+        return lru_cache(maxsize=1)(lambda profiles: ProfileCosines(profiles.transpose()))
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""

@@ -1,14 +1,18 @@
 //! `Csr`: validated sparse rows over memory that numpy owns.
 
 use ganmf_core::base::cell_order::cell_order as ordered;
-use ganmf_core::{CsrMatrix, CsrView};
+use ganmf_core::{CsrMatrix, CsrView, Progress};
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PySlice;
 
 use crate::args::choice;
 use crate::error::to_python;
-use crate::run::run;
+use crate::run::{run, run_here};
+
+/// Cells that are looked at before a thread has started.
+const FEW: usize = 1 << 18;
 
 /// Compressed sparse rows, validated once; kernels borrow its memory and never check again.
 ///
@@ -98,6 +102,30 @@ impl Csr {
             values: self.values.as_ref().map(|v| v.bind(py).readonly()),
         }
     }
+
+    /// The rows `start..end`, in the memory of these.
+    pub(crate) fn part(&self, py: Python<'_>, start: usize, end: usize) -> PyResult<Self> {
+        let guard = self.guard(py);
+        let (indptr, ..) = guard.parts()?;
+        let (from, to) = (indptr[start], indptr[end]);
+        let own: Vec<i64> = indptr[start..=end].iter().map(|at| at - from).collect();
+        let range = PySlice::new(py, from as isize, to as isize, 1);
+        let values = match &self.values {
+            Some(values) => Some(values.bind(py).get_item(&range)?.cast_into()?.unbind()),
+            None => None,
+        };
+        Ok(Self {
+            n_cols: self.n_cols,
+            indptr: read_only(&own.into_pyarray(py))?,
+            indices: self
+                .indices
+                .bind(py)
+                .get_item(&range)?
+                .cast_into()?
+                .unbind(),
+            values,
+        })
+    }
 }
 
 #[pymethods]
@@ -118,9 +146,12 @@ impl Csr {
         };
         let guard = csr.guard(py);
         let (indptr, indices, values) = guard.parts()?;
-        run(py, None, |_| {
-            CsrView::try_new(n_cols, indptr, indices, values).map(|_| ())
-        })?;
+        let check = |_: &Progress| CsrView::try_new(n_cols, indptr, indices, values).map(|_| ());
+        if indptr.len().max(indices.len()) <= FEW {
+            run_here(py, check)?;
+        } else {
+            run(py, None, check)?;
+        }
         drop(guard);
         Ok(csr)
     }
@@ -148,9 +179,13 @@ impl Csr {
         let duplicates = choice(duplicates)?;
         let (rows, cols) = (slice(&rows, "rows")?, slice(&cols, "cols")?);
         let values = values.as_ref().map(|v| slice(v, "values")).transpose()?;
-        let matrix = run(py, None, |_| {
-            CsrMatrix::from_coo((n_rows, n_cols), rows, cols, values, duplicates)
-        })?;
+        let make =
+            |_: &Progress| CsrMatrix::from_coo((n_rows, n_cols), rows, cols, values, duplicates);
+        let matrix = if n_rows.max(n_cols).max(rows.len()) <= FEW {
+            run_here(py, make)?
+        } else {
+            run(py, None, make)?
+        };
         Self::from_matrix(py, matrix)
     }
 

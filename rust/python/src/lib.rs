@@ -34,8 +34,8 @@ mod _core {
         neighbours::{PairCounts, fit_knn},
         random_walk::fit_p3alpha,
         rank::{
-            RankRequest, random_scores, rank_factors, rank_popularity, rank_product, rank_random,
-            rank_scores,
+            FactorIndex, ProductIndex, RankRequest, popularity_order, random_scores,
+            rank_popularity, rank_random, rank_scores,
         },
         run::{get_num_threads, set_num_threads},
         sampling::{draw_items, mask_unobserved},

@@ -1,17 +1,60 @@
 //! Top-N lists from each form of scores.
 
 use ganmf_core::models::random;
-use ganmf_core::rank::{self, Lists, Request};
+use ganmf_core::rank::{self, Filter, Items, Lists, Request, Rows};
 use ganmf_core::{Error, Progress, published};
 use numpy::ndarray::Array2;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
+    PyUntypedArrayMethods,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PySlice;
 
 use crate::csr::{Csr, CsrGuard, slice};
-use crate::run::run;
+use crate::error::to_python;
+use crate::run::{run, run_here};
 
 type Ranked<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
+
+/// Items of a request: the same for all users, or those of each.
+#[derive(FromPyObject, IntoPyObject, IntoPyObjectRef)]
+pub(crate) enum ItemsArg {
+    Same(Py<PyArray1<i32>>),
+    Each(Py<Csr>),
+}
+
+/// Read guards over the arrays of an [`ItemsArg`].
+enum ItemsGuard<'py> {
+    Same(PyReadonlyArray1<'py, i32>),
+    Each(CsrGuard<'py>),
+}
+
+impl ItemsArg {
+    fn guard<'py>(&self, py: Python<'py>) -> ItemsGuard<'py> {
+        match self {
+            Self::Same(items) => ItemsGuard::Same(items.bind(py).readonly()),
+            Self::Each(rows) => ItemsGuard::Each(rows.get().guard(py)),
+        }
+    }
+
+    fn part(&self, py: Python<'_>, start: usize, end: usize) -> PyResult<Self> {
+        match self {
+            Self::Same(items) => Ok(Self::Same(items.clone_ref(py))),
+            Self::Each(rows) => Ok(Self::Each(Py::new(py, rows.get().part(py, start, end)?)?)),
+        }
+    }
+}
+
+impl ItemsGuard<'_> {
+    fn items(&self, name: &str) -> PyResult<Items<'_>> {
+        match self {
+            Self::Same(items) => Ok(Items::Same(slice(items, name)?)),
+            Self::Each(rows) => Ok(Items::Each(rows.view()?)),
+        }
+    }
+}
 
 /// Which top-N lists to compute.
 ///
@@ -22,26 +65,30 @@ type Ranked<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
 /// n : int
 ///     Length of the lists, at least 1.
 /// seen : Csr, optional
-///     Items to leave out, user by user.
-/// candidates : int32 array, optional
-///     The only items to consider, ascending.
+///     Items to leave out, by the number of the user.
+/// candidates : int32 array or Csr, optional
+///     The only items to consider: ascending, or a row for each of `users`.
+/// excluded : int32 array or Csr, optional
+///     Further items to leave out, in the same form.
 #[pyclass(frozen, get_all, module = "ganmf_fast._core")]
 pub(crate) struct RankRequest {
     users: Py<PyArray1<i64>>,
     n: usize,
     seen: Option<Py<Csr>>,
-    candidates: Option<Py<PyArray1<i32>>>,
+    candidates: Option<ItemsArg>,
+    excluded: Option<ItemsArg>,
 }
 
 #[pymethods]
 impl RankRequest {
     #[new]
-    #[pyo3(signature = (users, n, seen=None, candidates=None))]
+    #[pyo3(signature = (users, n, seen=None, candidates=None, excluded=None))]
     fn new(
         users: Py<PyArray1<i64>>,
         n: i64,
         seen: Option<Py<Csr>>,
-        candidates: Option<Py<PyArray1<i32>>>,
+        candidates: Option<ItemsArg>,
+        excluded: Option<ItemsArg>,
     ) -> PyResult<Self> {
         let n = usize::try_from(n)
             .map_err(|_| PyValueError::new_err(format!("n must be at least 1, not {n}")))?;
@@ -50,31 +97,61 @@ impl RankRequest {
             n,
             seen,
             candidates,
+            excluded,
+        })
+    }
+
+    /// The request for the users in `start..end`, as far as there are any.
+    fn part(&self, py: Python<'_>, start: usize, end: usize) -> PyResult<Self> {
+        let users = self.users.bind(py);
+        let end = end.min(users.len());
+        let start = start.min(end);
+        let part = |items: &Option<ItemsArg>| {
+            items
+                .as_ref()
+                .map(|items| items.part(py, start, end))
+                .transpose()
+        };
+        let range = PySlice::new(py, start as isize, end as isize, 1);
+        Ok(Self {
+            users: users
+                .get_item(range)?
+                .cast_into::<PyArray1<i64>>()?
+                .unbind(),
+            n: self.n,
+            seen: self.seen.as_ref().map(|seen| seen.clone_ref(py)),
+            candidates: part(&self.candidates)?,
+            excluded: part(&self.excluded)?,
         })
     }
 }
 
 impl RankRequest {
+    /// Run a kernel on this request, on the calling thread if `is_small` says that it can be.
     fn rank<'py>(
         &self,
         py: Python<'py>,
         shape: (usize, usize),
         report: Option<&Py<PyAny>>,
+        is_small: impl FnOnce(&Request) -> bool,
         kernel: impl FnOnce(&Request, &Progress) -> Result<Lists, Error> + Send,
     ) -> PyResult<Ranked<'py>> {
         let users = self.users.bind(py).readonly();
         let users = slice(&users, "users")?;
-        let guard = self.seen.as_ref().map(|seen| seen.get().guard(py));
-        let seen = guard.as_ref().map(CsrGuard::view).transpose()?;
-        let candidates = self.candidates.as_ref().map(|c| c.bind(py).readonly());
-        let candidates = candidates
-            .as_ref()
-            .map(|c| slice(c, "candidates"))
-            .transpose()?;
-        let lists = run(py, report, |progress| {
-            let request = Request::try_new(shape, users, self.n, seen, candidates)?;
-            kernel(&request, progress)
-        })?;
+        let seen = self.seen.as_ref().map(|seen| seen.get().guard(py));
+        let guard = |items: &Option<ItemsArg>| items.as_ref().map(|items| items.guard(py));
+        let (candidates, excluded) = (guard(&self.candidates), guard(&self.excluded));
+        let filter = Filter {
+            seen: seen.as_ref().map(CsrGuard::view).transpose()?,
+            candidates: items(candidates.as_ref(), "candidates")?,
+            excluded: items(excluded.as_ref(), "excluded")?,
+        };
+        let request = Request::try_new(shape, users, self.n, filter).map_err(|e| to_python(&e))?;
+        let lists = if is_small(&request) {
+            run_here(py, |progress| kernel(&request, progress))?
+        } else {
+            run(py, report, |progress| kernel(&request, progress))?
+        };
         let shape = (users.len(), self.n);
         let shaped = |e| PyValueError::new_err(format!("lists of another size: {e}"));
         let items = Array2::from_shape_vec(shape, lists.items).map_err(shaped)?;
@@ -91,56 +168,139 @@ impl RankRequest {
     }
 }
 
-/// Top-N lists of row u of `left` times `right`: profiles and item weights, or user neighbours and
-/// profiles.
-#[pyfunction]
-#[pyo3(signature = (left, right, request, report=None))]
-pub(crate) fn rank_product<'py>(
-    py: Python<'py>,
-    left: &Csr,
-    right: &Csr,
-    request: &RankRequest,
-    report: Option<Py<PyAny>>,
-) -> PyResult<Ranked<'py>> {
-    let (left, right) = (left.guard(py), right.guard(py));
-    let (left, right) = (left.view()?, right.view()?);
-    let shape = (left.n_rows(), right.n_cols());
-    request.rank(py, shape, report.as_ref(), |request, progress| {
-        rank::rank_product(left, right, request, progress)
-    })
+fn items<'a>(guard: Option<&'a ItemsGuard>, name: &str) -> PyResult<Option<Items<'a>>> {
+    guard.map(|items| items.items(name)).transpose()
 }
 
-/// Top-N lists of the inner products of user and item factors.
+/// Top-N lists from products of sparse rows with `right`; what these need of it is made once.
+///
+/// Parameters
+/// ----------
+/// right : Csr
+///     Item weights, or the profiles that user neighbours refer to.
+#[pyclass(frozen, module = "ganmf_fast._core")]
+pub(crate) struct ProductIndex {
+    right: Py<Csr>,
+    index: rank::ProductIndex,
+}
+
+#[pymethods]
+impl ProductIndex {
+    #[new]
+    fn new(right: Py<Csr>) -> Self {
+        let index = rank::ProductIndex::default();
+        Self { right, index }
+    }
+
+    /// Top-N lists of row u of `left` times `right`: of profiles and item weights, or of user
+    /// neighbours and profiles.
+    #[pyo3(signature = (left, request, report=None))]
+    fn rank<'py>(
+        &self,
+        py: Python<'py>,
+        left: &Csr,
+        request: &RankRequest,
+        report: Option<Py<PyAny>>,
+    ) -> PyResult<Ranked<'py>> {
+        let (left, right) = (left.guard(py), self.right.get().guard(py));
+        let (left, right) = (left.view()?, right.view()?);
+        let shape = (left.n_rows(), right.n_cols());
+        request.rank(
+            py,
+            shape,
+            report.as_ref(),
+            |request| self.index.is_small(left, right, request),
+            |request, progress| self.index.rank(left, right, request, progress),
+        )
+    }
+}
+
+/// Top-N lists from inner products with `item_factors`; what these need of them is made once.
+///
+/// Parameters
+/// ----------
+/// `item_factors` : float32 array, shape (n items, k)
+#[pyclass(frozen, module = "ganmf_fast._core")]
+pub(crate) struct FactorIndex {
+    item_factors: Py<PyArray2<f32>>,
+    index: rank::FactorIndex,
+}
+
+#[pymethods]
+impl FactorIndex {
+    #[new]
+    fn new(py: Python<'_>, item_factors: Py<PyArray2<f32>>) -> PyResult<Self> {
+        let guard = item_factors.bind(py).readonly();
+        let factors = guard.as_array();
+        let index = run(py, None, |_| Ok(rank::FactorIndex::new(factors)))?;
+        drop(guard);
+        Ok(Self {
+            item_factors,
+            index,
+        })
+    }
+
+    /// Top-N lists of inner products; row u of `user_factors` belongs to user u, or with
+    /// `by_position` row r to the r-th user of the request.
+    #[pyo3(signature = (user_factors, request, report=None, by_position=false))]
+    fn rank<'py>(
+        &self,
+        py: Python<'py>,
+        user_factors: PyReadonlyArray2<'py, f32>,
+        request: &RankRequest,
+        report: Option<Py<PyAny>>,
+        by_position: bool,
+    ) -> PyResult<Ranked<'py>> {
+        let item_factors = self.item_factors.bind(py).readonly();
+        let (user_factors, item_factors) = (user_factors.as_array(), item_factors.as_array());
+        let (rows, n_users) = if by_position {
+            (Rows::ByPosition, request.n_users(py)?)
+        } else {
+            (Rows::ByUser, user_factors.nrows())
+        };
+        request.rank(
+            py,
+            (n_users, item_factors.nrows()),
+            report.as_ref(),
+            |request| self.index.is_small(item_factors.ncols(), request),
+            |request, progress| {
+                self.index
+                    .rank(user_factors, item_factors, rows, request, progress)
+            },
+        )
+    }
+}
+
+/// All items by descending score, for `rank_popularity`.
 #[pyfunction]
-#[pyo3(signature = (user_factors, item_factors, request, report=None))]
-pub(crate) fn rank_factors<'py>(
+pub(crate) fn popularity_order<'py>(
     py: Python<'py>,
-    user_factors: PyReadonlyArray2<'py, f32>,
-    item_factors: PyReadonlyArray2<'py, f32>,
-    request: &RankRequest,
-    report: Option<Py<PyAny>>,
-) -> PyResult<Ranked<'py>> {
-    let (user_factors, item_factors) = (user_factors.as_array(), item_factors.as_array());
-    let shape = (user_factors.nrows(), item_factors.nrows());
-    request.rank(py, shape, report.as_ref(), |request, progress| {
-        rank::rank_factors(user_factors, item_factors, request, progress)
-    })
+    item_scores: PyReadonlyArray1<'py, f32>,
+) -> PyResult<Bound<'py, PyArray1<i32>>> {
+    let item_scores = slice(&item_scores, "item_scores")?;
+    let order = run(py, None, |_| rank::popularity_order(item_scores))?;
+    Ok(order.into_pyarray(py))
 }
 
 /// Top-N lists of the highest item scores, in the same order for all users.
 #[pyfunction]
-#[pyo3(signature = (item_scores, request, report=None))]
+#[pyo3(signature = (item_scores, order, request, report=None))]
 pub(crate) fn rank_popularity<'py>(
     py: Python<'py>,
     item_scores: PyReadonlyArray1<'py, f32>,
+    order: PyReadonlyArray1<'py, i32>,
     request: &RankRequest,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Ranked<'py>> {
-    let item_scores = slice(&item_scores, "item_scores")?;
+    let (item_scores, order) = (slice(&item_scores, "item_scores")?, slice(&order, "order")?);
     let shape = (request.n_users(py)?, item_scores.len());
-    request.rank(py, shape, report.as_ref(), |request, progress| {
-        rank::rank_popularity(item_scores, request, progress)
-    })
+    request.rank(
+        py,
+        shape,
+        report.as_ref(),
+        rank::is_few,
+        |request, progress| rank::rank_popularity(item_scores, order, request, progress),
+    )
 }
 
 /// Top-N lists of dense scores: row r of `scores` belongs to `request.users[r]`.
@@ -156,15 +316,19 @@ pub(crate) fn rank_scores<'py>(
     as_published: bool,
 ) -> PyResult<Ranked<'py>> {
     let scores = scores.as_array();
-    let rank = if as_published {
+    let kernel = if as_published {
         published::rank_scores
     } else {
         rank::rank_scores
     };
     let shape = (request.n_users(py)?, scores.ncols());
-    request.rank(py, shape, report.as_ref(), |request, progress| {
-        rank(scores, request, progress)
-    })
+    request.rank(
+        py,
+        shape,
+        report.as_ref(),
+        rank::is_few,
+        |request, progress| kernel(scores, request, progress),
+    )
 }
 
 /// Top-N lists of scores that are random, a pure function of (seed, user, item).
@@ -182,6 +346,7 @@ pub(crate) fn rank_random<'py>(
         py,
         (n_users, n_items),
         report.as_ref(),
+        rank::is_few,
         |request, progress| random::rank_random(seed, request, progress),
     )
 }

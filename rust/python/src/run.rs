@@ -1,7 +1,8 @@
 //! The one door from Python into a kernel.
 //!
 //! It detaches from the interpreter, runs the kernel on the chosen thread pool, looks for Ctrl-C
-//! and reports progress every 100 ms, and turns errors and panics into Python exceptions.
+//! and reports progress every 100 ms, and turns errors and panics into Python exceptions. Work of
+//! a millisecond or two is done on the calling thread, which takes less than starting another.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -132,6 +133,18 @@ pub(crate) fn run<T: Send>(
             }
         })
     })
+}
+
+/// Run a small kernel on this thread: it must use no other, and end before anyone would interrupt.
+pub(crate) fn run_here<T: Send>(
+    py: Python<'_>,
+    kernel: impl FnOnce(&Progress) -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    let work = || catch_unwind(AssertUnwindSafe(|| kernel(&Progress::new())));
+    match py.detach(work) {
+        Ok(result) => result.map_err(|e| to_python(&e)),
+        Err(panic) => Err(panic_message(panic.as_ref())),
+    }
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> PyErr {

@@ -87,10 +87,12 @@ pub fn random_scores(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rank::Filter;
 
     fn top_one(seed: u64, n_users: usize, n_items: usize) -> Vec<i32> {
         let users: Vec<i64> = (0..n_users as i64).collect();
-        let request = Request::try_new((n_users, n_items), &users, 1, None, None).expect("valid");
+        let request =
+            Request::try_new((n_users, n_items), &users, 1, Filter::default()).expect("valid");
         let lists = rank_random(seed, &request, &Progress::new()).expect("ranks");
         lists.items
     }
@@ -125,7 +127,7 @@ mod tests {
                 .expect("nine items") as i32
         };
         let users = [4, 0];
-        let request = Request::try_new((5, 9), &users, 1, None, None).expect("valid");
+        let request = Request::try_new((5, 9), &users, 1, Filter::default()).expect("valid");
         let lists = rank_random(7, &request, &Progress::new()).expect("ranks");
         assert_eq!(lists.items, [best(0), best(1)]);
     }

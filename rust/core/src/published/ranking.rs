@@ -22,16 +22,14 @@ pub fn rank_scores(
     progress: &Progress,
 ) -> Result<Lists> {
     check_scores(scores, request)?;
-    let columns = request.columns();
     rank_rows(
         request,
         progress,
         |at, buffer| copy_scores(scores, at, buffer),
-        || vec![0f32; columns.len],
-        |negated, all, items, scores| {
-            for (column, slot) in negated.iter_mut().enumerate() {
-                *slot = -all[columns.item(column) as usize];
-            }
+        Vec::new,
+        |negated, all, columns, items, scores| {
+            negated.clear();
+            negated.extend((0..columns.len).map(|column| -all[columns.item(column) as usize]));
             if negated.is_empty() {
                 return;
             }

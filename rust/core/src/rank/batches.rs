@@ -15,7 +15,8 @@ const ROUND: usize = 256;
 ///
 /// `positions` are places in the request, `size` of them or fewer; `lists` holds one row for each,
 /// full of padding. Within a round users are put together by descending `key`, so that a batch
-/// holds users that are alike; nothing of the result may depend on it.
+/// holds users that are alike; nothing of the result may depend on it. What fits into one batch is
+/// done on the calling thread.
 pub(super) fn rank_batches<S: Send>(
     request: &Request,
     progress: &Progress,
@@ -31,17 +32,18 @@ pub(super) fn rank_batches<S: Send>(
     for start in (0..n_lists).step_by(ROUND * size) {
         let mut round: Vec<usize> = (start..(start + ROUND * size).min(n_lists)).collect();
         round.sort_by_key(|&at| std::cmp::Reverse(key(at)));
-        let done: Vec<Result<Lists>> = round
-            .par_chunks(size)
-            .with_max_len(1)
-            .map(|positions| {
-                progress.check()?;
-                let mut lists = Lists::padding(positions.len() * n);
-                pool.with(|s| work(s, positions, &mut lists))?;
-                progress.advance(positions.len() as u64)?;
-                Ok(lists)
-            })
-            .collect();
+        let batch = |positions: &[usize]| {
+            progress.check()?;
+            let mut lists = Lists::padding(positions.len() * n);
+            pool.with(|s| work(s, positions, &mut lists))?;
+            progress.advance(positions.len() as u64)?;
+            Ok(lists)
+        };
+        let done: Vec<Result<Lists>> = if round.len() <= size {
+            vec![batch(&round)]
+        } else {
+            round.par_chunks(size).with_max_len(1).map(batch).collect()
+        };
         for (positions, lists) in round.chunks(size).zip(done) {
             let lists = lists?;
             for (nth, &at) in positions.iter().enumerate() {

@@ -10,15 +10,20 @@
 //! every user of a vector, the rest of the catalogue is left out: exactly, rounding included.
 //! Factors trained on data with popular and rare items end early; where lengths are alike nothing
 //! is lost.
+//!
+//! A few users, or users with candidates of their own, are scored one by one (`factors_alone`).
 
 use std::array::from_fn;
+use std::sync::OnceLock;
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 use pulp::{Simd, WithSimd};
 
+use super::alone::{alone_size, is_alone, is_small};
 use super::batches::{rank_batches, row};
-use super::request::{Lists, Request, check_users, not_finite};
-use super::select::Lanes;
+use super::factors_alone::{Block, ITEMS, Line, pack};
+use super::request::{Filter, Lists, Request, check_users, not_finite};
+use super::select::{Lanes, Selector};
 use crate::base::dispatch::dispatch_simd;
 use crate::base::{Error, Progress, Result};
 
@@ -31,76 +36,255 @@ const TILE: usize = 32;
 /// Users of a batch, for whom a tile of item factors is packed once.
 const USERS: usize = 16 * LANES;
 
-/// Lists from factors: the score of a user and an item is the inner product of their rows.
-///
-/// # Errors
-/// [`Error::InvalidArgument`] if the shapes do not fit, [`Error::NonFinite`], `Cancelled`.
-pub fn rank_factors(
-    user_factors: ArrayView2<f32>,
-    item_factors: ArrayView2<f32>,
-    request: &Request,
-    progress: &Progress,
-) -> Result<Lists> {
-    if user_factors.ncols() != item_factors.ncols() || item_factors.nrows() != request.n_items {
-        return Err(Error::invalid(format!(
-            "user_factors is {} x {} and item_factors {} x {}, but there are {} items",
-            user_factors.nrows(),
-            user_factors.ncols(),
-            item_factors.nrows(),
-            item_factors.ncols(),
-            request.n_items
-        )));
+/// What lists from factors need of the items: their order by length, and for single users a copy
+/// of their factors in blocks, which is made when the first one comes.
+pub struct FactorIndex {
+    lengths: Vec<f32>,
+    /// By descending length.
+    order: Vec<i32>,
+    blocks: OnceLock<Vec<Line>>,
+}
+
+impl FactorIndex {
+    /// O(items x factors).
+    #[must_use]
+    pub fn new(item_factors: ArrayView2<f32>) -> Self {
+        let lengths: Vec<f32> = item_factors.rows().into_iter().map(length).collect();
+        let mut order: Vec<i32> = (0..lengths.len() as i32).collect();
+        order.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
+        Self {
+            lengths,
+            order,
+            blocks: OnceLock::new(),
+        }
     }
-    check_users(request, user_factors.nrows(), "user_factors")?;
-    let mut items: Vec<i32> = match request.candidates {
-        None => (0..request.n_items as i32).collect(),
-        Some(candidates) => candidates.to_vec(),
-    };
-    let lengths: Vec<f32> = item_factors.rows().into_iter().map(length).collect();
-    items.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
-    let factors = item_factors.as_standard_layout();
-    let factors = factors.as_slice().expect("row after row");
-    rank_batches(
-        request,
-        progress,
-        USERS,
-        |_| 0,
-        || Scratch::new(request, items.len(), user_factors.ncols()),
-        |scratch, positions, lists| {
-            let groups = positions.len().div_ceil(LANES);
-            for (group, positions) in scratch.groups.iter_mut().zip(positions.chunks(LANES)) {
-                group.start(request, positions, user_factors);
+
+    /// Lists from factors: the score of a user and an item is the inner product of their rows.
+    ///
+    /// `item_factors` must be those that the index was made of.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the shapes do not fit, [`Error::NonFinite`], `Cancelled`.
+    pub fn rank(
+        &self,
+        user_factors: ArrayView2<f32>,
+        item_factors: ArrayView2<f32>,
+        rows: Rows,
+        request: &Request,
+        progress: &Progress,
+    ) -> Result<Lists> {
+        if user_factors.ncols() != item_factors.ncols()
+            || item_factors.nrows() != request.n_items
+            || self.order.len() != request.n_items
+        {
+            return Err(Error::invalid(format!(
+                "user_factors is {} x {} and item_factors {} x {}, but there are {} items",
+                user_factors.nrows(),
+                user_factors.ncols(),
+                item_factors.nrows(),
+                item_factors.ncols(),
+                request.n_items
+            )));
+        }
+        match rows {
+            Rows::ByUser => check_users(request, user_factors.nrows(), "user_factors")?,
+            Rows::ByPosition if user_factors.nrows() < request.users.len() => {
+                return Err(Error::invalid(format!(
+                    "user_factors has {} rows, but {} users are asked for",
+                    user_factors.nrows(),
+                    request.users.len()
+                )));
             }
-            for tile in items.chunks(TILE * PANEL) {
-                progress.check()?;
-                if scratch.groups[..groups].iter().all(|group| group.is_done) {
-                    break;
-                }
-                dispatch_simd(Tile {
-                    scratch: &mut *scratch,
-                    items: tile,
-                    lengths: &lengths,
-                    item_factors: factors,
-                    n_factors: user_factors.ncols(),
-                    groups,
-                });
-            }
-            let mut nth = 0;
-            for (group, positions) in scratch.groups.iter_mut().zip(positions.chunks(LANES)) {
-                group.check_finite(request, positions)?;
-                for lane in 0..positions.len() {
-                    let at = row(nth, request.n);
+            Rows::ByPosition => {}
+        }
+        let users = Users {
+            factors: user_factors,
+            rows,
+        };
+        if is_alone(request) {
+            self.rank_alone(users, item_factors, request, progress)
+        } else {
+            self.rank_together(users, item_factors, request, progress)
+        }
+    }
+
+    /// Whether [`rank`](Self::rank) takes no longer than starting a thread, and needs none.
+    #[must_use]
+    pub fn is_small(&self, n_factors: usize, request: &Request) -> bool {
+        is_alone(request) && is_small(work(n_factors, request))
+    }
+
+    /// One user after the other.
+    fn rank_alone(
+        &self,
+        users: Users,
+        item_factors: ArrayView2<f32>,
+        request: &Request,
+        progress: &Progress,
+    ) -> Result<Lists> {
+        let n_factors = item_factors.ncols();
+        let n_columns = request.most_columns();
+        let blocks = match request.filter.candidates {
+            None => Some(self.blocks(item_factors)),
+            Some(_) => None,
+        };
+        rank_batches(
+            request,
+            progress,
+            alone_size(request, work(n_factors, request)),
+            |_| 0,
+            || {
+                let lines = vec![[0.0; ITEMS]; n_factors];
+                (Selector::new(request.n, n_columns), lines)
+            },
+            |(selector, lines), positions, lists| {
+                for (nth, &at) in positions.iter().enumerate() {
+                    progress.check()?;
+                    let user = users.of(request, at);
+                    let longest = length(user);
+                    let user = user.to_vec();
+                    let items = request.columns(at).candidates.unwrap_or(&self.order);
+                    let mut zeros = 0.0;
+                    for (nth, items) in items.chunks(ITEMS).enumerate() {
+                        let lines = match blocks {
+                            Some(blocks) => {
+                                // Later items are no longer than the first of a block.
+                                let reach = self.lengths[items[0] as usize] * longest;
+                                if reach < selector.threshold() {
+                                    break;
+                                }
+                                &blocks[nth * n_factors..(nth + 1) * n_factors]
+                            }
+                            None => {
+                                pack(item_factors, items, lines);
+                                &*lines
+                            }
+                        };
+                        zeros += dispatch_simd(Block {
+                            user: &user,
+                            lines,
+                            items,
+                            request,
+                            at,
+                            selector,
+                        });
+                    }
+                    if zeros != 0.0 {
+                        return Err(not_finite(request.users[at]));
+                    }
+                    let place = row(nth, request.n);
                     let (items, scores) = (&mut lists.items, &mut lists.scores);
-                    group
-                        .lanes
-                        .finish(lane, &mut items[at.clone()], &mut scores[at]);
-                    nth += 1;
+                    selector.finish(&mut items[place.clone()], &mut scores[place]);
                 }
-                group.forget_seen(request, positions);
+                Ok(())
+            },
+        )
+    }
+
+    fn blocks(&self, item_factors: ArrayView2<f32>) -> &[Line] {
+        self.blocks.get_or_init(|| {
+            let n_factors = item_factors.ncols();
+            let n_blocks = self.order.len().div_ceil(ITEMS);
+            let mut lines = vec![[0.0; ITEMS]; n_blocks * n_factors];
+            for (nth, items) in self.order.chunks(ITEMS).enumerate() {
+                let block = &mut lines[nth * n_factors..(nth + 1) * n_factors];
+                pack(item_factors, items, block);
             }
-            Ok(())
-        },
-    )
+            lines
+        })
+    }
+
+    /// Users side by side.
+    fn rank_together(
+        &self,
+        users: Users,
+        item_factors: ArrayView2<f32>,
+        request: &Request,
+        progress: &Progress,
+    ) -> Result<Lists> {
+        let lengths = &self.lengths;
+        let some = request.same_candidates().map(|candidates| {
+            let mut items = candidates.to_vec();
+            items.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
+            items
+        });
+        let items = some.as_deref().unwrap_or(&self.order);
+        let n_factors = item_factors.ncols();
+        let factors = item_factors.as_standard_layout();
+        let factors = factors.as_slice().expect("row after row");
+        rank_batches(
+            request,
+            progress,
+            USERS,
+            |_| 0,
+            || Scratch::new(request, items.len(), n_factors),
+            |scratch, positions, lists| {
+                let groups = positions.len().div_ceil(LANES);
+                for (group, positions) in scratch.groups.iter_mut().zip(positions.chunks(LANES)) {
+                    group.start(request, positions, users);
+                }
+                for tile in items.chunks(TILE * PANEL) {
+                    progress.check()?;
+                    if scratch.groups[..groups].iter().all(|group| group.is_done) {
+                        break;
+                    }
+                    dispatch_simd(Tile {
+                        scratch: &mut *scratch,
+                        items: tile,
+                        lengths,
+                        item_factors: factors,
+                        n_factors,
+                        groups,
+                    });
+                }
+                let mut nth = 0;
+                for (group, positions) in scratch.groups.iter_mut().zip(positions.chunks(LANES)) {
+                    group.check_finite(request, positions)?;
+                    for lane in 0..positions.len() {
+                        let at = row(nth, request.n);
+                        let (items, scores) = (&mut lists.items, &mut lists.scores);
+                        group
+                            .lanes
+                            .finish(lane, &mut items[at.clone()], &mut scores[at]);
+                        nth += 1;
+                    }
+                    group.forget_left_out(request, positions);
+                }
+                Ok(())
+            },
+        )
+    }
+}
+
+/// Which row of user factors belongs to a user of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// That of the user's number.
+    ByUser,
+    /// That of the user's position in the request.
+    ByPosition,
+}
+
+#[derive(Clone, Copy)]
+struct Users<'a> {
+    factors: ArrayView2<'a, f32>,
+    rows: Rows,
+}
+
+impl<'a> Users<'a> {
+    fn of(&self, request: &Request, at: usize) -> ArrayView1<'a, f32> {
+        let row = match self.rows {
+            Rows::ByUser => request.users[at] as usize,
+            Rows::ByPosition => at,
+        };
+        self.factors.index_axis_move(Axis(0), row)
+    }
+}
+
+/// Multiplications for all users.
+fn work(n_factors: usize, request: &Request) -> usize {
+    let columns = 0..request.users.len();
+    columns.map(|at| request.columns(at).len).sum::<usize>() * n_factors
 }
 
 /// The memory of one worker.
@@ -176,7 +360,7 @@ struct Group {
     /// Whether no further item can enter a list.
     is_done: bool,
     /// One bit a user for each item that is left out.
-    seen: Vec<u32>,
+    left_out: Vec<u32>,
     lanes: Lanes<LANES>,
     /// Stays zero while every score is finite.
     zeros: [f32; LANES],
@@ -184,28 +368,32 @@ struct Group {
 
 impl Group {
     fn new(request: &Request, n_columns: usize, n_factors: usize) -> Self {
+        let Filter { seen, excluded, .. } = request.filter;
+        let leaves_out = seen.is_some() || excluded.is_some();
         Self {
             factors: vec![[0.0; LANES]; n_factors],
             lengths: [0.0; LANES],
             is_done: false,
-            seen: vec![0; request.seen.map_or(0, |_| request.n_items)],
+            left_out: vec![0; if leaves_out { request.n_items } else { 0 }],
             lanes: Lanes::new(request.n, n_columns),
             zeros: [0.0; LANES],
         }
     }
 
-    fn start(&mut self, request: &Request, positions: &[usize], user_factors: ArrayView2<f32>) {
+    fn start(&mut self, request: &Request, positions: &[usize], users: Users) {
         self.factors.fill([0.0; LANES]);
         self.lengths = [0.0; LANES];
         self.is_done = false;
         self.zeros = [0.0; LANES];
         self.lanes.start(positions.len());
         for (lane, &at) in positions.iter().enumerate() {
-            let user = request.users[at] as usize;
-            pack(user_factors.row(user), &mut self.factors, lane);
-            self.lengths[lane] = length(user_factors.row(user));
-            for &item in request.seen_by(user) {
-                self.seen[item as usize] |= 1 << lane;
+            let user = users.of(request, at);
+            for (line, &x) in self.factors.iter_mut().zip(user) {
+                line[lane] = x;
+            }
+            self.lengths[lane] = length(user);
+            for item in request.left_out(at) {
+                self.left_out[item as usize] |= 1 << lane;
             }
         }
     }
@@ -242,8 +430,8 @@ impl Group {
         }
         // Hardly ever is one good enough.
         if passing {
-            let seen = &self.seen;
-            let left_out = || seen.get(item as usize).copied().unwrap_or(0);
+            let left_out = &self.left_out;
+            let left_out = || left_out.get(item as usize).copied().unwrap_or(0);
             self.lanes.offer::<false>(item, scores, left_out);
         }
     }
@@ -255,10 +443,10 @@ impl Group {
         }
     }
 
-    fn forget_seen(&mut self, request: &Request, positions: &[usize]) {
+    fn forget_left_out(&mut self, request: &Request, positions: &[usize]) {
         for &at in positions {
-            for &item in request.seen_by(request.users[at] as usize) {
-                self.seen[item as usize] = 0;
+            for item in request.left_out(at) {
+                self.left_out[item as usize] = 0;
             }
         }
     }
@@ -272,13 +460,6 @@ fn length(row: ArrayView1<f32>) -> f32 {
     let squares: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum();
     let slack = 1.0 + (row.len() as f64 + 16.0) / f64::from(1 << 24);
     (squares.sqrt() * slack) as f32
-}
-
-/// Put the factors of one user into a lane.
-fn pack(row: ArrayView1<f32>, lines: &mut [[f32; LANES]], lane: usize) {
-    for (line, &x) in lines.iter_mut().zip(row) {
-        line[lane] = x;
-    }
 }
 
 /// Scores of the items of a panel for the users of a group.

@@ -15,7 +15,7 @@ pub(super) struct Group {
     pub(super) items: Vec<u32>,
     pub(super) profile: Vec<[f32; LANES]>,
     /// One bit a lane for each item that is left out; zero between batches.
-    seen: Vec<u32>,
+    left_out: Vec<u32>,
     /// Stays zero while every score is finite.
     zeros: [f32; LANES],
     lanes: Lanes<LANES>,
@@ -28,27 +28,27 @@ impl Group {
         Self {
             items: Vec::new(),
             profile: Vec::new(),
-            seen: vec![0; request.n_items],
+            left_out: vec![0; request.n_items],
             zeros: [0.0; LANES],
             lanes: Lanes::new(request.n, n_columns),
             is_done: false,
         }
     }
 
-    /// Begin with `users`: which items they hold, and which are left out.
+    /// Begin with the users at some positions: which items they hold, and which are left out.
     pub(super) fn start(
         &mut self,
         left: CsrView,
         request: &Request,
-        users: &[i64],
+        positions: &[usize],
         held: &mut [u64],
     ) {
-        for (lane, &user) in users.iter().enumerate() {
-            for &i in left.cols(user as usize) {
+        for (lane, &at) in positions.iter().enumerate() {
+            for &i in left.cols(request.users[at] as usize) {
                 held[i as usize / 64] |= 1 << (i % 64);
             }
-            for &item in request.seen_by(user as usize) {
-                self.seen[item as usize] |= 1 << lane;
+            for item in request.left_out(at) {
+                self.left_out[item as usize] |= 1 << lane;
             }
         }
         self.items.clear();
@@ -59,7 +59,7 @@ impl Group {
             }
         }
         self.zeros = [0.0; LANES];
-        self.lanes.start(users.len());
+        self.lanes.start(positions.len());
         self.is_done = false;
     }
 
@@ -88,29 +88,29 @@ impl Group {
     pub(super) fn offer(&mut self, item: i32, scores: &[f32; LANES]) {
         let zeros = self.zeros;
         self.zeros = from_fn(|l| zeros[l] + scores[l] * 0.0);
-        let seen = &self.seen;
+        let left_out = &self.left_out;
         self.lanes
-            .offer::<true>(item, scores, || seen[item as usize]);
+            .offer::<true>(item, scores, || left_out[item as usize]);
     }
 
-    /// Write the lists of the group; `first` is the position of its first user.
+    /// Write the lists of the users at `positions`; `first` is where that of the first one goes.
     pub(super) fn finish(
         &mut self,
         request: &Request,
-        users: &[i64],
+        positions: &[usize],
         first: usize,
         lists: &mut Lists,
     ) -> Result<()> {
         if let Some(lane) = self.zeros.iter().position(|&z| z != 0.0) {
-            return Err(not_finite(users[lane]));
+            return Err(not_finite(request.users[positions[lane]]));
         }
-        for (lane, &user) in users.iter().enumerate() {
-            let at = row(first + lane, request.n);
+        for (lane, &at) in positions.iter().enumerate() {
+            let place = row(first + lane, request.n);
             let (items, scores) = (&mut lists.items, &mut lists.scores);
             self.lanes
-                .finish(lane, &mut items[at.clone()], &mut scores[at]);
-            for &item in request.seen_by(user as usize) {
-                self.seen[item as usize] = 0;
+                .finish(lane, &mut items[place.clone()], &mut scores[place]);
+            for item in request.left_out(at) {
+                self.left_out[item as usize] = 0;
             }
         }
         Ok(())

@@ -8,14 +8,20 @@
 //! compared, one vector at a time, with the score of the n-th best so far; only what passes is
 //! collected. Seen items never pass. A score that is not finite is refused, naming the user.
 //!
+//! A few users are scored one by one instead, with the same bits. What all requests share is made
+//! once and kept in an index.
+//!
 //! Cost: O(users x items) compared, O(users x n) in memory, plus buffers of each thread: sixteen
 //! scores for every item, or the packed factors of a few hundred items and users.
 
+mod alone;
 mod batches;
 mod factors;
+mod factors_alone;
 mod group;
 mod popularity;
 mod product;
+mod product_alone;
 #[cfg(target_arch = "x86_64")]
 mod product_avx512;
 mod request;
@@ -24,9 +30,10 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-pub use factors::rank_factors;
-pub use popularity::rank_popularity;
-pub use product::rank_product;
-pub use request::{Lists, Request};
+pub use alone::is_few;
+pub use factors::{FactorIndex, Rows};
+pub use popularity::{popularity_order, rank_popularity};
+pub use product::ProductIndex;
+pub use request::{Filter, Items, Lists, Request};
 pub use scores::rank_scores;
 pub(crate) use scores::{check_scores, copy_scores, rank_rows, rank_scores_by};

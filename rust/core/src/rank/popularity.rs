@@ -1,4 +1,4 @@
-//! Lists of the most popular items.
+//! Lists of the most popular items, from an order that is made once.
 
 use super::batches::{rank_batches, row};
 use super::request::{Lists, Request};
@@ -8,12 +8,33 @@ use crate::base::{Error, Progress, Result};
 /// Users per unit of work.
 const USERS: usize = 64;
 
-/// Lists of the items of highest score, in the same order for all users.
+/// All items by descending score, which `rank_popularity` needs: O(items log items).
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] if the length does not fit, [`Error::NonFinite`], `Cancelled`.
+/// [`Error::NonFinite`].
+pub fn popularity_order(item_scores: &[f32]) -> Result<Vec<i32>> {
+    if let Some(item) = item_scores.iter().position(|s| !s.is_finite()) {
+        return Err(Error::NonFinite(format!(
+            "item_scores[{item}] is not finite"
+        )));
+    }
+    let mut order: Vec<Scored> = (0i32..)
+        .zip(item_scores)
+        .map(|(index, &score)| Scored { index, score })
+        .collect();
+    order.sort_unstable_by(Scored::rank_order);
+    Ok(order.into_iter().map(|s| s.index).collect())
+}
+
+/// Lists of the items of highest score, in the same order for all users.
+///
+/// `order` is that of [`popularity_order`].
+///
+/// # Errors
+/// [`Error::InvalidArgument`] if a length does not fit, `Cancelled`.
 pub fn rank_popularity(
     item_scores: &[f32],
+    order: &[i32],
     request: &Request,
     progress: &Progress,
 ) -> Result<Lists> {
@@ -24,44 +45,51 @@ pub fn rank_popularity(
             request.n_items
         )));
     }
-    if let Some(item) = item_scores.iter().position(|s| !s.is_finite()) {
-        return Err(Error::NonFinite(format!(
-            "item_scores[{item}] is not finite"
-        )));
-    }
-    let columns = request.columns();
-    let mut order: Vec<Scored> = (0..columns.len)
-        .map(|column| {
-            let index = columns.item(column);
-            Scored {
-                index,
-                score: item_scores[index as usize],
-            }
-        })
-        .collect();
-    order.sort_unstable_by(Scored::rank_order);
+    check_order(order, request.n_items)?;
+    // Candidates of all are picked once, those of one user while walking.
+    let same = request.same_candidates().map(|candidates| {
+        let mut is_candidate = vec![false; request.n_items];
+        for &item in candidates {
+            is_candidate[item as usize] = true;
+        }
+        let kept = order.iter().filter(|&&i| is_candidate[i as usize]);
+        kept.copied().collect::<Vec<i32>>()
+    });
+    let order = same.as_deref().unwrap_or(order);
     rank_batches(
         request,
         progress,
         USERS,
         |_| 0,
         || vec![false; request.n_items],
-        |is_seen, positions, lists| {
+        |is_out, positions, lists| {
             for (nth, &at) in positions.iter().enumerate() {
-                let seen = request.seen_by(request.users[at] as usize);
-                for &item in seen {
-                    is_seen[item as usize] = true;
+                if request.has_own_candidates() {
+                    is_out.fill(true);
+                    for &item in request.columns(at).candidates.unwrap_or(&[]) {
+                        is_out[item as usize] = false;
+                    }
                 }
-                let unseen = order.iter().filter(|s| !is_seen[s.index as usize]);
-                for (place, s) in row(nth, request.n).zip(unseen) {
-                    lists.items[place] = s.index;
-                    lists.scores[place] = s.score + 0.0;
+                for item in request.left_out(at) {
+                    is_out[item as usize] = true;
                 }
-                for &item in seen {
-                    is_seen[item as usize] = false;
+                let shown = order.iter().filter(|&&item| !is_out[item as usize]);
+                for (place, &item) in row(nth, request.n).zip(shown) {
+                    lists.items[place] = item;
+                    lists.scores[place] = item_scores[item as usize] + 0.0;
+                }
+                for item in request.left_out(at) {
+                    is_out[item as usize] = false;
                 }
             }
             Ok(())
         },
     )
+}
+
+fn check_order(order: &[i32], n_items: usize) -> Result<()> {
+    if order.len() == n_items && order.iter().all(|&i| (i as usize) < n_items) {
+        return Ok(());
+    }
+    Err(Error::invalid("order must hold each item once"))
 }

@@ -9,17 +9,26 @@
 //! one user alone. Profiles that hold much of the catalogue have a faster path on AVX-512, with the
 //! same bits (`product_avx512`).
 //!
+//! Users that are few, have candidates of their own or reach little of the catalogue are scored one
+//! by one (`product_alone`).
+//!
 //! Memory: a copy of the right side by tiles, 6 bytes a nonzero, and 4 bytes for each of its rows
-//! and tile; for a thousand users or more another copy, 8 bytes a nonzero.
+//! and tile, which stays in the index; for a thousand users or more another copy, 8 bytes a
+//! nonzero.
 
 use std::array::from_fn;
+use std::sync::OnceLock;
 
-use super::batches::rank_batches;
+use super::alone::{alone_size, is_alone, is_small};
+use super::batches::{rank_batches, row};
 use super::group::{Group, LANES};
+use super::product_alone::{Sums, visits};
 #[cfg(target_arch = "x86_64")]
 use super::product_avx512::MaskedProduct;
 use super::request::{Lists, Request, check_users};
+use super::select::Selector;
 use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::rows::ScratchPool;
 use crate::base::{CsrView, Error, Progress, Result};
 
 /// Vectors of users that visit a tile in turn.
@@ -29,75 +38,166 @@ const TILE: usize = 512;
 /// Most starts of tiles that are kept for all rows together (64 MiB); larger catalogues get wider
 /// tiles, as far as 16 bits can count.
 const MOST_STARTS: usize = 1 << 24;
+/// Additions in the time of one multiplication of dense factors.
+const SCATTERED: usize = 8;
 
-/// Lists from a product of sparse matrices: the scores of user u are row u of `left` times `right`.
-///
-/// With item weights W (rows are history items) left holds the profiles and right is W; with user
-/// neighbours left holds those of each user and right the profiles. Contributions are added in the
-/// order of the row of `left`, in f32. Items that it does not reach score zero and can fill a list.
-///
-/// # Errors
-/// [`Error::InvalidArgument`] if the shapes do not fit, [`Error::NonFinite`], `Cancelled`.
-pub fn rank_product(
-    left: CsrView,
-    right: CsrView,
-    request: &Request,
-    progress: &Progress,
-) -> Result<Lists> {
-    let n_items = request.n_items;
-    if left.n_cols() != right.n_rows() || right.n_cols() != n_items {
-        return Err(Error::invalid(format!(
-            "left is {} x {} and right {} x {}, but there are {n_items} items",
-            left.n_rows(),
-            left.n_cols(),
-            right.n_rows(),
-            right.n_cols()
-        )));
+/// What lists from a product need of its right side, made when it is first needed.
+pub struct ProductIndex {
+    tiles: OnceLock<Tiles>,
+    sums: ScratchPool<Sums, fn() -> Sums>,
+}
+
+impl Default for ProductIndex {
+    fn default() -> Self {
+        Self {
+            tiles: OnceLock::new(),
+            sums: ScratchPool::new(Sums::default),
+        }
     }
-    check_users(request, left.n_rows(), "left")?;
-    let tiles = Tiles::new(right, progress)?;
-    #[cfg(target_arch = "x86_64")]
-    let masked = MaskedProduct::new(left, right, request);
-    let n_columns = request.columns().len;
-    rank_batches(
-        request,
-        progress,
-        GROUPS * LANES,
-        |at| left.row_len(request.users[at] as usize),
-        || Scratch::new(request, n_columns, &tiles),
-        |scratch, positions, lists| {
-            let users: Vec<i64> = positions.iter().map(|&at| request.users[at]).collect();
-            let groups = &mut scratch.groups[..users.len().div_ceil(LANES)];
-            for (group, users) in groups.iter_mut().zip(users.chunks(LANES)) {
-                group.start(left, request, users, &mut scratch.held);
+}
+
+impl ProductIndex {
+    /// Lists from a product of sparse matrices: scores of user u are row u of `left` times `right`.
+    ///
+    /// With item weights W (rows are history items) left holds the profiles and right is W; with
+    /// user neighbours left holds those of each user and right the profiles. Contributions are
+    /// added in the order of the row of `left`, in f32. Items that it does not reach score zero and
+    /// can fill a list. `right` must be the same in every call.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the shapes do not fit, [`Error::NonFinite`], `Cancelled`.
+    pub fn rank(
+        &self,
+        left: CsrView,
+        right: CsrView,
+        request: &Request,
+        progress: &Progress,
+    ) -> Result<Lists> {
+        let n_items = request.n_items;
+        if left.n_cols() != right.n_rows() || right.n_cols() != n_items {
+            return Err(Error::invalid(format!(
+                "left is {} x {} and right {} x {}, but there are {n_items} items",
+                left.n_rows(),
+                left.n_cols(),
+                right.n_rows(),
+                right.n_cols()
+            )));
+        }
+        check_users(request, left.n_rows(), "left")?;
+        let work = work(left, right, request);
+        // Side by side, users cost the more the more items there are that none of them reaches.
+        if is_alone(request) || work < request.users.len() * n_items {
+            self.rank_alone(left, right, request, progress, work)
+        } else {
+            self.rank_together(left, right, request, progress)
+        }
+    }
+
+    /// Whether [`rank`](Self::rank) takes no longer than starting a thread, and needs none.
+    #[must_use]
+    pub fn is_small(&self, left: CsrView, right: CsrView, request: &Request) -> bool {
+        is_alone(request) && is_small(work(left, right, request))
+    }
+
+    /// One user after the other.
+    fn rank_alone(
+        &self,
+        left: CsrView,
+        right: CsrView,
+        request: &Request,
+        progress: &Progress,
+        work: usize,
+    ) -> Result<Lists> {
+        let n_columns = request.most_columns();
+        rank_batches(
+            request,
+            progress,
+            alone_size(request, work),
+            |_| 0,
+            || Selector::new(request.n, n_columns),
+            |selector, positions, lists| {
+                self.sums.with(|sums| {
+                    for (nth, &at) in positions.iter().enumerate() {
+                        progress.check()?;
+                        sums.rank(left, right, request, at, selector)?;
+                        let place = row(nth, request.n);
+                        let (items, scores) = (&mut lists.items, &mut lists.scores);
+                        selector.finish(&mut items[place.clone()], &mut scores[place]);
+                    }
+                    Ok(())
+                })
+            },
+        )
+    }
+
+    fn rank_together(
+        &self,
+        left: CsrView,
+        right: CsrView,
+        request: &Request,
+        progress: &Progress,
+    ) -> Result<Lists> {
+        let tiles = match self.tiles.get() {
+            Some(tiles) => tiles,
+            None => {
+                let tiles = Tiles::new(right, progress)?;
+                self.tiles.get_or_init(|| tiles)
             }
-            #[cfg(target_arch = "x86_64")]
-            if let Some(masked) = &masked {
-                masked.rank(left, right, &users, groups, progress)?;
-            }
-            for (group, users) in groups.iter_mut().zip(users.chunks(LANES)) {
-                if !group.is_done {
-                    group.spread(left, users, &mut scratch.slot);
+        };
+        let candidates = request.same_candidates();
+        #[cfg(target_arch = "x86_64")]
+        let masked = MaskedProduct::new(left, right, request);
+        let n_columns = request.most_columns();
+        rank_batches(
+            request,
+            progress,
+            GROUPS * LANES,
+            |at| left.row_len(request.users[at] as usize),
+            || Scratch::new(request, n_columns, tiles),
+            |scratch, positions, lists| {
+                let users: Vec<i64> = positions.iter().map(|&at| request.users[at]).collect();
+                let groups = &mut scratch.groups[..users.len().div_ceil(LANES)];
+                for (group, positions) in groups.iter_mut().zip(positions.chunks(LANES)) {
+                    group.start(left, request, positions, &mut scratch.held);
                 }
-            }
-            for tile in 0..tiles.n_tiles() {
-                progress.check()?;
-                for group in groups.iter_mut().filter(|group| !group.is_done) {
-                    dispatch(Visit {
-                        group,
-                        scores: &mut scratch.scores,
-                        tiles: &tiles,
-                        tile,
-                        candidates: request.candidates,
-                    });
+                #[cfg(target_arch = "x86_64")]
+                if let Some(masked) = &masked {
+                    masked.rank(left, right, &users, groups, progress)?;
                 }
-            }
-            for (nth, (group, users)) in groups.iter_mut().zip(users.chunks(LANES)).enumerate() {
-                group.finish(request, users, nth * LANES, lists)?;
-            }
-            Ok(())
-        },
-    )
+                for (group, users) in groups.iter_mut().zip(users.chunks(LANES)) {
+                    if !group.is_done {
+                        group.spread(left, users, &mut scratch.slot);
+                    }
+                }
+                for tile in 0..tiles.n_tiles() {
+                    progress.check()?;
+                    for group in groups.iter_mut().filter(|group| !group.is_done) {
+                        dispatch(Visit {
+                            group,
+                            scores: &mut scratch.scores,
+                            tiles,
+                            tile,
+                            candidates,
+                        });
+                    }
+                }
+                let each = groups.iter_mut().zip(positions.chunks(LANES));
+                for (nth, (group, positions)) in each.enumerate() {
+                    group.finish(request, positions, nth * LANES, lists)?;
+                }
+                Ok(())
+            },
+        )
+    }
+}
+
+/// Work for all users one by one, in multiplications of dense factors.
+fn work(left: CsrView, right: CsrView, request: &Request) -> usize {
+    let users = request.users.iter();
+    SCATTERED
+        * users
+            .map(|&u| visits(left, right, u as usize))
+            .sum::<usize>()
 }
 
 /// The right side by tiles of targets, and by rows within a tile.

@@ -40,7 +40,7 @@ impl<'a> MaskedProduct<'a> {
             return None;
         }
         let weights = right.transpose();
-        let n_weights = match request.candidates {
+        let n_weights = match request.same_candidates() {
             None => weights.view().nnz(),
             Some(c) => c.iter().map(|&i| weights.view().row_len(i as usize)).sum(),
         };
@@ -88,7 +88,8 @@ impl<'a> MaskedProduct<'a> {
                 held[i as usize][at / 16] |= 1 << (at % 16);
             }
         }
-        let columns = self.request.columns();
+        // The candidates of all users, if there are any.
+        let columns = self.request.columns(0);
         for first in (0..columns.len).step_by(BLOCK) {
             progress.check()?;
             let end = (first + BLOCK).min(columns.len);

@@ -8,8 +8,65 @@ pub struct Request<'a> {
     pub(crate) users: &'a [i64],
     pub(crate) n: usize,
     pub(crate) n_items: usize,
-    pub(crate) seen: Option<CsrView<'a>>,
-    pub(crate) candidates: Option<&'a [i32]>,
+    pub(crate) filter: Filter<'a>,
+}
+
+/// Which items a list may hold; all of them by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    /// Items to leave out, by the number of the user.
+    pub seen: Option<CsrView<'a>>,
+    /// Further items to leave out.
+    pub excluded: Option<Items<'a>>,
+    /// The only items to consider.
+    pub candidates: Option<Items<'a>>,
+}
+
+/// Items that a request names.
+#[derive(Debug, Clone, Copy)]
+pub enum Items<'a> {
+    /// The same for all users, ascending.
+    Same(&'a [i32]),
+    /// Row r holds those of the r-th user of the request.
+    Each(CsrView<'a>),
+}
+
+impl<'a> Items<'a> {
+    /// Items of the user at a position of the request, ascending.
+    pub(crate) fn of(&self, at: usize) -> &'a [i32] {
+        match self {
+            Self::Same(items) => items,
+            Self::Each(rows) => rows.cols(at),
+        }
+    }
+
+    fn check(&self, name: &str, n_users: usize, n_items: usize) -> Result<()> {
+        match self {
+            Self::Same(items) => {
+                if let Some(item) = items.iter().find(|&&i| i < 0 || i as usize >= n_items) {
+                    return Err(Error::invalid(format!(
+                        "{name} holds item {item}, outside 0..{n_items}"
+                    )));
+                }
+                if let Some([a, b]) = items.windows(2).find(|w| w[0] >= w[1]) {
+                    return Err(Error::invalid(format!(
+                        "{name} must ascend without repetition, but {a} precedes {b}"
+                    )));
+                }
+            }
+            Self::Each(rows) => {
+                if (rows.n_rows(), rows.n_cols()) != (n_users, n_items) {
+                    return Err(Error::invalid(format!(
+                        "{name} is {} x {}, but there are {n_users} users asked for and {n_items} \
+                         items",
+                        rows.n_rows(),
+                        rows.n_cols()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Top-N lists of the requested users, row after row.
@@ -24,17 +81,13 @@ pub struct Lists {
 impl<'a> Request<'a> {
     /// Lists of length `n` for `users` out of `n_users`, over a catalogue of `n_items`.
     ///
-    /// Items in the user's row of `seen` are left out; with `candidates` (ascending item numbers)
-    /// only those are considered.
-    ///
     /// # Errors
     /// [`Error::InvalidArgument`] naming the argument and the offending value.
     pub fn try_new(
         (n_users, n_items): (usize, usize),
         users: &'a [i64],
         n: usize,
-        seen: Option<CsrView<'a>>,
-        candidates: Option<&'a [i32]>,
+        filter: Filter<'a>,
     ) -> Result<Self> {
         if n == 0 || n > i32::MAX as usize {
             return Err(Error::invalid(format!(
@@ -47,7 +100,7 @@ impl<'a> Request<'a> {
                 "users holds {user}, outside 0..{n_users}"
             )));
         }
-        if let Some(seen) = seen
+        if let Some(seen) = filter.seen
             && (seen.n_rows() != n_users || seen.n_cols() != n_items)
         {
             return Err(Error::invalid(format!(
@@ -56,43 +109,80 @@ impl<'a> Request<'a> {
                 seen.n_cols()
             )));
         }
-        if let Some(candidates) = candidates {
-            if let Some(item) = candidates.iter().find(|&&i| i < 0 || i as usize >= n_items) {
-                return Err(Error::invalid(format!(
-                    "candidates holds item {item}, outside 0..{n_items}"
-                )));
-            }
-            if let Some([a, b]) = candidates.windows(2).find(|w| w[0] >= w[1]) {
-                return Err(Error::invalid(format!(
-                    "candidates must ascend without repetition, but {a} precedes {b}"
-                )));
+        for (items, name) in [
+            (filter.candidates, "candidates"),
+            (filter.excluded, "excluded"),
+        ] {
+            if let Some(items) = items {
+                items.check(name, users.len(), n_items)?;
             }
         }
         Ok(Self {
             users,
             n,
             n_items,
-            seen,
-            candidates,
+            filter,
         })
     }
 
-    pub(crate) fn seen_by(&self, user: usize) -> &'a [i32] {
-        self.seen.map_or(&[], |seen| seen.cols(user))
+    /// Items that the list of the user at a position must not hold, some perhaps twice.
+    pub(crate) fn left_out(&self, at: usize) -> impl Iterator<Item = i32> + use<'a> {
+        let [seen, excluded] = self.both_left_out(at);
+        seen.iter().chain(excluded).copied()
     }
 
-    /// Columns of the score buffer: all items, or the candidates in order.
-    pub(crate) fn columns(&self) -> Columns<'a> {
+    /// Whether the list of the user at a position must not hold an item: O(log of their number).
+    pub(crate) fn leaves_out(&self, at: usize, item: i32) -> bool {
+        let holds = |items: &[i32]| items.binary_search(&item).is_ok();
+        self.both_left_out(at).into_iter().any(holds)
+    }
+
+    fn both_left_out(&self, at: usize) -> [&'a [i32]; 2] {
+        let user = self.users[at] as usize;
+        let seen = self.filter.seen.map_or(&[][..], |seen| seen.cols(user));
+        [seen, self.filter.excluded.map_or(&[], |items| items.of(at))]
+    }
+
+    /// Items that the list of the user at a position may hold, unless they are left out.
+    pub(crate) fn columns(&self, at: usize) -> Columns<'a> {
+        let candidates = self.filter.candidates.map(|items| items.of(at));
         Columns {
-            candidates: self.candidates,
-            len: self.candidates.map_or(self.n_items, <[i32]>::len),
+            candidates,
+            len: candidates.map_or(self.n_items, <[i32]>::len),
+        }
+    }
+
+    /// Candidates that are the same for all users.
+    ///
+    /// None as well if each user has others: ask [`has_own_candidates`](Self::has_own_candidates).
+    pub(crate) fn same_candidates(&self) -> Option<&'a [i32]> {
+        match self.filter.candidates {
+            Some(Items::Same(items)) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Whether each user has other candidates.
+    pub(crate) fn has_own_candidates(&self) -> bool {
+        matches!(self.filter.candidates, Some(Items::Each(_)))
+    }
+
+    /// The most items that one list can be chosen from.
+    pub(crate) fn most_columns(&self) -> usize {
+        match self.filter.candidates {
+            None => self.n_items,
+            Some(Items::Same(items)) => items.len(),
+            Some(Items::Each(rows)) => {
+                let lengths = (0..rows.n_rows()).map(|r| rows.row_len(r));
+                lengths.max().unwrap_or(0)
+            }
         }
     }
 }
 
 /// Which item a column of a score buffer is; both ascend together.
 pub(crate) struct Columns<'a> {
-    candidates: Option<&'a [i32]>,
+    pub(crate) candidates: Option<&'a [i32]>,
     pub(crate) len: usize,
 }
 

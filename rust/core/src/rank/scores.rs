@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::batches::{rank_batches, row};
-use super::request::{Lists, Request, not_finite};
+use super::request::{Columns, Lists, Request, not_finite};
 use super::select::Selector;
 use crate::base::{Error, Progress, Result};
 
@@ -42,26 +42,25 @@ fn select_rows(
     progress: &Progress,
     score: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Result<Lists> {
-    let columns = request.columns();
     rank_rows(
         request,
         progress,
         score,
         || {
-            let some = vec![0f32; request.candidates.map_or(0, <[i32]>::len)];
-            (some, Selector::new(request.n, columns.len))
+            let most = request.most_columns();
+            (vec![0f32; most], Selector::new(request.n, most))
         },
-        |(some, selector), all, items, scores| {
-            let candidates = match request.candidates {
+        |(some, selector), all, columns, items, scores| {
+            let candidates = match columns.candidates {
                 None => all,
                 Some(candidates) => {
                     for (slot, &item) in some.iter_mut().zip(candidates) {
                         *slot = all[item as usize];
                     }
-                    &*some
+                    &some[..candidates.len()]
                 }
             };
-            selector.scan(candidates, &columns);
+            selector.scan(candidates, columns);
             selector.finish(items, scores);
         },
     )
@@ -87,13 +86,13 @@ pub(crate) fn copy_scores(scores: ArrayView2<f32>, at: usize, buffer: &mut [f32]
 }
 
 /// One user's scores at a time, made by `score(position in the request, buffer)`, with seen items
-/// at minus infinity, given to `select`.
+/// at minus infinity, given to `select` with what columns are asked for.
 pub(crate) fn rank_rows<S: Send>(
     request: &Request,
     progress: &Progress,
     score: impl Fn(usize, &mut [f32]) + Sync,
     scratch: impl Fn() -> S + Sync,
-    select: impl Fn(&mut S, &[f32], &mut [i32], &mut [f32]) + Sync,
+    select: impl Fn(&mut S, &[f32], &Columns, &mut [i32], &mut [f32]) + Sync,
 ) -> Result<Lists> {
     rank_batches(
         request,
@@ -106,12 +105,13 @@ pub(crate) fn rank_rows<S: Send>(
                 let user = request.users[at];
                 score(at, buffer);
                 check_finite(buffer, user)?;
-                for &item in request.seen_by(user as usize) {
+                for item in request.left_out(at) {
                     buffer[item as usize] = f32::NEG_INFINITY;
                 }
-                let place = row(nth, request.n);
+                let (place, columns) = (row(nth, request.n), request.columns(at));
                 let (items, values) = (&mut lists.items, &mut lists.scores);
-                select(own, buffer, &mut items[place.clone()], &mut values[place]);
+                let (items, values) = (&mut items[place.clone()], &mut values[place]);
+                select(own, buffer, &columns, items, values);
                 progress.check()?;
             }
             Ok(())

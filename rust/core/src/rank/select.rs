@@ -52,9 +52,20 @@ impl Selector {
         }
     }
 
+    /// What a score has to exceed, or to equal where items do not ascend.
+    pub(super) fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// How many more scores of zero a list could hold, those taken so far being all others.
+    pub(super) fn room_for_zeros(&self) -> usize {
+        let above = self.kept.iter().filter(|s| s.score > 0.0).count();
+        self.n - above.min(self.n)
+    }
+
     /// Add one score that passed the threshold; the threshold from now on.
     #[inline]
-    fn push(&mut self, index: i32, score: f32) -> f32 {
+    pub(super) fn push(&mut self, index: i32, score: f32) -> f32 {
         self.kept.push(Scored { index, score });
         if self.kept.len() >= self.limit {
             self.shorten();

@@ -5,7 +5,7 @@ use crate::base::Error;
 use crate::base::rng::Rng;
 use crate::base::testing::random_rows;
 use crate::base::topk::Scored;
-use crate::base::{CsrMatrix, Progress};
+use crate::base::{CsrMatrix, Progress, Result};
 use crate::published;
 
 fn random(rows: usize, cols: usize, stream: u64) -> Array2<f32> {
@@ -18,16 +18,29 @@ fn seen(rows: usize, cols: usize) -> CsrMatrix {
     random_rows(2, (rows, cols), 0.3)
 }
 
+fn leaving_out(seen: &CsrMatrix) -> Filter<'_> {
+    Filter {
+        seen: Some(seen.view()),
+        ..Filter::default()
+    }
+}
+
+fn rank_by_factors(p: &Array2<f32>, q: &Array2<f32>, request: &Request) -> Result<Lists> {
+    let index = FactorIndex::new(q.view());
+    index.rank(p.view(), q.view(), Rows::ByUser, request, &Progress::new())
+}
+
 /// Sort everything, the definition.
 fn naive(scores: &Array2<f32>, request: &Request) -> Lists {
     let mut lists = Lists {
         items: Vec::new(),
         scores: Vec::new(),
     };
-    for (at, &user) in request.users.iter().enumerate() {
-        let seen = request.seen_by(user as usize);
-        let mut entries: Vec<Scored> = (0..request.n_items as i32)
-            .filter(|i| !seen.contains(i) && request.candidates.is_none_or(|c| c.contains(i)))
+    for at in 0..request.users.len() {
+        let columns = request.columns(at);
+        let mut entries: Vec<Scored> = (0..columns.len)
+            .map(|column| columns.item(column))
+            .filter(|&item| !request.left_out(at).any(|other| other == item))
             .map(|index| Scored {
                 index,
                 score: scores[(at, index as usize)],
@@ -56,27 +69,119 @@ fn every_form_agrees_with_sorting_everything() {
         Axis(0),
         &users.iter().map(|&u| u as usize).collect::<Vec<_>>(),
     );
+    let own = random_rows(6, (n_users, n_items), 0.3);
+    let index = FactorIndex::new(q.view());
+    let popular: Vec<f32> = q.column(0).to_vec();
+    let same = Array2::from_shape_fn((n_users, n_items), |(_, i)| popular[i]);
+    let order = popularity_order(&popular).expect("finite");
     for n in [1, 20, 900, 1200] {
-        for candidates in [None, Some(&some[..]), Some(&some[..0]), Some(&some[..5])] {
-            for seen in [None, Some(seen.view())] {
-                let request = Request::try_new((n_users, n_items), &users, n, seen, candidates)
-                    .expect("valid");
-                let expected = naive(&reversed, &request);
-                let progress = Progress::new();
-                let blocks = rank_scores(reversed.view(), &request, &progress).expect("ranks");
-                assert_eq!(blocks, expected, "scores, n = {n}");
-                let factors = rank_factors(p.view(), q.view(), &request, &progress).expect("ranks");
-                assert_eq!(factors, expected, "factors, n = {n}");
-                let popular: Vec<f32> = q.column(0).to_vec();
-                let same = Array2::from_shape_fn((n_users, n_items), |(_, i)| popular[i]);
-                assert_eq!(
-                    rank_popularity(&popular, &request, &progress).expect("ranks"),
-                    naive(&same, &request),
-                    "popularity, n = {n}"
-                );
+        for filter in filters(&seen, &own, &some) {
+            let request = Request::try_new((n_users, n_items), &users, n, filter).expect("valid");
+            let expected = naive(&reversed, &request);
+            let progress = Progress::new();
+            let blocks = rank_scores(reversed.view(), &request, &progress).expect("ranks");
+            assert_eq!(blocks, expected, "scores, n = {n}");
+            let factors = index
+                .rank(p.view(), q.view(), Rows::ByUser, &request, &progress)
+                .expect("ranks");
+            assert_eq!(factors, expected, "factors, n = {n}");
+            let ranked = rank_popularity(&popular, &order, &request, &progress);
+            assert_eq!(
+                ranked.expect("ranks"),
+                naive(&same, &request),
+                "popularity, n = {n}"
+            );
+        }
+    }
+}
+
+/// Every way to narrow a request.
+fn filters<'a>(
+    seen: &'a CsrMatrix,
+    own: &'a CsrMatrix,
+    some: &'a [i32],
+) -> impl Iterator<Item = Filter<'a>> {
+    let narrowed = [
+        None,
+        Some(Items::Same(some)),
+        Some(Items::Same(&some[..0])),
+        Some(Items::Same(&some[..5])),
+        Some(Items::Each(own.view())),
+    ];
+    let excluded = [
+        None,
+        Some(Items::Same(&some[1..4])),
+        Some(Items::Each(own.view())),
+    ];
+    [None, Some(seen.view())].into_iter().flat_map(move |seen| {
+        narrowed.into_iter().flat_map(move |candidates| {
+            excluded.into_iter().map(move |excluded| Filter {
+                seen,
+                excluded,
+                candidates,
+            })
+        })
+    })
+}
+
+#[test]
+fn one_user_alone_gets_the_list_of_many_bit_for_bit() {
+    let (n_users, n_items, k) = (70, 1100, 7);
+    let mut rng = Rng::at(4, 0, 0);
+    let mut normal = |rows| Array2::from_shape_fn((rows, k), |_| rng.normal() as f32);
+    let (p, q) = (normal(n_users), normal(n_items));
+    let profiles = random_rows(5, (n_users, n_items), 0.01);
+    let weights = random_weights(n_items);
+    let (factors, product) = (FactorIndex::new(q.view()), ProductIndex::default());
+    let own = random_rows(6, (n_users, n_items), 0.05);
+    let some: Vec<i32> = (0..n_items as i32).filter(|i| i % 7 != 3).collect();
+    let users: Vec<i64> = (0..n_users as i64).rev().collect();
+    let progress = Progress::new();
+    let both = |users: &[i64], filter| {
+        let request = Request::try_new((n_users, n_items), users, 20, filter).expect("valid");
+        [
+            factors.rank(p.view(), q.view(), Rows::ByUser, &request, &progress),
+            product.rank(profiles.view(), weights.view(), &request, &progress),
+        ]
+        .map(|lists| {
+            let lists = lists.expect("ranks");
+            let bits = lists.scores.iter().map(|x| x.to_bits());
+            lists.items.iter().copied().zip(bits).collect::<Vec<_>>()
+        })
+    };
+    for filter in filters(&profiles, &own, &some) {
+        let all = both(&users, filter);
+        for at in [0, 33, 69] {
+            let filter = Filter {
+                seen: filter.seen,
+                candidates: of_user(filter.candidates, at),
+                excluded: of_user(filter.excluded, at),
+            };
+            let one = both(&users[at..=at], filter);
+            for (one, all) in one.iter().zip(&all) {
+                assert_eq!(one[..], all[at * 20..(at + 1) * 20]);
             }
         }
     }
+}
+
+fn of_user(items: Option<Items<'_>>, at: usize) -> Option<Items<'_>> {
+    items.map(|items| Items::Same(items.of(at)))
+}
+
+/// Weights of both signs at random places.
+fn random_weights(n_items: usize) -> CsrMatrix {
+    let pattern = random_rows(3, (n_items, n_items), 0.05);
+    let cells = pattern.view();
+    let mut rng = Rng::at(3, 0, 0);
+    let values = (0..cells.nnz()).map(|_| rng.unit() as f32 - 0.2).collect();
+    CsrMatrix::try_new(
+        n_items,
+        cells.indptr().to_vec(),
+        cells.indices().to_vec(),
+        Some(values),
+    )
+    .expect("valid")
 }
 
 #[test]
@@ -86,8 +191,8 @@ fn the_published_order_only_moves_equal_scores() {
     let seen = seen(n_users, n_items);
     let users: Vec<i64> = (0..n_users as i64).collect();
     for n in [1, 20, 60, 500] {
-        let request = Request::try_new((n_users, n_items), &users, n, Some(seen.view()), None)
-            .expect("valid");
+        let request =
+            Request::try_new((n_users, n_items), &users, n, leaving_out(&seen)).expect("valid");
         let ours = rank_scores(scores.view(), &request, &Progress::new()).expect("ranks");
         let theirs =
             published::rank_scores(scores.view(), &request, &Progress::new()).expect("ranks");
@@ -115,11 +220,11 @@ fn item_weights_agree_with_the_dense_product() {
     };
     let scores = dense(&profiles).dot(&dense(&weights));
     let users: Vec<i64> = (0..n_users as i64).collect();
-    let request = Request::try_new((n_users, n_items), &users, 10, Some(profiles.view()), None)
-        .expect("valid");
-    let lists =
-        rank_product(profiles.view(), weights.view(), &request, &Progress::new()).expect("ranks");
-    assert_eq!(lists, naive(&scores, &request));
+    let request =
+        Request::try_new((n_users, n_items), &users, 10, leaving_out(&profiles)).expect("valid");
+    let index = ProductIndex::default();
+    let lists = index.rank(profiles.view(), weights.view(), &request, &Progress::new());
+    assert_eq!(lists.expect("ranks"), naive(&scores, &request));
 }
 
 #[test]
@@ -127,30 +232,22 @@ fn many_users_get_the_lists_that_few_get() {
     // A thousand users or more with binary profiles have a way of their own.
     let (n_users, n_items) = (1300, 150);
     let profiles = seen(n_users, n_items);
-    let pattern = seen(n_items, n_items);
-    let mut rng = Rng::at(3, 0, 0);
-    let values: Vec<f32> = (0..pattern.view().nnz())
-        .map(|_| rng.unit() as f32 - 0.2)
-        .collect();
-    let cells = pattern.view();
-    let weights = CsrMatrix::try_new(
-        n_items,
-        (0..=n_items as i64)
-            .map(|r| (0..r as usize).map(|r| cells.row_len(r) as i64).sum())
-            .collect(),
-        cells.indices().to_vec(),
-        Some(values),
-    )
-    .expect("valid");
+    let weights = random_weights(n_items);
     let users: Vec<i64> = (0..n_users as i64).rev().collect();
     let some: Vec<i32> = (0..n_items as i32).filter(|i| i % 7 != 3).collect();
     for candidates in [None, Some(&some[..]), Some(&some[..5])] {
         for seen in [None, Some(profiles.view())] {
             let lists = |users| {
-                let request = Request::try_new((n_users, n_items), users, 20, seen, candidates)
-                    .expect("valid");
-                let progress = Progress::new();
-                rank_product(profiles.view(), weights.view(), &request, &progress).expect("ranks")
+                let filter = Filter {
+                    seen,
+                    candidates: candidates.map(Items::Same),
+                    excluded: None,
+                };
+                let request =
+                    Request::try_new((n_users, n_items), users, 20, filter).expect("valid");
+                ProductIndex::default()
+                    .rank(profiles.view(), weights.view(), &request, &Progress::new())
+                    .expect("ranks")
             };
             let all = lists(&users);
             for (nth, few) in users.chunks(130).enumerate() {
@@ -178,8 +275,9 @@ fn sums_that_overflow_are_refused_for_many_users_too() {
     let weights =
         CsrMatrix::try_new(2, vec![0, 1, 2], vec![1, 1], Some(vec![f32::MAX; 2])).expect("valid");
     let users: Vec<i64> = (0..n_users as i64).collect();
-    let request = Request::try_new((n_users, 2), &users, 1, None, None).expect("valid");
-    let error = rank_product(profiles.view(), weights.view(), &request, &Progress::new());
+    let request = Request::try_new((n_users, 2), &users, 1, Filter::default()).expect("valid");
+    let index = ProductIndex::default();
+    let error = index.rank(profiles.view(), weights.view(), &request, &Progress::new());
     let message = "user 1001 has a score that is not finite";
     assert_eq!(error, Err(Error::NonFinite(message.into())));
 }
@@ -197,9 +295,9 @@ fn leaving_out_short_items_changes_no_list() {
     let seen = seen(n_users, n_items);
     let users: Vec<i64> = (0..n_users as i64).collect();
     for n in [1, 20] {
-        let request = Request::try_new((n_users, n_items), &users, n, Some(seen.view()), None)
-            .expect("valid");
-        let lists = rank_factors(p.view(), q.view(), &request, &Progress::new());
+        let request =
+            Request::try_new((n_users, n_items), &users, n, leaving_out(&seen)).expect("valid");
+        let lists = rank_by_factors(&p, &q, &request);
         // Halves and small whole numbers: the plain product is exact.
         assert_eq!(lists.expect("ranks"), naive(&p.dot(&q.t()), &request));
     }
@@ -210,10 +308,9 @@ fn a_score_that_is_not_finite_is_refused_naming_the_user() {
     let mut p = random(70, 2, 1);
     p[(66, 0)] = f32::NAN;
     let q = random(50, 2, 2);
-    let request = Request::try_new((70, 50), &[3, 66], 5, None, None).expect("valid");
-    let error = rank_factors(p.view(), q.view(), &request, &Progress::new());
+    let request = Request::try_new((70, 50), &[3, 66], 5, Filter::default()).expect("valid");
     assert_eq!(
-        error,
+        rank_by_factors(&p, &q, &request),
         Err(Error::NonFinite(
             "user 66 has a score that is not finite".into()
         ))
@@ -223,7 +320,11 @@ fn a_score_that_is_not_finite_is_refused_naming_the_user() {
 #[test]
 fn requests_outside_their_domain_are_named() {
     let message = |users: &[i64], n, candidates: Option<&[i32]>| {
-        Request::try_new((3, 4), users, n, None, candidates)
+        let filter = Filter {
+            candidates: candidates.map(Items::Same),
+            ..Filter::default()
+        };
+        Request::try_new((3, 4), users, n, filter)
             .expect_err("must be refused")
             .to_string()
     };
@@ -231,4 +332,15 @@ fn requests_outside_their_domain_are_named() {
     assert!(message(&[3], 1, None).contains("users holds 3, outside 0..3"));
     assert!(message(&[0], 1, Some(&[4])).contains("item 4"));
     assert!(message(&[0], 1, Some(&[2, 2])).contains("2 precedes 2"));
+    let one_row = seen(1, 4);
+    let filter = Filter {
+        excluded: Some(Items::Each(one_row.view())),
+        ..Filter::default()
+    };
+    let error = Request::try_new((3, 4), &[0, 1], 1, filter).expect_err("must be refused");
+    assert!(
+        error
+            .to_string()
+            .contains("excluded is 1 x 4, but there are 2")
+    );
 }

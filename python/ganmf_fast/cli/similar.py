@@ -1,0 +1,46 @@
+"""``ganmf similar``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+
+from ganmf_fast.cli.common import Common, begin
+from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
+from ganmf_fast.cli.id_files import typed
+from ganmf_fast.models.base import Recommendations
+from ganmf_fast.models.load import load
+
+_NO_COMMON = Common()
+
+
+def similar(
+    model: Annotated[Path, Parameter(help="File that `ganmf fit` wrote.")],
+    *,
+    items: Annotated[str | None, Parameter(help="Items, separated by commas.")] = None,
+    users: Annotated[str | None, Parameter(help="Users, separated by commas.")] = None,
+    n: Annotated[int, Parameter(name=["--n", "-n"], help="Length of the lists.")] = 10,
+    output: Annotated[Path | None, Parameter(help="File: .csv, .parquet or .json.")] = None,
+    common: Common = _NO_COMMON,
+) -> None:
+    """Nearest items of items, or users of users: one line for each pair, as CSV."""
+    begin(common)
+    if (items is None) == (users is None):
+        raise ValueError("similar needs --items or --users, and not both")
+    check_suffix(output)
+    fitted = load(model)
+    what, text = ("users", users) if items is None else ("items", items)
+    ids = fitted.item_ids_ if what == "items" else fitted.user_ids_
+    wanted = typed([part.strip() for part in (text or "").split(",")], ids, what)
+    near = fitted.similar_items(wanted, n) if what == "items" else fitted.similar_users(wanted, n)
+    if isinstance(near, Recommendations):
+        real = near.items >= 0
+        at, place = np.nonzero(real)
+        near = {
+            what[:-1]: np.asarray(wanted)[at],
+            "rank": place + 1,
+            "similar": near.items[real],
+            "score": near.scores[real],
+        }
+    show_frame(as_polars(near), output, "pairs", as_json=common.json)

@@ -1,0 +1,111 @@
+"""Candidates and excluded items in every form that they may be given in."""
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse as sp
+
+import ganmf_fast as gf
+
+
+@pytest.fixture(scope="module")
+def named() -> gf.TopPopular:
+    """Popularity falls from "i0" to "i4"; "u0" has seen one item, "u4" five."""
+    pairs = [(f"u{u}", f"i{i}") for u in range(5) for i in range(u + 1)]
+    data = gf.Interactions.from_frame(pl.DataFrame(pairs, ["u", "i"], orient="row"), "u", "i")
+    return gf.TopPopular().fit(data)
+
+
+@pytest.fixture(scope="module")
+def plain() -> gf.TopPopular:
+    return gf.TopPopular().fit(np.tri(5))
+
+
+def lists(model, users, **options):
+    found = model.recommend(users, n=5, exclude_seen=False, **options)
+    return [found.filter(pl.col("user") == user)["item"].to_list() for user in dict.fromkeys(users)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"u3": ["i4", "i2", "i2"], "u1": "i1", "u0": ["i0"]},
+        pl.DataFrame({"user": ["u3", "u1", "u3", "u3"], "item": ["i2", "i1", "i4", "i2"]}),
+        pl.LazyFrame({"uid": ["u3", "u1", "u3"], "movie": ["i2", "i1", "i4"], "rank": [1, 2, 3]}),
+        {"item": ["i2", "i1", "i4"], "user": ["u3", "u1", "u3"]},
+        sp.coo_array(([1, 3, 0, 2], ([0, 0, 1, 1], [2, 4, 0, 1])), shape=(2, 5)),
+        gf.Interactions.from_frame(
+            {"user": ["u3", "u1", "u3"], "item": ["i2", "i1", "i4"]}, "user", "item"
+        ),
+    ],
+    ids=["dict", "frame", "lazy frame", "dict of columns", "matrix", "Interactions"],
+)
+def test_each_user_has_items_of_its_own(named, given):
+    users = ["u3", "u1"]
+    assert lists(named, users, candidates=given) == [["i2", "i4"], ["i1"]]
+    left = lists(named, users, exclude_items=given)
+    assert left == [["i0", "i1", "i3"], ["i0", "i2", "i3", "i4"]]
+
+
+def test_block_lists_may_name_what_is_unknown_and_candidates_if_it_is_skipped(named):
+    pairs = {"u3": ["i2", "new"], "nobody": ["i1"]}
+    assert lists(named, ["u3"], exclude_items=pairs) == [["i0", "i1", "i3", "i4"]]
+    with pytest.raises(ValueError, match="'new' is unknown"):
+        named.recommend(["u3"], candidates=pairs)
+    with pytest.raises(ValueError, match="'nobody' is unknown"):
+        named.recommend(["u3"], candidates={"nobody": ["i1"]})
+    assert lists(named, ["u3"], candidates=pairs, unknown="skip") == [["i2"]]
+    both = named.recommend(["nobody", "u3"], candidates=pairs, unknown="skip", exclude_seen=False)
+    assert both["user"].to_list() == ["u3"]
+
+
+def test_one_list_and_lists_of_each_user_can_be_combined(named):
+    options = {"candidates": ["i0", "i2", "i4"], "exclude_items": {"u3": ["i2"]}}
+    assert lists(named, ["u3", "u1"], **options) == [["i0", "i4"], ["i0", "i2", "i4"]]
+    options = {"candidates": {"u3": ["i0", "i2"]}, "exclude_items": ["i0"]}
+    assert lists(named, ["u3", "u1"], **options) == [["i2"], []]
+
+
+def test_nothing_to_exclude_is_fine(named):
+    everything = lists(named, ["u3"])
+    for nothing in ([], {}, {"u3": []}, sp.csr_array((1, 5)), {"user": [], "item": []}):
+        assert lists(named, ["u3"], exclude_items=nothing) == everything
+
+
+def test_the_fallback_has_the_same_items_to_choose_from():
+    A = np.tri(5)
+    A[2] = 0
+    model = gf.ItemKNN(topk=2).fit(A)
+    found = model.recommend([2, 4], n=2, fallback="popular", candidates={2: [4, 3], 4: [0]})
+    assert found.items.tolist() == [[3, 4], [-1, -1]]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ([], ValueError, "candidates is empty"),
+        ({}, ValueError, "candidates is empty"),
+        ({3: []}, ValueError, "candidates is empty"),
+        (sp.csr_array((2, 5)), ValueError, "candidates is empty"),
+        (sp.csr_array((1, 5)), ValueError, "candidates is 1 x 5, but there are 2 users asked for"),
+        (sp.csr_array((2, 6)), ValueError, "candidates is 2 x 6, but there are 2 users .* 5 items"),
+        (np.zeros((2, 5)), ValueError, r"candidates has shape \(2, 5\): give one sequence"),
+        ({9: [1]}, ValueError, "user 9 does not exist"),
+        ({3: [5]}, ValueError, "candidate 5 does not exist"),
+        ({3: [[1]]}, ValueError, "one-dimensional"),
+        (pl.DataFrame({"a": [1], "b": [2], "c": [3]}), ValueError, "no column is named like"),
+        (pl.DataFrame({"user": [None, 1], "item": [1, 2]}), ValueError, "is missing"),
+        (pl.DataFrame({"user": ["3"], "item": [1]}), TypeError, "users must be integer numbers"),
+    ],
+)
+def test_bad_items_are_named_in_one_sentence(plain, given, error, words):
+    with pytest.raises(error, match=words) as raised:
+        plain.recommend([3, 4], candidates=given)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_block_list_of_everything_is_refused(plain):
+    with pytest.raises(ValueError, match="exclude_items leaves no item"):
+        plain.recommend([3], exclude_items=range(5))
+    everything = plain.recommend([3], exclude_items={3: range(5)})
+    assert (everything.items == -1).all()
