@@ -37,7 +37,8 @@ fn ranking(c: &mut Criterion) {
     };
     let weights = fit_item_knn(urm, params, &progress).expect("fits");
     let (p, q) = (random_factors(SHAPE.0, 0), random_factors(SHAPE.1, 1));
-    let popularity: Vec<f32> = urm.col_counts().iter().map(|&n| n as f32).collect();
+    let counts = urm.col_counts().expect("fits into memory");
+    let popularity: Vec<f32> = counts.iter().map(|&n| n as f32).collect();
 
     let mut group = c.benchmark_group("6k users x 4k items");
     group
@@ -58,7 +59,7 @@ fn ranking(c: &mut Criterion) {
     });
     let lists = rank_popularity(&popularity, &top_20(urm, &users), &progress).expect("ranks");
     let lists = ArrayView2::from_shape((users.len(), N), &lists.items).expect("the shape fits");
-    let of_train = Popularity::new(urm);
+    let of_train = Popularity::new(urm).expect("fits into memory");
     for (name, metrics, count) in [
         (
             "ndcg and map at 20",

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr, RankRequest
-from ganmf_fast.base.checks import check_choice, check_int
+from ganmf_fast.base.checks import as_array, check_choice, check_int, shown
 from ganmf_fast.base.params import check_params
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
@@ -256,7 +256,7 @@ class Recommender(BaseEstimator, ABC):
         skips(unknown)
         rows = self._rows(users, unknown)
         lengths = _lengths(n, len(rows))
-        n = int(lengths.max()) if len(rows) else np.max(n, initial=1)
+        n = int(lengths.max() if len(rows) else min(np.max(n, initial=1), 2**31 - 1))
         allowed = self._allowed(candidates, exclude_items, unknown)
         width = min(n, self.n_items_)
         check_lists_fit(len(rows), n)
@@ -404,7 +404,7 @@ class Recommender(BaseEstimator, ABC):
         if data is not None and self.ids_ is not None:
             rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data, unknown).csr
         else:
-            rows = as_csr(profiles, "profiles", allow_empty=True, borrow=True)
+            rows = as_csr(profiles, "profiles", allow_empty=True)
         if rows.n_cols != self.n_items_:
             raise ValueError(
                 f"profiles has {rows.n_cols} columns but the model knows {self.n_items_} items"
@@ -524,12 +524,13 @@ class Recommender(BaseEstimator, ABC):
 
 def _lengths(n: object, n_users: int) -> NDArray[np.int64]:
     """Length of each list, from one number or from one for each user."""
-    if np.ndim(n) == 0:  # type: ignore[arg-type]
-        return np.full(n_users, check_int("n", n, 1), dtype=np.int64)
-    lengths: NDArray[Any] = np.asarray(n)
+    if as_array("n", n).ndim == 0:
+        # Whatever is beyond the bound does not fit into memory either.
+        return np.full(n_users, min(check_int("n", n, 1), 2**62), dtype=np.int64)
+    lengths = as_array("n", n)
     if lengths.shape != (n_users,) or lengths.dtype.kind not in "iu":
         raise TypeError(
-            f"n must be an integer, or {n_users} integers, one for each user, not {n!r:.60}"
+            f"n must be an integer, or {n_users} integers, one for each user, not {shown(n)}"
         )
     bad = np.flatnonzero(lengths < 1)
     if len(bad):

@@ -134,9 +134,7 @@ class Autoencoder(Scorer):
             block = users[start : start + _BLOCK]
             layer = self.hidden(rows[self._sources(block)])
             numbers = np.arange(len(block))
-            masked = (
-                None if hide is None else as_csr(hide[block], "seen", allow_empty=True, borrow=True)
-            )
+            masked = None if hide is None else as_csr(hide[block], "seen", allow_empty=True)
             done = slice(start, start + len(block))
             items[done], scores[done] = _core.rank_factors(
                 layer, output, RankRequest(numbers, request.n, masked, request.candidates)

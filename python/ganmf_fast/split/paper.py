@@ -133,7 +133,8 @@ class Splits:
     @cached_property
     def urm(self) -> "sp.csr_array[np.float32]":
         """All interactions: train and test together."""
-        return to_scipy(as_csr(self.train + self.test))
+        train, test = map(to_scipy, self._checked[:2])
+        return to_scipy(as_csr(train + test))
 
     @cached_property
     def data_hash(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.evaluate import evaluate_any_model
 from ganmf_fast.split import Splits
@@ -130,7 +131,11 @@ class TuningResult:
             return self.final
         splits = self._splits
         model = self._tuned.make(**{**self.study.header["params"], **best.params})
-        model.fit((splits.train_small + splits.validation).tocsr(), validation=splits.early_stop)
+        train_small, validation = (
+            to_scipy(as_csr(part, allow_empty=True))
+            for part in (splits.train_small, splits.validation)
+        )
+        model.fit((train_small + validation).tocsr(), validation=splits.early_stop)
         return self._final({**self.best_params, "epochs": max(1, int(model.best_epoch_))})
 
     def _final(self, params: Params) -> Final:

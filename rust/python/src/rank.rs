@@ -8,7 +8,8 @@ use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, P
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::csr::{Csr, CsrGuard, slice};
+use crate::args::{Indices, matrix, natural, owned, slice};
+use crate::csr::{Csr, CsrGuard};
 use crate::run::run;
 
 type Ranked<'py> = (Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<f32>>);
@@ -38,18 +39,16 @@ impl RankRequest {
     #[new]
     #[pyo3(signature = (users, n, seen=None, candidates=None))]
     fn new(
-        users: Py<PyArray1<i64>>,
-        n: i64,
+        users: &Bound<'_, PyArray1<i64>>,
+        n: &Bound<'_, PyAny>,
         seen: Option<Py<Csr>>,
-        candidates: Option<Py<PyArray1<i32>>>,
+        candidates: Option<&Bound<'_, PyArray1<i32>>>,
     ) -> PyResult<Self> {
-        let n = usize::try_from(n)
-            .map_err(|_| PyValueError::new_err(format!("n must be at least 1, not {n}")))?;
         Ok(Self {
-            users,
-            n,
+            users: owned(users)?,
+            n: natural("n", n)?,
             seen,
-            candidates,
+            candidates: candidates.map(owned).transpose()?,
         })
     }
 }
@@ -120,7 +119,8 @@ pub(crate) fn rank_factors<'py>(
     request: &RankRequest,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Ranked<'py>> {
-    let (user_factors, item_factors) = (user_factors.as_array(), item_factors.as_array());
+    let user_factors = matrix(&user_factors, "user_factors")?;
+    let item_factors = matrix(&item_factors, "item_factors")?;
     let shape = (user_factors.nrows(), item_factors.nrows());
     request.rank(py, shape, report.as_ref(), |request, progress| {
         rank::rank_factors(user_factors, item_factors, request, progress)
@@ -155,7 +155,7 @@ pub(crate) fn rank_scores<'py>(
     report: Option<Py<PyAny>>,
     as_published: bool,
 ) -> PyResult<Ranked<'py>> {
-    let scores = scores.as_array();
+    let scores = matrix(&scores, "scores")?;
     let rank = if as_published {
         published::rank_scores
     } else {
@@ -172,12 +172,14 @@ pub(crate) fn rank_scores<'py>(
 #[pyo3(signature = (seed, n_users, n_items, request, report=None))]
 pub(crate) fn rank_random<'py>(
     py: Python<'py>,
-    seed: u64,
-    n_users: usize,
-    n_items: usize,
+    seed: &Bound<'py, PyAny>,
+    n_users: &Bound<'py, PyAny>,
+    n_items: &Bound<'py, PyAny>,
     request: &RankRequest,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Ranked<'py>> {
+    let seed = natural("seed", seed)?;
+    let (n_users, n_items) = (natural("n_users", n_users)?, natural("n_items", n_items)?);
     request.rank(
         py,
         (n_users, n_items),
@@ -190,11 +192,13 @@ pub(crate) fn rank_random<'py>(
 #[pyfunction]
 pub(crate) fn random_scores<'py>(
     py: Python<'py>,
-    seed: u64,
-    users: PyReadonlyArray1<'py, i64>,
-    n_items: usize,
+    seed: &Bound<'py, PyAny>,
+    users: &Bound<'py, PyArray1<i64>>,
+    n_items: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let users = slice(&users, "users")?;
+    let (seed, n_items) = (natural("seed", seed)?, natural("n_items", n_items)?);
+    let users = Indices::of(users)?;
+    let users = users.slice("users")?;
     let scores = run(py, None, |p| random::random_scores(seed, users, n_items, p))?;
     Ok(scores.into_pyarray(py))
 }

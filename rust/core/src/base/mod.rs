@@ -4,6 +4,7 @@ pub mod accumulate;
 pub mod csr_builder;
 pub mod dispatch;
 pub mod error;
+pub mod memory;
 pub mod progress;
 pub mod rng;
 pub mod rows;

@@ -20,7 +20,11 @@ use super::batches::{rank_batches, row};
 use super::request::{Lists, Request, check_users, not_finite};
 use super::select::Lanes;
 use crate::base::dispatch::dispatch_simd;
+use crate::base::memory::{collected, copied, filled, with_room, zeros};
 use crate::base::{Error, Progress, Result};
+
+const ITEMS: &str = "items by length of their factors";
+const FACTORS: &str = "factors of users and items";
 
 /// Users side by side: two AVX-512 registers.
 const LANES: usize = 32;
@@ -53,13 +57,23 @@ pub fn rank_factors(
     }
     check_users(request, user_factors.nrows(), "user_factors")?;
     let mut items: Vec<i32> = match request.candidates {
-        None => (0..request.n_items as i32).collect(),
-        Some(candidates) => candidates.to_vec(),
+        None => collected(0..request.n_items as i32, ITEMS)?,
+        Some(candidates) => copied(candidates, ITEMS)?,
     };
-    let lengths: Vec<f32> = item_factors.rows().into_iter().map(length).collect();
-    items.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
-    let factors = item_factors.as_standard_layout();
-    let factors = factors.as_slice().expect("row after row");
+    let lengths = collected(item_factors.rows().into_iter().map(length), ITEMS)?;
+    items.sort_unstable_by(|&a, &b| {
+        let by_length = lengths[b as usize].total_cmp(&lengths[a as usize]);
+        by_length.then(a.cmp(&b))
+    });
+    let rearranged;
+    let factors = if let Some(factors) = item_factors.as_slice() {
+        factors
+    } else {
+        let mut rows = with_room(item_factors.len(), ITEMS)?;
+        rows.extend(item_factors.iter().copied());
+        rearranged = rows;
+        &rearranged
+    };
     rank_batches(
         request,
         progress,
@@ -111,13 +125,13 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Self {
-        Self {
-            groups: (0..USERS / LANES)
-                .map(|_| Group::new(request, n_columns, n_factors))
-                .collect(),
-            panels: vec![[0.0; PANEL]; TILE * n_factors],
-        }
+    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Result<Self> {
+        let groups = (USERS / LANES).min(request.users.len().div_ceil(LANES));
+        let groups = (0..groups).map(|_| Group::new(request, n_columns, n_factors));
+        Ok(Self {
+            groups: groups.collect::<Result<_>>()?,
+            panels: filled(TILE.saturating_mul(n_factors), [0.0; PANEL], FACTORS)?,
+        })
     }
 }
 
@@ -183,15 +197,15 @@ struct Group {
 }
 
 impl Group {
-    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Self {
-        Self {
-            factors: vec![[0.0; LANES]; n_factors],
+    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Result<Self> {
+        Ok(Self {
+            factors: filled(n_factors, [0.0; LANES], FACTORS)?,
             lengths: [0.0; LANES],
             is_done: false,
-            seen: vec![0; request.seen.map_or(0, |_| request.n_items)],
-            lanes: Lanes::new(request.n, n_columns),
+            seen: zeros(request.seen.map_or(0, |_| request.n_items), ITEMS)?,
+            lanes: Lanes::new(request.n, n_columns)?,
             zeros: [0.0; LANES],
-        }
+        })
     }
 
     fn start(&mut self, request: &Request, positions: &[usize], user_factors: ArrayView2<f32>) {

@@ -2,6 +2,7 @@
 
 use super::batches::{rank_batches, row};
 use super::request::{Lists, Request};
+use crate::base::memory::{collected, zeros};
 use crate::base::topk::Scored;
 use crate::base::{Error, Progress, Result};
 
@@ -30,22 +31,21 @@ pub fn rank_popularity(
         )));
     }
     let columns = request.columns();
-    let mut order: Vec<Scored> = (0..columns.len)
-        .map(|column| {
-            let index = columns.item(column);
-            Scored {
-                index,
-                score: item_scores[index as usize],
-            }
-        })
-        .collect();
+    let scored = (0..columns.len).map(|column| {
+        let index = columns.item(column);
+        Scored {
+            index,
+            score: item_scores[index as usize],
+        }
+    });
+    let mut order = collected(scored, "items by score")?;
     order.sort_unstable_by(Scored::rank_order);
     rank_batches(
         request,
         progress,
         USERS,
         |_| 0,
-        || vec![false; request.n_items],
+        || zeros::<bool>(request.n_items, "items of a user"),
         |is_seen, positions, lists| {
             for (nth, &at) in positions.iter().enumerate() {
                 let seen = request.seen_by(request.users[at] as usize);

@@ -5,12 +5,15 @@ use ndarray::ArrayView2;
 use super::batches::{rank_batches, row};
 use super::request::{Lists, Request, not_finite};
 use super::select::Selector;
+use crate::base::memory::zeros;
 use crate::base::{Error, Progress, Result};
 
 /// Users per unit of work.
 const USERS: usize = 64;
 /// Scores summed at once when they are checked.
 const BLOCK: usize = 32;
+const SCORES: &str = "scores of a user";
+
 /// Lists from rows of dense scores: row r belongs to the r-th user of the request.
 ///
 /// # Errors
@@ -48,8 +51,8 @@ fn select_rows(
         progress,
         score,
         || {
-            let some = vec![0f32; request.candidates.map_or(0, <[i32]>::len)];
-            (some, Selector::new(request.n, columns.len))
+            let some = zeros::<f32>(request.candidates.map_or(0, <[i32]>::len), SCORES)?;
+            Ok((some, Selector::new(request.n, columns.len)?))
         },
         |(some, selector), all, items, scores| {
             let candidates = match request.candidates {
@@ -63,6 +66,7 @@ fn select_rows(
             };
             selector.scan(candidates, &columns);
             selector.finish(items, scores);
+            Ok(())
         },
     )
 }
@@ -92,15 +96,15 @@ pub(crate) fn rank_rows<S: Send>(
     request: &Request,
     progress: &Progress,
     score: impl Fn(usize, &mut [f32]) + Sync,
-    scratch: impl Fn() -> S + Sync,
-    select: impl Fn(&mut S, &[f32], &mut [i32], &mut [f32]) + Sync,
+    scratch: impl Fn() -> Result<S> + Sync,
+    select: impl Fn(&mut S, &[f32], &mut [i32], &mut [f32]) -> Result<()> + Sync,
 ) -> Result<Lists> {
     rank_batches(
         request,
         progress,
         USERS,
         |_| 0,
-        || (vec![0f32; request.n_items], scratch()),
+        || Ok((zeros::<f32>(request.n_items, SCORES)?, scratch()?)),
         |(buffer, own), positions, lists| {
             for (nth, &at) in positions.iter().enumerate() {
                 let user = request.users[at];
@@ -111,7 +115,7 @@ pub(crate) fn rank_rows<S: Send>(
                 }
                 let place = row(nth, request.n);
                 let (items, values) = (&mut lists.items, &mut lists.scores);
-                select(own, buffer, &mut items[place.clone()], &mut values[place]);
+                select(own, buffer, &mut items[place.clone()], &mut values[place])?;
                 progress.check()?;
             }
             Ok(())
