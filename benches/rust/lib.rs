@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use ganmf_core::CsrMatrix;
 use ganmf_core::base::rng::Rng;
 use ganmf_core::base::sparse::Duplicates;
+use ganmf_core::{CsrMatrix, Progress};
 
 /// Interactions with power-law users and items, as logs have them: no planted taste, only counts.
 ///
@@ -22,7 +22,8 @@ pub fn power_law(n_users: usize, n_items: usize, nnz: usize) -> CsrMatrix {
     };
     let rows: Vec<i32> = (0..nnz as u64).map(|p| draw(0, n_users, p)).collect();
     let cols: Vec<i32> = (0..nnz as u64).map(|p| draw(1, n_items, p)).collect();
-    CsrMatrix::from_coo((n_users, n_items), &rows, &cols, None, Duplicates::First)
+    let (shape, first) = ((n_users, n_items), Duplicates::First);
+    CsrMatrix::from_coo(shape, &rows, &cols, None, first, &Progress::new())
         .expect("the drawn indices are in range")
 }
 

@@ -15,6 +15,7 @@ __all__ = [
     "ProductIndex",
     "RankRequest",
     "SlimBpr",
+    "available_memory",
     "bootstrap_means",
     "cell_order",
     "demo_urm",
@@ -103,6 +104,9 @@ def cell_order(
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
 
+# bytes that the limits of the system, the control group and the process leave; 2**64 - 1: unknown
+def available_memory() -> int: ...
+
 # splits -----------------------------------------------------------------------------------------
 # (train, test, train_small, validation, early_stop, rows of `urm` kept, columns of `urm` kept)
 def paper_protocol(
@@ -139,7 +143,8 @@ def looks_ahead(
 ) -> tuple[int, int]: ...
 
 # simulated data ---------------------------------------------------------------------------------
-def demo_urm(seed: int, n_users: int = 2000, n_items: int = 3000) -> Csr: ...
+# 2000 users and 3000 items by default
+def demo_urm(seed: int, n_users: int | None = None, n_items: int | None = None) -> Csr: ...
 
 # models -----------------------------------------------------------------------------------------
 class _KnnParams(TypedDict):

@@ -25,14 +25,13 @@ def test_every_real_dtype_is_accepted_and_ones_are_not_stored(dtype):
     np.testing.assert_array_equal(to_scipy(csr).toarray(), DENSE > 0)
 
 
-def test_a_canonical_matrix_is_copied_once_unless_it_may_be_borrowed():
+def test_a_csr_holds_arrays_of_its_own_that_nobody_can_write_to():
     matrix = sp.csr_array(DENSE)
     csr = as_csr(matrix)
-    assert not np.shares_memory(csr.indices, matrix.indices)
-    assert not np.shares_memory(csr.values, matrix.data)
-    borrowed = as_csr(matrix, borrow=True)
-    assert np.shares_memory(borrowed.indices, matrix.indices)
-    assert np.shares_memory(borrowed.values, matrix.data)
+    for own, theirs in ((csr.indices, matrix.indices), (csr.values, matrix.data)):
+        assert not np.shares_memory(own, theirs)
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            own.flags.writeable = True
     assert np.shares_memory(to_scipy(csr).indices, csr.indices)
     assert as_csr(csr) is csr
 
@@ -83,7 +82,8 @@ def test_a_cell_given_twice_is_refused_unless_a_choice_is_made(form):
     ("X", "error", "words"),
     [
         (np.array([[1.0, -2.0]]), ValueError, "V: the value -2 at row 0, column 1 is negative"),
-        (np.array([[1.0], [np.nan]]), ValueError, "value nan at row 1, column 0 is not finite"),
+        (np.ma.array([[1.0]], mask=[[True]]), TypeError, "V must not be a masked array"),
+        (np.array([[1.0], [np.nan]]), ValueError, "value nan at row 1, column 0 is not a finite"),
         (sp.csr_array([[np.inf]]), ValueError, "V: the value inf at row "),
         (sp.csr_array([[1e300]]), ValueError, "V: the value 1e\\+300 at row "),
         (np.ones(3), ValueError, "two dimensions, not 1"),

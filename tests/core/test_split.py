@@ -160,7 +160,7 @@ def test_tastes_in_simulated_data_can_be_learned_but_not_perfectly():
     ("args", "message"),
     [
         ((0, 0, 100), "n_users must be at least 1, not 0"),
-        ((0, -2, 100), "n_users must be a positive whole number, not -2"),
+        ((0, -2, 100), "n_users must be a whole number in 0..2\\*\\*64, not -2"),
         ((0, 10, 9), "n_items must be between 10 and"),
         ((-5, 10, 10), "seed must be a whole number"),
     ],

@@ -56,7 +56,8 @@ fn slim_bpr(c: &mut Criterion) {
             seed: 0,
             storage: Storage::Dense,
         };
-        let mut model = SlimBpr::new(urm.view(), params).expect("the parameters are valid");
+        let mut model =
+            SlimBpr::new(urm.view(), params, &Progress::new()).expect("the parameters are valid");
         group.bench_function(BenchmarkId::from_parameter(label), |b| {
             b.iter(|| model.run(SAMPLES, &Progress::new()));
         });

@@ -11,7 +11,7 @@ fn two_passes(c: &mut Criterion) {
     per_interaction(c, "CsrBuilder", |urm| {
         let view = urm.view();
         // Item by item, so that rows are filled out of order, as a log does.
-        let by_item = view.transpose();
+        let by_item = view.transpose(&Progress::new()).expect("fits into memory");
         let by_item = by_item.view();
         let cols: Vec<i32> = (0..by_item.n_rows())
             .flat_map(|item| std::iter::repeat_n(item as i32, by_item.row_len(item)))

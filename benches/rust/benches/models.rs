@@ -23,7 +23,9 @@ fn item_knn(c: &mut Criterion) {
 
 fn user_knn(c: &mut Criterion) {
     per_interaction(c, "UserKNN cosine k=100", |urm| {
-        neighbours(urm.view().transpose().view(), cosine(), &Progress::new())
+        let progress = Progress::new();
+        let by_item = urm.view().transpose(&progress).expect("fits into memory");
+        neighbours(by_item.view(), cosine(), &progress)
     });
 }
 

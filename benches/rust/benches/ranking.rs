@@ -43,14 +43,18 @@ fn ranking(c: &mut Criterion) {
     };
     let weights = fit_item_knn(urm, params, &progress).expect("fits");
     let (p, q) = (random_factors(SHAPE.0, 0), random_factors(SHAPE.1, 1));
-    let popularity: Vec<f32> = urm.col_counts().iter().map(|&n| n as f32).collect();
+    let counts = urm.col_counts().expect("fits into memory");
+    let popularity: Vec<f32> = counts.iter().map(|&n| n as f32).collect();
 
     let mut group = c.benchmark_group("6k users x 4k items");
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(3))
         .throughput(Throughput::Elements(users.len() as u64));
-    let (product, factors) = (ProductIndex::default(), FactorIndex::new(q.view()));
+    let (product, factors) = (
+        ProductIndex::default(),
+        FactorIndex::new(q.view()).expect("memory"),
+    );
     let order = popularity_order(&popularity).expect("finite");
     for (name, users) in [("", &users[..]), (", one user", &users[..1])] {
         let request = top_20(urm, users);
@@ -69,7 +73,7 @@ fn ranking(c: &mut Criterion) {
     let lists = rank_popularity(&popularity, &order, &top_20(urm, &users), &progress);
     let lists = lists.expect("ranks");
     let lists = ArrayView2::from_shape((users.len(), N), &lists.items).expect("the shape fits");
-    let of_train = Popularity::new(urm);
+    let of_train = Popularity::new(urm).expect("fits into memory");
     for (name, metrics, count) in [
         (
             "ndcg and map at 20",

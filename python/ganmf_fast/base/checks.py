@@ -3,11 +3,16 @@
 import math
 import numbers
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast import _core
 from ganmf_fast.base.errors import suggestion
 
 __all__ = [
+    "as_array",
     "available_memory",
     "check_bool",
     "check_choice",
@@ -15,9 +20,34 @@ __all__ = [
     "check_memory",
     "check_real",
     "check_share",
+    "shown",
 ]
 
 _GIB = 2**30
+
+
+def shown(value: object) -> str:
+    """`value` for a message: on one line, and cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes out no whole number of thousands of digits.
+        text = f"a {type(value).__name__} that cannot be shown"
+    return " ".join(text.split())[:60]
+
+
+def as_array(name: str, given: object) -> NDArray[Any]:
+    """Numpy's array of `given`.
+
+    Raises
+    ------
+    ValueError
+        If it has none, as lists of several lengths in a list.
+    """
+    try:
+        return np.asarray(given)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name} must be a plain list or array, not {shown(given)}") from None
 
 
 def check_int(name: str, value: object, low: int, high: int | None = None) -> int:
@@ -31,11 +61,11 @@ def check_int(name: str, value: object, low: int, high: int | None = None) -> in
         If it is out of range.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer, not {value!r:.80}")
+        raise TypeError(f"{name} must be an integer, not {shown(value)}")
     number = int(value)
     if number < low or (high is not None and number > high):
         domain = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {domain}, not {number}")
+        raise ValueError(f"{name} must be {domain}, not {shown(number)}")
     return number
 
 
@@ -57,10 +87,13 @@ def check_real(
         If it is not finite or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, not {value!r:.80}")
-    number = float(value)
+        raise TypeError(f"{name} must be a number, not {shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, not {number}")
+        raise ValueError(f"{name} must be finite, not {shown(value)}")
     if above is not None and number <= above:
         raise ValueError(f"{name} must be greater than {above:g}, not {number:g}")
     if number < low or number > high:
@@ -100,7 +133,7 @@ def check_bool(name: str, value: object) -> bool:
     """
     if value is True or value is False:
         return bool(value)
-    raise TypeError(f"{name} must be True or False, not {value!r:.80}")
+    raise TypeError(f"{name} must be True or False, not {shown(value)}")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
@@ -115,39 +148,18 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
         return value
     hint = suggestion(value, choices, '"')
     listed = ", ".join(f'"{choice}"' for choice in choices)
-    raise ValueError(f"{name} must be one of {listed}, not {value!r:.80}{hint}")
+    raise ValueError(f"{name} must be one of {listed}, not {shown(value)}{hint}")
 
 
 def available_memory() -> int:
     """Bytes of memory that the process can still allocate.
 
-    The minimum of the system's available memory and of what the limit of the process's control
-    group (a container's) leaves.
+    The least of the system's available memory, and of what the limits of the process's control
+    group (a container's) and of the process itself (``ulimit``) leave.
     """
     import psutil
 
-    limits = [int(psutil.virtual_memory().available)]
-    group = _read("/sys/fs/cgroup/memory.max").strip()
-    if group.isdigit():
-        used = _read("/sys/fs/cgroup/memory.current").strip()
-        # Page cache counts as used but is reclaimed on demand.
-        cached = next(
-            (
-                int(line.split()[1])
-                for line in _read("/sys/fs/cgroup/memory.stat").splitlines()
-                if line.startswith("inactive_file ")
-            ),
-            0,
-        )
-        limits.append(max(int(group) - (int(used) if used.isdigit() else 0) + cached, 0))
-    return min(limits)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
+    return min(int(psutil.virtual_memory().available), _core.available_memory())
 
 
 def check_memory(needed: int, what: str, advice: str) -> None:

@@ -1,23 +1,24 @@
 """The interaction matrix (URM): any matrix that a user passes becomes one validated `Csr`.
 
 Rows are users, columns are items. Values are float32, or absent if every interaction is one.
-Cost: O(nonzeros), and one copy of the arrays of a matrix, so that what its owner does to it
-afterwards changes nothing here; a `CsrView` gives its `Csr` back.
+Cost: O(nonzeros). A `Csr` holds a copy of the arrays of a matrix, so that what its owner does to
+it afterwards, or meanwhile, changes nothing here; a `CsrView` gives its `Csr` back.
 """
 
 import copyreg
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.sparse_cells import cells, compressed
 
 Duplicates = Literal["error", "sum", "first"]
 _MAX_SIDE = 2**31 - 1
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 if TYPE_CHECKING:
     _CsrArray = sp.csr_array[np.float32]
@@ -69,7 +70,7 @@ class CsrView(_CsrArray):
         return super().__reduce_ex__(protocol) if csr is None else (to_scipy, (csr, self.owner))
 
 
-def as_csr(X: object, name: str = "X", *, allow_empty: bool = False, borrow: bool = False) -> Csr:
+def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
     """Validate a matrix of interactions.
 
     Stored zeros are no interactions and are dropped.
@@ -82,9 +83,6 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False, borrow: boo
         Name of the argument in messages.
     allow_empty : bool, default False
         Whether a matrix without any interaction is accepted.
-    borrow : bool, default False
-        Whether the result may share the memory of a canonical matrix; for a `Csr` that is dropped
-        before the caller of the public function can change `X`.
 
     Returns
     -------
@@ -94,25 +92,27 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False, borrow: boo
     Raises
     ------
     TypeError
-        If `X` is of another type, or its values are not real numbers.
+        If `X` is of another type, its values are not real numbers, or index arrays of a sparse
+        matrix do not hold whole numbers.
     ValueError
-        If `X` is not two-dimensional, is empty, stores an entry twice, or a value is negative or
-        not finite; the message names row and column.
+        If `X` is not two-dimensional, is empty, is a damaged sparse matrix, stores an entry twice,
+        or a value is negative or not finite; the message names row and column.
+    MemoryError
+        If the matrix does not fit, as one of an absurd shape.
     """
     inner = X if isinstance(X, Csr) else getattr(X, "csr", None)
     if isinstance(inner, Csr):
         return _finished(inner, name, allow_empty=allow_empty)
     if sp.issparse(X):
-        csr = _borrowed(X, name, "error")
+        csr = csr_from_sparse(X, name)
     elif isinstance(X, np.ndarray):
-        csr = _borrowed(sp.csr_array(_checked_dense(X, name)), name, "error")
+        csr = _from_dense(X, name)
     else:
         raise TypeError(
             f"{name} must be a scipy sparse matrix, a 2-D numpy array or Interactions, "
             f"not {type(X).__name__}"
         )
-    csr = _finished(csr, name, allow_empty=allow_empty)
-    return csr if borrow else _owned(csr, X)
+    return _finished(csr, name, allow_empty=allow_empty)
 
 
 def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -> Csr:
@@ -132,66 +132,53 @@ def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError, ValueError, MemoryError
         As for `as_csr`.
     """
-    return _owned(_borrowed(X, name, duplicates), X)
-
-
-def _owned(csr: Csr, X: Any) -> Csr:
-    """`csr` without memory of the matrix `X`."""
-    if getattr(X, "format", None) != "csr":
-        return csr  # its arrays were computed from those of `X`
-    theirs = (X.indptr, X.indices, X.data)
-
-    def own(array: NDArray[Scalar]) -> NDArray[Scalar]:
-        borrowed = any(np.may_share_memory(array, other) for other in theirs)
-        return array.copy() if borrowed else array
-
-    values = csr.values
-    parts = own(csr.indptr), own(csr.indices), None if values is None else own(values)
-    if parts[0] is csr.indptr and parts[1] is csr.indices and parts[2] is values:
-        return csr
-    return Csr(*parts, csr.n_cols)
-
-
-def _borrowed(X: Any, name: str, duplicates: Duplicates) -> Csr:
-    """As `csr_from_sparse`, but a canonical matrix shares its arrays."""
-    if X.ndim != 2:
-        raise ValueError(f"{name} must have two dimensions, not {X.ndim}")
-    if max(X.shape) > _MAX_SIDE:
-        raise ValueError(f"{name} has shape {X.shape}; a side holds at most {_MAX_SIDE} entries")
+    shape = _checked_shape(X, name)
     if X.format == "csr":
+        parts = compressed(X, *shape, name)
+        values = _float32(parts.values, name, lambda at: (parts.lines()[at], parts.indices[at]))
         try:
-            X.check_format(full_check=True)
-        except ValueError as error:
-            raise ValueError(f"{name} is not a valid CSR matrix: {error}") from None
-        nonzeros = int(X.indptr[-1])
-        values = _float32(X.data[:nonzeros], name, X)
-        try:
-            return Csr(
-                np.ascontiguousarray(X.indptr, dtype=np.int64),
-                np.ascontiguousarray(X.indices[:nonzeros], dtype=np.int32),
-                _none_if_ones(values),
-                X.shape[1],
-            )
+            return Csr(parts.pointers, parts.indices, _none_if_ones(values), shape[1])
         except ValueError:
-            # Valid for scipy, so the rows are unsorted or hold an entry twice.
-            pass
-    coo = X.tocoo()
-    values = _float32(coo.data, name, coo)
+            # All is in range, so a row is unsorted or holds an entry twice.
+            rows, cols = parts.lines(), parts.indices
+    else:
+        rows, cols, stored = cells(X, shape, name)
+        values = _float32(stored, name, lambda at: (rows[at], cols[at]))
     try:
-        return Csr.from_coo(
-            np.ascontiguousarray(coo.row, dtype=np.int32),
-            np.ascontiguousarray(coo.col, dtype=np.int32),
-            None if duplicates != "sum" and bool((values == 1).all()) else values,
-            X.shape[0],
-            X.shape[1],
-            duplicates,
-        )
+        ones = duplicates != "sum" and bool((values == 1).all())
+        return Csr.from_coo(rows, cols, None if ones else values, *shape, duplicates)
     except ValueError as error:
         hint = " in Interactions.from_matrix" if duplicates == "error" else ""
         raise ValueError(f"{name}: {error}{hint}") from None
+    except MemoryError as error:
+        raise MemoryError(f"{name}: {error}") from None
+
+
+def _from_dense(X: NDArray[Any], name: str) -> Csr:
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array: pass its `filled(0)`")
+    if X.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, not {X.ndim}")
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, not {X.dtype}")
+    with np.errstate(over="ignore"):
+        single = np.array(X, dtype=np.float32, order="C", subok=False)
+    rows, cols = np.nonzero(single)
+    values = _float32(single[rows, cols], name, lambda at: (rows[at], cols[at]), X)
+    pointers = np.concatenate(([0], np.cumsum(np.count_nonzero(single, axis=1), dtype=np.int64)))
+    return Csr(pointers, cols.astype(np.int32), _none_if_ones(values), _checked_shape(X, name)[1])
+
+
+def _checked_shape(X: Any, name: str) -> tuple[int, int]:
+    shape = tuple(X.shape)
+    if len(shape) != 2:
+        raise ValueError(f"{name} must have two dimensions, not {len(shape)}")
+    if max(shape) > _MAX_SIDE or min(shape) < 0:
+        raise ValueError(f"{name} has shape {shape}; a side holds at most {_MAX_SIDE} entries")
+    return int(shape[0]), int(shape[1])
 
 
 def to_scipy(csr: Csr, owner: object = None) -> CsrView:
@@ -263,36 +250,28 @@ def fingerprint(csr: Csr) -> str:
     return digest.hexdigest()
 
 
-def _float32(values: NDArray[Any], name: str, matrix: Any) -> NDArray[np.float32]:
-    """The stored `values` of a scipy `matrix` as float32, all of them finite."""
+def _float32(
+    values: NDArray[Any],
+    name: str,
+    place: Callable[[int], tuple[Any, Any]],
+    given: NDArray[Any] | None = None,
+) -> NDArray[np.float32]:
+    """Stored `values` as float32, all of them finite; `place` tells the row and column of one.
+
+    In `given`, the values are found before they were rounded.
+    """
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, not {values.dtype}")
     with np.errstate(over="ignore"):
         single = np.ascontiguousarray(values, dtype=np.float32)
-    if not np.isfinite(single).all():
-        at = int(np.flatnonzero(~np.isfinite(single))[0])
-        coo = matrix.tocoo()
+    bad = np.flatnonzero(~np.isfinite(single))
+    if len(bad):
+        row, col = place(int(bad[0]))
+        value = values[bad[0]] if given is None else given[row, col]
         raise ValueError(
-            f"{name}: the value {values[at]} at row {coo.row[at]}, column {coo.col[at]} "
-            "is not a finite float32"
+            f"{name}: the value {value} at row {row}, column {col} is not a finite float32"
         )
     return single
-
-
-def _checked_dense(X: NDArray[Any], name: str) -> NDArray[Any]:
-    if X.ndim != 2:
-        raise ValueError(f"{name} must have two dimensions, not {X.ndim}")
-    if X.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers, not {X.dtype}")
-    bad = np.argwhere(~np.isfinite(X))
-    if len(bad):
-        row, col = bad[0]
-        raise ValueError(
-            f"{name}: the value {X[row, col]} at row {row}, column {col} is not finite"
-        )
-    with np.errstate(over="ignore"):
-        # Also because scipy knows no float16; what overflows is refused with the nonzeros.
-        return X.astype(np.float32)
 
 
 def _none_if_ones(values: NDArray[np.float32]) -> NDArray[np.float32] | None:

@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ganmf_fast.base.checks import as_array
+
 __all__ = ["CodedIds", "IdIndex", "encode", "id_array", "listed", "object_array", "sorted_ids"]
 
 
@@ -172,7 +174,8 @@ class IdIndex:
             if numeric and not plain:
                 return self._compare(values)
             # As integers: numpy would make floating point of large ones beside small ones.
-            values = np.array(values, dtype=np.int64 if plain else None)
+            name = f"{self._what}s"
+            values = np.array(values, dtype=np.int64) if plain else as_array(name, values)
         if values.dtype.kind != ids.dtype.kind and not (numeric and values.dtype.kind in "iuf"):
             return np.full(len(values), -1, dtype=np.int64)
         with np.errstate(invalid="ignore"):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.checks import as_array, check_int, shown
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.scorers.metrics import NEED_TRAIN, Tally, of_lists
 
@@ -122,7 +122,7 @@ def checked_cutoffs(cutoffs: object, n_items: int | None = None) -> list[int]:
 
 def checked_lists(items: object, longest: int) -> NDArray[np.int32]:
     """Lists as int32; the kernel checks every entry."""
-    lists: NDArray[Any] = np.asarray(items)
+    lists = as_array("items", items)
     if lists.ndim != 2 or not lists.size:
         raise ValueError(f"items must be of shape (lists, places), not {lists.shape}")
     if lists.dtype.kind not in "iu":
@@ -149,9 +149,9 @@ def checked_rows(users: object, n_lists: int, n_users: int) -> NDArray[np.int64]
                 f"items has {n_lists} lists but test has {n_users} users: give `users`"
             )
         return np.arange(n_users, dtype=np.int64)
-    rows: NDArray[Any] = np.asarray(users)
+    rows = as_array("users", users)
     if rows.shape != (n_lists,) or rows.dtype.kind not in "iu":
-        raise TypeError(f"users must be {n_lists} integers, one per list, not {users!r:.60}")
+        raise TypeError(f"users must be {n_lists} integers, one per list, not {shown(users)}")
     bad = np.flatnonzero((rows < 0) | (rows >= n_users))
     if len(bad):
         raise ValueError(f"users holds {rows[bad[0]]}, outside 0..{n_users}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ganmf_fast._core import Csr, RankRequest
-from ganmf_fast.base.checks import check_bool, check_int
+from ganmf_fast.base.checks import as_array, check_bool, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.threads import num_threads
@@ -307,7 +307,7 @@ def evaluate_lists(
     """
     ks = checked_cutoffs(cutoffs)
     names = check_metrics(metrics)
-    held_out = as_csr(test, "test", borrow=True)
+    held_out = as_csr(test, "test")
     popularity = None
     if train is not None:
         popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
@@ -360,7 +360,7 @@ def evaluate_any_model(
             cold=cold_rows(model, known, rows) if fold_in else _NOBODY,
         )  # fmt: skip
     check_recommends(model)
-    users = users_with_items(as_csr(held_out, "held_out", borrow=True))
+    users = users_with_items(as_csr(held_out, "held_out"))
     return evaluate_lists(
         lists_of(model, users, max(cutoffs)), held_out, cutoffs, masked, users, per_user=False,
         label=type(model).__name__,
@@ -378,7 +378,7 @@ def _users_to_evaluate(
     if ids is not None:
         rows = find(ids.user_index, users, unknown)
     else:
-        given: NDArray[Any] = np.atleast_1d(np.asarray(users))
+        given: NDArray[Any] = np.atleast_1d(as_array("users", users))
         if skips(unknown):
             given = numbers(users, "user", test.n_rows, unknown)
             given = given[given >= 0]

@@ -73,7 +73,7 @@ def by_profile_length(
     Dervishaj and Cremonesi, "GAN-based Matrix Factorization for Recommender Systems", SAC 2022,
     figure 7, has MAP@20 of four groups.
     """
-    csr = as_csr(train, "train", borrow=True)
+    csr = as_csr(train, "train")
     if csr.n_rows != evaluation.tally.shape[0]:
         raise ValueError(
             f"train has {csr.n_rows} users, but {evaluation.tally.shape[0]} were evaluated on"
@@ -206,7 +206,7 @@ def _lists_of(
         request = RankRequest(rows, cutoffs[-1], known)
         lists, _ = rank_lists(model.scorer_, model.urm_, request)
         return held_out, known, lists, rows
-    held_out = as_csr(test, "test", borrow=True)
+    held_out = as_csr(test, "test")
     known = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
     lists = checked_lists(model_or_lists, cutoffs[-1])
     return held_out, known, lists, checked_rows(users, len(lists), held_out.n_rows)

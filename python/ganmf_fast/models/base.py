@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_choice, check_int
+from ganmf_fast.base.checks import as_array, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
@@ -565,7 +565,7 @@ class Recommender(BaseEstimator, ABC):
         if data is not None and self.ids_ is not None:
             rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data, unknown).csr
         else:
-            rows = as_csr(profiles, "profiles", allow_empty=True, borrow=True)
+            rows = as_csr(profiles, "profiles", allow_empty=True)
         if rows.n_cols != self.n_items_:
             raise ValueError(
                 f"profiles has {rows.n_cols} columns but the model knows {self.n_items_} items"
@@ -669,12 +669,13 @@ def _one(what: str, found: NDArray[np.int64]) -> int:
 
 def _lengths(n: object, n_users: int) -> tuple[int, NDArray[np.int64] | None]:
     """The longest list, and the length of each where these differ."""
-    if isinstance(n, int) or np.ndim(n) == 0:  # type: ignore[arg-type]
-        return check_int("n", n, 1), None
-    lengths: NDArray[Any] = np.asarray(n)
+    if isinstance(n, int) or as_array("n", n).ndim == 0:
+        # Whatever is beyond the bound does not fit into memory either.
+        return min(check_int("n", n, 1), 2**62), None
+    lengths: NDArray[Any] = as_array("n", n)
     if lengths.shape != (n_users,) or lengths.dtype.kind not in "iu":
         raise TypeError(
-            f"n must be an integer, or {n_users} integers, one for each user, not {n!r:.60}"
+            f"n must be an integer, or {n_users} integers, one for each user, not {shown(n)}"
         )
     bad = np.flatnonzero(lengths < 1)
     if len(bad):

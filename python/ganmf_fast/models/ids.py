@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_choice
+from ganmf_fast.base.checks import as_array, check_choice, shown
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex
@@ -161,7 +161,7 @@ def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDAr
         raise TypeError(f"{what}s must have an order, which a set has not: pass sorted({what}s)")
     if isinstance(given, Iterable) and not isinstance(given, Sequence):
         given = given if hasattr(given, "__array__") else list(given)
-    array = np.asarray(given)
+    array = as_array(f"{what}s", given)
     if array.ndim > 1:
         raise ValueError(f"{what}s must be one-dimensional, not of shape {array.shape}")
     if not array.size:
@@ -171,7 +171,7 @@ def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDAr
             f"{what}s must be integer numbers, not a boolean mask: pass numpy.flatnonzero of it"
         )
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{what}s must be integer numbers, not {array.ravel().tolist()[0]!r:.60}")
+        raise TypeError(f"{what}s must be integer numbers, not {shown(given)}")
     array = np.atleast_1d(array)
     if array.min() >= 0 and array.max() < size:
         return array.astype(np.int64)
@@ -189,7 +189,7 @@ def matching(
     ids: Ids | None = None,
     unknown: str = "error",
 ) -> Aligned:
-    """`data` as a `Csr` over known users and items, which may share the memory of `data`.
+    """`data` as a `Csr` over known users and items.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def matching(
     known = interactions_of(data)
     if known is not None and ids is not None:
         return ids.aligned(known, unknown)
-    csr = as_csr(data, name, borrow=True)
+    csr = as_csr(data, name)
     if (csr.n_rows, csr.n_cols) != shape:
         raise ValueError(
             f"{name} is {csr.n_rows} x {csr.n_cols} but the model knows {shape[0]} users and "

@@ -192,7 +192,7 @@ class WRMF(Recommender):
             Interactions of the same users with the same items; by default those fitted.
         """
         self._check_fitted()
-        urm = self.urm_ if X is None else as_csr(X, "X", borrow=True)
+        urm = self.urm_ if X is None else as_csr(X, "X")
         return _core.ials_loss(
             urm, urm.transpose(), self.user_factors_, self.item_factors_, *self._objective()
         )

@@ -143,14 +143,16 @@ class Splits:
     @cached_property
     def urm(self) -> "sp.csr_array[np.float32]":
         """All interactions: train, test and profile together."""
-        return to_scipy(as_csr(self.known + self.test))
+        known, test = (to_scipy(as_csr(X, allow_empty=True)) for X in (self.known, self.test))
+        return to_scipy(as_csr(known + test))
 
     @cached_property
     def known(self) -> "sp.csr_array[np.float32]":
         """What lists for the users of `test` are made from: train, and profiles where there are."""
         if self.profile is None:
             return self.train
-        both = as_csr(self.train + self.profile)
+        train, profile = (to_scipy(as_csr(X, allow_empty=True)) for X in (self.train, self.profile))
+        both = as_csr(train + profile)
         return to_scipy(both, self._with_ids(both))
 
     @cached_property

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.evaluate import evaluate_any_model
 from ganmf_fast.models.base import Recommender
@@ -138,7 +139,11 @@ class TuningResult:
         splits = self._splits
         model = self._tuned.make(**{**self.study.header["params"], **best.params})
         rule = self._stopping if isinstance(model, Recommender) else {}
-        fitted = (splits.train_small + splits.validation).tocsr()
+        train_small, validation = (
+            to_scipy(as_csr(part, allow_empty=True))
+            for part in (splits.train_small, splits.validation)
+        )
+        fitted = (train_small + validation).tocsr()
         model.fit(fitted, validation=splits.early_stop, **rule)
         return self._final({**self.best_params, "epochs": max(1, int(model.best_epoch_))})
 

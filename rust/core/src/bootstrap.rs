@@ -10,11 +10,11 @@
 //! Cost: O(resamples x n x rows) time, O(n x rows) memory; values are interleaved so that a draw
 //! touches one place in memory.
 
-use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
-
+use crate::base::memory::{with_room, zeros};
 use crate::base::rng::Rng;
+use crate::base::rows::par_map;
 use crate::base::{Error, Progress, Result};
+use ndarray::{Array2, ArrayView2};
 
 /// Keeps the draws apart from those of others under the same seed.
 const STREAM: u64 = 0x626f_6f74;
@@ -37,35 +37,36 @@ pub fn bootstrap_means(
             "values has the shape ({n_rows}, {n}); there is nothing to resample"
         )));
     }
-    let paired: Vec<f64> = values.t().iter().copied().collect();
+    const MEANS: &str = "means of the resamples";
+    let out = zeros(n_rows.saturating_mul(n_resamples), MEANS)?;
+    let mut out =
+        Array2::from_shape_vec((n_rows, n_resamples), out).expect("one mean a row and resample");
+    let mut paired = with_room(values.len(), "values by observation")?;
+    paired.extend(values.t().iter().copied());
     progress.start(n_resamples as u64);
-    let means: Vec<Result<Vec<f64>>> = (0..n_resamples)
-        .into_par_iter()
-        .map(|b| {
-            let mut rng = Rng::at(seed, STREAM, b as u64);
-            let mut sums = vec![0.0; n_rows];
-            let mut left = n;
-            while left > 0 {
-                let block = left.min(LOOK);
-                for _ in 0..block {
-                    // The bias is below n / 2^64.
-                    let at = ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize;
-                    let there = &paired[at * n_rows..(at + 1) * n_rows];
-                    for (sum, value) in sums.iter_mut().zip(there) {
-                        *sum += value;
-                    }
+    let means = par_map(n_resamples, |b| {
+        let mut rng = Rng::at(seed, STREAM, b as u64);
+        let mut sums = zeros::<f64>(n_rows, MEANS)?;
+        let mut left = n;
+        while left > 0 {
+            let block = left.min(LOOK);
+            for _ in 0..block {
+                // The bias is below n / 2^64.
+                let at = ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize;
+                let there = &paired[at * n_rows..(at + 1) * n_rows];
+                for (sum, value) in sums.iter_mut().zip(there) {
+                    *sum += value;
                 }
-                left -= block;
-                progress.check()?;
             }
-            progress.advance(1)?;
-            Ok(sums.into_iter().map(|s| s / n as f64).collect())
-        })
-        .collect();
-    let mut out = Array2::zeros((n_rows, n_resamples));
+            left -= block;
+            progress.check()?;
+        }
+        progress.advance(1)?;
+        Ok(sums)
+    })?;
     for (b, of_resample) in means.into_iter().enumerate() {
-        for (row, mean) in of_resample?.into_iter().enumerate() {
-            out[[row, b]] = mean;
+        for (row, sum) in of_resample.into_iter().enumerate() {
+            out[[row, b]] = sum / n as f64;
         }
     }
     Ok(out)

@@ -15,6 +15,7 @@
 //!
 //! Cost: O(users x items) draws, 16 bytes an item for each thread.
 
+use crate::base::memory::{collected, reserve, with_room, zeros};
 use crate::base::rng::{Rng, bits};
 use crate::base::rows::par_chunks;
 use crate::base::topk::{Scored, keep_top};
@@ -42,6 +43,9 @@ struct Item {
     second: f64,
 }
 
+const ITEMS: &str = "simulated items";
+const PROFILES: &str = "simulated profiles";
+
 /// Simulate `n_users` rows over `n_items` columns; every cell is one, every row has at least 5.
 ///
 /// # Errors
@@ -62,36 +66,38 @@ pub fn demo_urm(
             i32::MAX
         )));
     }
-    let items = draw_items(seed, n_items);
-    let scratch = || Vec::with_capacity(n_items);
+    let mut indptr = with_room(n_users.saturating_add(1), PROFILES)?;
+    let items = draw_items(seed, n_items)?;
+    let scratch = || with_room(n_items, ITEMS);
     let chunks = par_chunks(n_users, 32, progress, scratch, |entries, range| {
-        let mut profiles: Vec<Vec<i32>> = Vec::with_capacity(range.len());
+        let mut profiles = with_room(range.len(), PROFILES)?;
         for user in range {
-            profiles.push(draw_profile(seed, user, &items, entries));
             progress.advance(1)?;
+            profiles.push(draw_profile(seed, user, &items, entries)?);
         }
         Ok(profiles)
     })?;
 
-    let mut indptr = Vec::with_capacity(n_users + 1);
     let mut indices = Vec::new();
     indptr.push(0);
-    for profile in chunks.iter().flatten() {
+    for (user, profile) in chunks.iter().flatten().enumerate() {
+        progress.look(user)?;
+        reserve(&mut indices, profile.len(), PROFILES)?;
         indices.extend_from_slice(profile);
         indptr.push(indices.len() as i64);
     }
     Ok(CsrMatrix::from_parts(n_items, indptr, indices, None))
 }
 
-fn draw_items(seed: u64, n_items: usize) -> Vec<Item> {
+fn draw_items(seed: u64, n_items: usize) -> Result<Vec<Item>> {
     // A random order, so that an item's number is independent of its popularity.
-    let mut order: Vec<usize> = (0..n_items).collect();
+    let mut order = collected(0..n_items, ITEMS)?;
     order.sort_unstable_by_key(|&i| (bits(seed, ITEM_ORDER, i as u64), i));
-    let mut log_popularity = vec![0.0; n_items];
+    let mut log_popularity = zeros::<f64>(n_items, ITEMS)?;
     for (rank, item) in order.into_iter().enumerate() {
         log_popularity[item] = -TAIL * (rank as f64 + 5.0).ln();
     }
-    log_popularity
+    let items = log_popularity
         .into_iter()
         .enumerate()
         .map(|(item, log_popularity)| {
@@ -101,12 +107,17 @@ fn draw_items(seed: u64, n_items: usize) -> Vec<Item> {
                 genres: [0; 2].map(|_| rng.below(GENRES as u64) as usize),
                 second: 0.5 * rng.unit(),
             }
-        })
-        .collect()
+        });
+    collected(items, ITEMS)
 }
 
 /// The items of one user, ascending.
-fn draw_profile(seed: u64, user: usize, items: &[Item], entries: &mut Vec<Scored>) -> Vec<i32> {
+fn draw_profile(
+    seed: u64,
+    user: usize,
+    items: &[Item],
+    entries: &mut Vec<Scored>,
+) -> Result<Vec<i32>> {
     let mut rng = Rng::at(seed, USER, user as u64);
     let mut tastes = [0.0f64; GENRES].map(|_| TASTE_SPREAD * rng.normal());
     let strongest = tastes.iter().copied().fold(f64::MIN, f64::max);
@@ -129,9 +140,9 @@ fn draw_profile(seed: u64, user: usize, items: &[Item], entries: &mut Vec<Scored
         }
     }));
     keep_top(entries, length);
-    let mut profile: Vec<i32> = entries.iter().map(|e| e.index).collect();
+    let mut profile = collected(entries.iter().map(|e| e.index), PROFILES)?;
     profile.sort_unstable();
-    profile
+    Ok(profile)
 }
 
 #[cfg(test)]
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn popularity_has_a_tail() {
-        let mut counts = demo(2, 2000, 3000).view().col_counts();
+        let mut counts = demo(2, 2000, 3000).view().col_counts().expect("small");
         counts.sort_unstable_by(|a, b| b.cmp(a));
         let total: u32 = counts.iter().sum();
         let head: u32 = counts[..300].iter().sum();

@@ -399,7 +399,7 @@ proptest! {
         (lists, test) in lists_with_test(), train in any_rows(), cutoff in 1..=WIDTH,
     ) {
         let train = matrix(&train, false);
-        let popularity = Popularity::new(train.view());
+        let popularity = Popularity::new(train.view()).expect("small");
         let wanted = MetricsRequest {
             metrics: &[Metric::Novelty, Metric::AveragePopularity],
             popularity: Some(&popularity),
@@ -410,7 +410,7 @@ proptest! {
         let progress = Progress::new();
         let got = ganmf_core::metrics::measure(lists.view(), csr.view(), &users, wanted, &progress)
             .expect("valid").per_list.expect("kept");
-        let users_of = train.view().col_counts();
+        let users_of = train.view().col_counts().expect("small");
         let most = f64::from(*users_of.iter().max().expect("items")).max(1.0);
         for (l, row) in lists.rows().into_iter().enumerate() {
             let row: Vec<usize> =

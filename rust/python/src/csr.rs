@@ -1,20 +1,19 @@
-//! `Csr`: validated sparse rows over memory that numpy owns.
+//! `Csr`: validated sparse rows over memory that nobody else can write to.
 
 use ganmf_core::base::cell_order::cell_order as ordered;
 use ganmf_core::{CsrMatrix, CsrView, Progress};
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 
-use crate::args::choice;
+use crate::args::{Indices, choice, natural, owned, read_only, slice};
 use crate::error::to_python;
 use crate::run::{run, run_here};
 
 /// Cells that are looked at before a thread has started.
 const FEW: usize = 1 << 18;
 
-/// Compressed sparse rows, validated once; kernels borrow its memory and never check again.
+/// Compressed sparse rows: a copy of the arrays, validated once, which kernels never check again.
 ///
 /// Parameters
 /// ----------
@@ -27,6 +26,8 @@ const FEW: usize = 1 << 18;
 /// ------
 /// `ValueError`
 ///     If an invariant does not hold; the message names the row.
+/// `MemoryError`
+///     If the matrix does not fit.
 #[pyclass(frozen, module = "ganmf_fast._core")]
 pub(crate) struct Csr {
     n_cols: usize,
@@ -66,31 +67,16 @@ impl CsrGuard<'_> {
     }
 }
 
-/// Borrow a one-dimensional array, which must be contiguous.
-pub(crate) fn slice<'a, T: numpy::Element>(
-    array: &'a PyReadonlyArray1<'_, T>,
-    name: &str,
-) -> PyResult<&'a [T]> {
-    array
-        .as_slice()
-        .map_err(|_| PyValueError::new_err(format!("{name} must be a contiguous array")))
-}
-
-/// A read-only view of the same memory: the caller's own array keeps its flags.
-fn read_only<T: numpy::Element>(array: &Bound<'_, PyArray1<T>>) -> PyResult<Py<PyArray1<T>>> {
-    let view = array.call_method0("view")?;
-    view.getattr("flags")?.setattr("writeable", false)?;
-    Ok(view.cast_into::<PyArray1<T>>()?.unbind())
-}
-
 impl Csr {
     pub(crate) fn from_matrix(py: Python<'_>, matrix: CsrMatrix) -> PyResult<Self> {
         let (n_cols, indptr, indices, values) = matrix.into_parts();
         Ok(Self {
             n_cols,
-            indptr: read_only(&indptr.into_pyarray(py))?,
-            indices: read_only(&indices.into_pyarray(py))?,
-            values: values.map(|v| read_only(&v.into_pyarray(py))).transpose()?,
+            indptr: read_only(indptr.into_pyarray(py))?.unbind(),
+            indices: read_only(indices.into_pyarray(py))?.unbind(),
+            values: values
+                .map(|v| read_only(v.into_pyarray(py)).map(Bound::unbind))
+                .transpose()?,
         })
     }
 
@@ -116,7 +102,7 @@ impl Csr {
         };
         Ok(Self {
             n_cols: self.n_cols,
-            indptr: read_only(&own.into_pyarray(py))?,
+            indptr: read_only(own.into_pyarray(py))?.unbind(),
             indices: self
                 .indices
                 .bind(py)
@@ -136,13 +122,14 @@ impl Csr {
         indptr: &Bound<'_, PyArray1<i64>>,
         indices: &Bound<'_, PyArray1<i32>>,
         values: Option<&Bound<'_, PyArray1<f32>>>,
-        n_cols: usize,
+        n_cols: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
+        let n_cols = natural("n_cols", n_cols)?;
         let csr = Self {
             n_cols,
-            indptr: read_only(indptr)?,
-            indices: read_only(indices)?,
-            values: values.map(read_only).transpose()?,
+            indptr: owned(indptr)?,
+            indices: owned(indices)?,
+            values: values.map(owned).transpose()?,
         };
         let guard = csr.guard(py);
         let (indptr, indices, values) = guard.parts()?;
@@ -169,19 +156,23 @@ impl Csr {
     #[pyo3(signature = (rows, cols, values, n_rows, n_cols, duplicates="error"))]
     fn from_coo(
         py: Python<'_>,
-        rows: PyReadonlyArray1<'_, i32>,
-        cols: PyReadonlyArray1<'_, i32>,
-        values: Option<PyReadonlyArray1<'_, f32>>,
-        n_rows: usize,
-        n_cols: usize,
+        rows: &Bound<'_, PyArray1<i32>>,
+        cols: &Bound<'_, PyArray1<i32>>,
+        values: Option<&Bound<'_, PyArray1<f32>>>,
+        n_rows: &Bound<'_, PyAny>,
+        n_cols: &Bound<'_, PyAny>,
         duplicates: &str,
     ) -> PyResult<Self> {
         let duplicates = choice(duplicates)?;
-        let (rows, cols) = (slice(&rows, "rows")?, slice(&cols, "cols")?);
-        let values = values.as_ref().map(|v| slice(v, "values")).transpose()?;
-        let make =
-            |_: &Progress| CsrMatrix::from_coo((n_rows, n_cols), rows, cols, values, duplicates);
-        let matrix = if n_rows.max(n_cols).max(rows.len()) <= FEW {
+        let shape = (natural("n_rows", n_rows)?, natural("n_cols", n_cols)?);
+        let (rows, cols) = (Indices::of(rows)?, Indices::of(cols)?);
+        let values = values.map(Indices::of).transpose()?;
+        let (rows, cols) = (rows.slice("rows")?, cols.slice("cols")?);
+        let values = values.as_ref().map(|v| v.slice("values")).transpose()?;
+        let make = |progress: &Progress| {
+            CsrMatrix::from_coo(shape, rows, cols, values, duplicates, progress)
+        };
+        let matrix = if shape.0.max(shape.1).max(rows.len()) <= FEW {
             run_here(py, make)?
         } else {
             run(py, None, make)?
@@ -202,7 +193,7 @@ impl Csr {
     fn transpose(&self, py: Python<'_>) -> PyResult<Self> {
         let guard = self.guard(py);
         let view = guard.view()?;
-        let matrix = run(py, None, |_| Ok(view.transpose()))?;
+        let matrix = run(py, None, |progress| view.transpose(progress))?;
         Self::from_matrix(py, matrix)
     }
 

@@ -1,11 +1,12 @@
 //! Sparse rows from chunks of cells that pass by twice.
 
 use ganmf_core::base::csr_builder;
-use numpy::PyReadonlyArray1;
+use numpy::PyArray1;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::csr::{Csr, slice};
+use crate::args::{Indices, natural};
+use crate::csr::Csr;
 use crate::run::run;
 
 /// Collects cells of ones in two passes: `count` every chunk, `fill` every chunk, then `finish`.
@@ -33,14 +34,16 @@ fn finished() -> PyErr {
 #[pymethods]
 impl CsrBuilder {
     #[new]
-    fn new(py: Python<'_>, n_rows: usize, n_cols: usize) -> PyResult<Self> {
+    fn new(py: Python<'_>, n_rows: &Bound<'_, PyAny>, n_cols: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (n_rows, n_cols) = (natural("n_rows", n_rows)?, natural("n_cols", n_cols)?);
         let inner = run(py, None, |_| csr_builder::CsrBuilder::new(n_rows, n_cols))?;
         Ok(Self { inner: Some(inner) })
     }
 
     /// First pass: rows of a chunk of cells, int32.
-    fn count(&mut self, py: Python<'_>, rows: PyReadonlyArray1<'_, i32>) -> PyResult<()> {
-        let rows = slice(&rows, "rows")?;
+    fn count(&mut self, py: Python<'_>, rows: &Bound<'_, PyArray1<i32>>) -> PyResult<()> {
+        let rows = Indices::of(rows)?;
+        let rows = rows.slice("rows")?;
         let inner = self.open()?;
         run(py, None, |_| inner.count(rows))
     }
@@ -49,10 +52,11 @@ impl CsrBuilder {
     fn fill(
         &mut self,
         py: Python<'_>,
-        rows: PyReadonlyArray1<'_, i32>,
-        cols: PyReadonlyArray1<'_, i32>,
+        rows: &Bound<'_, PyArray1<i32>>,
+        cols: &Bound<'_, PyArray1<i32>>,
     ) -> PyResult<()> {
-        let (rows, cols) = (slice(&rows, "rows")?, slice(&cols, "cols")?);
+        let (rows, cols) = (Indices::of(rows)?, Indices::of(cols)?);
+        let (rows, cols) = (rows.slice("rows")?, cols.slice("cols")?);
         let inner = self.open()?;
         run(py, None, |_| inner.fill(rows, cols))
     }

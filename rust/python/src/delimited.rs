@@ -1,7 +1,7 @@
 //! Interactions from delimited text, fed in chunks.
 
 use ganmf_core::delimited::{Format, Kind, Quoting, Reader, Times, Values};
-use numpy::{PyArray1, ToPyArray};
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -84,13 +84,13 @@ impl DelimitedReader {
     /// Read the records that a chunk completes.
     fn feed(&mut self, py: Python<'_>, chunk: &[u8]) -> PyResult<()> {
         let inner = &mut self.inner;
-        run(py, None, |_| inner.feed(chunk))
+        run(py, None, |progress| inner.feed(chunk, progress))
     }
 
     /// Read the last record, which may lack its line end.
     fn finish(&mut self, py: Python<'_>) -> PyResult<()> {
         let inner = &mut self.inner;
-        run(py, None, |_| inner.finish())
+        run(py, None, |progress| inner.finish(progress))
     }
 
     /// Values of each column since the last call: int32 numbers of ids by first appearance,
@@ -100,12 +100,12 @@ impl DelimitedReader {
             .take()
             .into_iter()
             .map(|values| match values {
-                Values::Codes(codes) => ("codes", codes.to_pyarray(py).into_any()),
-                Values::Times(Times::Whole(all)) => ("whole", all.to_pyarray(py).into_any()),
+                Values::Codes(codes) => ("codes", codes.into_pyarray(py).into_any()),
+                Values::Times(Times::Whole(all)) => ("whole", all.into_pyarray(py).into_any()),
                 Values::Numbers(all) | Values::Times(Times::Real(all)) => {
-                    ("real", all.to_pyarray(py).into_any())
+                    ("real", all.into_pyarray(py).into_any())
                 }
-                Values::Times(Times::Moments(all)) => ("moment", all.to_pyarray(py).into_any()),
+                Values::Times(Times::Moments(all)) => ("moment", all.into_pyarray(py).into_any()),
             })
             .collect()
     }
@@ -123,7 +123,7 @@ impl DelimitedReader {
     /// Lines of these rows, from 1.
     fn lines_of<'py>(&self, py: Python<'py>, rows: Vec<u64>) -> Bound<'py, PyArray1<u64>> {
         let lines: Vec<u64> = rows.iter().map(|&row| self.inner.line_of(row)).collect();
-        lines.to_pyarray(py)
+        lines.into_pyarray(py)
     }
 
     /// Records read so far, the header not among them.

@@ -4,6 +4,7 @@ use ganmf_core::models::ials::{self, Confidence, IalsParams, Solver};
 use numpy::{IntoPyArray, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
 
+use crate::args::{matrix, natural};
 use crate::csr::Csr;
 use crate::run::run;
 
@@ -37,14 +38,15 @@ pub(crate) fn ials_half_step<'py>(
     epsilon: Option<f64>,
     reg: f64,
     reg_exponent: f64,
-    cg_steps: Option<usize>,
+    cg_steps: Option<&Bound<'py, PyAny>>,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let cg_steps = cg_steps.map(|n| natural("cg_steps", n)).transpose()?;
     let params = params_of(alpha, epsilon, reg, reg_exponent, cg_steps);
     let guard = rows.guard(py);
     let view = guard.view()?;
-    let fixed = fixed.as_array();
-    let start = start.as_ref().map(PyReadonlyArray2::as_array);
+    let fixed = matrix(&fixed, "fixed")?;
+    let start = start.as_ref().map(|s| matrix(s, "start")).transpose()?;
     let factors = run(py, report.as_ref(), |p| {
         ials::half_step(view, fixed, start, &params, p)
     })?;
@@ -67,6 +69,7 @@ pub(crate) fn ials_loss(
     let params = params_of(alpha, epsilon, reg, reg_exponent, None);
     let (users, items) = (users.guard(py), items.guard(py));
     let (users, items) = (users.view()?, items.view()?);
-    let (x, y) = (user_factors.as_array(), item_factors.as_array());
+    let x = matrix(&user_factors, "user_factors")?;
+    let y = matrix(&item_factors, "item_factors")?;
     run(py, None, |p| ials::loss(users, items, x, y, &params, p))
 }

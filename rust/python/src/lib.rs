@@ -37,7 +37,7 @@ mod _core {
             FactorIndex, ProductIndex, RankRequest, popularity_order, random_scores,
             rank_popularity, rank_random, rank_scores,
         },
-        run::{get_num_threads, set_num_threads},
+        run::{available_memory, get_num_threads, set_num_threads},
         sampling::{draw_items, mask_unobserved},
         slim_bpr::SlimBpr,
         slim_elastic_net::{fit_slim_elastic_net, slim_elastic_net_bytes},

@@ -2,12 +2,12 @@
 
 use ganmf_core::bootstrap;
 use ganmf_core::metrics::{self, METRIC_NAMES, Metric, MetricsRequest, Popularity};
-use numpy::{IntoPyArray, PyArray2, PyArray3, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::args::natural;
-use crate::csr::{Csr, CsrGuard, slice};
+use crate::args::{Indices, matrix, natural};
+use crate::csr::{Csr, CsrGuard};
 use crate::run::run;
 
 fn cutoffs_of(cutoffs: &[Bound<'_, PyAny>]) -> PyResult<Vec<usize>> {
@@ -28,7 +28,7 @@ pub(crate) fn measure_lists<'py>(
     py: Python<'py>,
     items: PyReadonlyArray2<'py, i32>,
     test: &Csr,
-    users: PyReadonlyArray1<'py, i64>,
+    users: &Bound<'py, PyArray1<i64>>,
     cutoffs: Vec<Bound<'py, PyAny>>,
     names: Vec<String>,
     train: Option<&Csr>,
@@ -49,13 +49,14 @@ pub(crate) fn measure_lists<'py>(
                 .ok_or_else(|| PyValueError::new_err(format!("names has no metric {name:?}")))
         })
         .collect::<PyResult<Vec<_>>>()?;
-    let (items, users) = (items.as_array(), slice(&users, "users")?);
+    let users = Indices::of(users)?;
+    let (items, users) = (matrix(&items, "items")?, users.slice("users")?);
     let guard = test.guard(py);
     let test = guard.view()?;
     let guard = train.map(|t| t.guard(py));
     let train = guard.as_ref().map(CsrGuard::view).transpose()?;
     let found = run(py, report.as_ref(), |p| {
-        let popularity = train.map(Popularity::new);
+        let popularity = train.map(Popularity::new).transpose()?;
         let request = MetricsRequest {
             metrics: &wanted,
             cutoffs: &cutoffs,
@@ -83,7 +84,7 @@ pub(crate) fn bootstrap_means<'py>(
     seed: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let (n_resamples, seed) = (natural("n_resamples", n_resamples)?, natural("seed", seed)?);
-    let values = values.as_array();
+    let values = matrix(&values, "values")?;
     let means = run(py, None, |p| {
         bootstrap::bootstrap_means(values, n_resamples, seed, p)
     })?;

@@ -17,8 +17,8 @@ use crate::run::run;
 /// Parameters of nearest neighbours, as a mapping; those of another similarity are not read.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-pub(crate) struct KnnArgs {
-    topk: i64,
+pub(crate) struct KnnArgs<'py> {
+    topk: Bound<'py, PyAny>,
     shrink: f64,
     similarity: String,
     normalize: bool,
@@ -29,7 +29,7 @@ pub(crate) struct KnnArgs {
     similarity_from_distance_mode: String,
 }
 
-impl KnnArgs {
+impl KnnArgs<'_> {
     pub(crate) fn params(&self) -> PyResult<KnnParams> {
         let normalize = self.normalize;
         let kind = match self.similarity.as_str() {
@@ -56,7 +56,7 @@ impl KnnArgs {
             }
         };
         Ok(KnnParams {
-            topk: topk_of(self.topk)?,
+            topk: topk_of(&self.topk)?,
             similarity: Similarity::try_new(kind, self.shrink).map_err(|e| to_python(&e))?,
         })
     }
@@ -68,7 +68,7 @@ impl KnnArgs {
 pub(crate) fn fit_knn(
     py: Python<'_>,
     urm: &Csr,
-    params: KnnArgs,
+    params: KnnArgs<'_>,
     by_target: bool,
     weighting: Option<&str>,
     report: Option<Py<PyAny>>,
@@ -79,14 +79,18 @@ pub(crate) fn fit_knn(
     let guard = urm.guard(py);
     let view = guard.view()?;
     let kernel = |progress: &Progress| -> Result<CsrMatrix, Error> {
-        let weights = weighting.map(|w| weighted(view, w));
+        let weights = weighting.map(|w| weighted(view, w)).transpose()?;
         let view = weights.as_ref().map_or(view, CsrMatrix::view);
         let found = if as_published {
             published::neighbours::neighbours(view, params, progress)?
         } else {
             neighbours::neighbours(view, params, progress)?
         };
-        Ok(oriented(found, by_target))
+        if by_target {
+            Ok(found)
+        } else {
+            found.view().transpose(progress)
+        }
     };
     let found = run(py, report.as_ref(), kernel)?;
     Csr::from_matrix(py, found)
@@ -113,7 +117,8 @@ impl PairCounts {
     #[staticmethod]
     fn bytes_needed(py: Python<'_>, urm: &Csr) -> PyResult<u64> {
         let guard = urm.guard(py);
-        Ok(stored::bytes_needed(guard.view()?).0)
+        let view = guard.view()?;
+        Ok(run(py, None, |_| stored::bytes_needed(view))?.0)
     }
 
     /// As `fit_knn` of the matrix that was counted, without its values.
@@ -121,7 +126,7 @@ impl PairCounts {
     fn fit_knn(
         &self,
         py: Python<'_>,
-        params: KnnArgs,
+        params: KnnArgs<'_>,
         by_target: bool,
         report: Option<Py<PyAny>>,
     ) -> PyResult<Csr> {
@@ -134,13 +139,5 @@ impl PairCounts {
             }
         })?;
         Csr::from_matrix(py, found)
-    }
-}
-
-fn oriented(found: CsrMatrix, by_target: bool) -> CsrMatrix {
-    if by_target {
-        found
-    } else {
-        found.view().transpose()
     }
 }

@@ -16,7 +16,7 @@ use crate::run::run;
 pub(crate) fn fit_p3alpha(
     py: Python<'_>,
     urm: &Csr,
-    topk: i64,
+    topk: &Bound<'_, PyAny>,
     alpha: f64,
     beta: f64,
     normalize_similarity: bool,

@@ -12,7 +12,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
 
-use crate::csr::{Csr, CsrGuard, slice};
+use crate::args::{Indices, matrix, natural, owned, slice};
+use crate::csr::{Csr, CsrGuard};
 use crate::error::to_python;
 use crate::run::{run, run_here};
 
@@ -36,6 +37,14 @@ impl ItemsArg {
         match self {
             Self::Same(items) => ItemsGuard::Same(items.bind(py).readonly()),
             Self::Each(rows) => ItemsGuard::Each(rows.get().guard(py)),
+        }
+    }
+
+    /// A copy that nobody else can write to; a `Csr` cannot be written to.
+    fn owned(self, py: Python<'_>) -> PyResult<Self> {
+        match self {
+            Self::Same(items) => Ok(Self::Same(owned(items.bind(py))?)),
+            Self::Each(rows) => Ok(Self::Each(rows)),
         }
     }
 
@@ -84,20 +93,19 @@ impl RankRequest {
     #[new]
     #[pyo3(signature = (users, n, seen=None, candidates=None, excluded=None))]
     fn new(
-        users: Py<PyArray1<i64>>,
-        n: i64,
+        users: &Bound<'_, PyArray1<i64>>,
+        n: &Bound<'_, PyAny>,
         seen: Option<Py<Csr>>,
         candidates: Option<ItemsArg>,
         excluded: Option<ItemsArg>,
     ) -> PyResult<Self> {
-        let n = usize::try_from(n)
-            .map_err(|_| PyValueError::new_err(format!("n must be at least 1, not {n}")))?;
+        let py = users.py();
         Ok(Self {
-            users,
-            n,
+            users: owned(users)?,
+            n: natural("n", n)?,
             seen,
-            candidates,
-            excluded,
+            candidates: candidates.map(|items| items.owned(py)).transpose()?,
+            excluded: excluded.map(|items| items.owned(py)).transpose()?,
         })
     }
 
@@ -231,8 +239,8 @@ impl FactorIndex {
     #[new]
     fn new(py: Python<'_>, item_factors: Py<PyArray2<f32>>) -> PyResult<Self> {
         let guard = item_factors.bind(py).readonly();
-        let factors = guard.as_array();
-        let index = run(py, None, |_| Ok(rank::FactorIndex::new(factors)))?;
+        let factors = matrix(&guard, "item_factors")?;
+        let index = run(py, None, |_| rank::FactorIndex::new(factors))?;
         drop(guard);
         Ok(Self {
             item_factors,
@@ -252,7 +260,8 @@ impl FactorIndex {
         by_position: bool,
     ) -> PyResult<Ranked<'py>> {
         let item_factors = self.item_factors.bind(py).readonly();
-        let (user_factors, item_factors) = (user_factors.as_array(), item_factors.as_array());
+        let user_factors = matrix(&user_factors, "user_factors")?;
+        let item_factors = matrix(&item_factors, "item_factors")?;
         let (rows, n_users) = if by_position {
             (Rows::ByPosition, request.n_users(py)?)
         } else {
@@ -315,7 +324,7 @@ pub(crate) fn rank_scores<'py>(
     report: Option<Py<PyAny>>,
     as_published: bool,
 ) -> PyResult<Ranked<'py>> {
-    let scores = scores.as_array();
+    let scores = matrix(&scores, "scores")?;
     let kernel = if as_published {
         published::rank_scores
     } else {
@@ -336,12 +345,14 @@ pub(crate) fn rank_scores<'py>(
 #[pyo3(signature = (seed, n_users, n_items, request, report=None))]
 pub(crate) fn rank_random<'py>(
     py: Python<'py>,
-    seed: u64,
-    n_users: usize,
-    n_items: usize,
+    seed: &Bound<'py, PyAny>,
+    n_users: &Bound<'py, PyAny>,
+    n_items: &Bound<'py, PyAny>,
     request: &RankRequest,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Ranked<'py>> {
+    let seed = natural("seed", seed)?;
+    let (n_users, n_items) = (natural("n_users", n_users)?, natural("n_items", n_items)?);
     request.rank(
         py,
         (n_users, n_items),
@@ -355,11 +366,13 @@ pub(crate) fn rank_random<'py>(
 #[pyfunction]
 pub(crate) fn random_scores<'py>(
     py: Python<'py>,
-    seed: u64,
-    users: PyReadonlyArray1<'py, i64>,
-    n_items: usize,
+    seed: &Bound<'py, PyAny>,
+    users: &Bound<'py, PyArray1<i64>>,
+    n_items: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let users = slice(&users, "users")?;
+    let (seed, n_items) = (natural("seed", seed)?, natural("n_items", n_items)?);
+    let users = Indices::of(users)?;
+    let users = users.slice("users")?;
     let scores = run(py, None, |p| random::random_scores(seed, users, n_items, p))?;
     Ok(scores.into_pyarray(py))
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ganmf_core::{Error, Progress};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -32,7 +32,17 @@ fn build_pool(n: usize) -> PyResult<Arc<ThreadPool>> {
         .thread_name(|i| format!("ganmf-{i}"))
         .build()
         .map(Arc::new)
-        .map_err(|e| PyRuntimeError::new_err(format!("no thread pool of {n} threads: {e}")))
+        .map_err(|e| no_threads(n, &e.to_string()))
+}
+
+/// What stops a thread from being started is that there is no memory for its stack, or a limit.
+fn no_threads(n: usize, why: &str) -> PyErr {
+    let n = if n == 0 {
+        "enough".to_string()
+    } else {
+        n.to_string()
+    };
+    PyMemoryError::new_err(format!("the system does not start {n} threads: {why}"))
 }
 
 fn pool() -> PyResult<Arc<ThreadPool>> {
@@ -51,6 +61,12 @@ fn pool() -> PyResult<Arc<ThreadPool>> {
     // Dropping a pool whose threads did not survive the fork would wait for them forever.
     std::mem::forget(stale);
     Ok(threads)
+}
+
+/// Bytes that this process can still take; 2^64 - 1 where the system does not say.
+#[pyfunction]
+pub(crate) fn available_memory() -> u64 {
+    ganmf_core::base::memory::available()
 }
 
 /// Threads that Rust kernels use from now on.
@@ -102,12 +118,14 @@ pub(crate) fn run<T: Send>(
         std::thread::scope(|scope| {
             let (send, receive) = sync_channel(1);
             let (threads, progress) = (&threads, &progress);
-            scope.spawn(move || {
-                let result =
-                    catch_unwind(AssertUnwindSafe(|| threads.install(|| kernel(progress))));
-                // The receiver waits for exactly this message.
-                let _ = send.send(result);
-            });
+            std::thread::Builder::new()
+                .spawn_scoped(scope, move || {
+                    let result =
+                        catch_unwind(AssertUnwindSafe(|| threads.install(|| kernel(progress))));
+                    // The receiver waits for exactly this message.
+                    let _ = send.send(result);
+                })
+                .map_err(|e| no_threads(1, &e.to_string()))?;
             let mut interrupt: Option<PyErr> = None;
             loop {
                 match receive.recv_timeout(POLL) {

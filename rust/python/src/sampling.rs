@@ -1,12 +1,11 @@
 //! Random sets of items for adversarial training.
 
 use ganmf_core::sampling::{self, Key, Masks};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray2};
-use pyo3::exceptions::PyValueError;
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2, PyReadwriteArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-use crate::args::natural;
-use crate::csr::{Csr, slice};
+use crate::args::{Indices, contiguous, natural, rows as by_rows};
+use crate::csr::Csr;
 use crate::run::run;
 
 fn key(seed: &Bound<'_, PyAny>, stream: &Bound<'_, PyAny>) -> PyResult<Key> {
@@ -14,10 +13,6 @@ fn key(seed: &Bound<'_, PyAny>, stream: &Bound<'_, PyAny>) -> PyResult<Key> {
         seed: natural("seed", seed)?,
         stream: natural("stream", stream)?,
     })
-}
-
-fn contiguous(name: &str) -> PyErr {
-    PyValueError::new_err(format!("{name} must be a contiguous array"))
 }
 
 /// Write ones at random unobserved items of each row, zeros elsewhere, in place of `out`.
@@ -40,7 +35,7 @@ fn contiguous(name: &str) -> PyErr {
 pub(crate) fn mask_unobserved(
     py: Python<'_>,
     urm: &Csr,
-    rows: PyReadonlyArray1<'_, i64>,
+    rows: &Bound<'_, PyArray1<i64>>,
     ratio: f64,
     seed: &Bound<'_, PyAny>,
     stream: &Bound<'_, PyAny>,
@@ -51,12 +46,14 @@ pub(crate) fn mask_unobserved(
     let key = key(seed, stream)?;
     let guard = urm.guard(py);
     let view = guard.view()?;
-    let rows = slice(&rows, "rows")?;
+    let rows = Indices::of(rows)?;
+    let rows = rows.slice("rows")?;
+    if !out.is_c_contiguous() {
+        return Err(contiguous("out"));
+    }
     let out = out.as_slice_mut().map_err(|_| contiguous("out"))?;
-    let weights = weights
-        .as_ref()
-        .map(|w| w.as_slice().map_err(|_| contiguous("weights")))
-        .transpose()?;
+    let weights = weights.as_ref().map(|w| by_rows(w, "weights"));
+    let weights = weights.transpose()?;
     run(py, None, |progress| {
         let masks = Masks::try_new(view, rows, ratio, keep_observed, key)?;
         match weights {
@@ -83,15 +80,16 @@ pub(crate) fn mask_unobserved(
 pub(crate) fn draw_items<'py>(
     py: Python<'py>,
     weights: PyReadonlyArray2<'py, f32>,
-    rows: PyReadonlyArray1<'py, i64>,
-    counts: PyReadonlyArray1<'py, i64>,
+    rows: &Bound<'py, PyArray1<i64>>,
+    counts: &Bound<'py, PyArray1<i64>>,
     seed: &Bound<'py, PyAny>,
     stream: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyArray1<i32>>> {
     let key = key(seed, stream)?;
-    let n_items = weights.as_array().ncols();
-    let weights = weights.as_slice().map_err(|_| contiguous("weights"))?;
-    let (rows, counts) = (slice(&rows, "rows")?, slice(&counts, "counts")?);
+    let n_items = weights.shape()[1];
+    let weights = by_rows(&weights, "weights")?;
+    let (rows, counts) = (Indices::of(rows)?, Indices::of(counts)?);
+    let (rows, counts) = (rows.slice("rows")?, counts.slice("counts")?);
     let items = run(py, None, |progress| {
         sampling::draw_items(weights, n_items, rows, counts, key, progress)
     })?;

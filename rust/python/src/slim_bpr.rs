@@ -6,7 +6,7 @@ use ganmf_core::models::slim_bpr::{self, SlimBprParams, Storage};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 
-use crate::args::choice;
+use crate::args::{choice, natural, topk_of};
 use crate::csr::Csr;
 use crate::run::run;
 
@@ -36,9 +36,10 @@ impl SlimBpr {
         lambda_j: f64,
         learning_rate: f64,
         published_quirks: bool,
-        seed: u64,
+        seed: &Bound<'_, PyAny>,
         max_bytes: Option<usize>,
     ) -> PyResult<Self> {
+        let seed = natural("seed", seed)?;
         let params = SlimBprParams {
             symmetric,
             sgd: choice(sgd)?,
@@ -51,7 +52,7 @@ impl SlimBpr {
         };
         let guard = urm.guard(py);
         let view = guard.view()?;
-        let model = run(py, None, |_| slim_bpr::SlimBpr::new(view, params))?;
+        let model = run(py, None, |p| slim_bpr::SlimBpr::new(view, params, p))?;
         Ok(Self {
             model: Mutex::new(model),
         })
@@ -59,13 +60,25 @@ impl SlimBpr {
 
     /// The next `samples` samples.
     #[pyo3(signature = (samples, report=None))]
-    fn run(&self, py: Python<'_>, samples: u64, report: Option<Py<PyAny>>) -> PyResult<()> {
+    fn run(
+        &self,
+        py: Python<'_>,
+        samples: &Bound<'_, PyAny>,
+        report: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let samples = natural("samples", samples)?;
         run(py, report.as_ref(), |p| self.lock().run(samples, p))
     }
 
     /// Item weights (items x items, rows are history items), cut to `topk` by rows and columns.
     #[pyo3(signature = (topk, report=None))]
-    fn weights(&self, py: Python<'_>, topk: usize, report: Option<Py<PyAny>>) -> PyResult<Csr> {
+    fn weights(
+        &self,
+        py: Python<'_>,
+        topk: &Bound<'_, PyAny>,
+        report: Option<Py<PyAny>>,
+    ) -> PyResult<Csr> {
+        let topk = topk_of(topk)?;
         let weights = run(py, report.as_ref(), |p| self.lock().weights(topk, p))?;
         Csr::from_matrix(py, weights)
     }
@@ -74,18 +87,12 @@ impl SlimBpr {
     fn draws<'py>(
         &self,
         py: Python<'py>,
-        first: u64,
-        samples: usize,
+        first: &Bound<'py, PyAny>,
+        samples: &Bound<'py, PyAny>,
     ) -> PyResult<[Bound<'py, PyArray1<i32>>; 3]> {
-        let draws = run(py, None, |_| Ok(self.lock().draws(first, samples)))?;
-        let part = |pick: fn(&(i32, i32, i32)) -> i32| {
-            draws
-                .iter()
-                .map(pick)
-                .collect::<Vec<i32>>()
-                .into_pyarray(py)
-        };
-        Ok([part(|d| d.0), part(|d| d.1), part(|d| d.2)])
+        let (first, samples) = (natural("first", first)?, natural("samples", samples)?);
+        let draws = run(py, None, |p| self.lock().draws(first, samples, p))?;
+        Ok(draws.map(|part| part.into_pyarray(py)))
     }
 
     /// Bytes of all cells of a model of `n_items` items.

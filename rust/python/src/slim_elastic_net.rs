@@ -1,10 +1,9 @@
 //! Fitting of SLIM by elastic net.
 
 use ganmf_core::models::slim_elastic_net::{self, Penalty, SlimParams};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::args::topk_of;
+use crate::args::{natural, topk_of};
 use crate::csr::Csr;
 use crate::run::{get_num_threads, run};
 
@@ -15,19 +14,17 @@ pub(crate) fn fit_slim_elastic_net(
     py: Python<'_>,
     urm: &Csr,
     penalties: Vec<(f64, f64)>,
-    topk: i64,
+    topk: &Bound<'_, PyAny>,
     positive_only: bool,
     tol: f64,
-    max_iter: i64,
+    max_iter: &Bound<'_, PyAny>,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Vec<(Csr, usize)>> {
     let params = SlimParams {
         topk: topk_of(topk)?,
         positive_only,
         tol,
-        max_iter: usize::try_from(max_iter).map_err(|_| {
-            PyValueError::new_err(format!("max_iter must be at least 1, not {max_iter}"))
-        })?,
+        max_iter: natural("max_iter", max_iter)?,
     };
     let penalties: Vec<Penalty> = penalties
         .into_iter()

@@ -1,12 +1,12 @@
 //! Splitting into training and held-out sets.
 
 use ganmf_core::split::{self, Size};
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 
-use crate::args::natural;
-use crate::csr::{Csr, slice};
+use crate::args::{Indices, natural};
+use crate::csr::Csr;
 use crate::run::run;
 
 type Splits<'py> = (
@@ -107,11 +107,12 @@ pub(crate) fn split_k_fold<'py>(
 pub(crate) fn split_latest<'py>(
     py: Python<'py>,
     urm: &Csr,
-    times: PyReadonlyArray1<'py, i64>,
+    times: &Bound<'py, PyArray1<i64>>,
     test_size: &Bound<'py, PyAny>,
 ) -> PyResult<Labels<'py>> {
     let test_size = size("test_size", test_size)?;
-    let times = slice(&times, "times")?;
+    let times = Indices::of(times)?;
+    let times = times.slice("times")?;
     let guard = urm.guard(py);
     let view = guard.view()?;
     let labels = run(py, None, |p| {
@@ -124,11 +125,12 @@ pub(crate) fn split_latest<'py>(
 #[pyfunction]
 pub(crate) fn split_cut_for<'py>(
     py: Python<'py>,
-    times: PyReadonlyArray1<'py, i64>,
+    times: &Bound<'py, PyArray1<i64>>,
     test_size: &Bound<'py, PyAny>,
 ) -> PyResult<i64> {
     let test_size = size("test_size", test_size)?;
-    let times = slice(&times, "times")?;
+    let times = Indices::of(times)?;
+    let times = times.slice("times")?;
     run(py, None, |_| split::cut_for(times, test_size))
 }
 
@@ -137,10 +139,11 @@ pub(crate) fn split_cut_for<'py>(
 pub(crate) fn split_cut_at<'py>(
     py: Python<'py>,
     urm: &Csr,
-    times: PyReadonlyArray1<'py, i64>,
+    times: &Bound<'py, PyArray1<i64>>,
     cut: i64,
 ) -> PyResult<Labels<'py>> {
-    let times = slice(&times, "times")?;
+    let times = Indices::of(times)?;
+    let times = times.slice("times")?;
     let guard = urm.guard(py);
     let view = guard.view()?;
     let labels = run(py, None, |p| split::cut_at(view, times, cut, p))?;
@@ -197,12 +200,14 @@ pub(crate) fn k_core<'py>(
 pub(crate) fn divide_cells(
     py: Python<'_>,
     urm: &Csr,
-    labels: PyReadonlyArray1<'_, u8>,
-    n_parts: usize,
+    labels: &Bound<'_, PyArray1<u8>>,
+    n_parts: &Bound<'_, PyAny>,
 ) -> PyResult<Vec<Csr>> {
-    let labels = slice(&labels, "labels")?;
+    let labels = Indices::of(labels)?;
+    let labels = labels.slice("labels")?;
     let guard = urm.guard(py);
     let view = guard.view()?;
+    let n_parts = natural("n_parts", n_parts)?;
     let parts = run(py, None, |p| split::divide(view, labels, n_parts, p))?;
     parts.into_iter().map(|m| Csr::from_matrix(py, m)).collect()
 }
@@ -212,10 +217,11 @@ pub(crate) fn divide_cells(
 pub(crate) fn part_cells(
     py: Python<'_>,
     urm: &Csr,
-    labels: PyReadonlyArray1<'_, u8>,
+    labels: &Bound<'_, PyArray1<u8>>,
     label: u8,
 ) -> PyResult<(Csr, Csr)> {
-    let labels = slice(&labels, "labels")?;
+    let labels = Indices::of(labels)?;
+    let labels = labels.slice("labels")?;
     let guard = urm.guard(py);
     let view = guard.view()?;
     let (rest, held) = run(py, None, |p| split::part(view, labels, label, p))?;
@@ -227,11 +233,12 @@ pub(crate) fn part_cells(
 pub(crate) fn looks_ahead(
     py: Python<'_>,
     urm: &Csr,
-    labels: PyReadonlyArray1<'_, u8>,
-    times: PyReadonlyArray1<'_, i64>,
+    labels: &Bound<'_, PyArray1<u8>>,
+    times: &Bound<'_, PyArray1<i64>>,
 ) -> PyResult<(u64, u64)> {
-    let (labels, times) = (slice(&labels, "labels")?, slice(&times, "times")?);
+    let (labels, times) = (Indices::of(labels)?, Indices::of(times)?);
+    let (labels, times) = (labels.slice("labels")?, times.slice("times")?);
     let guard = urm.guard(py);
     let view = guard.view()?;
-    run(py, None, |_| split::looks_ahead(view, labels, times))
+    run(py, None, |p| split::looks_ahead(view, labels, times, p))
 }

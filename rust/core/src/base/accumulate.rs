@@ -3,7 +3,11 @@
 //! Cost: memory proportional to the columns, once per worker; time proportional to the
 //! contributions, because only touched columns are read and cleared.
 
+use super::error::Result;
+use super::memory::{reserve, zeros};
 use super::topk::Scored;
+
+const SUMS: &str = "sums by column";
 
 /// Sums by column, in f64 so that the order of contributions hardly shows.
 #[derive(Debug)]
@@ -15,13 +19,24 @@ pub struct Accumulator {
 
 impl Accumulator {
     /// An accumulator over `n_cols` columns.
-    #[must_use]
-    pub fn new(n_cols: usize) -> Self {
-        Self {
-            sums: vec![0.0; n_cols],
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](super::Error::OutOfMemory).
+    pub fn new(n_cols: usize) -> Result<Self> {
+        Ok(Self {
+            sums: zeros(n_cols, SUMS)?,
             touched: Vec::new(),
-            is_touched: vec![false; n_cols],
-        }
+            is_touched: zeros(n_cols, SUMS)?,
+        })
+    }
+
+    /// Room for the columns that one row of another matrix holds; to be called before they are
+    /// added.
+    #[inline]
+    pub fn reserve(&mut self, columns: usize) -> Result<()> {
+        // No more columns than there are can be touched.
+        let left = self.sums.len() - self.touched.len();
+        reserve(&mut self.touched, columns.min(left), SUMS)
     }
 
     /// Add `value` to `col`.
@@ -36,8 +51,16 @@ impl Accumulator {
     }
 
     /// Put `weight(column, sum)` of every touched column into `out` and start afresh.
-    pub fn drain_into(&mut self, out: &mut Vec<Scored>, weight: impl Fn(usize, f64) -> f32) {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](super::Error::OutOfMemory).
+    pub fn drain_into(
+        &mut self,
+        out: &mut Vec<Scored>,
+        weight: impl Fn(usize, f64) -> f32,
+    ) -> Result<()> {
         out.clear();
+        reserve(out, self.touched.len(), SUMS)?;
         for &col in &self.touched {
             let c = col as usize;
             out.push(Scored {
@@ -48,5 +71,6 @@ impl Accumulator {
             self.is_touched[c] = false;
         }
         self.touched.clear();
+        Ok(())
     }
 }

@@ -8,10 +8,13 @@
 use rayon::prelude::*;
 
 use super::error::{Error, Result};
+use super::memory::{with_room, zeros};
 use super::progress::Progress;
 use super::sparse::{CsrMatrix, check_side};
 
-/// Rows sorted at a time, between two looks at the cancel flag.
+const ROWS: &str = "rows of the matrix";
+
+/// Rows sorted at a time.
 const BLOCK: usize = 4096;
 
 /// Collects cells, all of them ones, in two passes.
@@ -29,13 +32,13 @@ impl CsrBuilder {
     /// An empty matrix of this shape.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if a side does not fit 32-bit indices.
+    /// [`Error::InvalidArgument`] if a side does not fit 32-bit indices; [`Error::OutOfMemory`].
     pub fn new(n_rows: usize, n_cols: usize) -> Result<Self> {
         check_side(n_rows, "rows")?;
         check_side(n_cols, "columns")?;
         Ok(Self {
             n_cols,
-            indptr: vec![0; n_rows + 1],
+            indptr: zeros(n_rows + 1, ROWS)?,
             next: Vec::new(),
             indices: Vec::new(),
         })
@@ -74,9 +77,8 @@ impl CsrBuilder {
     /// Second pass: a chunk of cells.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if the lengths differ, an index is out of range, a row gets more
-    /// cells than were counted, or there is no memory for the cells; nothing of the chunk is then
-    /// to be relied on.
+    /// [`Error::InvalidArgument`] if the lengths differ, an index is out of range, or a row gets more
+    /// cells than were counted; [`Error::OutOfMemory`]. Nothing of the chunk is then to be relied on.
     pub fn fill(&mut self, rows: &[i32], cols: &[i32]) -> Result<()> {
         if rows.len() != cols.len() {
             return Err(Error::invalid(format!(
@@ -114,16 +116,16 @@ impl CsrBuilder {
         if self.filling() {
             return Ok(());
         }
-        let mut total = 0;
+        let total: i64 = self.indptr.iter().sum();
+        let indices = zeros(total as usize, "cells of the matrix")?;
+        let mut next = with_room(self.indptr.len(), ROWS)?;
+        let mut before = 0;
         for offset in &mut self.indptr {
-            total += *offset;
-            *offset = total;
+            before += *offset;
+            *offset = before;
+            next.push(before);
         }
-        self.indices
-            .try_reserve_exact(total as usize)
-            .map_err(|_| Error::invalid(format!("{total} cells do not fit into memory")))?;
-        self.indices.resize(total as usize, 0);
-        self.next.clone_from(&self.indptr);
+        (self.indices, self.next) = (indices, next);
         Ok(())
     }
 
@@ -131,7 +133,7 @@ impl CsrBuilder {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if a row got fewer cells than were counted;
-    /// [`Error::Cancelled`].
+    /// [`Error::Cancelled`], [`Error::OutOfMemory`].
     pub fn finish(mut self, progress: &Progress) -> Result<CsrMatrix> {
         self.begin_filling()?;
         let short = |r: &usize| self.next[*r] != self.indptr[r + 1];
@@ -141,40 +143,41 @@ impl CsrBuilder {
             )));
         }
         progress.start(self.n_rows() as u64);
-        let mut blocks = Vec::with_capacity(self.n_rows() / BLOCK + 1);
+        let n_rows = self.n_rows();
+        let mut blocks = with_room(n_rows / BLOCK + 1, ROWS)?;
         let mut rest = self.indices.as_mut_slice();
-        for offsets in self.indptr.windows(2).collect::<Vec<_>>().chunks(BLOCK) {
-            let cells: i64 = offsets.iter().map(|w| w[1] - w[0]).sum();
+        // `next` will hold the number of distinct cells of each row, which stand first in its place.
+        for (first, lengths) in (0..)
+            .step_by(BLOCK)
+            .zip(self.next[..n_rows].chunks_mut(BLOCK))
+        {
+            let offsets = &self.indptr[first..=first + lengths.len()];
+            let cells = offsets[lengths.len()] - offsets[0];
             let (block, after) = rest.split_at_mut(cells as usize);
             rest = after;
-            blocks.push((offsets.to_vec(), block));
+            blocks.push((offsets, lengths, block));
         }
-        // The number of distinct cells of each row, which stand first in its place.
-        let lengths: Vec<Vec<usize>> = blocks
+        blocks
             .into_par_iter()
-            .map(|(offsets, mut cells)| {
-                progress.advance(offsets.len() as u64)?;
-                Ok(offsets
-                    .iter()
-                    .map(|w| {
-                        let (row, after) =
-                            std::mem::take(&mut cells).split_at_mut((w[1] - w[0]) as usize);
-                        cells = after;
-                        sort_distinct(row)
-                    })
-                    .collect())
-            })
-            .collect::<Result<_>>()?;
+            .try_for_each(|(offsets, lengths, mut cells)| {
+                for (w, length) in offsets.windows(2).zip(lengths) {
+                    let (row, after) =
+                        std::mem::take(&mut cells).split_at_mut((w[1] - w[0]) as usize);
+                    cells = after;
+                    *length = sort_distinct(row) as i64;
+                    progress.advance(1)?;
+                }
+                Ok(())
+            })?;
         let mut end = 0;
-        for (row, length) in lengths.into_iter().flatten().enumerate() {
-            let start = self.next_start(row);
+        for row in 0..n_rows {
+            let (start, length) = (self.indptr[row] as usize, self.next[row] as usize);
             self.indices.copy_within(start..start + length, end);
             end += length;
             self.next[row] = end as i64;
         }
         self.indices.truncate(end);
         self.indices.shrink_to_fit();
-        let n_rows = self.n_rows();
         self.indptr[1..].copy_from_slice(&self.next[..n_rows]);
         Ok(CsrMatrix::from_parts(
             self.n_cols,
@@ -182,10 +185,6 @@ impl CsrBuilder {
             self.indices,
             None,
         ))
-    }
-
-    fn next_start(&self, row: usize) -> usize {
-        self.indptr[row] as usize
     }
 }
 
@@ -230,8 +229,9 @@ mod tests {
             (0..n).map(|_| rng.below(bound) as i32).collect()
         };
         let (rows, cols) = (draw(1, n_rows as u64), draw(2, n_cols as u64));
-        let expected = CsrMatrix::from_coo((n_rows, n_cols), &rows, &cols, None, Duplicates::First)
-            .expect("valid");
+        let (shape, first, progress) = ((n_rows, n_cols), Duplicates::First, Progress::new());
+        let expected =
+            CsrMatrix::from_coo(shape, &rows, &cols, None, first, &progress).expect("valid");
         assert!(expected.view().nnz() < rows.len(), "some cells come twice");
         for chunk in [1, 1000, rows.len()] {
             assert_eq!(built(n_rows, n_cols, &rows, &cols, chunk), expected);

@@ -14,6 +14,9 @@ pub enum Error {
     /// A score, weight or factor is NaN or infinite where an order is needed.
     #[error("{0}")]
     NonFinite(String),
+    /// There is not enough memory for an array as long as the data make it.
+    #[error("{0}")]
+    OutOfMemory(String),
     /// The caller raised the cancel flag of [`Progress`](crate::base::progress::Progress).
     #[error("cancelled")]
     Cancelled,

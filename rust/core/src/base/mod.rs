@@ -5,6 +5,7 @@ pub mod cell_order;
 pub mod csr_builder;
 pub mod dispatch;
 pub mod error;
+pub mod memory;
 pub mod progress;
 pub mod rng;
 pub mod rows;

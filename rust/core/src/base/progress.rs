@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::error::{Error, Result};
 
+/// Steps of a loop, or cells of a pass, between two looks at the cancel flag.
+pub const LOOK: usize = 4096;
+
 /// Counters a kernel writes and a watcher reads, and a flag the watcher writes and the kernel
 /// reads.
 ///
@@ -45,6 +48,19 @@ impl Progress {
     pub fn check(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) {
             Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// As [`check`](Self::check), once in [`LOOK`] times: for loops of short steps numbered `at`.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    #[inline]
+    pub fn look(&self, at: usize) -> Result<()> {
+        if at.is_multiple_of(LOOK) {
+            self.check()
         } else {
             Ok(())
         }

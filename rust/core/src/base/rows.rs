@@ -10,12 +10,15 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::error::Result;
+use super::memory::{reserve, with_room};
 use super::progress::Progress;
 use super::sparse::CsrMatrix;
 use super::topk::{Scored, keep_top};
 
 /// Rows per chunk: long enough to hide the hand-over, short enough to balance skewed rows.
 const CHUNK: usize = 32;
+
+const CELLS: &str = "cells of the result";
 
 /// The rows a worker is writing.
 #[derive(Debug, Default)]
@@ -26,6 +29,16 @@ pub struct RowWriter {
 }
 
 impl RowWriter {
+    /// Room for `n` more cells, so that they can be appended.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](super::Error::OutOfMemory).
+    #[inline]
+    pub fn reserve(&mut self, n: usize) -> Result<()> {
+        reserve(&mut self.indices, n, CELLS)?;
+        reserve(&mut self.values, n, CELLS)
+    }
+
     /// Append a cell to the current row; columns must come in ascending order.
     #[inline]
     pub fn push(&mut self, col: i32, value: f32) {
@@ -34,12 +47,17 @@ impl RowWriter {
     }
 
     /// Append the best `k` of `entries`, by ascending column; `entries` is left with those.
-    pub fn push_top(&mut self, entries: &mut Vec<Scored>, k: usize) {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](super::Error::OutOfMemory).
+    pub fn push_top(&mut self, entries: &mut Vec<Scored>, k: usize) -> Result<()> {
         keep_top(entries, k);
+        self.reserve(entries.len())?;
         entries.sort_unstable_by_key(|s| s.index);
         for s in entries {
             self.push(s.index, s.score);
         }
+        Ok(())
     }
 }
 
@@ -50,7 +68,7 @@ pub struct ScratchPool<S, F> {
     make: F,
 }
 
-impl<S, F: Fn() -> S> ScratchPool<S, F> {
+impl<S, F: Fn() -> Result<S>> ScratchPool<S, F> {
     /// A pool that makes a new object with `make` when all are in use.
     pub fn new(make: F) -> Self {
         Self {
@@ -61,11 +79,14 @@ impl<S, F: Fn() -> S> ScratchPool<S, F> {
 
     /// Call `work` with a scratch object.
     ///
+    /// # Errors
+    /// Those of `make` and of `work`.
+    ///
     /// # Panics
     /// If another borrower panicked while the pool was locked, which the pool itself never does.
-    pub fn with<T>(&self, work: impl FnOnce(&mut S) -> T) -> T {
+    pub fn with<T>(&self, work: impl FnOnce(&mut S) -> Result<T>) -> Result<T> {
         let taken = self.free.lock().expect("pool lock").pop();
-        let mut scratch = taken.unwrap_or_else(|| (self.make)());
+        let mut scratch = taken.map_or_else(&self.make, Ok)?;
         let out = work(&mut scratch);
         self.free.lock().expect("pool lock").push(scratch);
         out
@@ -87,23 +108,28 @@ impl<S, F: Fn() -> S> ScratchPool<S, F> {
 pub fn build_rows<S: Send>(
     (n_rows, n_cols): (usize, usize),
     progress: &Progress,
-    scratch: impl Fn() -> S + Sync,
+    scratch: impl Fn() -> Result<S> + Sync,
     row: impl Fn(&mut S, usize, &mut RowWriter) -> Result<()> + Sync,
 ) -> Result<CsrMatrix> {
     let parts = par_chunks(n_rows, CHUNK, progress, scratch, |scratch, range| {
-        let mut writer = RowWriter::default();
+        let mut writer = RowWriter {
+            ends: with_room(range.len(), CELLS)?,
+            ..RowWriter::default()
+        };
         for r in range {
             row(scratch, r, &mut writer)?;
             writer.ends.push(writer.indices.len());
             progress.advance(1)?;
         }
+        writer.indices.shrink_to_fit();
+        writer.values.shrink_to_fit();
         Ok(writer)
     })?;
 
     let nnz = parts.iter().map(|p| p.indices.len()).sum();
-    let mut indptr = Vec::with_capacity(n_rows + 1);
-    let mut indices = Vec::with_capacity(nnz);
-    let mut values = Vec::with_capacity(nnz);
+    let mut indptr = with_room(n_rows + 1, "rows of the result")?;
+    let mut indices = with_room(nnz, CELLS)?;
+    let mut values = with_room(nnz, CELLS)?;
     indptr.push(0);
     for part in parts {
         let base = indices.len();
@@ -122,20 +148,33 @@ pub fn par_chunks<S: Send, T: Send>(
     n: usize,
     chunk: usize,
     progress: &Progress,
-    scratch: impl Fn() -> S + Sync,
+    scratch: impl Fn() -> Result<S> + Sync,
     work: impl Fn(&mut S, Range<usize>) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     progress.start(n as u64);
     let pool = ScratchPool::new(scratch);
-    let results: Vec<Result<T>> = (0..n.div_ceil(chunk))
+    par_map(n.div_ceil(chunk), |c| {
+        progress.check()?;
+        pool.with(|s| work(s, c * chunk..((c + 1) * chunk).min(n)))
+    })
+}
+
+/// `work` of each number of `0..n` in parallel, results in order; whoever is free takes the next.
+///
+/// # Errors
+/// That of the first number (in order) that failed.
+pub fn par_map<T: Send>(n: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let mut results: Vec<Result<T>> = with_room(n, "parts of the work")?;
+    (0..n)
         .into_par_iter()
         .with_max_len(1)
-        .map(|c| {
-            progress.check()?;
-            pool.with(|s| work(s, c * chunk..((c + 1) * chunk).min(n)))
-        })
-        .collect();
-    results.into_iter().collect()
+        .map(&work)
+        .collect_into_vec(&mut results);
+    let mut parts = with_room(n, "parts of the work")?;
+    for result in results {
+        parts.push(result?);
+    }
+    Ok(parts)
 }
 
 #[cfg(test)]
@@ -149,7 +188,7 @@ mod tests {
             build_rows(
                 (n, n),
                 &Progress::new(),
-                || 0usize,
+                || Ok(0usize),
                 |seen, r, out| {
                     *seen += 1;
                     (0..=r).for_each(|c| out.push(c as i32, (r * c) as f32));
@@ -173,7 +212,7 @@ mod tests {
         let result = build_rows(
             (100, 1),
             &Progress::new(),
-            || (),
+            || Ok(()),
             |(), r, _| {
                 if r >= 40 {
                     Err(Error::invalid(format!("row {r}")))
@@ -189,7 +228,7 @@ mod tests {
     fn a_cancelled_build_stops() {
         let progress = Progress::new();
         progress.cancel();
-        let result = build_rows((10, 1), &progress, || (), |(), _, _| Ok(()));
+        let result = build_rows((10, 1), &progress, || Ok(()), |(), _, _| Ok(()));
         assert_eq!(result, Err(Error::Cancelled));
     }
 }

@@ -5,6 +5,11 @@
 //! the fields are private and no kernel checks again.
 
 use super::error::{Error, Result, from_word};
+use super::memory::{collected, copied, with_room, zeros};
+use super::progress::Progress;
+
+const POINTERS: &str = "row offsets of a matrix";
+const CELLS: &str = "cells of a matrix";
 
 /// Borrowed, validated compressed sparse rows.
 #[derive(Debug, Clone, Copy)]
@@ -237,29 +242,48 @@ impl<'a> CsrView<'a> {
     }
 
     /// Stored cells in each column.
-    #[must_use]
-    pub fn col_counts(&self) -> Vec<u32> {
-        let mut counts = vec![0u32; self.n_cols];
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn col_counts(&self) -> Result<Vec<u32>> {
+        let mut counts = zeros(self.n_cols, "counts of columns")?;
         for &col in self.indices {
             counts[col as usize] += 1;
         }
-        counts
+        Ok(counts)
+    }
+
+    /// The same places with other values.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub(crate) fn with_values(&self, values: Vec<f32>) -> Result<CsrMatrix> {
+        Ok(CsrMatrix::from_parts(
+            self.n_cols,
+            copied(self.indptr, POINTERS)?,
+            copied(self.indices, CELLS)?,
+            Some(values),
+        ))
     }
 
     /// The transpose, by counting sort: O(nnz + rows + columns).
-    #[must_use]
-    pub fn transpose(&self) -> CsrMatrix {
-        let mut indptr = vec![0i64; self.n_cols + 1];
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Cancelled`].
+    pub fn transpose(&self, progress: &Progress) -> Result<CsrMatrix> {
+        check_side(self.n_rows(), "rows")?;
+        let mut indptr = zeros::<i64>(self.n_cols + 1, POINTERS)?;
         for &col in self.indices {
             indptr[col as usize + 1] += 1;
         }
         for i in 0..self.n_cols {
             indptr[i + 1] += indptr[i];
         }
-        let mut next = indptr.clone();
-        let mut indices = vec![0i32; self.nnz()];
-        let mut values = self.values.map(|v| vec![0f32; v.len()]);
+        let mut next = copied(&indptr, POINTERS)?;
+        let mut indices = zeros::<i32>(self.nnz(), CELLS)?;
+        let mut values = self.values.map(|v| zeros(v.len(), CELLS)).transpose()?;
         for row in 0..self.n_rows() {
+            progress.look(row)?;
             for at in self.range(row) {
                 let slot = &mut next[self.indices[at] as usize];
                 indices[*slot as usize] = row as i32;
@@ -269,12 +293,12 @@ impl<'a> CsrView<'a> {
                 *slot += 1;
             }
         }
-        CsrMatrix {
+        Ok(CsrMatrix {
             n_cols: self.n_rows(),
             indptr,
             indices,
             values,
-        }
+        })
     }
 }
 
@@ -321,14 +345,17 @@ impl CsrMatrix {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if the lengths differ, an index is out of range, a value is not
-    /// finite, or a cell comes twice under [`Duplicates::Error`].
+    /// finite, or a cell comes twice under [`Duplicates::Error`]; [`Error::OutOfMemory`],
+    /// [`Error::Cancelled`].
     pub fn from_coo(
         (n_rows, n_cols): (usize, usize),
         rows: &[i32],
         cols: &[i32],
         values: Option<&[f32]>,
         duplicates: Duplicates,
+        progress: &Progress,
     ) -> Result<Self> {
+        check_side(n_rows, "rows")?;
         check_side(n_cols, "columns")?;
         if rows.len() != cols.len() || values.is_some_and(|v| v.len() != rows.len()) {
             return Err(Error::invalid(format!(
@@ -354,14 +381,15 @@ impl CsrMatrix {
                 rows[at], cols[at]
             )));
         }
-        let order = counting_order(cols, n_cols, None);
-        let order = counting_order(rows, n_rows, Some(&order));
+        let order = counting_order(cols, n_cols, None, progress)?;
+        let order = counting_order(rows, n_rows, Some(&order), progress)?;
 
-        let mut indptr = vec![0i64; n_rows + 1];
-        let mut indices: Vec<i32> = Vec::with_capacity(rows.len());
-        let mut out = values.map(|v| Vec::with_capacity(v.len()));
+        let mut indptr = zeros::<i64>(n_rows + 1, POINTERS)?;
+        let mut indices: Vec<i32> = with_room(rows.len(), CELLS)?;
+        let mut out = values.map(|v| with_room(v.len(), CELLS)).transpose()?;
         let mut previous = (-1, -1);
-        for at in order {
+        for (nth, at) in order.into_iter().enumerate() {
+            progress.look(nth)?;
             let at = at as usize;
             let cell = (rows[at], cols[at]);
             if cell == previous {
@@ -426,25 +454,43 @@ pub(crate) fn check_side(n: usize, what: &str) -> Result<()> {
 }
 
 /// Positions `0..keys.len()` sorted by key, stably; taken in the order `of` if one is given.
-fn counting_order(keys: &[i32], n_keys: usize, of: Option<&[u64]>) -> Vec<u64> {
-    let mut next = vec![0u64; n_keys + 1];
+///
+/// O(cells + keys), or O(cells log cells) without any memory for the keys where they are many.
+fn counting_order(
+    keys: &[i32],
+    n_keys: usize,
+    of: Option<&[u64]>,
+    progress: &Progress,
+) -> Result<Vec<u64>> {
+    if keys.len() < n_keys / 16 {
+        // Of few cells under many keys, the keys are not counted.
+        let mut order = match of {
+            Some(of) => copied(of, CELLS)?,
+            None => collected((0..keys.len()).map(|at| at as u64), CELLS)?,
+        };
+        let mut place = zeros::<u64>(keys.len(), CELLS)?;
+        for (nth, &at) in order.iter().enumerate() {
+            place[at as usize] = nth as u64;
+        }
+        order.sort_unstable_by_key(|&at| (keys[at as usize], place[at as usize]));
+        return Ok(order);
+    }
+    let mut next = zeros::<u64>(n_keys + 1, POINTERS)?;
     for &key in keys {
         next[key as usize + 1] += 1;
     }
     for i in 0..n_keys {
         next[i + 1] += next[i];
     }
-    let mut order = vec![0u64; keys.len()];
-    let mut place = |at: u64| {
+    let mut order = zeros::<u64>(keys.len(), CELLS)?;
+    for nth in 0..keys.len() {
+        progress.look(nth)?;
+        let at = of.map_or(nth as u64, |of| of[nth]);
         let slot = &mut next[keys[at as usize] as usize];
         order[*slot as usize] = at;
         *slot += 1;
-    };
-    match of {
-        Some(of) => of.iter().copied().for_each(&mut place),
-        None => (0..keys.len() as u64).for_each(&mut place),
     }
-    order
+    Ok(order)
 }
 
 #[cfg(test)]
@@ -479,7 +525,7 @@ mod tests {
     fn triplets_in_any_order_become_sorted_rows() {
         let (rows, cols) = ([1, 0, 1, 1], [2, 1, 0, 2]);
         let values = [1.0, 2.0, 3.0, 4.0];
-        let coo = |d| CsrMatrix::from_coo((3, 3), &rows, &cols, Some(&values), d);
+        let coo = |d| CsrMatrix::from_coo((3, 3), &rows, &cols, Some(&values), d, &Progress::new());
         assert!(message(coo(Duplicates::Error)).contains("row 1, column 2"));
         let sum = coo(Duplicates::Sum).expect("valid");
         assert_eq!(sum.view().indptr(), [0, 1, 3, 3]);
@@ -487,15 +533,23 @@ mod tests {
         assert_eq!(sum.view().values(), Some(&[2.0, 3.0, 5.0][..]));
         let first = coo(Duplicates::First).expect("valid");
         assert_eq!(first.view().values(), Some(&[2.0, 3.0, 1.0][..]));
+        // Among many rows and columns the same, and columns take no memory.
+        let shape = (1000, i32::MAX as usize);
+        let (values, p) = (Some(&values[..]), Progress::new());
+        let sparse = CsrMatrix::from_coo(shape, &rows, &cols, values, Duplicates::First, &p);
+        let sparse = sparse.expect("valid");
+        assert_eq!(sparse.view().values(), first.view().values());
+        assert_eq!(sparse.view().indices(), first.view().indices());
     }
 
     #[test]
     fn transposing_twice_is_the_identity() {
         let m = CsrMatrix::try_new(4, vec![0, 2, 2, 3], vec![1, 3, 0], Some(vec![1., 2., 3.]))
             .expect("valid");
-        let t = m.view().transpose();
+        let transposed = |m: &CsrMatrix| m.view().transpose(&Progress::new()).expect("small");
+        let t = transposed(&m);
         assert_eq!(t.view().n_rows(), 4);
         assert_eq!(t.view().cols(0), [2]);
-        assert_eq!(t.view().transpose(), m);
+        assert_eq!(transposed(&t), m);
     }
 }

@@ -2,6 +2,7 @@
 
 use memchr::{memchr, memchr_iter, memmem};
 
+use crate::base::memory::reserve;
 use crate::base::{Error, Result};
 
 /// What a quote character at the beginning of a field means.
@@ -37,15 +38,41 @@ pub(super) struct Field {
     pub(super) doubled: bool,
 }
 
-/// A record that was cut: bytes up to and with its line end, and the line ends it holds.
+/// A record that was cut: bytes up to and with its line end, the line ends it holds, and how many
+/// fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
     pub(super) end: usize,
     pub(super) lines: u64,
+    pub(super) fields: usize,
+}
+
+/// The fields of a record, of which no more are kept than it should have: another record holds
+/// millions.
+struct Fields<'a> {
+    kept: &'a mut Vec<Field>,
+    most: usize,
+    n: usize,
+}
+
+impl<'a> Fields<'a> {
+    fn new(kept: &'a mut Vec<Field>, most: usize) -> Self {
+        kept.clear();
+        Self { kept, most, n: 0 }
+    }
+
+    fn push(&mut self, field: Field) -> Result<()> {
+        if self.kept.len() < self.most {
+            reserve(self.kept, 1, "fields of a record")?;
+            self.kept.push(field);
+        }
+        self.n += 1;
+        Ok(())
+    }
 }
 
 impl Format {
-    /// Cut the record that begins at `text[0]` into `fields`.
+    /// Cut the record that begins at `text[0]` into `fields`, as many as there should be.
     ///
     /// None if the record is not complete in `text`, which cannot be once `last` says that no more
     /// follows. `line` is the number of its first line, for messages.
@@ -62,39 +89,44 @@ impl Format {
             None if last => (text, text.len()),
             None => return Ok(None),
         };
-        fields.clear();
-        match self.quoting {
-            Quoting::Rfc4180(quote) if memchr(quote, content).is_some() => {
-                return self.cut_quoted(text, quote, last, line, fields);
-            }
-            _ => self.cut_plain(trimmed(content), fields),
+        let mut found = Fields::new(fields, self.width.max(1));
+        if let Quoting::Rfc4180(quote) = self.quoting
+            && memchr(quote, content).is_some()
+        {
+            return self.cut_quoted(text, quote, last, line, &mut found);
         }
+        self.cut_plain(trimmed(content), &mut found)?;
+        let n = found.n;
         if let Quoting::OffUnlessAmbiguous(quote) = self.quoting
             && memchr(quote, content).is_some()
         {
             self.refuse_ambiguous(text, trimmed(content).len(), quote, line, wanted, fields)?;
         }
-        Ok(Some(Cut { end, lines: 1 }))
+        Ok(Some(Cut {
+            end,
+            lines: 1,
+            fields: n,
+        }))
     }
 
-    fn cut_plain(&self, content: &[u8], fields: &mut Vec<Field>) {
+    fn cut_plain(&self, content: &[u8], fields: &mut Fields<'_>) -> Result<()> {
         let mut start = 0;
-        let mut push = |at: usize, width: usize| {
-            fields.push(Field {
+        let mut push = |at: usize| {
+            let field = Field {
                 start,
                 end: at,
                 quoted: false,
                 doubled: false,
-            });
-            start = at + width;
+            };
+            start = at + self.separator.len();
+            fields.push(field)
         };
         if let [separator] = self.separator[..] {
-            memchr_iter(separator, content).for_each(|at| push(at, 1));
+            memchr_iter(separator, content).try_for_each(&mut push)?;
         } else {
-            memmem::find_iter(content, &self.separator)
-                .for_each(|at| push(at, self.separator.len()));
+            memmem::find_iter(content, &self.separator).try_for_each(&mut push)?;
         }
-        push(content.len(), 0);
+        push(content.len())
     }
 
     fn cut_quoted(
@@ -103,12 +135,12 @@ impl Format {
         quote: u8,
         last: bool,
         line: u64,
-        fields: &mut Vec<Field>,
+        fields: &mut Fields<'_>,
     ) -> Result<Option<Cut>> {
         let (mut at, mut lines) = (0, 1);
         loop {
             let quoted = text.get(at) == Some(&quote);
-            let field = if quoted {
+            let mut field = if quoted {
                 let Some(closed) = close(text, at, quote) else {
                     return if last {
                         Err(Error::invalid(format!(
@@ -145,9 +177,9 @@ impl Format {
                 }
             };
             let after = field.end + usize::from(field.quoted);
-            fields.push(field);
             let rest = &text[after..];
             if rest.starts_with(&self.separator) {
+                fields.push(field)?;
                 at = after + self.separator.len();
                 continue;
             }
@@ -164,14 +196,16 @@ impl Format {
                     )));
                 }
             };
-            if let (false, Some(field)) = (quoted, fields.last_mut())
+            if !quoted
                 && field.end > field.start
                 && text[field.end - 1] == b'\r'
                 && text.get(field.end) != Some(&b'\r')
             {
                 field.end -= 1;
             }
-            return Ok(Some(Cut { end, lines }));
+            fields.push(field)?;
+            let fields = fields.n;
+            return Ok(Some(Cut { end, lines, fields }));
         }
     }
 

@@ -4,7 +4,10 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use crate::base::memory::{self, reserve};
 use crate::base::{Error, Result};
+
+const IDS: &str = "distinct ids";
 
 /// Bytes of all distinct strings, one after another, and a table to find them by.
 #[derive(Debug, Default)]
@@ -32,11 +35,19 @@ impl Interner {
         if code >= i32::MAX as usize {
             return Err(Error::invalid("there are more than 2^31 - 1 distinct ids"));
         }
+        reserve(bytes, text.len(), IDS)?;
+        reserve(ends, 1, IDS)?;
         bytes.extend_from_slice(text);
         ends.push(bytes.len());
-        table.insert_unique(hash, code as u32, |&code| {
-            hasher.hash_one(string(bytes, ends, code))
-        });
+        let hash_of = |&code: &u32| hasher.hash_one(string(bytes, ends, code));
+        if table.len() == table.capacity() {
+            // The table doubles: a number and a byte for each slot.
+            memory::check(table.capacity().saturating_mul(16), IDS)?;
+            table.try_reserve(1, hash_of).map_err(|_| {
+                Error::OutOfMemory(format!("the {IDS} outgrow the memory there is"))
+            })?;
+        }
+        table.insert_unique(hash, code as u32, hash_of);
         Ok((code as i32, true))
     }
 

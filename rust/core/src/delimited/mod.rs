@@ -12,7 +12,8 @@ mod times;
 
 use std::borrow::Cow;
 
-use crate::base::{Error, Result};
+use crate::base::memory::{copied, reserve, with_room};
+use crate::base::{Error, Progress, Result};
 use fields::Field;
 pub use fields::{Format, Quoting};
 use interner::Interner;
@@ -21,6 +22,9 @@ pub use times::Times;
 
 /// Bytes of the longest record: a quote that is left open by mistake must not fill the memory.
 pub const MAX_RECORD: usize = 1 << 26;
+
+const RECORD: &str = "bytes of a record";
+const VALUES: &str = "values of a column";
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,7 @@ pub struct Reader {
     /// Rows whose line is not that of the row before plus one, with their lines.
     jumps: Vec<(u64, u64)>,
     fields: Vec<Field>,
+    no_ids: Interner,
 }
 
 impl Reader {
@@ -114,6 +119,7 @@ impl Reader {
             blank: 0,
             jumps: Vec::new(),
             fields: Vec::new(),
+            no_ids: Interner::default(),
         })
     }
 
@@ -121,47 +127,60 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] with the line, if a record has another number of fields, a quote
-    /// is not where it may be, or a field of a column is not what it should be.
-    pub fn feed(&mut self, chunk: &[u8]) -> Result<()> {
+    /// is not where it may be, or a field of a column is not what it should be;
+    /// [`Error::OutOfMemory`], [`Error::Cancelled`].
+    pub fn feed(&mut self, chunk: &[u8], progress: &Progress) -> Result<()> {
         let mut start = 0;
         if !self.rest.is_empty() {
-            // Complete the record that was begun, with as little copying as its end needs.
-            let begun = std::mem::take(&mut self.rest);
-            let mut joined = begun;
-            let mut until = 0;
-            loop {
-                let next = memchr::memchr(b'\n', &chunk[until..]).map(|n| until + n + 1);
-                let end = next.unwrap_or(chunk.len());
-                joined.extend_from_slice(&chunk[until..end]);
-                until = end;
-                let used = self.record(&joined, false)?;
-                if used > 0 {
-                    // All that was joined ends at a line end, so the record does too.
-                    start = until - (joined.len() - used);
-                    break;
-                }
-                if next.is_none() {
+            // Complete what was begun: with the next line, or, where that is inside quotes, with
+            // twice as much each time, since all of it is looked through again.
+            let mut joined = std::mem::take(&mut self.rest);
+            let begun = joined.len();
+            let (mut used, mut least) = (0, 0);
+            while used < begun {
+                progress.check()?;
+                let until = joined.len() - begun;
+                if until == chunk.len() {
+                    joined.drain(..used);
                     return self.keep(joined);
                 }
+                let from = chunk.len().min(until + least);
+                let line = memchr::memchr(b'\n', &chunk[from..]);
+                let end = line.map_or(chunk.len(), |n| from + n + 1);
+                reserve(&mut joined, end - until, RECORD)?;
+                joined.extend_from_slice(&chunk[until..end]);
+                loop {
+                    let read = self.record(&joined[used..], false)?;
+                    used += read;
+                    if read == 0 || used >= begun {
+                        break;
+                    }
+                }
+                least = joined.len();
             }
+            start = used - begun;
         }
-        loop {
+        for nth in 0.. {
+            progress.look(nth)?;
             let used = self.record(&chunk[start..], false)?;
             if used == 0 {
-                return self.keep(chunk[start..].to_vec());
+                break;
             }
             start += used;
         }
+        let rest = &chunk[start..];
+        self.keep(copied(&rest[..rest.len().min(MAX_RECORD + 1)], RECORD)?)
     }
 
     /// Read the last record, which may lack its line end.
     ///
     /// # Errors
     /// As [`Reader::feed`].
-    pub fn finish(&mut self) -> Result<()> {
+    pub fn finish(&mut self, progress: &Progress) -> Result<()> {
         let rest = std::mem::take(&mut self.rest);
         let mut start = 0;
         while start < rest.len() {
+            progress.check()?;
             start += self.record(&rest[start..], true)?;
         }
         Ok(())
@@ -179,17 +198,15 @@ impl Reader {
             .collect()
     }
 
-    /// Distinct ids of a column by their numbers; empty if the column holds none.
-    #[must_use]
-    pub fn ids(&self, column: usize) -> Vec<&str> {
-        match &self.columns[column].2 {
-            // Checked when they were new.
-            Column::Id { ids, .. } => ids
-                .strings()
-                .map(|id| std::str::from_utf8(id).unwrap_or_default())
-                .collect(),
-            _ => Vec::new(),
-        }
+    /// Distinct ids of a column by their numbers; none if there is no such column of ids.
+    pub fn ids(&self, column: usize) -> impl ExactSizeIterator<Item = &str> {
+        let ids = match self.columns.get(column) {
+            Some((_, _, Column::Id { ids, .. })) => ids,
+            _ => &self.no_ids,
+        };
+        // Checked when they were new.
+        ids.strings()
+            .map(|id| std::str::from_utf8(id).unwrap_or_default())
     }
 
     /// Records read so far, the header not among them.
@@ -245,7 +262,7 @@ impl Reader {
             .cut(text, last, self.line, &self.wanted, &mut fields);
         let used = match cut {
             Ok(Some(cut)) => {
-                self.fields_read(text, cut.end, &fields)?;
+                self.fields_read(text, cut.fields, &fields)?;
                 self.line += cut.lines;
                 cut.end
             }
@@ -256,22 +273,20 @@ impl Reader {
         Ok(used)
     }
 
-    fn fields_read(&mut self, text: &[u8], end: usize, fields: &[Field]) -> Result<()> {
-        if let [only] = fields
+    /// Take the values of a record of `n_fields`, the first of which are `fields`.
+    fn fields_read(&mut self, text: &[u8], n_fields: usize, fields: &[Field]) -> Result<()> {
+        if let ([only], 1) = (fields, n_fields)
             && !only.quoted
             && text[only.start..only.end].trim_ascii().is_empty()
         {
             self.blank += 1;
             return Ok(());
         }
-        let _ = end;
-        if fields.len() != self.format.width {
-            let plural = if fields.len() == 1 { "field" } else { "fields" };
+        if n_fields != self.format.width {
+            let plural = if n_fields == 1 { "field" } else { "fields" };
             return Err(Error::invalid(format!(
-                "line {}: {} {plural}, but line 1 has {}",
-                self.line,
-                fields.len(),
-                self.format.width
+                "line {}: {n_fields} {plural}, but line 1 has {}",
+                self.line, self.format.width
             )));
         }
         if std::mem::take(&mut self.header) {
@@ -282,6 +297,7 @@ impl Reader {
             Some((first, line)) => line + (self.rows - first),
         };
         if self.line != expected {
+            reserve(&mut self.jumps, 1, VALUES)?;
             self.jumps.push((self.rows, self.line));
         }
         for (place, name, column) in &mut self.columns {
@@ -291,7 +307,7 @@ impl Reader {
                 value = Cow::Borrowed(text[field.start..field.end].trim_ascii());
             }
             if field.doubled {
-                value = Cow::Owned(halved(&value, text[field.start - 1]));
+                value = Cow::Owned(halved(&value, text[field.start - 1])?);
             }
             read_field(self.line, name, column, &value, field.quoted)?;
         }
@@ -319,6 +335,7 @@ fn read_field(
         if new && !quoted && value.contains(&b'\r') {
             return refuse(&format!("{name} holds a carriage return"));
         }
+        reserve(codes, 1, VALUES)?;
         codes.push(code);
         return Ok(());
     }
@@ -328,12 +345,15 @@ fn read_field(
     let shown = || text.chars().take(40).collect::<String>();
     match column {
         Column::Number(numbers) => match text.trim_matches([' ', '\t']).parse() {
-            Ok(number) if f64::is_finite(number) => numbers.push(number),
+            Ok(number) if f64::is_finite(number) => {
+                reserve(numbers, 1, VALUES)?;
+                numbers.push(number);
+            }
             Ok(_) => return refuse(&format!("{name} {} is not a finite number", shown())),
             Err(_) => return refuse(&format!("{name} '{}' is not a number", shown())),
         },
         Column::Time(times) => {
-            if !times.push(text) {
+            if !times.push(text)? {
                 return refuse(&format!(
                     "{name} '{}' is neither a number nor a date, or of another kind than before",
                     shown()
@@ -346,14 +366,14 @@ fn read_field(
 }
 
 /// Two quotes stand for one.
-fn halved(value: &[u8], quote: u8) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
+fn halved(value: &[u8], quote: u8) -> Result<Vec<u8>> {
+    let mut out = with_room(value.len(), RECORD)?;
     let mut at = 0;
     while at < value.len() {
         out.push(value[at]);
         at += 1 + usize::from(value[at] == quote);
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! Timestamps in text: whole numbers, numbers, or dates and times of ISO 8601.
 
+use crate::base::Result;
+use crate::base::memory::{collected, reserve};
+
+const TIMES: &str = "times of a column";
+
 /// Times of a column, all of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Times {
@@ -25,51 +30,40 @@ const EXACT: u64 = 1 << 53;
 
 impl TimeColumn {
     /// Append a time; false if it is none, or of another kind than those before.
-    pub(super) fn push(&mut self, text: &str) -> bool {
+    pub(super) fn push(&mut self, text: &str) -> Result<bool> {
         let text = text.trim_matches([' ', '\t']);
         if let Ok(whole) = text.parse::<i64>() {
             self.beyond_exact |= whole.unsigned_abs() > EXACT;
             return match self.times.get_or_insert_with(|| Times::Whole(Vec::new())) {
-                Times::Whole(all) => {
-                    all.push(whole);
-                    true
-                }
-                Times::Real(all) if whole.unsigned_abs() <= EXACT => {
-                    all.push(whole as f64);
-                    true
-                }
-                _ => false,
+                Times::Whole(all) => appended(all, whole),
+                Times::Real(all) if whole.unsigned_abs() <= EXACT => appended(all, whole as f64),
+                _ => Ok(false),
             };
         }
         if let Some((moment, zoned)) = moment(text) {
             let known = *self.zoned.get_or_insert(zoned);
             return match self.times.get_or_insert_with(|| Times::Moments(Vec::new())) {
-                Times::Moments(all) if known == zoned => {
-                    all.push(moment);
-                    true
-                }
-                _ => false,
+                Times::Moments(all) if known == zoned => appended(all, moment),
+                _ => Ok(false),
             };
         }
         match text.parse::<f64>() {
             Ok(real) if real.is_finite() => self.push_real(real),
-            _ => false,
+            _ => Ok(false),
         }
     }
 
-    fn push_real(&mut self, real: f64) -> bool {
+    fn push_real(&mut self, real: f64) -> Result<bool> {
         if let Some(Times::Whole(all)) = &self.times {
             if self.beyond_exact {
-                return false;
+                return Ok(false);
             }
-            self.times = Some(Times::Real(all.iter().map(|&whole| whole as f64).collect()));
+            let real = collected(all.iter().map(|&whole| whole as f64), TIMES)?;
+            self.times = Some(Times::Real(real));
         }
         match self.times.get_or_insert_with(|| Times::Real(Vec::new())) {
-            Times::Real(all) => {
-                all.push(real);
-                true
-            }
-            _ => false,
+            Times::Real(all) => appended(all, real),
+            _ => Ok(false),
         }
     }
 
@@ -82,6 +76,12 @@ impl TimeColumn {
             Some(Times::Moments(all)) => Times::Moments(std::mem::take(all)),
         }
     }
+}
+
+fn appended<T>(all: &mut Vec<T>, time: T) -> Result<bool> {
+    reserve(all, 1, TIMES)?;
+    all.push(time);
+    Ok(true)
 }
 
 /// Microseconds of a date, or of a date and time after "T" or a space; whether it names its zone.
@@ -217,8 +217,9 @@ mod tests {
     #[test]
     fn whole_numbers_become_real_when_a_fraction_comes() {
         let mut column = TimeColumn::default();
-        assert!(column.push("3") && column.push("4.5") && column.push("-1"));
-        assert!(!column.push("2026-01-01") && !column.push("soon"));
+        let mut taken = |text| column.push(text).expect("small");
+        assert!(taken("3") && taken("4.5") && taken("-1"));
+        assert!(!taken("2026-01-01") && !taken("soon"));
         assert_eq!(column.take(), Times::Real(vec![3.0, 4.5, -1.0]));
     }
 }

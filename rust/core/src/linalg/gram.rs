@@ -13,9 +13,14 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 
 use crate::base::accumulate::Accumulator;
+use crate::base::memory::{collected, reserve, with_room, zero_square, zeros};
 use crate::base::rows::par_chunks;
 use crate::base::topk::Scored;
 use crate::base::{CsrMatrix, CsrView, Progress, Result};
+
+const ITEMS: &str = "distinct items";
+const CELLS: &str = "cells of a matrix";
+const GRAM: &str = "Gram matrix of the items";
 
 /// Rows of the dense form that one worker fills at a time.
 const ROWS: usize = 16;
@@ -40,8 +45,8 @@ pub(crate) struct Popular {
 }
 
 impl Popular {
-    pub(crate) fn new(urm: CsrView) -> Self {
-        let by_item = urm.transpose();
+    pub(crate) fn new(urm: CsrView, progress: &Progress) -> Result<Self> {
+        let by_item = urm.transpose(progress)?;
         let by_item = by_item.view();
         let cols = |i: u32| by_item.cols(i as usize);
         let weights = |i: u32| by_item.values().map(|v| &v[by_item.range(i as usize)]);
@@ -60,15 +65,22 @@ impl Popular {
                 _ => Ordering::Equal,
             })
         };
-        let mut order: Vec<u32> = (0..urm.n_cols() as u32).collect();
+        let mut order = collected(0..urm.n_cols() as u32, ITEMS)?;
         order.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
-        let mut starts: Vec<usize> = (0..order.len())
-            .filter(|&at| at == 0 || compare(order[at - 1], order[at]).is_ne())
-            .collect();
-        let mut indptr = Vec::with_capacity(starts.len() + 1);
-        let (mut indices, mut values) = (Vec::new(), urm.values().map(|_| Vec::new()));
+        let mut starts = with_room(order.len() + 1, ITEMS)?;
+        for at in 0..order.len() {
+            progress.look(at)?;
+            if at == 0 || compare(order[at - 1], order[at]).is_ne() {
+                starts.push(at);
+            }
+        }
+        let mut indptr = with_room(starts.len() + 1, ITEMS)?;
+        let nnz = starts.iter().map(|&at| cols(order[at]).len()).sum();
+        let mut indices = with_room(nnz, CELLS)?;
+        let mut values = urm.values().map(|_| with_room(nnz, CELLS)).transpose()?;
         indptr.push(0);
-        for &at in &starts {
+        for (nth, &at) in starts.iter().enumerate() {
+            progress.look(nth)?;
             indices.extend_from_slice(cols(order[at]));
             if let (Some(out), Some(v)) = (values.as_mut(), weights(order[at])) {
                 out.extend_from_slice(v);
@@ -77,13 +89,13 @@ impl Popular {
         }
         starts.push(order.len());
         let items = CsrMatrix::from_parts(urm.n_rows(), indptr, indices, values);
-        let users = items.view().transpose();
-        Self {
+        let users = items.view().transpose(progress)?;
+        Ok(Self {
             order,
             starts,
             items,
             users,
-        }
+        })
     }
 
     /// How many distinct items there are.
@@ -136,14 +148,14 @@ impl<T: Entry> Gram<T> {
     pub(crate) fn dense(x: &Popular, progress: &Progress) -> Result<Self> {
         let n = x.len();
         let (items, users) = (x.items.view(), x.users.view());
-        let mut values = vec![T::default(); n * n];
+        let mut values = zero_square::<T>(n, GRAM, progress)?;
         progress.start(n as u64);
         values
             .par_chunks_mut(ROWS * n.max(1))
             .enumerate()
             .try_for_each(|(chunk, block)| {
-                let mut counts = vec![0u32; n];
-                let mut sums = vec![0f64; n];
+                let mut counts = zeros::<u32>(n, GRAM)?;
+                let mut sums = zeros::<f64>(n, GRAM)?;
                 for (at, row) in block.chunks_mut(n).enumerate() {
                     let i = chunk * ROWS + at;
                     if users.values().is_none() {
@@ -182,22 +194,25 @@ impl<T: Entry> Gram<T> {
             n,
             64,
             progress,
-            || (Accumulator::new(n), Vec::<Scored>::new()),
+            || Ok((Accumulator::new(n)?, Vec::<Scored>::new())),
             |(sums, row), range| {
-                let mut ends = Vec::with_capacity(range.len());
+                let mut ends = with_room(range.len(), GRAM)?;
                 let (mut columns, mut values) = (Vec::new(), Vec::new());
-                let mut diagonal = Vec::with_capacity(range.len());
+                let mut diagonal = with_room(range.len(), GRAM)?;
                 for i in range {
                     let mut square = 0.0;
                     for (u, x) in items.row(i) {
                         let x = f64::from(x);
                         square += x * x;
+                        sums.reserve(users.row_len(u))?;
                         for (k, y) in users.row(u).take_while(|&(k, _)| k < i) {
                             sums.add(k as i32, x * f64::from(y));
                         }
                     }
-                    sums.drain_into(row, |_, sum| sum as f32);
+                    sums.drain_into(row, |_, sum| sum as f32)?;
                     diagonal.push(square as f32);
+                    reserve(&mut columns, row.len(), GRAM)?;
+                    reserve(&mut values, row.len(), GRAM)?;
                     columns.extend(row.iter().map(|s| s.index as u32));
                     values.extend(row.iter().map(|s| s.score));
                     ends.push(columns.len());
@@ -207,9 +222,9 @@ impl<T: Entry> Gram<T> {
             },
         )?;
         let nnz = parts.iter().map(|p| p.1.len()).sum();
-        let mut ends = Vec::with_capacity(n);
-        let (mut columns, mut values) = (Vec::with_capacity(nnz), Vec::with_capacity(nnz));
-        let mut diagonal = Vec::with_capacity(n);
+        let mut ends = with_room(n, GRAM)?;
+        let (mut columns, mut values) = (with_room(nnz, GRAM)?, with_room(nnz, GRAM)?);
+        let mut diagonal = with_room(n, GRAM)?;
         for part in parts {
             let base = columns.len();
             ends.extend(part.0.iter().map(|end| base + end));
@@ -217,7 +232,7 @@ impl<T: Entry> Gram<T> {
             values.extend_from_slice(&part.2);
             diagonal.extend_from_slice(&part.3);
         }
-        let mut head = vec![0f32; n_head * n_head];
+        let mut head = zeros::<f32>(n_head * n_head, GRAM)?;
         for i in 0..n_head {
             head[i * n_head + i] = diagonal[i];
             for at in if i == 0 { 0 } else { ends[i - 1] }..ends[i] {
@@ -236,12 +251,14 @@ impl<T: Entry> Gram<T> {
         })
     }
 
-    pub(crate) fn diagonal(&self) -> Vec<f64> {
+    pub(crate) fn diagonal(&self) -> Result<Vec<f64>> {
         match self {
-            Self::Dense { n, values } => (0..*n)
-                .map(|i| f64::from(values[i * n + i].into()))
-                .collect(),
-            Self::Sparse { diagonal, .. } => diagonal.iter().map(|&d| f64::from(d)).collect(),
+            Self::Dense { n, values } => {
+                collected((0..*n).map(|i| f64::from(values[i * n + i].into())), GRAM)
+            }
+            Self::Sparse { diagonal, .. } => {
+                collected(diagonal.iter().map(|&d| f64::from(d)), GRAM)
+            }
         }
     }
 

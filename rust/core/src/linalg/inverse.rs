@@ -15,10 +15,14 @@ use faer::traits::RealField;
 use faer::{Accum, Mat, MatRef, Par, Side};
 use rayon::prelude::*;
 
+use crate::base::memory::{self, collected, with_room, zeros};
+use crate::base::rows::par_map;
 use crate::base::{Error, Progress, Result};
 
 /// Side of a tile: its three operands stay in the second-level cache.
 pub(crate) const TILE: usize = 256;
+
+const SYMMETRIC: &str = "tiles of the matrix that is inverted";
 
 /// The lower triangle of a symmetric matrix, tile by tile: (0, 0), (1, 0), (1, 1), (2, 0), ...
 #[derive(Debug, Clone)]
@@ -57,38 +61,37 @@ impl<T: RealField + Copy> Symmetric<T> {
         fill: impl Fn(usize, &mut [f64]) + Sync,
         convert: impl Fn(f64) -> T + Sync,
     ) -> Result<Self> {
+        // The tiles, and what an inverse takes besides: a column of them twice.
+        let numbers = n.saturating_mul(n / 2 + 3 * TILE);
+        memory::check(numbers.saturating_mul(size_of::<T>()), SYMMETRIC)?;
         progress.start(n as u64);
-        let blocks: Vec<Result<Vec<Mat<T>>>> = (0..n.div_ceil(TILE))
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|block| {
-                let rows = rows_of(block, n);
-                let mut tiles: Vec<Mat<T>> = (0..=block)
-                    .map(|b| Mat::zeros(rows.len(), rows_of(b, n).len()))
-                    .collect();
-                let mut buffer = vec![0f64; rows.end];
-                for i in rows.clone() {
-                    buffer[..=i].fill(0.0);
-                    fill(i, &mut buffer[..=i]);
-                    for (k, &x) in buffer[..=i].iter().enumerate() {
-                        tiles[k / TILE][(i - rows.start, k % TILE)] = convert(x);
-                    }
-                    progress.advance(1)?;
+        let blocks = par_map(n.div_ceil(TILE), |block| {
+            let rows = rows_of(block, n);
+            let mut tiles = with_room(block + 1, SYMMETRIC)?;
+            for b in 0..=block {
+                progress.check()?;
+                tiles.push(Mat::<T>::zeros(rows.len(), rows_of(b, n).len()));
+            }
+            let mut buffer = zeros::<f64>(rows.end, SYMMETRIC)?;
+            for i in rows.clone() {
+                buffer[..=i].fill(0.0);
+                fill(i, &mut buffer[..=i]);
+                for (k, &x) in buffer[..=i].iter().enumerate() {
+                    tiles[k / TILE][(i - rows.start, k % TILE)] = convert(x);
                 }
-                // The tile on the diagonal is stored whole.
-                let own = &mut tiles[block];
-                for i in 0..rows.len() {
-                    for k in 0..i {
-                        own[(k, i)] = own[(i, k)];
-                    }
+                progress.advance(1)?;
+            }
+            // The tile on the diagonal is stored whole.
+            let own = &mut tiles[block];
+            for i in 0..rows.len() {
+                for k in 0..i {
+                    own[(k, i)] = own[(i, k)];
                 }
-                Ok(tiles)
-            })
-            .collect();
-        let mut tiles = Vec::new();
-        for block in blocks {
-            tiles.extend(block?);
-        }
+            }
+            Ok(tiles)
+        })?;
+        let mut tiles = with_room(blocks.iter().map(Vec::len).sum(), SYMMETRIC)?;
+        tiles.extend(blocks.into_iter().flatten());
         Ok(Self { n, tiles })
     }
 
@@ -114,10 +117,9 @@ impl<T: RealField + Copy> Symmetric<T> {
         self.n
     }
 
-    pub(crate) fn diagonal(&self) -> Vec<T> {
-        (0..self.n)
-            .map(|i| self.tile(i / TILE, i / TILE)[(i % TILE, i % TILE)])
-            .collect()
+    pub(crate) fn diagonal(&self) -> Result<Vec<T>> {
+        let entry = |i| self.tile(i / TILE, i / TILE)[(i % TILE, i % TILE)];
+        collected((0..self.n).map(entry), SYMMETRIC)
     }
 
     /// Replace the matrix by *minus* its inverse.

@@ -1,6 +1,8 @@
 //! The values of one list, out of the places of its hits.
 
 use super::metric::Metric;
+use crate::base::Result;
+use crate::base::memory::{collected, with_room};
 
 /// The discount of each rank, and the best sum that a number of hits can reach.
 pub(super) struct Discounts {
@@ -9,15 +11,18 @@ pub(super) struct Discounts {
 }
 
 impl Discounts {
-    pub(super) fn new(width: usize) -> Self {
-        let gain: Vec<f64> = (0..width).map(|r| 1.0 / (r as f64 + 2.0).log2()).collect();
-        let mut ideal = vec![0.0];
+    pub(super) fn new(width: usize) -> Result<Self> {
+        const DISCOUNTS: &str = "discounts of the ranks";
+        let gains = (0..width).map(|r| 1.0 / (r as f64 + 2.0).log2());
+        let gain: Vec<f64> = collected(gains, DISCOUNTS)?;
+        let mut ideal = with_room(width + 1, DISCOUNTS)?;
+        ideal.push(0.0);
         let mut sum = 0.0;
         for g in &gain {
             sum += g;
             ideal.push(sum);
         }
-        Self { gain, ideal }
+        Ok(Self { gain, ideal })
     }
 }
 

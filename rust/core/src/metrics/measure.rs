@@ -8,8 +8,13 @@ use rayon::prelude::*;
 use super::fixed_point::fixed;
 use super::list::{Discounts, Walk};
 use super::metric::Metric;
+use crate::base::memory::{collected, copied, filled, reserve, with_room, zeros};
 use crate::base::rows::ScratchPool;
 use crate::base::{CsrView, Error, Progress, Result};
+
+const FIGURES: &str = "figures of the lists";
+const COUNTS: &str = "counts of listed items";
+const LISTS: &str = "places of a list";
 
 /// Lists per unit of parallel work.
 const CHUNK: usize = 512;
@@ -39,19 +44,20 @@ pub struct Popularity {
 
 impl Popularity {
     /// From the training matrix, every cell counting as one.
-    #[must_use]
-    pub fn new(train: CsrView<'_>) -> Self {
-        let counts = train.col_counts();
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(train: CsrView<'_>) -> Result<Self> {
+        let counts = train.col_counts()?;
         let most = f64::from(counts.iter().copied().max().unwrap_or(0));
         let (all, items) = (train.nnz() as f64, counts.len() as f64);
-        let of_item = counts
-            .into_iter()
-            .map(|users| match f64::from(users) {
-                0.0 => (0.0, 0.0),
-                users => (-(users / all).log2() / items, users / most),
-            })
-            .collect();
-        Self { of_item }
+        let of_item = counts.into_iter().map(|users| match f64::from(users) {
+            0.0 => (0.0, 0.0),
+            users => (-(users / all).log2() / items, users / most),
+        });
+        Ok(Self {
+            of_item: collected(of_item, "popularities of the items")?,
+        })
     }
 }
 
@@ -94,13 +100,17 @@ pub fn measure(
         users,
         request,
         order: &order,
-        discounts: Discounts::new(width),
+        discounts: Discounts::new(width)?,
         graded: request.metrics.contains(&Metric::NdcgGraded) && test.values().is_some(),
     };
 
-    let mut per_list = vec![0.0; if request.keep { n_figures * n_lists } else { 0 }];
+    let n_kept = if request.keep { n_figures } else { 0 };
+    let mut per_list = zeros::<f64>(n_kept.saturating_mul(n_lists), FIGURES)?;
     let n_chunks = n_lists.div_ceil(CHUNK);
-    let mut outputs: Vec<Vec<&mut [f64]>> = (0..n_chunks).map(|_| Vec::new()).collect();
+    let mut outputs: Vec<Vec<&mut [f64]>> = with_room(n_chunks, FIGURES)?;
+    for _ in 0..n_chunks {
+        outputs.push(with_room(n_kept, FIGURES)?);
+    }
     if n_lists > 0 {
         for of_figure in per_list.chunks_mut(n_lists) {
             for (chunk, piece) in of_figure.chunks_mut(CHUNK).enumerate() {
@@ -123,7 +133,7 @@ pub fn measure(
         })
         .collect();
 
-    let mut sums = vec![0; n_figures];
+    let mut sums = zeros::<i128>(n_figures, FIGURES)?;
     let mut filled = 0;
     for part in parts {
         let (of_chunk, there) = part?;
@@ -132,10 +142,12 @@ pub fn measure(
             *sum += more;
         }
     }
-    let counts = request.count.then(|| {
+    let counts = if request.count {
         let tallies: Vec<Vec<u32>> = pool.into_free().into_iter().map(|s| s.counts).collect();
-        add_up(&tallies, &order, test.n_cols())
-    });
+        Some(add_up(&tallies, &order, test.n_cols())?)
+    } else {
+        None
+    };
     let shape = (n_metrics, n_cutoffs, n_lists);
     let per_list = request
         .keep
@@ -191,7 +203,7 @@ fn ascending(cutoffs: &[usize], width: usize) -> Result<Vec<usize>> {
     if cutoffs.is_empty() {
         return Err(Error::invalid("cutoffs is empty; it needs one at least"));
     }
-    let mut order: Vec<usize> = (0..cutoffs.len()).collect();
+    let mut order = collected(0..cutoffs.len(), FIGURES)?;
     order.sort_by_key(|&at| cutoffs[at]);
     for (nth, &at) in order.iter().enumerate() {
         let cutoff = cutoffs[at];
@@ -222,6 +234,8 @@ struct Shared<'a> {
 
 /// What a worker carries from list to list.
 struct Scratch {
+    /// The current list: a copy, since what was checked must be what is read.
+    row: Vec<i32>,
     /// `first + place` of each item of the current list; less than `first` of any other item.
     stamps: Vec<u32>,
     first: u32,
@@ -238,32 +252,27 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(shared: &Shared<'_>) -> Self {
+    fn new(shared: &Shared<'_>) -> Result<Self> {
         let (n_items, n_cutoffs) = (shared.test.n_cols(), shared.request.cutoffs.len());
         let width = shared.items.ncols();
-        Self {
-            stamps: vec![0; n_items],
+        let n_counted = if shared.request.count { n_cutoffs } else { 0 };
+        Ok(Self {
+            row: with_room(width, LISTS)?,
+            stamps: zeros(n_items, COUNTS)?,
             first: 1,
-            counts: vec![
-                0;
-                if shared.request.count {
-                    n_items * n_cutoffs
-                } else {
-                    0
-                }
-            ],
-            places: vec![0; width + 1],
+            counts: zeros(n_counted.saturating_mul(n_items), COUNTS)?,
+            places: zeros(width + 1, LISTS)?,
             n_hits: 0,
-            values: vec![1.0; if shared.graded { width } else { 0 }],
+            values: filled(if shared.graded { width } else { 0 }, 1.0, LISTS)?,
             best: Vec::new(),
-            beyond: vec![(0.0, 0.0); n_cutoffs],
-        }
+            beyond: zeros(n_cutoffs, LISTS)?,
+        })
     }
 
     /// Note where each item of a list stands; how many places are filled.
-    fn stamp(&mut self, list: usize, row: &[i32]) -> Result<usize> {
-        self.next_list(row.len());
-        let (first, stamps) = (self.first, &mut self.stamps);
+    fn stamp(&mut self, list: usize) -> Result<usize> {
+        self.next_list(self.row.len());
+        let (first, stamps, row) = (self.first, &mut self.stamps, &self.row);
         for (place, &item) in row.iter().enumerate() {
             let Some(stamp) = usize::try_from(item).ok().and_then(|i| stamps.get_mut(i)) else {
                 if item != -1 {
@@ -309,16 +318,14 @@ impl Shared<'_> {
         out: &mut [&mut [f64]],
     ) -> Result<(Vec<i128>, usize)> {
         let n_cutoffs = self.request.cutoffs.len();
-        let mut sums = vec![0; self.request.metrics.len() * n_cutoffs];
+        let mut sums = zeros(self.request.metrics.len() * n_cutoffs, FIGURES)?;
         let mut n_filled = 0;
         for (slot, list) in range.enumerate() {
             let user = self.user(list)?;
             let n_test = self.test.row_len(user);
-            let row = self.items.row(list);
-            let filled = match row.as_slice() {
-                Some(row) => scratch.stamp(list, row)?,
-                None => scratch.stamp(list, &row.to_vec())?,
-            };
+            scratch.row.clear();
+            scratch.row.extend(self.items.row(list).iter().copied());
+            let filled = scratch.stamp(list)?;
             if n_test == 0 {
                 for of_figure in out.iter_mut() {
                     of_figure[slot] = f64::NAN;
@@ -326,11 +333,8 @@ impl Shared<'_> {
                 continue;
             }
             n_filled += usize::from(filled > 0);
-            match row.as_slice() {
-                Some(row) => self.count(scratch, &row[..filled]),
-                None => self.count(scratch, &row.to_vec()[..filled]),
-            }
-            self.find_hits(scratch, user);
+            self.count(scratch, filled);
+            self.find_hits(scratch, user)?;
             let mut walk = Walk::new(n_test, &scratch.best, &self.discounts);
             let mut next = 0;
             for &at in self.order {
@@ -369,8 +373,9 @@ impl Shared<'_> {
     }
 
     /// Count the items of a list, and add up how surprising and how popular they are.
-    fn count(&self, scratch: &mut Scratch, row: &[i32]) {
-        let (n_items, filled) = (self.test.n_cols(), row.len());
+    fn count(&self, scratch: &mut Scratch, filled: usize) {
+        let n_items = self.test.n_cols();
+        let row = &scratch.row[..filled];
         if self.request.count {
             let mut start = 0;
             for &at in self.order {
@@ -398,7 +403,7 @@ impl Shared<'_> {
     }
 
     /// The places of hits, and the best values that hits could have.
-    fn find_hits(&self, scratch: &mut Scratch, user: usize) {
+    fn find_hits(&self, scratch: &mut Scratch, user: usize) -> Result<()> {
         let (first, stamps) = (scratch.first, &scratch.stamps);
         let mut n_hits = 0;
         // Every item is written down, and only a hit moves on: hits are too irregular to guess.
@@ -417,10 +422,12 @@ impl Shared<'_> {
                     scratch.values[(stamp - first) as usize] = value;
                 }
             }
+            reserve(&mut scratch.best, values.len(), LISTS)?;
             scratch.best.extend_from_slice(values);
             scratch.best.sort_unstable_by(|a, b| b.total_cmp(a));
         }
         scratch.places[..n_hits].sort_unstable();
+        Ok(())
     }
 }
 
@@ -429,8 +436,10 @@ fn bad_list(list: usize, problem: &str) -> Error {
 }
 
 /// Counts of all workers; so far a count lacks what the next smaller cutoff has.
-fn add_up(tallies: &[Vec<u32>], order: &[usize], n_items: usize) -> Array2<i64> {
-    let mut counts = Array2::zeros((order.len(), n_items));
+fn add_up(tallies: &[Vec<u32>], order: &[usize], n_items: usize) -> Result<Array2<i64>> {
+    let counts = zeros(order.len().saturating_mul(n_items), COUNTS)?;
+    let mut counts = Array2::from_shape_vec((order.len(), n_items), counts)
+        .expect("one count a cutoff and item");
     for tally in tallies {
         for (sum, &more) in counts.iter_mut().zip(tally) {
             *sum += i64::from(more);
@@ -438,9 +447,10 @@ fn add_up(tallies: &[Vec<u32>], order: &[usize], n_items: usize) -> Array2<i64> 
     }
     for pair in order.windows(2) {
         let smaller: ArrayView1<'_, i64> = counts.row(pair[0]);
-        let smaller = smaller.to_owned();
-        let mut larger = counts.row_mut(pair[1]);
-        larger += &smaller;
+        let smaller = copied(smaller.as_slice().expect("row after row"), COUNTS)?;
+        for (sum, more) in counts.row_mut(pair[1]).iter_mut().zip(smaller) {
+            *sum += more;
+        }
     }
-    counts
+    Ok(counts)
 }

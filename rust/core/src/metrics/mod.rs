@@ -62,7 +62,7 @@ mod tests {
     }
 
     fn measured(items: &Array2<i32>, users: &[i64], cutoffs: &[usize]) -> Result<Measured> {
-        let popularity = Popularity::new(train_set().view());
+        let popularity = Popularity::new(train_set().view()).expect("small");
         let request = MetricsRequest {
             metrics: &Metric::ALL,
             cutoffs,
@@ -177,7 +177,7 @@ mod tests {
         };
         assert!(with(None).contains("need train, which is missing"));
         let other = CsrMatrix::try_new(3, vec![0, 1], vec![2], None).expect("valid");
-        let other = Popularity::new(other.view());
+        let other = Popularity::new(other.view()).expect("small");
         assert!(with(Some(&other)).contains("train has 3 items but test has 8"));
     }
 

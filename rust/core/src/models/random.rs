@@ -9,6 +9,7 @@
 use ndarray::Array2;
 
 use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::memory::{joined, zeros};
 use crate::base::rng::bits;
 use crate::base::rows::par_chunks;
 use crate::base::{Error, Progress, Result};
@@ -62,13 +63,14 @@ pub fn random_scores(
             "users holds {user}, which is negative"
         )));
     }
+    const SCORES: &str = "scores of the users";
     let parts = par_chunks(
         users.len(),
         USERS,
         progress,
-        || (),
+        || Ok(()),
         |(), range| {
-            let mut block = vec![0f32; range.len() * n_items];
+            let mut block = zeros::<f32>(range.len().saturating_mul(n_items), SCORES)?;
             progress.advance(range.len() as u64)?;
             for (&user, scores) in users[range]
                 .iter()
@@ -81,7 +83,8 @@ pub fn random_scores(
         },
     )?;
     let shape = (users.len(), n_items);
-    Ok(Array2::from_shape_vec(shape, parts.concat()).expect("a row for each user"))
+    let all = joined(&parts, SCORES)?;
+    Ok(Array2::from_shape_vec(shape, all).expect("a row for each user"))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@
 
 use crate::base::accumulate::Accumulator;
 use crate::base::error::check_non_negative;
+use crate::base::memory::{collected, copied, filled, reserve, with_room, zeros};
 use crate::base::rows::build_rows;
 use crate::base::topk::check_topk;
 use crate::base::{CsrMatrix, CsrView, Progress, Result};
@@ -26,6 +27,9 @@ use crate::neighbours::pair_counts::stream::sum_pairs;
 use crate::neighbours::pairs_are_dense;
 use crate::neighbours::similarity::PreparedSimilarity;
 use crate::neighbours::topk_per_target::{TopkPerTarget, sort_key};
+
+const STEPS: &str = "steps of the walk";
+const KEYS: &str = "weights of the items";
 
 /// Parameters of [`fit_p3`].
 #[derive(Debug, Clone, Copy)]
@@ -60,50 +64,47 @@ pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<Csr
     let steps = match urm.values() {
         None => urm,
         Some(values) => {
-            let powers = values.iter().map(|&x| power(x, params.alpha)).collect();
-            let (indptr, indices) = (urm.indptr().to_vec(), urm.indices().to_vec());
-            scaled = CsrMatrix::from_parts(urm.n_cols(), indptr, indices, Some(powers));
+            let powers = values.iter().map(|&x| power(x, params.alpha));
+            scaled = urm.with_values(collected(powers, STEPS)?)?;
             scaled.view()
         }
     };
-    let (users, items) = sums(urm);
+    let (users, items) = sums(urm)?;
     // Weights are at most one, so that none is lost to a small exponent.
     let least = users
         .iter()
         .filter(|&&s| s > 0.0)
         .fold(f64::MAX, |a, &b| a.min(b));
-    let weights: Vec<f64> = users
+    let weight = |&s: &f64| {
+        if s > 0.0 {
+            (s / least).powf(-params.alpha)
+        } else {
+            0.0
+        }
+    };
+    let weights = collected(users.iter().map(weight), STEPS)?;
+    let counts = urm.col_counts()?;
+    let penalties = counts
         .iter()
-        .map(|&s| {
-            if s > 0.0 {
-                (s / least).powf(-params.alpha)
-            } else {
-                0.0
-            }
-        })
-        .collect();
-    let counts = urm.col_counts();
+        .map(|&n| f64::from(n.max(1)).powf(params.beta));
+    let totals = items
+        .iter()
+        .map(|&s| if s > 0.0 { s } else { 1.0 })
+        .map(|s| s.powf(params.alpha) * least.powf(params.alpha));
     // An item without users has no sums: any nonzero divisor leaves its weights at zero.
     let measure = PreparedSimilarity::Product {
-        neighbour: counts
-            .iter()
-            .map(|&n| f64::from(n.max(1)).powf(params.beta))
-            .collect(),
-        target: items
-            .iter()
-            .map(|&s| if s > 0.0 { s } else { 1.0 })
-            .map(|s| s.powf(params.alpha) * least.powf(params.alpha))
-            .collect(),
+        neighbour: collected(penalties, STEPS)?,
+        target: collected(totals, STEPS)?,
         shift: 0.0,
     };
     let rows = if pairs_are_dense(urm) {
-        let make = |columns: &[u32]| Ok(TopkPerTarget::new(&measure, columns, params.topk));
+        let make = |columns: &[u32]| TopkPerTarget::new(&measure, columns, params.topk);
         sum_pairs(steps, Some(&weights), progress, make)?.finish(progress)?
     } else {
         by_rows(steps, &weights, &measure, params.topk, progress)?
     };
     let rows = if params.normalize_similarity {
-        rows_to_one(rows)
+        rows_to_one(rows)?
     } else {
         rows
     };
@@ -124,19 +125,18 @@ fn power(x: f32, alpha: f64) -> f32 {
 }
 
 /// Sums of the rows and of the columns.
-fn sums(m: CsrView) -> (Vec<f64>, Vec<f64>) {
-    let mut columns = vec![0f64; m.n_cols()];
-    let rows = (0..m.n_rows())
-        .map(|row| {
-            let mut total = 0.0;
-            for (j, x) in m.row(row) {
-                columns[j] += f64::from(x);
-                total += f64::from(x);
-            }
-            total
-        })
-        .collect();
-    (rows, columns)
+fn sums(m: CsrView) -> Result<(Vec<f64>, Vec<f64>)> {
+    let mut columns = zeros::<f64>(m.n_cols(), STEPS)?;
+    let mut of_row = |row| {
+        let mut total = 0.0;
+        for (j, x) in m.row(row) {
+            columns[j] += f64::from(x);
+            total += f64::from(x);
+        }
+        total
+    };
+    let rows = collected((0..m.n_rows()).map(&mut of_row), STEPS)?;
+    Ok((rows, columns))
 }
 
 /// Row by row, looking only at items with a common user.
@@ -148,31 +148,32 @@ fn by_rows(
     progress: &Progress,
 ) -> Result<CsrMatrix> {
     let n_items = urm.n_cols();
-    let items = urm.transpose();
+    let items = urm.transpose(progress)?;
     let items = items.view();
     build_rows(
         (n_items, n_items),
         progress,
-        || (Accumulator::new(n_items), Vec::new()),
+        || Ok((Accumulator::new(n_items)?, Vec::new())),
         |(sums, best), i, out| {
             for (user, x) in items.row(i) {
                 let step = weights[user] * f64::from(x);
+                sums.reserve(urm.row_len(user))?;
                 for (j, y) in urm.row(user) {
                     sums.add(j as i32, step * f64::from(y));
                 }
             }
-            sums.drain_into(best, |j, sum| measure.score(sum, j, i));
+            sums.drain_into(best, |j, sum| measure.score(sum, j, i))?;
             best.retain(|s| s.score > 0.0 && s.index as usize != i);
-            out.push_top(best, topk);
-            Ok(())
+            out.push_top(best, topk)
         },
     )
 }
 
 /// Scale every row to sum one.
-fn rows_to_one(m: CsrMatrix) -> CsrMatrix {
+fn rows_to_one(m: CsrMatrix) -> Result<CsrMatrix> {
     let (n_cols, indptr, indices, values) = m.into_parts();
-    let mut values = values.unwrap_or_else(|| vec![1.0; indices.len()]);
+    let ones = || filled(indices.len(), 1.0, STEPS);
+    let mut values = values.map_or_else(ones, Ok)?;
     for w in indptr.windows(2) {
         let row = &mut values[w[0] as usize..w[1] as usize];
         let total: f64 = row.iter().map(|&x| f64::from(x)).sum();
@@ -180,50 +181,43 @@ fn rows_to_one(m: CsrMatrix) -> CsrMatrix {
             *x = (f64::from(*x) / total) as f32;
         }
     }
-    CsrMatrix::from_parts(n_cols, indptr, indices, Some(values))
+    Ok(CsrMatrix::from_parts(n_cols, indptr, indices, Some(values)))
 }
 
 /// Keep the `k` largest of each column, ties to the smaller row.
 fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
     let view = m.view();
-    let look = |at: usize| {
-        if at.is_multiple_of(256) {
-            progress.check()
-        } else {
-            Ok(())
-        }
-    };
-    let mut ends = vec![0usize; view.n_cols() + 1];
-    for (j, &count) in view.col_counts().iter().enumerate() {
+    let mut ends = zeros::<usize>(view.n_cols() + 1, KEYS)?;
+    for (j, &count) in view.col_counts()?.iter().enumerate() {
         ends[j + 1] = ends[j] + count as usize;
     }
-    let mut next = ends.clone();
-    let mut keys = vec![0u64; view.nnz()];
+    let mut next = copied(&ends, KEYS)?;
+    let mut keys = zeros::<u64>(view.nnz(), KEYS)?;
     for i in 0..view.n_rows() {
-        look(i)?;
+        progress.look(i)?;
         for (j, x) in view.row(i) {
             keys[next[j]] = sort_key(x, i as u32);
             next[j] += 1;
         }
     }
     // The last key of each column that stays.
-    let last: Vec<u64> = ends
-        .windows(2)
-        .enumerate()
-        .map(|(j, w)| {
-            look(j)?;
-            let column = &mut keys[w[0]..w[1]];
-            Ok(if column.len() > k {
-                *column.select_nth_unstable(k - 1).1
-            } else {
-                u64::MAX
-            })
-        })
-        .collect::<Result<_>>()?;
-    let mut indptr = vec![0i64];
+    let mut last = with_room(view.n_cols(), KEYS)?;
+    for (j, w) in ends.windows(2).enumerate() {
+        progress.look(j)?;
+        let column = &mut keys[w[0]..w[1]];
+        last.push(if column.len() > k {
+            *column.select_nth_unstable(k - 1).1
+        } else {
+            u64::MAX
+        });
+    }
+    let mut indptr = with_room(view.n_rows() + 1, KEYS)?;
+    indptr.push(0);
     let (mut indices, mut values) = (Vec::new(), Vec::new());
     for i in 0..view.n_rows() {
-        look(i)?;
+        progress.look(i)?;
+        reserve(&mut indices, view.row_len(i), KEYS)?;
+        reserve(&mut values, view.row_len(i), KEYS)?;
         for (j, x) in view.row(i) {
             if sort_key(x, i as u32) <= last[j] {
                 indices.push(j as i32);

@@ -26,12 +26,15 @@ pub(crate) mod topk_per_target;
 pub mod weighting;
 
 use crate::base::accumulate::Accumulator;
+use crate::base::memory::{collected, zeros};
 use crate::base::rows::build_rows;
 use crate::base::topk::{Scored, check_topk};
 use crate::base::{CsrMatrix, CsrView, Progress, Result};
 use pair_counts::stream;
 use similarity::Similarity;
 use topk_per_target::TopkPerTarget;
+
+pub(crate) const SIZES: &str = "sizes of the columns";
 
 /// Parameters of [`neighbours`].
 #[derive(Debug, Clone, Copy)]
@@ -77,21 +80,20 @@ pub(crate) fn pairs_are_dense(urm: CsrView) -> bool {
 fn by_pairs(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
     let KnnParams { topk, similarity } = params;
     let of = |sizes: &[f64]| similarity.prepare(sizes, urm.n_rows());
+    let make = |measure| move |columns: &[u32]| TopkPerTarget::new(measure, columns, topk);
     if urm.values().is_none() && urm.n_rows() <= stream::MAX_COUNTED {
-        let counts: Vec<f64> = urm.col_counts().iter().map(|&n| f64::from(n)).collect();
-        let measure = of(&counts);
-        let make = |columns: &[u32]| Ok(TopkPerTarget::new(&measure, columns, topk));
-        stream::count_pairs(urm, progress, make)?.finish(progress)
+        let counts = urm.col_counts()?.into_iter().map(f64::from);
+        let measure = of(&collected(counts, SIZES)?)?;
+        stream::count_pairs(urm, progress, make(&measure))?.finish(progress)
     } else {
-        let mut squares = vec![0f64; urm.n_cols()];
+        let mut squares = zeros::<f64>(urm.n_cols(), SIZES)?;
         for row in 0..urm.n_rows() {
             for (i, x) in urm.row(row) {
                 squares[i] += f64::from(x).powi(2);
             }
         }
-        let measure = of(&squares);
-        let make = |columns: &[u32]| Ok(TopkPerTarget::new(&measure, columns, topk));
-        stream::sum_pairs(urm, None, progress, make)?.finish(progress)
+        let measure = of(&squares)?;
+        stream::sum_pairs(urm, None, progress, make(&measure))?.finish(progress)
     }
 }
 
@@ -99,23 +101,23 @@ fn by_pairs(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrM
 fn by_rows(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
     let KnnParams { topk, similarity } = params;
     let n_items = urm.n_cols();
-    let items = urm.transpose();
+    let items = urm.transpose(progress)?;
     let items = items.view();
-    let measure = similarity.prepare(&squared_norms(items), urm.n_rows());
+    let measure = similarity.prepare(&squared_norms(items)?, urm.n_rows())?;
     build_rows(
         (n_items, n_items),
         progress,
-        || (Accumulator::new(n_items), Vec::<Scored>::new()),
+        || Ok((Accumulator::new(n_items)?, Vec::<Scored>::new())),
         |(dots, best), j, out| {
             for (user, xj) in items.row(j) {
+                dots.reserve(urm.row_len(user))?;
                 for (i, xi) in urm.row(user) {
                     dots.add(i as i32, f64::from(xi) * f64::from(xj));
                 }
             }
-            dots.drain_into(best, |i, dot| measure.score(dot, i, j));
+            dots.drain_into(best, |i, dot| measure.score(dot, i, j))?;
             best.retain(|s| s.score > 0.0 && s.index as usize != j);
-            out.push_top(best, topk);
-            Ok(())
+            out.push_top(best, topk)
         },
     )
 }
@@ -125,14 +127,15 @@ fn by_rows(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrMa
 /// # Errors
 /// As [`neighbours`].
 pub fn fit_item_knn(urm: CsrView, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
-    Ok(neighbours(urm, params, progress)?.view().transpose())
+    neighbours(urm, params, progress)?
+        .view()
+        .transpose(progress)
 }
 
 /// Sum of squares of each row.
-fn squared_norms(items: CsrView) -> Vec<f64> {
-    (0..items.n_rows())
-        .map(|i| items.row(i).map(|(_, x)| f64::from(x).powi(2)).sum())
-        .collect()
+fn squared_norms(items: CsrView) -> Result<Vec<f64>> {
+    let norm = |i| items.row(i).map(|(_, x)| f64::from(x).powi(2)).sum();
+    collected((0..items.n_rows()).map(norm), SIZES)
 }
 
 #[cfg(test)]

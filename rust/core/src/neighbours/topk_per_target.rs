@@ -12,6 +12,7 @@
 use rayon::prelude::*;
 
 use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::memory::{self, collected, copied, filled, zeros};
 use crate::base::rows::build_rows;
 use crate::base::{CsrMatrix, Progress, Result};
 use crate::neighbours::pair_counts::panel::{Panel, Sink, Sum};
@@ -21,6 +22,8 @@ use crate::neighbours::similarity::PreparedSimilarity;
 const STRIPE: usize = 1024;
 /// Overlaps compared at once.
 const BLOCK: usize = 32;
+
+const BUFFERS: &str = "buffers of neighbours";
 
 /// A candidate as one number, smallest first in the order of a ranking.
 #[inline]
@@ -56,13 +59,13 @@ struct Floors {
 
 impl<'a> TopkPerTarget<'a> {
     /// Empty buffers; `columns` holds the column of each rank.
-    pub(crate) fn new(measure: &'a PreparedSimilarity, columns: &[u32], k: usize) -> Self {
+    pub(crate) fn new(measure: &'a PreparedSimilarity, columns: &[u32], k: usize) -> Result<Self> {
         let n = columns.len();
-        let by_rank = |f: &dyn Fn(usize) -> f64| -> Vec<f32> {
-            columns.iter().map(|&c| f(c as usize) as f32).collect()
+        let by_rank = |f: &dyn Fn(usize) -> f64| {
+            collected(columns.iter().map(|&c| f(c as usize) as f32), BUFFERS)
         };
-        let weights = by_rank(&|c| measure.weight(c));
-        let offsets = by_rank(&|c| measure.offset(c));
+        let weights = by_rank(&|c| measure.weight(c))?;
+        let offsets = by_rank(&|c| measure.offset(c))?;
         let largest = |v: &[f32]| v.iter().fold(0f32, |a, &b| a.max(b));
         let floors = Floors {
             heaviest: f64::from(largest(&weights)),
@@ -71,15 +74,15 @@ impl<'a> TopkPerTarget<'a> {
             offsets,
         };
         let empty = measure.no_floor();
-        Self {
+        Ok(Self {
             measure,
-            columns: columns.to_vec(),
-            k,
+            columns: copied(columns, BUFFERS)?,
+            k: k.min(n.max(1)),
             floors,
-            kept: vec![Vec::new(); n],
-            slopes: vec![empty.slope; n],
-            bases: vec![empty.base; n],
-        }
+            kept: filled(n, Vec::new(), BUFFERS)?,
+            slopes: filled(n, empty.slope, BUFFERS)?,
+            bases: filled(n, empty.base, BUFFERS)?,
+        })
     }
 
     /// The best `k` of each target: row j holds the neighbours of target j.
@@ -95,16 +98,18 @@ impl<'a> TopkPerTarget<'a> {
             buffer.sort_unstable_by_key(|&key| key as u32);
             Ok(())
         })?;
-        let mut rank_of = vec![0u32; n];
+        let mut rank_of = zeros::<u32>(n, BUFFERS)?;
         for (rank, &c) in self.columns.iter().enumerate() {
             rank_of[c as usize] = rank as u32;
         }
         build_rows(
             (n, n),
             progress,
-            || (),
+            || Ok(()),
             |(), j, out| {
-                for &key in &self.kept[rank_of[j] as usize] {
+                let kept = &self.kept[rank_of[j] as usize];
+                out.reserve(kept.len())?;
+                for &key in kept {
                     out.push(key as u32 as i32, score_of(key));
                 }
                 Ok(())
@@ -130,6 +135,8 @@ struct TargetRange<'a> {
     kept: &'a mut [Vec<u64>],
     slopes: &'a mut [f32],
     bases: &'a mut [f32],
+    /// Why no more candidates are taken.
+    failed: Result<()>,
 }
 
 type Slices<'a> = (&'a mut [Vec<u64>], (&'a mut [f32], &'a mut [f32]));
@@ -142,6 +149,7 @@ impl<'a> TargetRange<'a> {
             kept,
             slopes,
             bases,
+            failed: Ok(()),
         }
     }
 }
@@ -165,7 +173,13 @@ impl TargetRange<'_> {
         let at = j - self.first;
         let buffer = &mut self.kept[at];
         if buffer.capacity() == 0 {
-            buffer.reserve_exact(k + k / 2 + 32);
+            match memory::with_room(k + k / 2 + 32, BUFFERS) {
+                Ok(room) => *buffer = room,
+                Err(error) => self.failed = Err(error),
+            }
+        }
+        if self.failed.is_err() {
+            return;
         }
         buffer.push(sort_key(score, ci));
         if buffer.len() == buffer.capacity() {
@@ -285,13 +299,15 @@ impl<T: Sum> Sink<T> for TopkPerTarget<'_> {
                     .zip(bases[first..end].par_chunks_mut(1)),
             )
             .enumerate()
-            .for_each(|(b, slices)| {
+            .try_for_each(|(b, slices)| {
+                let mut target = TargetRange::new(shared, first + b, slices);
                 dispatch(OfferRow {
-                    to: &mut TargetRange::new(shared, first + b, slices),
+                    to: &mut target,
                     t: first + b,
                     row: panel.row(b),
                 });
-            });
+                target.failed
+            })?;
         kept[..end]
             .par_chunks_mut(STRIPE)
             .zip(
@@ -301,7 +317,7 @@ impl<T: Sum> Sink<T> for TopkPerTarget<'_> {
             )
             .with_max_len(1)
             .enumerate()
-            .for_each(|(s, slices)| {
+            .try_for_each(|(s, slices)| {
                 let start = s * STRIPE;
                 let mut targets = TargetRange::new(shared, start, slices);
                 for b in 0..panel.rows {
@@ -314,8 +330,8 @@ impl<T: Sum> Sink<T> for TopkPerTarget<'_> {
                         });
                     }
                 }
-            });
-        Ok(())
+                targets.failed
+            })
     }
 }
 

@@ -11,7 +11,8 @@
 //! Cost: O(nnz).
 
 use crate::base::error::from_word;
-use crate::base::{CsrMatrix, CsrView};
+use crate::base::memory::{with_room, zeros};
+use crate::base::{CsrMatrix, CsrView, Result};
 
 /// How interactions are weighted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,17 +32,19 @@ const K1: f64 = 1.2;
 const B: f64 = 0.75;
 
 /// `urm` with weighted values.
-#[must_use]
-pub fn weighted(urm: CsrView, weighting: Weighting) -> CsrMatrix {
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+pub fn weighted(urm: CsrView, weighting: Weighting) -> Result<CsrMatrix> {
     let n_items = urm.n_cols();
-    let mut lengths = vec![0f64; n_items];
+    let mut lengths = zeros::<f64>(n_items, "lengths of the columns")?;
     for row in 0..urm.n_rows() {
         for (i, x) in urm.row(row) {
             lengths[i] += f64::from(x);
         }
     }
     let mean = lengths.iter().sum::<f64>() / n_items.max(1) as f64;
-    let mut values = Vec::with_capacity(urm.nnz());
+    let mut values = with_room(urm.nnz(), "weights")?;
     for row in 0..urm.n_rows() {
         let idf = (n_items as f64 / (1.0 + urm.row_len(row) as f64)).ln();
         values.extend(urm.row(row).map(|(i, x)| {
@@ -53,12 +56,7 @@ pub fn weighted(urm: CsrView, weighting: Weighting) -> CsrMatrix {
             (frequency * idf) as f32
         }));
     }
-    CsrMatrix::from_parts(
-        n_items,
-        urm.indptr().to_vec(),
-        urm.indices().to_vec(),
-        Some(values),
-    )
+    urm.with_values(values)
 }
 
 #[cfg(test)]
@@ -74,10 +72,10 @@ mod tests {
             let value = m.view().values().expect("weighted")[at];
             assert!((f64::from(value) - w).abs() < 1e-6, "{value} {w}");
         };
-        let tf_idf = weighted(urm.view(), Weighting::TfIdf);
+        let tf_idf = weighted(urm.view(), Weighting::TfIdf).expect("small");
         near(&tf_idf, 0, 3f64.sqrt() * 1f64.ln());
         near(&tf_idf, 2, 1.5f64.ln());
-        let bm25 = weighted(urm.view(), Weighting::Bm25);
+        let bm25 = weighted(urm.view(), Weighting::Bm25).expect("small");
         let norm = 0.25 + 0.75 * 4.0 / (5.0 / 3.0);
         near(&bm25, 2, 2.2 / (1.2 * norm + 1.0) * 1.5f64.ln());
     }

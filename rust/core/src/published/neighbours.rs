@@ -13,11 +13,12 @@
 //! are kept.
 
 use super::order::smallest;
+use crate::base::memory::{collected, reserve, zeros};
 use crate::base::rows::{RowWriter, build_rows};
 use crate::base::topk::check_topk;
 use crate::base::{CsrMatrix, CsrView, Progress, Result};
-use crate::neighbours::KnnParams;
 use crate::neighbours::similarity::{FromDistance, Kind};
+use crate::neighbours::{KnnParams, SIZES};
 
 /// Columns x columns; row j holds the neighbours of target j, as published.
 ///
@@ -31,13 +32,12 @@ pub fn neighbours(urm: CsrView, params: KnnParams, progress: &Progress) -> Resul
     } else {
         urm
     };
-    let items = urm.transpose();
-    let sizes: Vec<f64> = (0..urm.n_cols())
-        .map(|i| items.view().row(i).map(|(_, x)| f64::from(x).powi(2)).sum())
-        .collect();
-    let roots: Vec<f64> = sizes.iter().map(|n| n.sqrt()).collect();
+    let items = urm.transpose(progress)?;
+    let size = |i| -> f64 { items.view().row(i).map(|(_, x)| f64::from(x).powi(2)).sum() };
+    let sizes = collected((0..urm.n_cols()).map(size), SIZES)?;
+    let roots = collected(sizes.iter().map(|n| n.sqrt()), SIZES)?;
     let shrink = similarity.shrink();
-    let powers = |e: f64| -> Vec<f64> { roots.iter().map(|r| r.powf(e)).collect() };
+    let powers = |e: f64| collected(roots.iter().map(|r| r.powf(e)), SIZES);
     // Sums in the order in which they were added there, and coefficients in single precision where
     // they were: a tie hangs on the last bit.
     match similarity.kind() {
@@ -51,8 +51,8 @@ pub fn neighbours(urm: CsrView, params: KnnParams, progress: &Progress) -> Resul
             normalize: true,
         } => {
             let alpha = alpha as f32;
-            let of_target = powers(f64::from(2.0 * alpha));
-            let of_neighbour = powers(f64::from(2.0 * (1.0 - alpha)));
+            let of_target = powers(f64::from(2.0 * alpha))?;
+            let of_neighbour = powers(f64::from(2.0 * (1.0 - alpha)))?;
             nearest(urm, items.view(), topk, progress, |co, i, j| {
                 co / (of_target[j] * of_neighbour[i] + shrink + 1e-6)
             })
@@ -79,7 +79,7 @@ pub fn neighbours(urm: CsrView, params: KnnParams, progress: &Progress) -> Resul
             mode,
         } => {
             let distance = Distance {
-                sizes: sizes.iter().map(|&n| n as f32).collect(),
+                sizes: collected(sizes.iter().map(|&n| n as f32), SIZES)?,
                 normalize,
                 average: average.then_some(urm.n_rows() as f32),
                 mode,
@@ -106,6 +106,7 @@ fn nearest(
         || Meeting::new(n_items),
         |meeting, j, out| {
             for (user, xj) in items.row(j) {
+                meeting.reserve(urm.row_len(user))?;
                 for (i, xi) in urm.row(user) {
                     if i != j {
                         meeting.add(i, f64::from(xi) * f64::from(xj));
@@ -113,8 +114,7 @@ fn nearest(
                 }
             }
             meeting.drain(|i, dot| weight(dot, i, j));
-            meeting.push_best(topk, out);
-            Ok(())
+            meeting.push_best(topk, out)
         },
     )
 }
@@ -162,7 +162,7 @@ fn closest(
     build_rows(
         (n_items, n_items),
         progress,
-        || (vec![0f32; n_items], vec![0f32; n_items]),
+        || Ok((zeros::<f32>(n_items, SIZES)?, zeros::<f32>(n_items, SIZES)?)),
         |(dots, negated), j, out| {
             dots.fill(0.0);
             for (user, xj) in items.row(j) {
@@ -174,9 +174,10 @@ fn closest(
                 *slot = -distance.similarity(dots[i], i, j);
             }
             negated[j] = 0.0;
-            let mut best = smallest(negated, topk - 1, topk);
+            let mut best = smallest(negated, topk - 1, topk)?;
             best.retain(|&i| negated[i] != 0.0);
             best.sort_unstable();
+            out.reserve(best.len())?;
             for i in best {
                 out.push(i as i32, -negated[i]);
             }
@@ -194,12 +195,18 @@ struct Meeting {
 }
 
 impl Meeting {
-    fn new(n_items: usize) -> Self {
-        Self {
-            dots: vec![0.0; n_items],
+    fn new(n_items: usize) -> Result<Self> {
+        Ok(Self {
+            dots: zeros(n_items, SIZES)?,
             met: Vec::new(),
-            negated: vec![0.0; n_items],
-        }
+            negated: zeros(n_items, SIZES)?,
+        })
+    }
+
+    /// Room for the items of a user, of whom no more can be new than there are.
+    fn reserve(&mut self, items: usize) -> Result<()> {
+        let left = self.dots.len() - self.met.len();
+        reserve(&mut self.met, items.min(left), SIZES)
     }
 
     fn add(&mut self, item: usize, value: f64) {
@@ -218,18 +225,20 @@ impl Meeting {
         }
     }
 
-    fn push_best(&mut self, topk: usize, out: &mut RowWriter) {
+    fn push_best(&mut self, topk: usize, out: &mut RowWriter) -> Result<()> {
         let kept = topk.min(self.met.len());
-        let mut best: Vec<usize> = if kept < self.met.len() {
-            smallest(&self.negated, kept - 1, kept)
+        let mut best = if kept < self.met.len() {
+            smallest(&self.negated, kept - 1, kept)?
         } else {
-            (0..kept).collect()
+            collected(0..kept, SIZES)?
         };
         best.retain(|&at| self.negated[at] != 0.0);
         best.sort_unstable_by_key(|&at| self.met[at]);
+        out.reserve(best.len())?;
         for at in best {
             out.push(self.met[at] as i32, -self.negated[at] as f32);
         }
         self.met.clear();
+        Ok(())
     }
 }

@@ -13,33 +13,41 @@
 //!
 //! Cost: O(n) for a cut, O(n log n) for a sort, as there. Values must not be NaN.
 
+use crate::base::Result;
+use crate::base::memory::collected;
+
 /// Ranges of up to this many entries are sorted by insertion.
 const SMALL: usize = 16;
 
 /// Positions of `values`, arranged so that the one at `kth` is in its sorted place, none before it
 /// is greater and none after it is smaller. `values` is not empty and `kth` is below its length.
-#[must_use]
-pub(super) fn argpartition<T: Copy + PartialOrd>(values: &[T], kth: usize) -> Vec<usize> {
-    let mut at: Vec<usize> = (0..values.len()).collect();
+pub(super) fn argpartition<T: Copy + PartialOrd>(values: &[T], kth: usize) -> Result<Vec<usize>> {
+    let mut at = collected(0..values.len(), "places of an order")?;
     introselect(values, &mut at, kth);
-    at
+    Ok(at)
 }
 
 /// Positions of `values` in ascending order.
-#[must_use]
-pub(super) fn argsort<T: Copy + PartialOrd>(values: &[T]) -> Vec<usize> {
-    let mut at: Vec<usize> = (0..values.len()).collect();
+pub(super) fn argsort<T: Copy + PartialOrd>(values: &[T]) -> Result<Vec<usize>> {
+    let mut at = collected(0..values.len(), "places of an order")?;
     introsort(values, &mut at);
-    at
+    Ok(at)
 }
 
 /// Positions of the `k` smallest `values` in the order of the published lists: cut, then sorted.
-#[must_use]
-pub(super) fn smallest<T: Copy + PartialOrd>(values: &[T], kth: usize, k: usize) -> Vec<usize> {
-    let mut cut = argpartition(values, kth);
+pub(super) fn smallest<T: Copy + PartialOrd>(
+    values: &[T],
+    kth: usize,
+    k: usize,
+) -> Result<Vec<usize>> {
+    let mut cut = argpartition(values, kth)?;
     cut.truncate(k);
-    let kept: Vec<T> = cut.iter().map(|&at| values[at]).collect();
-    argsort(&kept).into_iter().map(|at| cut[at]).collect()
+    let kept = collected(cut.iter().map(|&at| values[at]), "values of an order")?;
+    let mut order = argsort(&kept)?;
+    for at in &mut order {
+        *at = cut[*at];
+    }
+    Ok(order)
 }
 
 fn twice_log2(n: usize) -> i32 {
@@ -369,11 +377,12 @@ mod tests {
         for (shape, kth, cut, sorted) in cases {
             let v = quadratic(shape);
             assert_eq!(
-                fingerprint(&argpartition(&v, kth)),
+                fingerprint(&argpartition(&v, kth).expect("small")),
                 cut,
                 "cut of {shape:?} at {kth}"
             );
-            assert_eq!(fingerprint(&argsort(&v)), sorted, "order of {shape:?}");
+            let order = argsort(&v).expect("small");
+            assert_eq!(fingerprint(&order), sorted, "order of {shape:?}");
         }
     }
 
@@ -387,18 +396,19 @@ mod tests {
         for (n, kth, cut, sorted) in cases {
             let v = killer(n);
             assert_eq!(
-                fingerprint(&argpartition(&v, kth)),
+                fingerprint(&argpartition(&v, kth).expect("small")),
                 cut,
                 "cut of {n} at {kth}"
             );
-            assert_eq!(fingerprint(&argsort(&v)), sorted, "order of {n}");
+            let order = argsort(&v).expect("small");
+            assert_eq!(fingerprint(&order), sorted, "order of {n}");
         }
     }
 
     #[test]
     fn the_smallest_are_cut_and_sorted() {
         let v = [3.0, 1.0, 2.0, 1.0, 0.0, 5.0];
-        let best = smallest(&v, 3, 3);
+        let best = smallest(&v, 3, 3).expect("small");
         let values: Vec<f64> = best.iter().map(|&at| v[at]).collect();
         assert_eq!(values, [0.0, 1.0, 1.0]);
     }

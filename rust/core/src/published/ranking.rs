@@ -3,6 +3,7 @@
 use ndarray::ArrayView2;
 
 use super::order::smallest;
+use crate::base::memory::reserve;
 use crate::base::{Progress, Result};
 use crate::rank::{Lists, Request, check_scores, copy_scores, rank_rows};
 
@@ -26,21 +27,23 @@ pub fn rank_scores(
         request,
         progress,
         |at, buffer| copy_scores(scores, at, buffer),
-        Vec::new,
+        || Ok(Vec::new()),
         |negated, all, columns, items, scores| {
             negated.clear();
+            reserve(negated, columns.len, "scores of a user")?;
             negated.extend((0..columns.len).map(|column| -all[columns.item(column) as usize]));
             if negated.is_empty() {
-                return;
+                return Ok(());
             }
             let cut = request.n.max(PUBLISHED_CUT).min(negated.len());
             let kth = cut.min(negated.len() - 1);
-            let best = smallest(negated, kth, cut);
+            let best = smallest(negated, kth, cut)?;
             let shown = best.iter().filter(|&&at| negated[at].is_finite());
             for ((item, score), &at) in items.iter_mut().zip(scores).zip(shown) {
                 *item = columns.item(at);
                 *score = -negated[at] + 0.0;
             }
+            Ok(())
         },
     )
 }

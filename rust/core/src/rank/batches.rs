@@ -22,19 +22,19 @@ pub(super) fn rank_batches<S: Send>(
     progress: &Progress,
     size: usize,
     key: impl Fn(usize) -> usize + Sync,
-    scratch: impl Fn() -> S + Sync,
+    scratch: impl Fn() -> Result<S> + Sync,
     work: impl Fn(&mut S, &[usize], &mut Lists) -> Result<()> + Sync,
 ) -> Result<Lists> {
     let (n_lists, n) = (request.users.len(), request.n);
     progress.start(n_lists as u64);
     let pool = ScratchPool::new(scratch);
-    let mut all = Lists::padding(n_lists * n);
+    let mut all = Lists::padding(n_lists, n)?;
     for start in (0..n_lists).step_by(ROUND * size) {
         let mut round: Vec<usize> = (start..(start + ROUND * size).min(n_lists)).collect();
         round.sort_by_key(|&at| std::cmp::Reverse(key(at)));
         let batch = |positions: &[usize]| {
             progress.check()?;
-            let mut lists = Lists::padding(positions.len() * n);
+            let mut lists = Lists::padding(positions.len(), n)?;
             pool.with(|s| work(s, positions, &mut lists))?;
             progress.advance(positions.len() as u64)?;
             Ok(lists)

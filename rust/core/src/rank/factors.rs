@@ -14,6 +14,7 @@
 //! A few users, or users with candidates of their own, are scored one by one (`factors_alone`).
 
 use std::array::from_fn;
+use std::cmp::Ordering;
 use std::sync::OnceLock;
 
 use ndarray::{ArrayView1, ArrayView2, Axis};
@@ -25,7 +26,11 @@ use super::factors_alone::{Block, ITEMS, Line, pack};
 use super::request::{Filter, Lists, Request, check_users, not_finite};
 use super::select::{Lanes, Selector};
 use crate::base::dispatch::dispatch_simd;
+use crate::base::memory::{collected, copied, filled, with_room, zeros};
 use crate::base::{Error, Progress, Result};
+
+const INDEX: &str = "items by length of their factors";
+const FACTORS: &str = "factors of users and items";
 
 /// Users side by side: two AVX-512 registers.
 const LANES: usize = 32;
@@ -47,16 +52,18 @@ pub struct FactorIndex {
 
 impl FactorIndex {
     /// O(items x factors).
-    #[must_use]
-    pub fn new(item_factors: ArrayView2<f32>) -> Self {
-        let lengths: Vec<f32> = item_factors.rows().into_iter().map(length).collect();
-        let mut order: Vec<i32> = (0..lengths.len() as i32).collect();
-        order.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
-        Self {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error).
+    pub fn new(item_factors: ArrayView2<f32>) -> Result<Self> {
+        let lengths = collected(item_factors.rows().into_iter().map(length), INDEX)?;
+        let mut order = collected(0..lengths.len() as i32, INDEX)?;
+        order.sort_unstable_by(|&a, &b| longest_first(&lengths, a, b));
+        Ok(Self {
             lengths,
             order,
             blocks: OnceLock::new(),
-        }
+        })
     }
 
     /// Lists from factors: the score of a user and an item is the inner product of their rows.
@@ -125,7 +132,7 @@ impl FactorIndex {
         let n_factors = item_factors.ncols();
         let n_columns = request.most_columns();
         let blocks = match request.filter.candidates {
-            None => Some(self.blocks(item_factors)),
+            None => Some(self.blocks(item_factors)?),
             Some(_) => None,
         };
         rank_batches(
@@ -134,8 +141,8 @@ impl FactorIndex {
             alone_size(request, work(n_factors, request)),
             |_| 0,
             || {
-                let lines = vec![[0.0; ITEMS]; n_factors];
-                (Selector::new(request.n, n_columns), lines)
+                let lines = filled(n_factors, [0.0; ITEMS], FACTORS)?;
+                Ok((Selector::new(request.n, n_columns)?, lines))
             },
             |(selector, lines), positions, lists| {
                 for (nth, &at) in positions.iter().enumerate() {
@@ -181,17 +188,18 @@ impl FactorIndex {
         )
     }
 
-    fn blocks(&self, item_factors: ArrayView2<f32>) -> &[Line] {
-        self.blocks.get_or_init(|| {
-            let n_factors = item_factors.ncols();
-            let n_blocks = self.order.len().div_ceil(ITEMS);
-            let mut lines = vec![[0.0; ITEMS]; n_blocks * n_factors];
-            for (nth, items) in self.order.chunks(ITEMS).enumerate() {
-                let block = &mut lines[nth * n_factors..(nth + 1) * n_factors];
-                pack(item_factors, items, block);
-            }
-            lines
-        })
+    fn blocks(&self, item_factors: ArrayView2<f32>) -> Result<&[Line]> {
+        if let Some(lines) = self.blocks.get() {
+            return Ok(lines);
+        }
+        let n_factors = item_factors.ncols();
+        let n_lines = self.order.len().div_ceil(ITEMS).saturating_mul(n_factors);
+        let mut lines = filled(n_lines, [0.0; ITEMS], FACTORS)?;
+        for (nth, items) in self.order.chunks(ITEMS).enumerate() {
+            let block = &mut lines[nth * n_factors..(nth + 1) * n_factors];
+            pack(item_factors, items, block);
+        }
+        Ok(self.blocks.get_or_init(|| lines))
     }
 
     /// Users side by side.
@@ -203,15 +211,24 @@ impl FactorIndex {
         progress: &Progress,
     ) -> Result<Lists> {
         let lengths = &self.lengths;
-        let some = request.same_candidates().map(|candidates| {
-            let mut items = candidates.to_vec();
-            items.sort_by(|&a, &b| lengths[b as usize].total_cmp(&lengths[a as usize]));
-            items
-        });
-        let items = some.as_deref().unwrap_or(&self.order);
+        let some;
+        let mut items = self.order.as_slice();
+        if let Some(candidates) = request.same_candidates() {
+            let mut sorted = copied(candidates, INDEX)?;
+            sorted.sort_unstable_by(|&a, &b| longest_first(lengths, a, b));
+            some = sorted;
+            items = &some;
+        }
         let n_factors = item_factors.ncols();
-        let factors = item_factors.as_standard_layout();
-        let factors = factors.as_slice().expect("row after row");
+        let rearranged;
+        let factors = if let Some(factors) = item_factors.as_slice() {
+            factors
+        } else {
+            let mut rows = with_room(item_factors.len(), INDEX)?;
+            rows.extend(item_factors.iter().copied());
+            rearranged = rows;
+            &rearranged
+        };
         rank_batches(
             request,
             progress,
@@ -256,6 +273,11 @@ impl FactorIndex {
     }
 }
 
+fn longest_first(lengths: &[f32], a: i32, b: i32) -> Ordering {
+    let by_length = lengths[b as usize].total_cmp(&lengths[a as usize]);
+    by_length.then(a.cmp(&b))
+}
+
 /// Which row of user factors belongs to a user of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
@@ -295,13 +317,13 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Self {
-        Self {
-            groups: (0..USERS / LANES)
-                .map(|_| Group::new(request, n_columns, n_factors))
-                .collect(),
-            panels: vec![[0.0; PANEL]; TILE * n_factors],
-        }
+    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Result<Self> {
+        let groups = (USERS / LANES).min(request.users.len().div_ceil(LANES));
+        let groups = (0..groups).map(|_| Group::new(request, n_columns, n_factors));
+        Ok(Self {
+            groups: groups.collect::<Result<_>>()?,
+            panels: filled(TILE.saturating_mul(n_factors), [0.0; PANEL], FACTORS)?,
+        })
     }
 }
 
@@ -367,17 +389,17 @@ struct Group {
 }
 
 impl Group {
-    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Self {
+    fn new(request: &Request, n_columns: usize, n_factors: usize) -> Result<Self> {
         let Filter { seen, excluded, .. } = request.filter;
         let leaves_out = seen.is_some() || excluded.is_some();
-        Self {
-            factors: vec![[0.0; LANES]; n_factors],
+        Ok(Self {
+            factors: filled(n_factors, [0.0; LANES], FACTORS)?,
             lengths: [0.0; LANES],
             is_done: false,
-            left_out: vec![0; if leaves_out { request.n_items } else { 0 }],
-            lanes: Lanes::new(request.n, n_columns),
+            left_out: zeros(if leaves_out { request.n_items } else { 0 }, INDEX)?,
+            lanes: Lanes::new(request.n, n_columns)?,
             zeros: [0.0; LANES],
-        }
+        })
     }
 
     fn start(&mut self, request: &Request, positions: &[usize], users: Users) {

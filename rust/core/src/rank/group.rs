@@ -5,7 +5,10 @@ use std::array::from_fn;
 use super::batches::row;
 use super::request::{Lists, Request, not_finite};
 use super::select::Lanes;
+use crate::base::memory::{reserve, zeros};
 use crate::base::{CsrView, Result};
+
+const PROFILES: &str = "profiles of users";
 
 /// Users side by side: two AVX-512 registers. More of them share more rows.
 pub(super) const LANES: usize = 32;
@@ -24,15 +27,15 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn new(request: &Request, n_columns: usize) -> Self {
-        Self {
+    pub(super) fn new(request: &Request, n_columns: usize) -> Result<Self> {
+        Ok(Self {
             items: Vec::new(),
             profile: Vec::new(),
-            left_out: vec![0; request.n_items],
+            left_out: zeros(request.n_items, "items left out of lists")?,
             zeros: [0.0; LANES],
-            lanes: Lanes::new(request.n, n_columns),
+            lanes: Lanes::new(request.n, n_columns)?,
             is_done: false,
-        }
+        })
     }
 
     /// Begin with the users at some positions: which items they hold, and which are left out.
@@ -42,7 +45,7 @@ impl Group {
         request: &Request,
         positions: &[usize],
         held: &mut [u64],
-    ) {
+    ) -> Result<()> {
         for (lane, &at) in positions.iter().enumerate() {
             for &i in left.cols(request.users[at] as usize) {
                 held[i as usize / 64] |= 1 << (i % 64);
@@ -52,6 +55,8 @@ impl Group {
             }
         }
         self.items.clear();
+        let n_held = held.iter().map(|word| word.count_ones() as usize).sum();
+        reserve(&mut self.items, n_held, PROFILES)?;
         for (word, held) in held.iter_mut().enumerate() {
             while *held != 0 {
                 self.items.push((64 * word) as u32 + held.trailing_zeros());
@@ -61,6 +66,7 @@ impl Group {
         self.zeros = [0.0; LANES];
         self.lanes.start(positions.len());
         self.is_done = false;
+        Ok(())
     }
 
     /// Weights in the rows of the items held.
@@ -70,17 +76,19 @@ impl Group {
     }
 
     /// Put the profiles side by side.
-    pub(super) fn spread(&mut self, left: CsrView, users: &[i64], slot: &mut [u32]) {
+    pub(super) fn spread(&mut self, left: CsrView, users: &[i64], slot: &mut [u32]) -> Result<()> {
         for (nth, &i) in self.items.iter().enumerate() {
             slot[i as usize] = nth as u32;
         }
         self.profile.clear();
+        reserve(&mut self.profile, self.items.len(), PROFILES)?;
         self.profile.resize(self.items.len(), [0.0; LANES]);
         for (lane, &user) in users.iter().enumerate() {
             for (i, x) in left.row(user as usize) {
                 self.profile[slot[i] as usize][lane] = x;
             }
         }
+        Ok(())
     }
 
     /// Take the scores of the next target.

@@ -2,6 +2,7 @@
 
 use super::batches::{rank_batches, row};
 use super::request::{Lists, Request};
+use crate::base::memory::{collected, reserve, zeros};
 use crate::base::topk::Scored;
 use crate::base::{Error, Progress, Result};
 
@@ -18,12 +19,14 @@ pub fn popularity_order(item_scores: &[f32]) -> Result<Vec<i32>> {
             "item_scores[{item}] is not finite"
         )));
     }
-    let mut order: Vec<Scored> = (0i32..)
-        .zip(item_scores)
-        .map(|(index, &score)| Scored { index, score })
-        .collect();
+    let scored = item_scores.iter().enumerate();
+    let scored = scored.map(|(index, &score)| Scored {
+        index: index as i32,
+        score,
+    });
+    let mut order = collected(scored, "items by score")?;
     order.sort_unstable_by(Scored::rank_order);
-    Ok(order.into_iter().map(|s| s.index).collect())
+    collected(order.into_iter().map(|s| s.index), "items by score")
 }
 
 /// Lists of the items of highest score, in the same order for all users.
@@ -47,21 +50,23 @@ pub fn rank_popularity(
     }
     check_order(order, request.n_items)?;
     // Candidates of all are picked once, those of one user while walking.
-    let same = request.same_candidates().map(|candidates| {
-        let mut is_candidate = vec![false; request.n_items];
+    let mut same = Vec::new();
+    let mut order = order;
+    if let Some(candidates) = request.same_candidates() {
+        let mut is_candidate = zeros::<bool>(request.n_items, "items of a user")?;
         for &item in candidates {
             is_candidate[item as usize] = true;
         }
-        let kept = order.iter().filter(|&&i| is_candidate[i as usize]);
-        kept.copied().collect::<Vec<i32>>()
-    });
-    let order = same.as_deref().unwrap_or(order);
+        reserve(&mut same, candidates.len(), "items by score")?;
+        same.extend(order.iter().filter(|&&i| is_candidate[i as usize]));
+        order = &same;
+    }
     rank_batches(
         request,
         progress,
         USERS,
         |_| 0,
-        || vec![false; request.n_items],
+        || zeros::<bool>(request.n_items, "items of a user"),
         |is_out, positions, lists| {
             for (nth, &at) in positions.iter().enumerate() {
                 if request.has_own_candidates() {

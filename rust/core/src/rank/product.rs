@@ -28,8 +28,11 @@ use super::product_avx512::MaskedProduct;
 use super::request::{Lists, Request, check_users};
 use super::select::Selector;
 use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::memory::{collected, filled, with_room, zeros};
 use crate::base::rows::ScratchPool;
 use crate::base::{CsrView, Error, Progress, Result};
+
+const WEIGHTS: &str = "weights by tiles";
 
 /// Vectors of users that visit a tile in turn.
 const GROUPS: usize = 8;
@@ -44,14 +47,14 @@ const SCATTERED: usize = 8;
 /// What lists from a product need of its right side, made when it is first needed.
 pub struct ProductIndex {
     tiles: OnceLock<Tiles>,
-    sums: ScratchPool<Sums, fn() -> Sums>,
+    sums: ScratchPool<Sums, fn() -> Result<Sums>>,
 }
 
 impl Default for ProductIndex {
     fn default() -> Self {
         Self {
             tiles: OnceLock::new(),
-            sums: ScratchPool::new(Sums::default),
+            sums: ScratchPool::new(|| Ok(Sums::default())),
         }
     }
 }
@@ -146,7 +149,7 @@ impl ProductIndex {
         };
         let candidates = request.same_candidates();
         #[cfg(target_arch = "x86_64")]
-        let masked = MaskedProduct::new(left, right, request);
+        let masked = MaskedProduct::new(left, right, request, progress)?;
         let n_columns = request.most_columns();
         rank_batches(
             request,
@@ -158,7 +161,7 @@ impl ProductIndex {
                 let users: Vec<i64> = positions.iter().map(|&at| request.users[at]).collect();
                 let groups = &mut scratch.groups[..users.len().div_ceil(LANES)];
                 for (group, positions) in groups.iter_mut().zip(positions.chunks(LANES)) {
-                    group.start(left, request, positions, &mut scratch.held);
+                    group.start(left, request, positions, &mut scratch.held)?;
                 }
                 #[cfg(target_arch = "x86_64")]
                 if let Some(masked) = &masked {
@@ -166,7 +169,7 @@ impl ProductIndex {
                 }
                 for (group, users) in groups.iter_mut().zip(users.chunks(LANES)) {
                     if !group.is_done {
-                        group.spread(left, users, &mut scratch.slot);
+                        group.spread(left, users, &mut scratch.slot)?;
                     }
                 }
                 for tile in 0..tiles.n_tiles() {
@@ -223,19 +226,19 @@ impl Tiles {
             n_rows,
             n_items,
             width,
-            starts: Vec::with_capacity(n_tiles * (n_rows + 1)),
-            bases: Vec::with_capacity(n_tiles),
-            columns: Vec::with_capacity(right.nnz()),
-            values: Vec::with_capacity(right.nnz()),
+            starts: with_room(n_tiles.saturating_mul(n_rows + 1), WEIGHTS)?,
+            bases: with_room(n_tiles, WEIGHTS)?,
+            columns: with_room(right.nnz(), WEIGHTS)?,
+            values: with_room(right.nnz(), WEIGHTS)?,
         };
         // How far each row has been copied.
-        let mut copied: Vec<usize> = (0..n_rows).map(|i| right.range(i).start).collect();
+        let mut copied = collected((0..n_rows).map(|i| right.range(i).start), WEIGHTS)?;
         for tile in 0..n_tiles {
-            progress.check()?;
             let (first, base) = (tile * width, tiles.columns.len());
             let end = first + width;
             tiles.bases.push(base);
             for (i, at) in copied.iter_mut().enumerate() {
+                progress.look(i)?;
                 tiles.starts.push((tiles.columns.len() - base) as u32);
                 let rest = &right.indices()[*at..right.range(i).end];
                 let count = rest.iter().take_while(|&&j| (j as usize) < end).count();
@@ -278,15 +281,15 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(request: &Request, n_columns: usize, tiles: &Tiles) -> Self {
-        Self {
-            groups: (0..GROUPS)
-                .map(|_| Group::new(request, n_columns))
-                .collect(),
-            held: vec![0; tiles.n_rows.div_ceil(64)],
-            slot: vec![0; tiles.n_rows],
-            scores: vec![[0.0; LANES]; tiles.width.min(request.n_items)],
-        }
+    fn new(request: &Request, n_columns: usize, tiles: &Tiles) -> Result<Self> {
+        let groups = GROUPS.min(request.users.len().div_ceil(LANES));
+        let groups = (0..groups).map(|_| Group::new(request, n_columns));
+        Ok(Self {
+            groups: groups.collect::<Result<_>>()?,
+            held: zeros(tiles.n_rows.div_ceil(64), WEIGHTS)?,
+            slot: zeros(tiles.n_rows, WEIGHTS)?,
+            scores: filled(tiles.width.min(request.n_items), [0.0; LANES], WEIGHTS)?,
+        })
     }
 }
 

@@ -6,7 +6,10 @@
 use super::request::{Request, not_finite};
 use super::select::Selector;
 use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::memory::reserve;
 use crate::base::{CsrView, Result};
+
+const SUMS: &str = "scores of a user";
 
 /// Items of a word of marks.
 const WORD: usize = 64;
@@ -40,6 +43,8 @@ impl Sums {
     ) -> Result<()> {
         let n_words = request.n_items.div_ceil(WORD);
         if self.reached.len() < n_words {
+            reserve(&mut self.reached, n_words, SUMS)?;
+            reserve(&mut self.sums, WORD * n_words, SUMS)?;
             self.reached.resize(n_words, 0);
             self.sums.resize(WORD * n_words, 0.0);
         }

@@ -10,6 +10,7 @@ use pulp::{Simd, b16, bytemuck, f32x16, x86::V4};
 use super::group::{Group, LANES};
 use super::request::Request;
 use crate::base::dispatch::{Kernel, avx512};
+use crate::base::memory::zeros;
 use crate::base::{CsrMatrix, CsrView, Progress, Result};
 
 /// Groups scored together.
@@ -33,23 +34,30 @@ pub(super) struct MaskedProduct<'a> {
 impl<'a> MaskedProduct<'a> {
     /// None if the processor cannot, `left` has values other than one, `right` has none, or the
     /// users are few.
-    pub(super) fn new(left: CsrView, right: CsrView, request: &'a Request<'a>) -> Option<Self> {
-        let simd = avx512()?;
+    pub(super) fn new(
+        left: CsrView,
+        right: CsrView,
+        request: &'a Request<'a>,
+        progress: &Progress,
+    ) -> Result<Option<Self>> {
+        let Some(simd) = avx512() else {
+            return Ok(None);
+        };
         let is_binary = left.values().is_none_or(|v| v.iter().all(|&x| x == 1.0));
         if request.users.len() < FEW || right.values().is_none() || !is_binary {
-            return None;
+            return Ok(None);
         }
-        let weights = right.transpose();
+        let weights = right.transpose(progress)?;
         let n_weights = match request.same_candidates() {
             None => weights.view().nnz(),
             Some(c) => c.iter().map(|&i| weights.view().row_len(i as usize)).sum(),
         };
-        Some(Self {
+        Ok(Some(Self {
             simd,
             weights,
             n_weights,
             request,
-        })
+        }))
     }
 
     /// Score all targets for groups of users, as many together as there are registers for, where
@@ -82,7 +90,7 @@ impl<'a> MaskedProduct<'a> {
         groups: &mut [Group],
         progress: &Progress,
     ) -> Result<()> {
-        let mut held = vec![Held::default(); left.n_cols()];
+        let mut held = zeros::<Held>(left.n_cols(), "items of users")?;
         for (at, &user) in users.iter().enumerate() {
             for &i in left.cols(user as usize) {
                 held[i as usize][at / 16] |= 1 << (at % 16);

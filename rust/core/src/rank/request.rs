@@ -1,5 +1,6 @@
 //! The request for top-N lists, and the lists.
 
+use crate::base::memory::filled;
 use crate::base::{CsrView, Error, Result};
 
 /// Which top-N lists to compute; validated on construction.
@@ -194,12 +195,13 @@ impl Columns<'_> {
 }
 
 impl Lists {
-    /// Room for `len` places, all of them padding.
-    pub(super) fn padding(len: usize) -> Self {
-        Self {
-            items: vec![-1; len],
-            scores: vec![f32::NEG_INFINITY; len],
-        }
+    /// Room for `n_lists` lists of `n` places, all of them padding.
+    pub(super) fn padding(n_lists: usize, n: usize) -> Result<Self> {
+        let len = n_lists.saturating_mul(n);
+        Ok(Self {
+            items: filled(len, -1, "items of the lists")?,
+            scores: filled(len, f32::NEG_INFINITY, "scores of the lists")?,
+        })
     }
 }
 

@@ -5,12 +5,15 @@ use ndarray::ArrayView2;
 use super::batches::{rank_batches, row};
 use super::request::{Columns, Lists, Request, not_finite};
 use super::select::Selector;
+use crate::base::memory::zeros;
 use crate::base::{Error, Progress, Result};
 
 /// Users per unit of work.
 const USERS: usize = 64;
 /// Scores summed at once when they are checked.
 const BLOCK: usize = 32;
+const SCORES: &str = "scores of a user";
+
 /// Lists from rows of dense scores: row r belongs to the r-th user of the request.
 ///
 /// # Errors
@@ -48,7 +51,7 @@ fn select_rows(
         score,
         || {
             let most = request.most_columns();
-            (vec![0f32; most], Selector::new(request.n, most))
+            Ok((zeros::<f32>(most, SCORES)?, Selector::new(request.n, most)?))
         },
         |(some, selector), all, columns, items, scores| {
             let candidates = match columns.candidates {
@@ -62,6 +65,7 @@ fn select_rows(
             };
             selector.scan(candidates, columns);
             selector.finish(items, scores);
+            Ok(())
         },
     )
 }
@@ -91,15 +95,15 @@ pub(crate) fn rank_rows<S: Send>(
     request: &Request,
     progress: &Progress,
     score: impl Fn(usize, &mut [f32]) + Sync,
-    scratch: impl Fn() -> S + Sync,
-    select: impl Fn(&mut S, &[f32], &Columns, &mut [i32], &mut [f32]) + Sync,
+    scratch: impl Fn() -> Result<S> + Sync,
+    select: impl Fn(&mut S, &[f32], &Columns, &mut [i32], &mut [f32]) -> Result<()> + Sync,
 ) -> Result<Lists> {
     rank_batches(
         request,
         progress,
         USERS,
         |_| 0,
-        || (vec![0f32; request.n_items], scratch()),
+        || Ok((zeros::<f32>(request.n_items, SCORES)?, scratch()?)),
         |(buffer, own), positions, lists| {
             for (nth, &at) in positions.iter().enumerate() {
                 let user = request.users[at];
@@ -111,7 +115,7 @@ pub(crate) fn rank_rows<S: Send>(
                 let (place, columns) = (row(nth, request.n), request.columns(at));
                 let (items, values) = (&mut lists.items, &mut lists.scores);
                 let (items, values) = (&mut items[place.clone()], &mut values[place]);
-                select(own, buffer, &columns, items, values);
+                select(own, buffer, &columns, items, values)?;
                 progress.check()?;
             }
             Ok(())

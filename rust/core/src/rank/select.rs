@@ -1,6 +1,8 @@
 //! The best `n` of scores that arrive block by block, for one user or for several side by side.
 
 use super::request::Columns;
+use crate::base::Result;
+use crate::base::memory::with_room;
 use crate::base::topk::{Scored, keep_top, sort_top};
 
 /// Scores compared at once against the threshold of one user.
@@ -16,15 +18,15 @@ pub(super) struct Selector {
 
 impl Selector {
     /// For lists of `n` out of `n_columns`.
-    pub(super) fn new(n: usize, n_columns: usize) -> Self {
+    pub(super) fn new(n: usize, n_columns: usize) -> Result<Self> {
         let n = n.min(n_columns);
         let limit = (4 * n).max(64);
-        Self {
+        Ok(Self {
             n,
             limit,
             threshold: f32::NEG_INFINITY,
-            kept: Vec::with_capacity(limit + BLOCK),
-        }
+            kept: with_room(limit.min(n_columns) + BLOCK, "scores kept of a user")?,
+        })
     }
 
     /// Scan one user's `scores`, all columns in ascending order.
@@ -105,11 +107,12 @@ pub(super) struct Lanes<const L: usize> {
 
 impl<const L: usize> Lanes<L> {
     /// For lists of `n` out of `n_columns`.
-    pub(super) fn new(n: usize, n_columns: usize) -> Self {
-        Self {
-            selectors: (0..L).map(|_| Selector::new(n, n_columns)).collect(),
+    pub(super) fn new(n: usize, n_columns: usize) -> Result<Self> {
+        let selectors = (0..L).map(|_| Selector::new(n, n_columns));
+        Ok(Self {
+            selectors: selectors.collect::<Result<_>>()?,
             at_least: [f32::MIN; L],
-        }
+        })
     }
 
     /// Start afresh with `filled` users; the other lanes take nothing.

@@ -26,7 +26,7 @@ fn leaving_out(seen: &CsrMatrix) -> Filter<'_> {
 }
 
 fn rank_by_factors(p: &Array2<f32>, q: &Array2<f32>, request: &Request) -> Result<Lists> {
-    let index = FactorIndex::new(q.view());
+    let index = FactorIndex::new(q.view()).expect("memory");
     index.rank(p.view(), q.view(), Rows::ByUser, request, &Progress::new())
 }
 
@@ -70,7 +70,7 @@ fn every_form_agrees_with_sorting_everything() {
         &users.iter().map(|&u| u as usize).collect::<Vec<_>>(),
     );
     let own = random_rows(6, (n_users, n_items), 0.3);
-    let index = FactorIndex::new(q.view());
+    let index = FactorIndex::new(q.view()).expect("memory");
     let popular: Vec<f32> = q.column(0).to_vec();
     let same = Array2::from_shape_fn((n_users, n_items), |(_, i)| popular[i]);
     let order = popularity_order(&popular).expect("finite");
@@ -132,7 +132,10 @@ fn one_user_alone_gets_the_list_of_many_bit_for_bit() {
     let (p, q) = (normal(n_users), normal(n_items));
     let profiles = random_rows(5, (n_users, n_items), 0.01);
     let weights = random_weights(n_items);
-    let (factors, product) = (FactorIndex::new(q.view()), ProductIndex::default());
+    let (factors, product) = (
+        FactorIndex::new(q.view()).expect("memory"),
+        ProductIndex::default(),
+    );
     let own = random_rows(6, (n_users, n_items), 0.05);
     let some: Vec<i32> = (0..n_items as i32).filter(|i| i % 7 != 3).collect();
     let users: Vec<i64> = (0..n_users as i64).rev().collect();

@@ -19,9 +19,12 @@
 use rayon::prelude::*;
 
 use crate::base::dispatch::dispatch;
+use crate::base::memory::{reserve, with_room};
 use crate::base::rng::Rng;
 use crate::base::rows::ScratchPool;
 use crate::base::{CsrView, Error, Progress, Result};
+
+const DRAWS: &str = "drawn items";
 
 /// What a sampled set depends on, besides its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,22 +92,21 @@ impl<'a> Masks<'a> {
         &self,
         out: &mut [f32],
         progress: &Progress,
-        scratch: impl Fn() -> S + Sync,
+        scratch: impl Fn() -> Result<S> + Sync,
         work: impl Fn(&mut S, usize, usize, &mut [f32]) -> Result<()> + Sync,
     ) -> Result<()> {
         let n = self.urm.n_cols();
-        if out.len() != self.rows.len() * n {
+        if Some(out.len()) != self.rows.len().checked_mul(n) {
             return Err(Error::invalid(format!(
-                "out has {} cells but {} rows of {n} items need {}",
+                "out has {} cells, which is not {} rows of {n} items",
                 out.len(),
-                self.rows.len(),
-                self.rows.len() * n
+                self.rows.len()
             )));
         }
         progress.start(self.rows.len() as u64);
         let pool = ScratchPool::new(scratch);
-        let done: Vec<Result<()>> = out
-            .par_chunks_mut(n.max(1))
+        let mut done: Vec<Result<()>> = with_room(self.rows.len(), DRAWS)?;
+        out.par_chunks_mut(n.max(1))
             .zip(self.rows)
             .enumerate()
             .map(|(place, (mask, &row))| {
@@ -112,7 +114,7 @@ impl<'a> Masks<'a> {
                 self.settle_observed(row as usize, mask);
                 progress.advance(1)
             })
-            .collect();
+            .collect_into_vec(&mut done);
         done.into_iter().collect()
     }
 }
@@ -137,7 +139,7 @@ pub fn mask_uniform(masks: &Masks, out: &mut [f32], progress: &Progress) -> Resu
     masks.fill(
         out,
         progress,
-        || (),
+        || Ok(()),
         |(), _, row, mask| {
             let mut rng = Rng::at(masks.key.seed, masks.key.stream, row as u64);
             uniform_row(masks, row, &mut rng, mask);
@@ -210,7 +212,8 @@ pub fn mask_weighted(
         )));
     }
     let n = masks.urm.n_cols();
-    masks.fill(out, progress, Vec::<u64>::new, |keys, place, row, mask| {
+    let scratch = || with_room::<u64>(n, DRAWS);
+    masks.fill(out, progress, scratch, |keys, place, row, mask| {
         let weights = &weights[place * n..(place + 1) * n];
         let rng = Rng::at(masks.key.seed, masks.key.stream, row as u64);
         keys.resize(n, 0);
@@ -295,7 +298,7 @@ pub fn draw_items(
     key: Key,
     progress: &Progress,
 ) -> Result<Vec<i32>> {
-    if counts.len() != rows.len() || weights.len() != rows.len() * n_items {
+    if counts.len() != rows.len() || Some(weights.len()) != rows.len().checked_mul(n_items) {
         return Err(Error::invalid(format!(
             "there are {} rows, {} counts and {} weights of {n_items} items",
             rows.len(),
@@ -315,17 +318,21 @@ pub fn draw_items(
         )));
     }
     progress.start(rows.len() as u64);
-    let pool = ScratchPool::new(Vec::<f64>::new);
-    let drawn: Vec<Result<Vec<i32>>> = weights
+    let total = counts
+        .iter()
+        .fold(0usize, |n, &c| n.saturating_add(c as usize));
+    let mut items = with_room(total, DRAWS)?;
+    let pool = ScratchPool::new(|| Ok(Vec::new()));
+    let mut drawn: Vec<Result<Vec<i32>>> = with_room(rows.len(), DRAWS)?;
+    weights
         .par_chunks(n_items)
         .zip(rows)
         .zip(counts)
         .map(|((weights, &row), &count)| {
             progress.advance(1)?;
-            pool.with(|sums| draw_row(weights, row, count as usize, key, sums))
+            pool.with(|sums| draw_row(weights, (row, count as usize), key, sums, progress))
         })
-        .collect();
-    let mut items = Vec::with_capacity(counts.iter().sum::<i64>() as usize);
+        .collect_into_vec(&mut drawn);
     for row in drawn {
         items.extend(row?);
     }
@@ -334,14 +341,16 @@ pub fn draw_items(
 
 fn draw_row(
     weights: &[f32],
-    row: i64,
-    count: usize,
+    (row, count): (i64, usize),
     key: Key,
     sums: &mut Vec<f64>,
+    progress: &Progress,
 ) -> Result<Vec<i32>> {
     if count == 0 {
         return Ok(Vec::new());
     }
+    sums.clear();
+    reserve(sums, weights.len().div_ceil(PIECE), DRAWS)?;
     let (total, unsound) = dispatch(|| piece_sums(weights, sums));
     if unsound {
         let item = weights.iter().position(|&w| !(w >= 0.0 && w.is_finite()));
@@ -355,9 +364,12 @@ fn draw_row(
         return Err(Error::invalid(format!("all weights of row {row} are zero")));
     }
     let mut rng = Rng::at(key.seed, key.stream, row as u64);
-    Ok((0..count)
-        .map(|_| find(weights, sums, rng.unit() * total))
-        .collect())
+    let mut items = with_room(count, DRAWS)?;
+    for at in 0..count {
+        progress.look(at)?;
+        items.push(find(weights, sums, rng.unit() * total));
+    }
+    Ok(items)
 }
 
 /// Items per partial sum, searched before single items.

@@ -1,12 +1,15 @@
 //! Users held out whole, as if they came after the model was made.
 
 use super::labels::{Size, choose, label_rows};
+use crate::base::memory::{reserve, with_room, zeros};
 use crate::base::rng::Rng;
 use crate::base::{CsrView, Error, Progress, Result};
 
 /// Keep the draws of this rule apart from those of others under the same seed.
 const WHO: u64 = 0x636f_6c64;
 const WHAT: u64 = 0x636f_6c65;
+
+const USERS: &str = "users that can be held out";
 
 /// Labels 0 for training users, 1 for the profile and 2 for the target of those held out, and the
 /// rows held out, ascending.
@@ -26,7 +29,12 @@ pub fn cold_users(
 ) -> Result<(Vec<u8>, Vec<i64>)> {
     users.check("n_users")?;
     target.check("target_size")?;
-    let able: Vec<usize> = (0..urm.n_rows()).filter(|&u| urm.row_len(u) >= 2).collect();
+    let mut able = Vec::new();
+    for user in (0..urm.n_rows()).filter(|&u| urm.row_len(u) >= 2) {
+        progress.look(able.len())?;
+        reserve(&mut able, 1, USERS)?;
+        able.push(user);
+    }
     let wanted = match users {
         Size::Count(count) => count,
         Size::Fraction(_) => users.out_of(able.len()),
@@ -38,9 +46,9 @@ pub fn cold_users(
             able.len()
         )));
     }
-    let mut drawn = vec![0; able.len()];
+    let mut drawn = zeros(able.len(), USERS)?;
     choose(&mut Rng::at(seed, WHO, 0), wanted, 1, &mut drawn);
-    let mut cold = vec![false; urm.n_rows()];
+    let mut cold = zeros(urm.n_rows(), USERS)?;
     for (&user, &is_cold) in able.iter().zip(&drawn) {
         cold[user] = is_cold == 1;
     }
@@ -50,9 +58,11 @@ pub fn cold_users(
             let mut rng = Rng::at(seed, WHAT, row as u64);
             choose(&mut rng, target.out_of(labels.len()), 2, labels);
         }
+        Ok(())
     })?;
-    let rows = (0..urm.n_rows()).filter(|&u| cold[u]).map(|u| u as i64);
-    Ok((labels, rows.collect()))
+    let mut rows = with_room(wanted, USERS)?;
+    rows.extend((0..urm.n_rows()).filter(|&u| cold[u]).map(|u| u as i64));
+    Ok((labels, rows))
 }
 
 #[cfg(test)]

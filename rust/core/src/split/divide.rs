@@ -3,7 +3,11 @@
 use rayon::prelude::*;
 
 use super::labels::{check_len, chunks_of_rows, rows_of};
+use crate::base::memory::zeros;
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
+
+const ROWS: &str = "row offsets of a part";
+const CELLS: &str = "cells of a part";
 
 /// Write the parts that the labels name, `n_parts` matrices of the shape of `urm`.
 ///
@@ -45,8 +49,10 @@ pub fn part(
     check_len("labels", labels.len(), urm)?;
     let n_rows = urm.n_rows();
     progress.start(n_rows as u64);
-    let (mut rest_ptr, mut held_ptr) = (vec![0; n_rows + 1], vec![0; n_rows + 1]);
+    let mut rest_ptr = zeros::<i64>(n_rows + 1, ROWS)?;
+    let mut held_ptr = zeros::<i64>(n_rows + 1, ROWS)?;
     for row in 0..n_rows {
+        progress.look(row)?;
         let of_row = &labels[urm.range(row)];
         // Counted in bytes where that cannot overflow, which is several times quicker.
         let held: i64 = of_row
@@ -57,7 +63,7 @@ pub fn part(
         rest_ptr[row + 1] = rest_ptr[row] + of_row.len() as i64 - held;
     }
     let (n_rest, n_held) = (rest_ptr[n_rows] as usize, held_ptr[n_rows] as usize);
-    let (mut rest, mut held) = (vec![0; n_rest], vec![0; n_held]);
+    let (mut rest, mut held) = (zeros(n_rest, CELLS)?, zeros(n_held, CELLS)?);
     gather(
         urm,
         labels,
@@ -69,7 +75,7 @@ pub fn part(
     )?;
     let (mut rest_values, mut held_values) = (None, None);
     if let Some(values) = urm.values() {
-        let (mut a, mut b) = (vec![0.0; n_rest], vec![0.0; n_held]);
+        let (mut a, mut b) = (zeros(n_rest, CELLS)?, zeros(n_held, CELLS)?);
         gather(
             urm,
             labels,
@@ -98,9 +104,9 @@ fn gather<T: Copy + Default + Send + Sync>(
     progress: &Progress,
 ) -> Result<()> {
     let n_rows = urm.n_rows();
-    chunks_of_rows(rest_ptr, rest)
+    chunks_of_rows(rest_ptr, rest)?
         .into_par_iter()
-        .zip(chunks_of_rows(held_ptr, held))
+        .zip(chunks_of_rows(held_ptr, held)?)
         .with_max_len(1)
         .enumerate()
         .try_for_each(|(chunk, (mut rest, mut held))| {
@@ -110,8 +116,8 @@ fn gather<T: Copy + Default + Send + Sync>(
             // to both buffers, and only one of them moves on.
             let longest = rows.clone().map(|r| urm.row_len(r)).max().unwrap_or(0);
             let mut buffers = (
-                vec![T::default(); longest + 1],
-                vec![T::default(); longest + 1],
+                zeros::<T>(longest + 1, CELLS)?,
+                zeros::<T>(longest + 1, CELLS)?,
             );
             for row in rows {
                 let range = urm.range(row);

@@ -6,10 +6,14 @@
 //!
 //! Cost: O(nnz) time, every cell is removed once; a transpose besides the result.
 
+use crate::base::memory::{collected, filled, reserve, with_room, zeros};
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 
 /// Rows taken away between two looks at the cancel flag.
 const LOOK: usize = 4096;
+
+const LINES: &str = "users and items of a core";
+const CELLS: &str = "cells of a core";
 
 /// A matrix without the users and items that have too little.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,17 +39,18 @@ pub fn k_core(
     of_item: usize,
     progress: &Progress,
 ) -> Result<Core> {
-    let by_item = urm.transpose();
+    let by_item = urm.transpose(progress)?;
     let by_item = by_item.view();
-    let mut lens = [lengths(urm), lengths(by_item)];
+    let mut lens = [lengths(urm)?, lengths(by_item)?];
     let bounds = [of_user, of_item];
     // Nothing is lost by dropping what is empty, whatever the bounds.
     let mut queue: Vec<(usize, usize)> = Vec::new();
-    let mut gone = [vec![false; urm.n_rows()], vec![false; urm.n_cols()]];
+    let mut gone = [zeros(urm.n_rows(), LINES)?, zeros(urm.n_cols(), LINES)?];
     for side in 0..2 {
         for (at, &len) in lens[side].iter().enumerate() {
             if len < bounds[side].max(1) {
                 gone[side][at] = true;
+                reserve(&mut queue, 1, LINES)?;
                 queue.push((side, at));
             }
         }
@@ -64,6 +69,7 @@ pub fn k_core(
                 lens[other][there] -= 1;
                 if lens[other][there] < bounds[other].max(1) {
                     gone[other][there] = true;
+                    reserve(&mut queue, 1, LINES)?;
                     queue.push((other, there));
                 }
             }
@@ -74,13 +80,13 @@ pub fn k_core(
         }
     }
     progress.check()?;
-    let kept = |side: usize| -> Vec<i64> {
-        (0..gone[side].len())
-            .filter(|&at| !gone[side][at])
-            .map(|at| at as i64)
-            .collect()
+    let kept = |side: usize| -> Result<Vec<i64>> {
+        let there = || (0..gone[side].len()).filter(|&at| !gone[side][at]);
+        let mut kept = with_room(there().count(), LINES)?;
+        kept.extend(there().map(|at| at as i64));
+        Ok(kept)
     };
-    let (users, items) = (kept(0), kept(1));
+    let (users, items) = (kept(0)?, kept(1)?);
     if users.is_empty() {
         return Err(Error::invalid(format!(
             "no user with {of_user} interactions and no item with {of_item} remain of {} users \
@@ -89,16 +95,18 @@ pub fn k_core(
             urm.n_cols()
         )));
     }
-    let mut renamed = vec![-1; urm.n_cols()];
+    let mut renamed = filled(urm.n_cols(), -1, LINES)?;
     for (new, &item) in items.iter().enumerate() {
         renamed[item as usize] = new as i32;
     }
-    let mut labels = vec![0; urm.nnz()];
-    let mut indptr = Vec::with_capacity(users.len() + 1);
-    let mut indices = Vec::new();
-    let mut values = urm.values().map(|_| Vec::new());
+    let mut labels = zeros(urm.nnz(), CELLS)?;
+    let mut indptr = with_room(users.len() + 1, LINES)?;
+    let nnz = users.iter().map(|&user| lens[0][user as usize]).sum();
+    let mut indices = with_room(nnz, CELLS)?;
+    let mut values = urm.values().map(|_| with_room(nnz, CELLS)).transpose()?;
     indptr.push(0);
-    for &user in &users {
+    for (nth, &user) in users.iter().enumerate() {
+        progress.look(nth)?;
         for (at, (col, value)) in urm.range(user as usize).zip(urm.row(user as usize)) {
             if renamed[col] >= 0 {
                 labels[at] = 1;
@@ -118,8 +126,8 @@ pub fn k_core(
     })
 }
 
-fn lengths(rows: CsrView<'_>) -> Vec<usize> {
-    (0..rows.n_rows()).map(|r| rows.row_len(r)).collect()
+fn lengths(rows: CsrView<'_>) -> Result<Vec<usize>> {
+    collected((0..rows.n_rows()).map(|r| rows.row_len(r)), LINES)
 }
 
 #[cfg(test)]
@@ -166,7 +174,8 @@ mod tests {
             let mut rng = Rng::at(seed, 0, 0);
             let rows: Vec<i32> = (0..220).map(|_| rng.below(40) as i32).collect();
             let cols: Vec<i32> = (0..220).map(|_| rng.below(30) as i32).collect();
-            let urm = CsrMatrix::from_coo((40, 30), &rows, &cols, None, Duplicates::First).unwrap();
+            let (first, p) = (Duplicates::First, Progress::new());
+            let urm = CsrMatrix::from_coo((40, 30), &rows, &cols, None, first, &p).unwrap();
             for (u, i) in [(1, 1), (3, 5), (5, 5), (6, 2)] {
                 let (users, items) = by_definition(urm.view(), u, i);
                 match k_core(urm.view(), u, i, &Progress::new()) {
@@ -179,6 +188,7 @@ mod tests {
                             core.urm
                                 .view()
                                 .col_counts()
+                                .unwrap()
                                 .iter()
                                 .all(|&c| c as usize >= i)
                         );

@@ -2,8 +2,11 @@
 
 use rayon::prelude::*;
 
+use crate::base::memory::{with_room, zeros};
 use crate::base::rng::Rng;
 use crate::base::{CsrView, Error, Progress, Result};
+
+pub(super) const LABELS: &str = "labels of the cells";
 
 /// Rows per unit of parallel work.
 pub(super) const CHUNK: usize = 1024;
@@ -80,22 +83,23 @@ pub(super) fn choose(rng: &mut Rng, k: usize, label: u8, labels: &mut [u8]) {
 pub(super) fn label_rows(
     urm: CsrView<'_>,
     progress: &Progress,
-    mark: impl Fn(usize, &mut [u8]) + Sync,
+    mark: impl Fn(usize, &mut [u8]) -> Result<()> + Sync,
 ) -> Result<Vec<u8>> {
-    let mut labels = vec![0; urm.nnz()];
+    let mut labels = zeros(urm.nnz(), LABELS)?;
     progress.start(urm.n_rows() as u64);
-    chunks_of_rows(urm.indptr(), &mut labels)
+    chunks_of_rows(urm.indptr(), &mut labels)?
         .into_par_iter()
         .with_max_len(1)
         .enumerate()
         .try_for_each(|(chunk, mut labels)| {
             let rows = rows_of(chunk, urm.n_rows());
-            for row in rows.clone() {
+            for row in rows {
+                progress.advance(1)?;
                 let (of_row, rest) = labels.split_at_mut(urm.row_len(row));
-                mark(row, of_row);
+                mark(row, of_row)?;
                 labels = rest;
             }
-            progress.advance(rows.len() as u64)
+            Ok(())
         })?;
     Ok(labels)
 }
@@ -105,17 +109,20 @@ pub(super) fn rows_of(chunk: usize, n_rows: usize) -> std::ops::Range<usize> {
 }
 
 /// Cut an array with one entry a cell into the pieces that belong to chunks of rows.
-pub(super) fn chunks_of_rows<'a, T>(indptr: &[i64], mut cells: &'a mut [T]) -> Vec<&'a mut [T]> {
+pub(super) fn chunks_of_rows<'a, T>(
+    indptr: &[i64],
+    mut cells: &'a mut [T],
+) -> Result<Vec<&'a mut [T]>> {
     let n_rows = indptr.len() - 1;
-    (0..n_rows.div_ceil(CHUNK))
-        .map(|chunk| {
-            let rows = rows_of(chunk, n_rows);
-            let len = (indptr[rows.end] - indptr[rows.start]) as usize;
-            let (piece, rest) = std::mem::take(&mut cells).split_at_mut(len);
-            cells = rest;
-            piece
-        })
-        .collect()
+    let mut pieces = with_room(n_rows.div_ceil(CHUNK), "chunks of rows")?;
+    for chunk in 0..n_rows.div_ceil(CHUNK) {
+        let rows = rows_of(chunk, n_rows);
+        let len = (indptr[rows.end] - indptr[rows.start]) as usize;
+        let (piece, rest) = std::mem::take(&mut cells).split_at_mut(len);
+        cells = rest;
+        pieces.push(piece);
+    }
+    Ok(pieces)
 }
 
 /// Refuse what has not one entry for each stored cell.

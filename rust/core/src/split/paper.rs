@@ -19,12 +19,16 @@
 
 use rayon::prelude::*;
 
+use crate::base::memory::{collected, filled, joined, reserve, with_room};
 use crate::base::rng::bits;
 use crate::base::rows::par_chunks;
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 
 /// Keeps the draws of this module apart from those of others under the same seed.
 const STREAM: u64 = 0x0073_706c_6974;
+const LINES: &str = "users and items of the sets";
+const CELLS: &str = "cells of the sets";
+
 /// Users per unit of parallel work.
 const CHUNK: usize = 256;
 /// A draw of 64 bits below this lands in train with probability 0.8.
@@ -66,24 +70,29 @@ type Drawn = Vec<(u64, usize)>;
 /// # Errors
 /// [`Error::InvalidArgument`] if no user has two interactions; [`Error::Cancelled`].
 pub fn paper_protocol(urm: CsrView<'_>, seed: u64, progress: &Progress) -> Result<PaperSplits> {
-    let users: Vec<usize> = (0..urm.n_rows()).filter(|&u| urm.row_len(u) >= 2).collect();
+    let kept = || (0..urm.n_rows()).filter(|&u| urm.row_len(u) >= 2);
+    let mut users = with_room(kept().count(), LINES)?;
+    users.extend(kept());
     if users.is_empty() {
         return Err(Error::invalid(format!(
             "none of the {} users of urm has 2 interactions, so there is nothing to split",
             urm.n_rows()
         )));
     }
-    let parts = par_chunks(users.len(), CHUNK, progress, Vec::new, |drawn, range| {
+    let scratch = || Ok(Vec::new());
+    let parts = par_chunks(users.len(), CHUNK, progress, scratch, |drawn, range| {
         let mut parts = Vec::new();
         for &user in &users[range] {
+            reserve(drawn, urm.row_len(user), CELLS)?;
+            reserve(&mut parts, urm.row_len(user), CELLS)?;
             cut_user(seed, user, urm.cols(user), drawn, &mut parts);
             progress.advance(1)?;
         }
         Ok(parts)
-    })?
-    .concat();
+    })?;
+    let parts = joined(&parts, CELLS)?;
 
-    let (items, renamed) = used_columns(urm, &users);
+    let (items, renamed) = used_columns(urm, &users)?;
     let sets: [&[Part]; 5] = [
         &[Part::TrainSmall, Part::EarlyStop, Part::Validation],
         &[Part::Test],
@@ -93,21 +102,22 @@ pub fn paper_protocol(urm: CsrView<'_>, seed: u64, progress: &Progress) -> Resul
     ];
     let [train, test, train_small, validation, early_stop] = {
         let mut made = sets.map(|_| None);
-        made.par_iter_mut().zip(sets).for_each(|(slot, set)| {
-            *slot = Some(take(urm, &users, &renamed, items.len(), |at| {
-                set.contains(&parts[at])
-            }));
-        });
+        made.par_iter_mut()
+            .zip(sets)
+            .try_for_each(|(slot, set)| -> Result<()> {
+                let shape = (users.as_slice(), renamed.as_slice(), items.len());
+                *slot = Some(take(urm, shape, progress, |at| set.contains(&parts[at]))?);
+                Ok(())
+            })?;
         made.map(|m| m.expect("every slot was visited"))
     };
-    progress.check()?;
     Ok(PaperSplits {
         train,
         test,
         train_small,
         validation,
         early_stop,
-        users: users.into_iter().map(|u| u as i64).collect(),
+        users: collected(users.into_iter().map(|u| u as i64), LINES)?,
         items,
     })
 }
@@ -158,37 +168,42 @@ fn cut_user(seed: u64, user: usize, cols: &[i32], drawn: &mut Drawn, parts: &mut
 }
 
 /// Columns that the kept users touch, and the new number of each (unset where untouched).
-fn used_columns(urm: CsrView<'_>, users: &[usize]) -> (Vec<i64>, Vec<i32>) {
-    let mut renamed = vec![-1; urm.n_cols()];
+fn used_columns(urm: CsrView<'_>, users: &[usize]) -> Result<(Vec<i64>, Vec<i32>)> {
+    let mut renamed = filled(urm.n_cols(), -1, LINES)?;
     for &user in users {
         for &col in urm.cols(user) {
             renamed[col as usize] = 0;
         }
     }
-    let mut items = Vec::new();
+    let n_items = renamed.iter().filter(|&&new| new == 0).count();
+    let mut items = with_room(n_items, LINES)?;
     for (col, new) in renamed.iter_mut().enumerate() {
         if *new == 0 {
             *new = items.len() as i32;
             items.push(col as i64);
         }
     }
-    (items, renamed)
+    Ok((items, renamed))
 }
 
 /// The cells for which `wanted` holds; cells are numbered over the profiles of the kept users.
 fn take(
     urm: CsrView<'_>,
-    users: &[usize],
-    renamed: &[i32],
-    n_items: usize,
+    (users, renamed, n_items): (&[usize], &[i32], usize),
+    progress: &Progress,
     wanted: impl Fn(usize) -> bool,
-) -> CsrMatrix {
-    let mut indptr = Vec::with_capacity(users.len() + 1);
+) -> Result<CsrMatrix> {
+    let mut indptr = with_room(users.len() + 1, LINES)?;
     let mut indices = Vec::new();
     let mut values = urm.values().map(|_| Vec::new());
     indptr.push(0);
     let mut at = 0;
-    for &user in users {
+    for (nth, &user) in users.iter().enumerate() {
+        progress.look(nth)?;
+        reserve(&mut indices, urm.row_len(user), CELLS)?;
+        if let Some(values) = values.as_mut() {
+            reserve(values, urm.row_len(user), CELLS)?;
+        }
         for (col, value) in urm.row(user) {
             if wanted(at) {
                 indices.push(renamed[col]);
@@ -200,7 +215,7 @@ fn take(
         }
         indptr.push(indices.len() as i64);
     }
-    CsrMatrix::from_parts(n_items, indptr, indices, values)
+    Ok(CsrMatrix::from_parts(n_items, indptr, indices, values))
 }
 
 #[cfg(test)]

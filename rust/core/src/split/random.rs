@@ -1,6 +1,7 @@
 //! Cells held out at random: a share or a number of them, or in folds.
 
-use super::labels::{CHUNK, Chooser, Size, choose, label_rows};
+use super::labels::{CHUNK, Chooser, LABELS, Size, choose, label_rows};
+use crate::base::memory::zeros;
 use crate::base::rng::Rng;
 use crate::base::{CsrView, Error, Progress, Result};
 
@@ -29,6 +30,7 @@ pub fn holdout(
         return label_rows(urm, progress, |row, labels| {
             let mut rng = Rng::at(seed, HOLDOUT, row as u64);
             choose(&mut rng, size.out_of(labels.len()), 1, labels);
+            Ok(())
         });
     }
     let n = urm.nnz();
@@ -39,7 +41,7 @@ pub fn holdout(
             "test_size is {count}, but urm has {n} interactions and one must remain"
         )));
     }
-    let mut labels = vec![0; n];
+    let mut labels = zeros(n, LABELS)?;
     progress.start(n as u64);
     // One draw after the other, since each depends on how many were taken before; the rows only
     // say how far to go between two looks at the cancel flag.
@@ -64,6 +66,7 @@ pub fn leave_k_out(urm: CsrView<'_>, k: usize, seed: u64, progress: &Progress) -
         if labels.len() > k {
             choose(&mut Rng::at(seed, LEAVE, row as u64), k, 1, labels);
         }
+        Ok(())
     })
 }
 
@@ -90,9 +93,10 @@ pub fn k_fold(
             for slot in labels {
                 *slot = deal.next(&mut rng);
             }
+            Ok(())
         });
     }
-    let mut labels = vec![0; urm.nnz()];
+    let mut labels = zeros(urm.nnz(), LABELS)?;
     progress.start(labels.len() as u64);
     let mut rng = Rng::at(seed, FOLD, u64::MAX);
     let mut deal = Deal::new(labels.len(), n_folds, &mut rng);

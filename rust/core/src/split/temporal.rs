@@ -1,7 +1,10 @@
 //! Cells held out by time: what came last.
 
 use super::labels::{Size, check_len, label_rows};
+use crate::base::memory::{collected, copied};
 use crate::base::{CsrView, Error, Progress, Result};
+
+const TIMES: &str = "times of the cells";
 
 /// Label 1 for the latest `size` of every user's cells; of equal times the larger column is later.
 ///
@@ -21,17 +24,15 @@ pub fn latest_of_users(
     label_rows(urm, progress, |row, labels| {
         let held = size.out_of(labels.len());
         if held == 0 {
-            return;
+            return Ok(());
         }
-        let mut order: Vec<(i64, usize)> = times[urm.range(row)]
-            .iter()
-            .enumerate()
-            .map(|(at, &time)| (time, at))
-            .collect();
+        let of_row = times[urm.range(row)].iter().enumerate();
+        let mut order = collected(of_row.map(|(at, &time)| (time, at)), TIMES)?;
         let (_, _, _) = order.select_nth_unstable(labels.len() - held);
         for &(_, at) in &order[labels.len() - held..] {
             labels[at] = 1;
         }
+        Ok(())
     })
 }
 
@@ -48,7 +49,7 @@ pub fn cut_for(times: &[i64], size: Size) -> Result<i64> {
         _ => size.out_of(n),
     };
     let earliest = times.iter().min();
-    let mut times = times.to_vec();
+    let mut times = copied(times, TIMES)?;
     match (earliest, held < n) {
         (Some(&earliest), true) => {
             let cut = *times.select_nth_unstable(n - held).1;
@@ -77,6 +78,7 @@ pub fn cut_at(urm: CsrView<'_>, times: &[i64], cut: i64, progress: &Progress) ->
         for (slot, &time) in labels.iter_mut().zip(&times[urm.range(row)]) {
             *slot = u8::from(time >= cut);
         }
+        Ok(())
     })?;
     for (label, side) in [(0, "before"), (1, "at or after")] {
         if !labels.contains(&label) {
@@ -92,11 +94,17 @@ pub fn cut_at(urm: CsrView<'_>, times: &[i64], cut: i64, progress: &Progress) ->
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] if there is not one label and one time a cell.
-pub fn looks_ahead(urm: CsrView<'_>, labels: &[u8], times: &[i64]) -> Result<(u64, u64)> {
+pub fn looks_ahead(
+    urm: CsrView<'_>,
+    labels: &[u8],
+    times: &[i64],
+    progress: &Progress,
+) -> Result<(u64, u64)> {
     check_len("labels", labels.len(), urm)?;
     check_len("times", times.len(), urm)?;
     let (mut older, mut held) = (0, 0);
     for row in 0..urm.n_rows() {
+        progress.look(row)?;
         let cells = || urm.range(row).map(|at| (labels[at], times[at]));
         let newest = cells().filter(|c| c.0 == 0).map(|c| c.1).max();
         for (_, time) in cells().filter(|c| c.0 == 1) {
@@ -122,7 +130,8 @@ mod tests {
         assert_eq!(per_row(&urm, &labels, 1), [0, 0, 1, 2, 2, 2]);
         assert_eq!(labels[urm.view().range(5)], [0, 0, 1, 1, 0]);
         assert_eq!(labels[urm.view().range(4)], [0, 0, 1, 1]);
-        let (older, held) = looks_ahead(urm.view(), &labels, &times).expect("valid");
+        let (older, held) =
+            looks_ahead(urm.view(), &labels, &times, &Progress::new()).expect("valid");
         assert_eq!((older, held), (0, 7));
     }
 
@@ -167,6 +176,9 @@ mod tests {
         let urm = stairs(4);
         // Rows: [.], [5, 6], [1, 2, 3]; held out are 6, then 1 and 2, which 3 comes after.
         let (labels, times) = ([0, 0, 1, 1, 1, 0], [9, 5, 6, 1, 2, 3]);
-        assert_eq!(looks_ahead(urm.view(), &labels, &times), Ok((2, 3)));
+        assert_eq!(
+            looks_ahead(urm.view(), &labels, &times, &Progress::new()),
+            Ok((2, 3))
+        );
     }
 }

@@ -17,9 +17,12 @@ mod tests;
 use faer::traits::RealField;
 use rayon::prelude::*;
 
+use crate::base::memory::{collected, joined, with_room, zero_square};
 use crate::base::rows::par_chunks;
 use crate::base::{CsrView, Error, Progress, Result};
 use crate::linalg::inverse::{Symmetric, TILE, rows_of};
+
+const WEIGHTS: &str = "weights of EASE";
 
 /// Bound of the condition number up to which f32 is used: the rounding errors of an inverse grow
 /// with that number, here to the order of 1e-4 of the largest weight.
@@ -67,10 +70,9 @@ fn check_l2(l2: f64) -> Result<()> {
 }
 
 /// Upper bound of the condition number of `X^T X + l2 I`.
-fn condition(urm: CsrView, items: CsrView, l2: f64) -> f64 {
-    let totals: Vec<f64> = (0..urm.n_rows())
-        .map(|u| urm.row(u).map(|(_, x)| f64::from(x).abs()).sum())
-        .collect();
+fn condition(urm: CsrView, items: CsrView, l2: f64) -> Result<f64> {
+    let total = |u| -> f64 { urm.row(u).map(|(_, x)| f64::from(x).abs()).sum() };
+    let totals = collected((0..urm.n_rows()).map(total), "sums of the rows")?;
     let largest = (0..items.n_rows())
         .map(|i| {
             items
@@ -79,7 +81,7 @@ fn condition(urm: CsrView, items: CsrView, l2: f64) -> f64 {
                 .sum::<f64>()
         })
         .fold(0.0, f64::max);
-    1.0 + largest / l2
+    Ok(1.0 + largest / l2)
 }
 
 /// The dense weights B, items x items, row after row; rows are the history items.
@@ -88,9 +90,9 @@ fn condition(urm: CsrView, items: CsrView, l2: f64) -> f64 {
 /// [`Error::InvalidArgument`] for a parameter outside its domain, `Cancelled`.
 pub fn fit_primal(urm: CsrView, l2: f64, progress: &Progress) -> Result<Vec<f32>> {
     check_l2(l2)?;
-    let items = urm.transpose();
+    let items = urm.transpose(progress)?;
     let items = items.view();
-    if condition(urm, items, l2) <= CONDITION {
+    if condition(urm, items, l2)? <= CONDITION {
         weights(
             primal_inverse(urm, items, l2, |x| x as f32, progress)?,
             f64::from,
@@ -126,8 +128,9 @@ fn weights<T: RealField + Copy>(
     progress: &Progress,
 ) -> Result<Vec<f32>> {
     let n = inverse.n();
-    let scale: Vec<f64> = inverse.diagonal().iter().map(|&d| -1.0 / wide(d)).collect();
-    let mut out = vec![0f32; n * n];
+    let diagonal = inverse.diagonal()?;
+    let scale = collected(diagonal.iter().map(|&d| -1.0 / wide(d)), WEIGHTS)?;
+    let mut out = zero_square::<f32>(n, WEIGHTS, progress)?;
     out.par_chunks_mut((TILE * n).max(1))
         .enumerate()
         .try_for_each(|(block, rows)| {
@@ -156,19 +159,20 @@ fn weights<T: RealField + Copy>(
 /// [`Error::InvalidArgument`] for a parameter outside its domain, `Cancelled`.
 pub fn fit_dual(urm: CsrView, l2: f64, progress: &Progress) -> Result<Dual> {
     check_l2(l2)?;
-    let items = urm.transpose();
+    let items = urm.transpose(progress)?;
     let items = items.view();
     let n = urm.n_rows();
     let fill = |u: usize, row: &mut [f64]| product_row(urm, items, u, row);
     let mut tiles = Symmetric::from_rows(n, progress, fill, |x| x)?;
     tiles.add_diagonal(l2);
     tiles.invert(progress)?;
-    let mut inverse = vec![0f64; n * n];
+    let mut inverse = zero_square::<f64>(n, WEIGHTS, progress)?;
     inverse
         .par_chunks_mut((TILE * n).max(1))
         .enumerate()
-        .for_each(|(block, rows)| {
+        .try_for_each(|(block, rows)| {
             for col in 0..n.div_ceil(TILE) {
+                progress.check()?;
                 let tile = tiles.tile(block, col);
                 for (r, row) in rows.chunks_mut(n).enumerate() {
                     for (c, slot) in row[rows_of(col, n)].iter_mut().enumerate() {
@@ -176,15 +180,16 @@ pub fn fit_dual(urm: CsrView, l2: f64, progress: &Progress) -> Result<Dual> {
                     }
                 }
             }
-        });
+            Ok(())
+        })?;
     drop(tiles);
     let parts = par_chunks(
         items.n_rows(),
         64,
         progress,
-        || (),
+        || Ok(()),
         |(), range| {
-            let mut some = Vec::with_capacity(range.len());
+            let mut some = with_room(range.len(), WEIGHTS)?;
             for j in range {
                 let mut quadratic = 0.0;
                 for (u, x) in items.row(j) {
@@ -204,8 +209,13 @@ pub fn fit_dual(urm: CsrView, l2: f64, progress: &Progress) -> Result<Dual> {
             Ok(some)
         },
     )?;
+    let mut single = with_room(inverse.len(), WEIGHTS)?;
+    for row in inverse.chunks(n.max(1)) {
+        progress.check()?;
+        single.extend(row.iter().map(|&x| x as f32));
+    }
     Ok(Dual {
-        inverse: inverse.iter().map(|&x| x as f32).collect(),
-        diagonal: parts.concat(),
+        inverse: single,
+        diagonal: joined(&parts, WEIGHTS)?,
     })
 }

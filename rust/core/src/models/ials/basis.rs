@@ -7,8 +7,12 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use ndarray::{ArrayView2, Axis, Slice};
 
+use crate::base::memory::{self, joined, with_room, zeros};
 use crate::base::rows::par_chunks;
 use crate::base::{Error, Progress, Result};
+
+const FACTORS: &str = "factors";
+const GRAM: &str = "Gram matrix of the factors";
 
 /// Rows of factors that are turned at once.
 const TILE: usize = 256;
@@ -64,12 +68,12 @@ impl Basis {
             fixed.nrows(),
             TILE,
             progress,
-            || (),
+            || Ok(()),
             |(), range| {
                 let tile = to_f64(fixed, range.clone());
                 let mut turned = Mat::<f64>::zeros(range.len(), k);
                 matmul(&mut turned, Accum::Replace, &tile, &turn, 1.0, Par::Seq);
-                let mut rows = vec![0f32; range.len() * kp];
+                let mut rows = zeros::<f32>(range.len() * kp, FACTORS)?;
                 for (i, row) in rows.chunks_exact_mut(kp).enumerate() {
                     for (j, x) in row[..k].iter_mut().enumerate() {
                         *x = turned[(i, j)] as f32;
@@ -82,7 +86,7 @@ impl Basis {
         Ok(Self {
             k,
             reg,
-            z: tiles.concat(),
+            z: joined(&tiles, FACTORS)?,
             into: Mat::from_fn(k, k, |i, j| (v[(i, j)] * scale[j]) as f32),
             out: Mat::from_fn(k, k, |i, j| (v[(j, i)] / scale[i]) as f32),
             eigenvalues,
@@ -99,10 +103,16 @@ impl Basis {
     }
 
     /// Some rows of `factors` in this basis, into padded rows.
-    pub(super) fn turn(&self, factors: ArrayView2<f32>, range: Range<usize>, turned: &mut [f32]) {
+    pub(super) fn turn(
+        &self,
+        factors: ArrayView2<f32>,
+        range: Range<usize>,
+        turned: &mut [f32],
+    ) -> Result<()> {
         let n = range.len();
         let some = factors.slice_axis(Axis(0), Slice::from(range));
-        let tile: Vec<f32> = some.iter().copied().collect();
+        let mut tile = with_room(n * self.k, FACTORS)?;
+        tile.extend(some.iter().copied());
         let tile = MatRef::from_row_major_slice(&tile, n, self.k);
         // Not `from_row_major_slice_with_stride_mut`: faer 0.24.4 swaps its strides and would write
         // beyond the slice.
@@ -110,6 +120,7 @@ impl Basis {
             MatMut::from_column_major_slice_with_stride_mut(turned, self.k, n, padded(self.k))
                 .transpose_mut();
         matmul(turned, Accum::Replace, tile, &self.into, 1.0, Par::Seq);
+        Ok(())
     }
 
     /// Padded rows in this basis as factors.
@@ -125,13 +136,15 @@ impl Basis {
 /// `Y^T Y`, its lower triangle, in f64; tiles are added in order, whatever the threads do.
 pub(super) fn gram(factors: ArrayView2<f32>, progress: &Progress) -> Result<Mat<f64>> {
     let k = factors.ncols();
+    // The partial sums, and what a decomposition takes besides its own copies.
+    memory::check(k.saturating_mul(k).saturating_mul(24 * 8), GRAM)?;
     // A bounded number of partial sums, however many rows there are.
     let chunk = factors.nrows().div_ceil(16).max(TILE);
     let parts = par_chunks(
         factors.nrows(),
         chunk,
         progress,
-        || (),
+        || Ok(()),
         |(), range| {
             let mut sum = Mat::<f64>::zeros(k, k);
             for start in range.clone().step_by(TILE) {

@@ -42,7 +42,7 @@ pub fn loss(
         users.n_rows(),
         ROWS,
         progress,
-        || (),
+        || Ok(()),
         |(), range| {
             progress.advance(range.len() as u64)?;
             let cells = range.flat_map(|u| users.row(u).map(move |(i, r)| (u, i, r)));
@@ -59,20 +59,15 @@ pub fn loss(
                 .sum::<f64>())
         },
     )?;
-    let penalty = |rows: CsrView, factors: ArrayView2<f32>| {
-        let regs = params.penalties(rows);
+    let penalty = |rows: CsrView, factors: ArrayView2<f32>| -> Result<f64> {
+        let regs = params.penalties(rows)?;
         let of_row = |(row, x): (usize, ndarray::ArrayView1<f32>)| {
             regs.of_row(row) * x.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>()
         };
-        factors
-            .rows()
-            .into_iter()
-            .enumerate()
-            .map(of_row)
-            .sum::<f64>()
+        Ok(factors.rows().into_iter().enumerate().map(of_row).sum())
     };
     Ok(all
         + stored.iter().sum::<f64>()
-        + penalty(users, user_factors)
-        + penalty(items, item_factors))
+        + penalty(users, user_factors)?
+        + penalty(items, item_factors)?)
 }

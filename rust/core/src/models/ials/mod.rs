@@ -32,6 +32,7 @@ mod solve;
 
 use ndarray::{Array2, ArrayView2};
 
+use crate::base::memory::{joined, zeros};
 use crate::base::rows::par_chunks;
 use crate::base::{CsrView, Error, Progress, Result};
 
@@ -41,6 +42,8 @@ pub use params::{Confidence, IalsParams, Solver};
 use basis::{Basis, padded};
 use params::check_shape;
 use solve::RowSolver;
+
+const FACTORS: &str = "factors";
 
 /// Rows per unit of work.
 const ROWS: usize = 64;
@@ -70,8 +73,8 @@ pub fn half_step(
     if let Some(start) = start {
         check_shape("start", start, (rows.n_rows(), k))?;
     }
-    let penalties = params.penalties(rows);
-    let basis = Basis::new(fixed, penalties.typical(), progress)?;
+    let penalties = params.penalties(rows)?;
+    let basis = Basis::new(fixed, penalties.typical()?, progress)?;
     let kp = padded(k);
     let start = match params.solver {
         Solver::Cholesky => None,
@@ -84,19 +87,19 @@ pub fn half_step(
         progress,
         || RowSolver::new(k, params.solver),
         |solver, range| {
-            let mut solved = vec![0f32; range.len() * kp];
+            let mut solved = zeros::<f32>(range.len() * kp, FACTORS)?;
             if let Some(start) = start {
-                basis.turn(start, range.clone(), &mut solved);
+                basis.turn(start, range.clone(), &mut solved)?;
             }
             for (row, t) in range.clone().zip(solved.chunks_exact_mut(kp)) {
                 if rows.row_len(row) == 0 {
                     t.fill(0.0);
                 } else {
-                    solver.solve(rows, row, params, basis.row(penalties.of_row(row)), t);
+                    solver.solve(rows, row, params, basis.row(penalties.of_row(row)), t)?;
                 }
                 progress.advance(1)?;
             }
-            let mut out = vec![0f32; range.len() * k];
+            let mut out = zeros::<f32>(range.len() * k, FACTORS)?;
             basis.out_of_basis(&solved, &mut out);
             match out.iter().position(|x| !x.is_finite()) {
                 Some(at) => Err(Error::NonFinite(format!(
@@ -107,7 +110,7 @@ pub fn half_step(
             }
         },
     )?;
-    let all = parts.concat();
+    let all = joined(&parts, FACTORS)?;
     Ok(Array2::from_shape_vec((rows.n_rows(), k), all).expect("one part per chunk of rows"))
 }
 

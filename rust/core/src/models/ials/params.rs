@@ -3,6 +3,7 @@
 use ndarray::ArrayView2;
 
 use crate::base::error::{check_non_negative, check_positive};
+use crate::base::memory::{collected, copied};
 use crate::base::{CsrView, Error, Result};
 
 /// How the weight of an interaction grows with its value.
@@ -69,15 +70,16 @@ impl IalsParams {
     }
 
     /// Penalty of each row of `rows`.
-    pub(super) fn penalties(&self, rows: CsrView) -> Penalties {
+    pub(super) fn penalties(&self, rows: CsrView) -> Result<Penalties> {
         if self.reg_exponent == 0.0 {
-            return Penalties::Same(self.reg);
+            return Ok(Penalties::Same(self.reg));
         }
         let of_row = |row| {
             let excess: f64 = rows.row(row).map(|(_, r)| self.excess(r)).sum();
             self.reg * (rows.n_cols() as f64 + excess).powf(self.reg_exponent)
         };
-        Penalties::Each((0..rows.n_rows()).map(of_row).collect())
+        let regs = collected((0..rows.n_rows()).map(of_row), "penalties of the rows")?;
+        Ok(Penalties::Each(regs))
     }
 }
 
@@ -97,13 +99,14 @@ impl Penalties {
     }
 
     /// The one in the middle, by which the basis is scaled.
-    pub(super) fn typical(&self) -> f64 {
+    pub(super) fn typical(&self) -> Result<f64> {
         match self {
-            Self::Same(reg) => *reg,
+            Self::Same(reg) => Ok(*reg),
+            Self::Each(regs) if regs.is_empty() => Ok(1.0),
             Self::Each(regs) => {
-                let mut sorted = regs.clone();
+                let mut sorted = copied(regs, "penalties of the rows")?;
                 let middle = sorted.len() / 2;
-                *sorted.select_nth_unstable_by(middle, f64::total_cmp).1
+                Ok(*sorted.select_nth_unstable_by(middle, f64::total_cmp).1)
             }
         }
     }

@@ -11,8 +11,11 @@ use pulp::{Simd, WithSimd};
 
 use super::basis::{Shared, padded};
 use super::params::{IalsParams, Solver};
-use crate::base::CsrView;
 use crate::base::dispatch::dispatch_simd;
+use crate::base::memory::{filled, reserve, zeros};
+use crate::base::{CsrView, Result};
+
+const ROW: &str = "system of a row";
 
 /// Rows of Z that one product of the exact solver takes in.
 const BLOCK: usize = 512;
@@ -38,24 +41,24 @@ pub(super) struct RowSolver {
 }
 
 impl RowSolver {
-    pub(super) fn new(k: usize, solver: Solver) -> Self {
+    pub(super) fn new(k: usize, solver: Solver) -> Result<Self> {
         let kp = padded(k);
         let exact = solver == Solver::Cholesky;
         let scratch = cholesky_in_place_scratch::<f32>(k, Par::Seq, Spec::default());
-        Self {
+        Ok(Self {
             k,
             solver,
             weights: Vec::new(),
-            diagonal: vec![1.0; kp],
-            residual: vec![0.0; kp],
-            direction: vec![0.0; kp],
-            image: vec![0.0; kp],
-            partial: vec![0.0; kp],
-            gathered: vec![0.0; if exact { BLOCK.max(k) * kp } else { 0 }],
-            matrix: vec![0.0; if exact { k * k } else { 0 }],
-            small: vec![0.0; if exact { k } else { 0 }],
+            diagonal: filled(kp, 1.0, ROW)?,
+            residual: zeros(kp, ROW)?,
+            direction: zeros(kp, ROW)?,
+            image: zeros(kp, ROW)?,
+            partial: zeros(kp, ROW)?,
+            gathered: zeros(if exact { BLOCK.max(k) * kp } else { 0 }, ROW)?,
+            matrix: zeros(if exact { k * k } else { 0 }, ROW)?,
+            small: zeros(if exact { k } else { 0 }, ROW)?,
             stack: MemBuffer::new(scratch),
-        }
+        })
     }
 
     /// Solve for `row`; `t` holds the start and then the answer, a padded row in the basis.
@@ -66,9 +69,10 @@ impl RowSolver {
         params: &IalsParams,
         shared: Shared,
         t: &mut [f32],
-    ) {
+    ) -> Result<()> {
         let range = rows.range(row);
         self.weights.clear();
+        reserve(&mut self.weights, range.len(), ROW)?;
         match rows.values() {
             None => self.weights.resize(range.len(), params.excess(1.0) as f32),
             Some(values) => self
@@ -113,6 +117,7 @@ impl RowSolver {
         if shared.reg != shared.typical {
             self.diagonal.fill(1.0);
         }
+        Ok(())
     }
 
     /// Cholesky factor of `E + Z^T W Z`, K x K.

@@ -25,12 +25,16 @@ mod storage;
 
 use crate::base::error::from_word;
 use crate::base::error::{check_non_negative, check_positive};
+use crate::base::memory::{collected, copied, reserve, with_room, zeros};
 use crate::base::rng::Rng;
 use crate::base::rows::{build_rows, par_chunks};
 use crate::base::topk::{Scored, check_topk, keep_top};
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 
 use storage::{Cells, DenseRows, Hashed, Square, Triangle};
+
+const PROFILES: &str = "profiles of the users";
+const WEIGHTS: &str = "weights of the items";
 
 /// Samples between two looks at the cancel flag.
 const BATCH: u64 = 64;
@@ -115,30 +119,28 @@ struct Profiles {
 }
 
 impl Profiles {
-    fn new(urm: CsrView) -> Self {
-        let counts = urm.col_counts();
-        let mut items: Vec<i32> = (0..urm.n_cols() as i32).collect();
-        items.sort_by_key(|&i| (std::cmp::Reverse(counts[i as usize]), i));
-        let mut label_of = vec![0u32; items.len()];
+    fn new(urm: CsrView) -> Result<Self> {
+        let counts = urm.col_counts()?;
+        let mut items = collected(0..urm.n_cols() as i32, PROFILES)?;
+        items.sort_unstable_by_key(|&i| (std::cmp::Reverse(counts[i as usize]), i));
+        let mut label_of = zeros::<u32>(items.len(), PROFILES)?;
         for (label, &item) in items.iter().enumerate() {
             label_of[item as usize] = label as u32;
         }
-        let mut labels: Vec<u32> = urm
-            .indices()
-            .iter()
-            .map(|&i| label_of[i as usize])
-            .collect();
+        let labels = urm.indices().iter().map(|&i| label_of[i as usize]);
+        let mut labels = collected(labels, PROFILES)?;
         for user in 0..urm.n_rows() {
             labels[urm.range(user)].sort_unstable();
         }
-        Self {
-            starts: urm.indptr().iter().map(|&p| p as usize).collect(),
+        let mut eligible = with_room(urm.n_rows(), PROFILES)?;
+        let has_both = |&u: &u32| (1..urm.n_cols()).contains(&urm.row_len(u as usize));
+        eligible.extend((0..urm.n_rows() as u32).filter(has_both));
+        Ok(Self {
+            starts: collected(urm.indptr().iter().map(|&p| p as usize), PROFILES)?,
             labels,
             items,
-            eligible: (0..urm.n_rows() as u32)
-                .filter(|&u| (1..urm.n_cols()).contains(&urm.row_len(u as usize)))
-                .collect(),
-        }
+            eligible,
+        })
     }
 
     fn profile(&self, user: u32) -> &[u32] {
@@ -238,24 +240,24 @@ impl SlimBpr {
     /// # Errors
     /// [`Error::InvalidArgument`] for a parameter outside its domain, or if no user both has an
     /// item and lacks one.
-    pub fn new(urm: CsrView, params: SlimBprParams) -> Result<Self> {
+    pub fn new(urm: CsrView, params: SlimBprParams, progress: &Progress) -> Result<Self> {
         params.check()?;
         let n = urm.n_cols();
-        let profiles = Profiles::new(urm);
+        let profiles = Profiles::new(urm)?;
         if profiles.eligible.is_empty() {
             return Err(Error::invalid(
                 "X has no user who has some items and lacks others: there is nothing to rank",
             ));
         }
         let state = match (params.storage, params.symmetric) {
-            (Storage::Dense, true) => State::Triangle(Triangle::new(n)),
-            (Storage::Dense, false) => State::Square(Square::new(n)),
+            (Storage::Dense, true) => State::Triangle(Triangle::new(n)?),
+            (Storage::Dense, false) => State::Square(Square::new(n, progress)?),
             (Storage::Hashed(bytes), symmetric) => State::Hashed(Hashed::new(symmetric, bytes)),
         };
         let memory = match params.sgd {
             Sgd::Plain => Memory::None,
-            Sgd::Adagrad => Memory::Squares(vec![0.0; n]),
-            Sgd::Adam => Memory::Moments(vec![(0.0, 0.0); n], BETA_1, BETA_2),
+            Sgd::Adagrad => Memory::Squares(zeros(n, PROFILES)?),
+            Sgd::Adam => Memory::Moments(zeros(n, PROFILES)?, BETA_1, BETA_2),
         };
         Ok(Self {
             params,
@@ -294,15 +296,22 @@ impl SlimBpr {
     }
 
     /// The triples of `samples` samples from number `first` on: users, positive and negative items.
-    #[must_use]
-    pub fn draws(&self, first: u64, samples: usize) -> Vec<(i32, i32, i32)> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], `Cancelled`.
+    pub fn draws(&self, first: u64, samples: usize, progress: &Progress) -> Result<[Vec<i32>; 3]> {
         let item = |label: u32| self.profiles.items[label as usize];
-        (first..first + samples as u64)
-            .map(|number| {
-                let draw = self.profiles.draw(self.params.seed, number);
-                (draw.user as i32, item(draw.positive), item(draw.negative))
-            })
-            .collect()
+        let room = || with_room(samples, "samples");
+        let [mut users, mut positive, mut negative] = [room()?, room()?, room()?];
+        for at in 0..samples {
+            progress.look(at)?;
+            let number = first.wrapping_add(at as u64);
+            let draw = self.profiles.draw(self.params.seed, number);
+            users.push(draw.user as i32);
+            positive.push(item(draw.positive));
+            negative.push(item(draw.negative));
+        }
+        Ok([users, positive, negative])
     }
 
     /// Item weights to score profiles with, rows are the items of the profile.
@@ -318,26 +327,28 @@ impl SlimBpr {
             State::Triangle(cells) => self.cut_rows(cells, topk, progress),
             State::Square(cells) => self.cut_rows(cells, topk, progress),
             State::Hashed(cells) => {
-                self.cut_rows(&cells.by_rows(self.profiles.items.len()), topk, progress)
+                let rows = cells.by_rows(self.profiles.items.len(), progress)?;
+                self.cut_rows(&rows, topk, progress)
             }
         }?;
-        let by_column = rows.view().transpose();
+        let by_column = rows.view().transpose(progress)?;
         let by_column = by_column.view();
         let n = self.profiles.items.len();
-        let cut = build_rows((n, n), progress, Vec::new, |entries, col, out| {
+        let scratch = || Ok(Vec::new());
+        let cut = build_rows((n, n), progress, scratch, |entries, col, out| {
             entries.clear();
+            reserve(entries, by_column.row_len(col), WEIGHTS)?;
             entries.extend(by_column.row(col).map(|(row, score)| Scored {
                 index: row as i32,
                 score,
             }));
-            out.push_top(entries, topk);
-            Ok(())
+            out.push_top(entries, topk)
         })?;
         // `cut` has a row for each column of S. Symmetric weights, and with the quirk all weights,
         // are applied as S; those that are not symmetric belong transposed, for S[i, l] is the
         // evidence for i given l.
         if self.params.symmetric || self.params.published_quirks {
-            Ok(cut.view().transpose())
+            cut.view().transpose(progress)
         } else {
             Ok(cut)
         }
@@ -354,11 +365,16 @@ impl SlimBpr {
             n,
             ROWS,
             progress,
-            || (vec![0f32; ROWS * n], Vec::new()),
+            || {
+                Ok((
+                    zeros::<f32>(ROWS.saturating_mul(n), WEIGHTS)?,
+                    with_room(n, WEIGHTS)?,
+                ))
+            },
             |(dense, entries), range| {
                 let dense = &mut dense[..range.len() * n];
                 cells.rows(range.clone(), n, dense);
-                let mut cut = Vec::with_capacity(range.len());
+                let mut cut = with_room(range.len(), WEIGHTS)?;
                 for row in dense.chunks_exact(n) {
                     entries.clear();
                     let mut positive = 0;
@@ -376,20 +392,23 @@ impl SlimBpr {
                     let kept = topk.min(positive) + topk.saturating_sub(positive + zeros);
                     keep_top(entries, kept);
                     entries.sort_unstable_by_key(|s| s.index);
-                    cut.push(entries.clone());
+                    cut.push(copied(entries, WEIGHTS)?);
                 }
                 progress.advance(range.len() as u64)?;
                 Ok(cut)
             },
         )?;
-        let mut label_of = vec![0usize; n];
+        let mut label_of = zeros::<usize>(n, WEIGHTS)?;
         for (label, &item) in self.profiles.items.iter().enumerate() {
             label_of[item as usize] = label;
         }
         let row_of = |item: usize| &parts[label_of[item] / ROWS][label_of[item] % ROWS];
-        let mut indptr = vec![0i64];
-        let (mut indices, mut values) = (Vec::new(), Vec::new());
+        let mut indptr = with_room(n + 1, WEIGHTS)?;
+        indptr.push(0);
+        let nnz = parts.iter().flatten().map(Vec::len).sum();
+        let (mut indices, mut values) = (with_room(nnz, WEIGHTS)?, with_room(nnz, WEIGHTS)?);
         for item in 0..n {
+            progress.look(item)?;
             indices.extend(row_of(item).iter().map(|s| s.index));
             values.extend(row_of(item).iter().map(|s| s.score));
             indptr.push(indices.len() as i64);
@@ -411,7 +430,7 @@ fn train<C: Cells>(
     let decay_i = (-rate * params.lambda_i) as f32;
     let sign = if params.published_quirks { 1.0 } else { -1.0 };
     let decay_j = (sign * rate * params.lambda_j) as f32;
-    let end = *number + samples;
+    let end = number.saturating_add(samples);
     while *number < end {
         let batch = BATCH.min(end - *number);
         for _ in 0..batch {

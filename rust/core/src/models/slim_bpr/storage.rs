@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::base::{Error, Result};
+use crate::base::memory::{filled, reserve, with_room, zero_square, zeros};
+use crate::base::{Error, Progress, Result};
+
+const WEIGHTS: &str = "weights of SLIM-BPR";
 
 /// Weights that start at zero; the diagonal stays there.
 pub(super) trait Cells {
@@ -57,8 +60,8 @@ const fn offset(row: usize) -> usize {
 }
 
 impl Triangle {
-    pub(super) fn new(n: usize) -> Self {
-        Self(vec![0.0; if n == 0 { 0 } else { n * (n - 1) / 2 }])
+    pub(super) fn new(n: usize) -> Result<Self> {
+        Ok(Self(zeros(n.saturating_mul(n.max(1) - 1) / 2, WEIGHTS)?))
     }
 
     #[inline(always)]
@@ -122,11 +125,11 @@ pub(super) struct Square {
 }
 
 impl Square {
-    pub(super) fn new(n: usize) -> Self {
-        Self {
+    pub(super) fn new(n: usize, progress: &Progress) -> Result<Self> {
+        Ok(Self {
             n,
-            cells: vec![0.0; n * n],
-        }
+            cells: zero_square(n, WEIGHTS, progress)?,
+        })
     }
 }
 
@@ -218,10 +221,12 @@ impl Hashed {
         &mut self.values[at]
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self) -> Result<()> {
         let slots = self.keys.len() * 2;
-        let keys = std::mem::replace(&mut self.keys, vec![EMPTY; slots]);
-        let values = std::mem::replace(&mut self.values, vec![0.0; slots]);
+        let keys = filled(slots, EMPTY, WEIGHTS)?;
+        let values = zeros(slots, WEIGHTS)?;
+        let keys = std::mem::replace(&mut self.keys, keys);
+        let values = std::mem::replace(&mut self.values, values);
         for (key, value) in keys.into_iter().zip(values) {
             if key != EMPTY {
                 let at = self.slot(key);
@@ -229,21 +234,30 @@ impl Hashed {
                 self.values[at] = value;
             }
         }
+        Ok(())
     }
 
     /// The same cells in order of rows, each in both of its rows if they are symmetric.
-    pub(super) fn by_rows(&self, n: usize) -> Listed {
-        let mut rows = vec![Vec::new(); n];
-        for (&key, &value) in self.keys.iter().zip(&self.values) {
+    pub(super) fn by_rows(&self, n: usize, progress: &Progress) -> Result<Listed> {
+        let mut rows = with_room(n, WEIGHTS)?;
+        rows.resize_with(n, Vec::new);
+        let mut put = |row: u32, col: u32, value: f32| -> Result<()> {
+            let row: &mut Vec<(u32, f32)> = &mut rows[row as usize];
+            reserve(row, 1, WEIGHTS)?;
+            row.push((col, value));
+            Ok(())
+        };
+        for (at, (&key, &value)) in self.keys.iter().zip(&self.values).enumerate() {
+            progress.look(at)?;
             if key != EMPTY {
                 let (a, b) = ((key >> 32) as u32, key as u32);
-                rows[a as usize].push((b, value));
+                put(a, b, value)?;
                 if self.symmetric {
-                    rows[b as usize].push((a, value));
+                    put(b, a, value)?;
                 }
             }
         }
-        Listed(rows)
+        Ok(Listed(rows))
     }
 }
 
@@ -280,7 +294,7 @@ impl Cells for Hashed {
                     self.len
                 )));
             }
-            self.grow();
+            self.grow()?;
         }
         Ok(())
     }

@@ -35,9 +35,13 @@ fn params() -> SlimBprParams {
     }
 }
 
+fn new(urm: &CsrMatrix, params: SlimBprParams) -> Result<SlimBpr> {
+    SlimBpr::new(urm.view(), params, &Progress::new())
+}
+
 fn trained(params: SlimBprParams, samples: u64) -> SlimBpr {
     let urm = urm();
-    let mut model = SlimBpr::new(urm.view(), params).expect("valid");
+    let mut model = new(&urm, params).expect("valid");
     model.run(samples, &Progress::new()).expect("runs");
     model
 }
@@ -53,10 +57,10 @@ fn cells(w: &CsrMatrix) -> Vec<(usize, usize, f32)> {
 fn samples_are_a_user_with_both_a_seen_and_an_unseen_item() {
     let urm = urm();
     let view = urm.view();
-    let model = SlimBpr::new(view, params()).expect("valid");
-    let draws = model.draws(0, 20_000);
+    let model = new(&urm, params()).expect("valid");
+    let [drawn, positive, negative] = model.draws(0, 20_000, &Progress::new()).expect("draws");
     let mut users = [0f64; 30];
-    for &(user, i, j) in &draws {
+    for ((user, i), j) in drawn.into_iter().zip(positive).zip(negative) {
         let profile = view.cols(user as usize);
         assert!(profile.contains(&i) && !profile.contains(&j));
         users[user as usize] += 1.0;
@@ -76,13 +80,16 @@ fn samples_are_a_user_with_both_a_seen_and_an_unseen_item() {
 fn a_run_in_pieces_is_the_same_run() {
     let whole = trained(params(), 700);
     let urm = urm();
-    let mut pieces = SlimBpr::new(urm.view(), params()).expect("valid");
+    let mut pieces = new(&urm, params()).expect("valid");
     for samples in [1, 99, 0, 600] {
         pieces.run(samples, &Progress::new()).expect("runs");
     }
     let progress = Progress::new();
     assert_eq!(whole.weights(17, &progress), pieces.weights(17, &progress));
-    assert_eq!(whole.draws(40, 5), pieces.draws(40, 5));
+    assert_eq!(
+        whole.draws(40, 5, &progress),
+        pieces.draws(40, 5, &progress)
+    );
 }
 
 #[test]
@@ -120,7 +127,7 @@ fn a_hash_table_never_outgrows_its_memory() {
         storage: Storage::Hashed(100),
         ..params()
     };
-    let mut model = SlimBpr::new(urm.view(), small).expect("valid");
+    let mut model = new(&urm, small).expect("valid");
     // A catalogue of 17 items fits the first table; more is asked for by hand.
     let State::Hashed(table) = &mut model.state else {
         panic!("another storage than was asked for");
@@ -163,7 +170,7 @@ fn weights_that_are_not_symmetric_are_transposed_by_the_quirk_alone() {
             .weights(topk, &progress)
             .expect("cuts");
         assert_ne!(a, b);
-        assert_eq!(a.view().transpose(), b);
+        assert_eq!(a.view().transpose(&progress), Ok(b));
     }
 }
 
@@ -202,9 +209,7 @@ fn rows_are_cut_first_and_zeros_outrank_negative_weights() {
 #[test]
 fn what_cannot_be_learned_is_named() {
     let fails = |urm: &CsrMatrix, params: SlimBprParams| {
-        SlimBpr::new(urm.view(), params)
-            .expect_err("must be refused")
-            .to_string()
+        new(&urm, params).expect_err("must be refused").to_string()
     };
     let full = CsrMatrix::try_new(2, vec![0, 2, 2], vec![0, 1], None).expect("valid");
     assert!(fails(&full, params()).contains("no user who has some items and lacks others"));
@@ -242,13 +247,13 @@ fn divergence_is_an_error_and_a_cancelled_run_stops() {
         sgd: Sgd::Plain,
         ..params()
     };
-    let mut model = SlimBpr::new(urm.view(), wild).expect("valid");
+    let mut model = new(&urm, wild).expect("valid");
     let error = model.run(10_000, &Progress::new()).expect_err("diverges");
     assert!(error.to_string().contains("diverged"));
 
     let progress = Progress::new();
     progress.cancel();
-    let mut model = SlimBpr::new(urm.view(), params()).expect("valid");
+    let mut model = new(&urm, params()).expect("valid");
     assert_eq!(model.run(10_000, &progress), Err(Error::Cancelled));
     assert_eq!(model.weights(3, &progress), Err(Error::Cancelled));
 }

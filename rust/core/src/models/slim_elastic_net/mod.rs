@@ -24,6 +24,7 @@ mod solver;
 mod tests;
 
 use crate::base::error::check_non_negative;
+use crate::base::memory::reserve;
 use crate::base::rows::par_chunks;
 use crate::base::sparse::Duplicates;
 use crate::base::topk::{Scored, check_topk};
@@ -31,6 +32,8 @@ use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 use crate::linalg::gram::{Entry, Gram, Popular};
 use problem::Problem;
 use solver::{CAP, Solver};
+
+const WEIGHTS: &str = "weights of SLIM";
 
 /// Fraction of pairs of items from which on the Gram matrix is dense.
 const DENSE: f64 = 0.2;
@@ -167,7 +170,7 @@ impl Spread {
         solution: impl Iterator<Item = (u32, f64)>,
         topk: usize,
         out: &mut Part,
-    ) {
+    ) -> Result<()> {
         self.all.clear();
         let mut own = 0.0;
         for (i, w) in solution {
@@ -177,6 +180,7 @@ impl Spread {
                 continue;
             }
             let score = (w / members.len() as f64) as f32;
+            reserve(&mut self.all, members.len(), WEIGHTS)?;
             self.all.extend(members.iter().map(|&m| Scored {
                 index: m as i32,
                 score,
@@ -185,6 +189,7 @@ impl Spread {
         for &target in data.members(j) {
             let best = &mut self.best;
             best.clear();
+            reserve(best, self.all.len() + data.members(j).len(), WEIGHTS)?;
             best.extend_from_slice(&self.all);
             if own != 0.0 {
                 let others = data.members(j).iter().filter(|&&m| m != target);
@@ -194,12 +199,16 @@ impl Spread {
                 }));
             }
             keep_largest(best, topk);
+            reserve(&mut out.rows, best.len(), WEIGHTS)?;
+            reserve(&mut out.cols, best.len(), WEIGHTS)?;
+            reserve(&mut out.values, best.len(), WEIGHTS)?;
             for s in best.iter() {
                 out.rows.push(s.index);
                 out.cols.push(target as i32);
                 out.values.push(s.score);
             }
         }
+        Ok(())
     }
 }
 
@@ -221,7 +230,7 @@ fn fit_with(
     dense: bool,
     progress: &Progress,
 ) -> Result<Vec<SlimFit>> {
-    let data = Popular::new(urm);
+    let data = Popular::new(urm, progress)?;
     progress.check()?;
     if !dense {
         let gram = Gram::<f32>::sparse(&data, progress)?;
@@ -245,7 +254,7 @@ fn solve_all<T: Entry>(
     let n_distinct = data.len();
     let n_items: usize = (0..n_distinct).map(|i| data.members(i).len()).sum();
     let n_users = data.users.view().n_rows() as f64;
-    let diagonal = gram.diagonal();
+    let diagonal = gram.diagonal()?;
     let problem = |p: &Penalty| Problem {
         l1: n_users * p.alpha * p.l1_ratio,
         l2: n_users * p.alpha * (1.0 - p.l1_ratio),
@@ -263,7 +272,7 @@ fn solve_all<T: Entry>(
         n_distinct,
         ITEMS,
         progress,
-        || (Solver::new(data, gram, &diagonal), Spread::default()),
+        || Ok((Solver::new(data, gram, &diagonal)?, Spread::default())),
         |(solver, spread): &mut (Solver<T>, Spread), range| {
             let mut parts: Vec<Part> = penalties.iter().map(|_| Part::default()).collect();
             for j in range {
@@ -273,7 +282,8 @@ fn solve_all<T: Entry>(
                     let solved = solver.solve(j, problem(&penalties[at]), last, progress)?;
                     let members = data.members(j).len();
                     parts[at].unconverged += if solved { 0 } else { members };
-                    spread.among_members(data, j, solver.solution(), params.topk, &mut parts[at]);
+                    let (topk, part) = (params.topk, &mut parts[at]);
+                    spread.among_members(data, j, solver.solution(), topk, part)?;
                 }
                 solver.end(j);
                 progress.advance(1)?;
@@ -288,6 +298,10 @@ fn solve_all<T: Entry>(
             continue;
         }
         for (all, some) in parts.iter_mut().zip(chunk) {
+            let n = some.values.len();
+            reserve(&mut all.rows, n, WEIGHTS)?;
+            reserve(&mut all.cols, n, WEIGHTS)?;
+            reserve(&mut all.values, n, WEIGHTS)?;
             all.rows.extend_from_slice(&some.rows);
             all.cols.extend_from_slice(&some.cols);
             all.values.extend_from_slice(&some.values);
@@ -304,6 +318,7 @@ fn solve_all<T: Entry>(
                     &part.cols,
                     Some(&part.values),
                     Duplicates::Error,
+                    progress,
                 )?,
                 unconverged: part.unconverged,
             })

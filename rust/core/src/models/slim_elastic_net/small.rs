@@ -5,6 +5,7 @@ use faer::{Mat, Side};
 
 use super::problem::Problem;
 use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::memory::{self, reserve};
 use crate::base::{Progress, Result};
 use crate::linalg::gram::{Entry, Gram};
 
@@ -39,9 +40,11 @@ impl Small {
         diagonal: &[f64],
         set: &[u32],
         place: &[i32],
-    ) {
+    ) -> Result<()> {
         let m = set.len();
         let stride = m.next_multiple_of(LANES);
+        let more = (m * stride).saturating_sub(self.gram.len());
+        reserve(&mut self.gram, more, "Gram matrix of a working set")?;
         match gram {
             Gram::Dense { n, values } => {
                 self.make_room(m, stride);
@@ -94,6 +97,7 @@ impl Small {
         self.weights.resize(m, 0.0);
         self.ridge.clear();
         self.ridge.resize(m, 0.0);
+        Ok(())
     }
 
     /// Move what is loaded to rows of length `stride`, and clear the rest.
@@ -127,34 +131,40 @@ impl Small {
         let mut sweeps = 0;
         let mut all = true;
         loop {
-            progress.check()?;
             let stop = (sweeps + self.patience()).min(max_sweeps);
-            let Self {
-                stride,
-                gram,
-                diagonal,
-                gradient,
-                weights,
-                ridge,
-                ..
-            } = self;
-            let done = dispatch(Sweeps {
-                p,
-                limit,
-                all: &mut all,
-                done: &mut sweeps,
-                stop,
-                gram,
-                stride: *stride,
-                diagonal,
-                ridge,
-                gradient,
-                weights,
-            });
-            if done || sweeps >= max_sweeps {
+            while sweeps < stop {
+                progress.check()?;
+                let part = stop.min(sweeps + SWEEPS);
+                let Self {
+                    stride,
+                    gram,
+                    diagonal,
+                    gradient,
+                    weights,
+                    ridge,
+                    ..
+                } = self;
+                let done = dispatch(Sweeps {
+                    p,
+                    limit,
+                    all: &mut all,
+                    done: &mut sweeps,
+                    stop: part,
+                    gram,
+                    stride: *stride,
+                    diagonal,
+                    ridge,
+                    gradient,
+                    weights,
+                });
+                if done {
+                    return Ok(sweeps);
+                }
+            }
+            if sweeps >= max_sweeps {
                 return Ok(sweeps);
             }
-            self.jump(p);
+            self.jump(p)?;
         }
     }
 
@@ -167,17 +177,19 @@ impl Small {
     /// Go towards the minimum among weights of the same signs, as far as no sign changes.
     ///
     /// The objective is quadratic along the way, so it does not rise.
-    fn jump(&mut self, p: Problem) {
+    fn jump(&mut self, p: Problem) -> Result<()> {
         let set: Vec<usize> = (0..self.weights.len())
             .filter(|&k| self.weights[k] != 0.0)
             .collect();
         let at = |a: usize, b: usize| f64::from(self.gram[a * self.stride + b]);
+        let squares = 2 * size_of::<f64>() * set.len().pow(2);
+        memory::check(squares, "matrix of the nonzero weights")?;
         let square = Mat::from_fn(set.len(), set.len(), |a, b| {
             at(set[a], set[b]) + if a == b { self.ridge[set[a]] } else { 0.0 }
         });
         // Not positive definite: sweeps alone must do.
         let Ok(factor) = square.llt(Side::Lower) else {
-            return;
+            return Ok(());
         };
         let slope = Mat::from_fn(set.len(), 1, |a, _| {
             let (k, w) = (set[a], self.weights[set[a]]);
@@ -196,7 +208,7 @@ impl Small {
             .enumerate()
             .all(|(a, _)| step[(a, 0)].is_finite())
         {
-            return;
+            return Ok(());
         }
         for (a, &k) in set.iter().enumerate() {
             let old = self.weights[k];
@@ -209,6 +221,7 @@ impl Small {
             let row = &self.gram[k * self.stride..(k + 1) * self.stride];
             subtract(&mut self.gradient, row, (new - old) as f32);
         }
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@
 use super::problem::Problem;
 use super::small::{Small, SubtractRows};
 use crate::base::dispatch::dispatch;
+use crate::base::memory::{collected, filled, with_room, zeros};
 use crate::base::{Progress, Result};
 use crate::linalg::gram::{Entry, Gram, Popular};
 
@@ -29,6 +30,8 @@ const FIRST: usize = 64;
 const LEAST: usize = 32;
 /// Largest working set; its Gram matrix takes 4 bytes times the square.
 pub(super) const CAP: usize = 2048;
+
+const ITEMS: &str = "items of the working memory";
 
 /// Memory of one worker, as long as the catalogue; clean between items.
 #[derive(Debug)]
@@ -61,27 +64,29 @@ pub(super) struct Solver<'a, T> {
 }
 
 impl<'a, T: Entry> Solver<'a, T> {
-    pub(super) fn new(data: &'a Popular, gram: &'a Gram<T>, diagonal: &'a [f64]) -> Self {
+    pub(super) fn new(data: &'a Popular, gram: &'a Gram<T>, diagonal: &'a [f64]) -> Result<Self> {
         let n = diagonal.len();
-        Self {
+        let shares = (0..n).map(|i| 1.0 / data.members(i).len() as f64);
+        Ok(Self {
             data,
             gram,
             diagonal,
             target_square: 0.0,
-            share: (0..n).map(|i| 1.0 / data.members(i).len() as f64).collect(),
-            gradient: vec![0.0; n],
-            weights: vec![0.0; n],
-            correlation: vec![0.0; n],
-            is_reached: vec![false; n],
-            reached: Vec::new(),
-            residual: vec![0.0; data.users.view().n_rows()],
-            place: vec![-1; n],
-            set: Vec::new(),
+            share: collected(shares, ITEMS)?,
+            gradient: zeros(n, ITEMS)?,
+            weights: zeros(n, ITEMS)?,
+            correlation: zeros(n, ITEMS)?,
+            is_reached: zeros(n, ITEMS)?,
+            // No item comes in twice.
+            reached: with_room(n, ITEMS)?,
+            residual: zeros(data.users.view().n_rows(), "residuals of the users")?,
+            place: filled(n, -1, ITEMS)?,
+            set: with_room(CAP.min(n), ITEMS)?,
             small: Small::default(),
-            candidates: Vec::new(),
-            order: Vec::new(),
-            support: Vec::new(),
-        }
+            candidates: with_room(n, ITEMS)?,
+            order: with_room(n, ITEMS)?,
+            support: with_room(n, ITEMS)?,
+        })
     }
 
     /// Start with target `j` and all weights zero.
@@ -178,7 +183,7 @@ impl<'a, T: Entry> Solver<'a, T> {
                 self.sort_set();
             }
             self.small
-                .load(self.gram, self.diagonal, &self.set, &self.place);
+                .load(self.gram, self.diagonal, &self.set, &self.place)?;
             for (at, &i) in self.set.iter().enumerate() {
                 self.small.gradient[at] = self.gradient[i as usize] as f32;
                 self.small.weights[at] = self.weights[i as usize];
@@ -197,7 +202,7 @@ impl<'a, T: Entry> Solver<'a, T> {
                 self.release();
                 return Ok(sweeps < p.max_iter);
             }
-            self.update_gradient(j, p.positive, last);
+            self.update_gradient(j, p.positive, last)?;
             if sweeps >= p.max_iter {
                 self.release();
                 return Ok(false);
@@ -296,10 +301,10 @@ impl<'a, T: Entry> Solver<'a, T> {
     }
 
     /// Take over the weights of the working set and what they change in the gradient.
-    fn update_gradient(&mut self, j: usize, positive: bool, last: bool) {
+    fn update_gradient(&mut self, j: usize, positive: bool, last: bool) -> Result<()> {
         match self.gram {
             Gram::Dense { n, values } => {
-                let mut changes: Vec<(u32, f64)> = Vec::with_capacity(self.set.len());
+                let mut changes: Vec<(u32, f64)> = with_room(self.set.len(), ITEMS)?;
                 for (at, &i) in self.set.iter().enumerate() {
                     let change = self.small.weights[at] - self.weights[i as usize];
                     if change != 0.0 {
@@ -322,6 +327,7 @@ impl<'a, T: Entry> Solver<'a, T> {
                 self.refresh_gradient(j, positive);
             }
         }
+        Ok(())
     }
 
     /// The gradient of all candidates, from the residual of the users.
@@ -438,7 +444,7 @@ impl<'a, T: Entry> Solver<'a, T> {
             // When nearly all that is left fits, one round with all of it ends the search.
             let room = if outside <= step / 8 { outside } else { step };
             if self.set.len() + room > CAP {
-                self.replace_set(p);
+                self.replace_set(p, &mut order);
                 order.clear();
             } else {
                 if room < outside {
@@ -455,15 +461,12 @@ impl<'a, T: Entry> Solver<'a, T> {
     }
 
     /// A full working set makes room: the worst violators of all, whatever was in it before.
-    fn replace_set(&mut self, p: Problem) {
+    fn replace_set(&mut self, p: Problem, worst: &mut Vec<(f64, u32)>) {
         self.release();
-        let mut worst: Vec<(f64, u32)> = self
-            .candidates
-            .iter()
-            .map(|&i| (self.violation(i, p), i))
-            .collect();
-        keep_largest(&mut worst, CAP);
-        for (_, i) in worst {
+        worst.clear();
+        worst.extend(self.candidates.iter().map(|&i| (self.violation(i, p), i)));
+        keep_largest(worst, CAP);
+        for &(_, i) in &*worst {
             self.enter(i);
         }
     }

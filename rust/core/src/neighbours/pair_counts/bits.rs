@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::ranked::{Rank, Ranked};
 use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::memory::filled;
 use crate::base::{Progress, Result};
 
 const LANES: usize = 8;
@@ -51,7 +52,7 @@ impl HeadBits {
         progress: &Progress,
     ) -> Result<Self> {
         let words = n_rows.div_ceil(64).next_multiple_of(TREE);
-        let mut bits = vec![[0u64; LANES]; n.div_ceil(LANES) * words];
+        let mut bits = filled(n.div_ceil(LANES) * words, [0u64; LANES], "rows of bits")?;
         bits.par_chunks_mut(words.max(1))
             .enumerate()
             .try_for_each(|(group, bits)| {
@@ -77,7 +78,7 @@ impl HeadBits {
             .enumerate()
             .try_for_each(|(g, out)| {
                 let own = first / LANES + g;
-                let mut counts = vec![[[0u64; LANES]; LANES]; own + 1];
+                let mut counts = filled(own + 1, [[0u64; LANES]; LANES], "counts of pairs")?;
                 for start in (0..self.words).step_by(WORDS) {
                     progress.check()?;
                     let chunk = start..(start + WORDS).min(self.words);

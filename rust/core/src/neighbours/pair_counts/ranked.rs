@@ -3,7 +3,12 @@
 use std::ops::Range;
 
 use super::panel::Sum;
+use crate::base::memory::{collected, copied, reserve, with_room, zeros};
 use crate::base::{CsrView, Progress, Result};
+
+const COLUMNS: &str = "columns by popularity";
+const ROWS: &str = "rows of a matrix";
+const CELLS: &str = "cells of a matrix";
 
 /// Rows fetched ahead of adding them up.
 const BATCH: usize = 16;
@@ -153,22 +158,22 @@ pub(crate) struct Ranked<R> {
 impl<R: Rank> Ranked<R> {
     pub(crate) fn new(m: CsrView, progress: &Progress) -> Result<Self> {
         let (n_rows, n) = (m.n_rows(), m.n_cols());
-        let counts = m.col_counts();
-        let mut columns: Vec<u32> = (0..n as u32).collect();
+        let counts = m.col_counts()?;
+        let mut columns = collected(0..n as u32, COLUMNS)?;
         columns.sort_unstable_by_key(|&c| (u32::MAX - counts[c as usize], c));
-        let mut rank_of = vec![0u32; n];
-        let mut offsets = Vec::with_capacity(n + 1);
+        let mut rank_of = zeros::<u32>(n, COLUMNS)?;
+        let mut offsets = with_room(n + 1, COLUMNS)?;
         offsets.push(0);
-        let mut lengths = Vec::with_capacity(n);
+        let mut lengths = with_room(n, COLUMNS)?;
         for (rank, &c) in columns.iter().enumerate() {
             rank_of[c as usize] = rank as u32;
             lengths.push(counts[c as usize]);
             offsets.push(offsets[rank] + counts[c as usize] as usize);
         }
 
-        let mut next = offsets.clone();
-        let mut members = vec![0u32; m.nnz()];
-        let mut member_values = m.values().map(|v| vec![0f32; v.len()]);
+        let mut next = copied(&offsets, COLUMNS)?;
+        let mut members = zeros::<u32>(m.nnz(), CELLS)?;
+        let mut member_values = m.values().map(|v| zeros(v.len(), CELLS)).transpose()?;
         for row in 0..n_rows {
             if row % 4096 == 0 {
                 progress.check()?;
@@ -185,11 +190,11 @@ impl<R: Rank> Ranked<R> {
         drop(next);
 
         // Taken by rank, the rows fill up in ascending order of ranks.
-        let starts: Vec<usize> = m.indptr().iter().map(|&p| p as usize).collect();
-        let mut next = starts.clone();
-        let mut ranks = vec![R::default(); m.nnz()];
-        let mut values = m.values().map(|v| vec![0f32; v.len()]);
-        let mut work = Vec::with_capacity(n);
+        let starts = collected(m.indptr().iter().map(|&p| p as usize), ROWS)?;
+        let mut next = copied(&starts, ROWS)?;
+        let mut ranks = zeros::<R>(m.nnz(), CELLS)?;
+        let mut values = m.values().map(|v| zeros(v.len(), CELLS)).transpose()?;
+        let mut work = with_room(n, COLUMNS)?;
         for rank in 0..n {
             if rank % 256 == 0 {
                 progress.check()?;
@@ -244,29 +249,36 @@ impl<R: Rank> Ranked<R> {
     }
 
     /// Of each row, where its ranks from `rank` on begin.
-    pub(crate) fn cursor_at(&self, rank: usize) -> Vec<usize> {
+    pub(crate) fn cursor_at(&self, rank: usize) -> Result<Vec<usize>> {
         if rank == 0 {
-            return self.starts[..self.starts.len() - 1].to_vec();
+            return copied(&self.starts[..self.starts.len() - 1], ROWS);
         }
-        let mut cursor: Vec<usize> = self.starts[1..].to_vec();
+        let mut cursor = copied(&self.starts[1..], ROWS)?;
         for &row in &self.members[self.offsets[rank] - self.forgotten..] {
             cursor[row as usize] -= 1;
         }
-        cursor
+        Ok(cursor)
     }
 
     /// For every entry of the ranks in `range`, where in its row the rank stands; moves the cursor.
-    pub(crate) fn ends(&self, range: Range<usize>, cursor: &mut [usize], ends: &mut Vec<usize>) {
+    pub(crate) fn ends(
+        &self,
+        range: Range<usize>,
+        cursor: &mut [usize],
+        ends: &mut Vec<usize>,
+    ) -> Result<()> {
         ends.clear();
         if range.is_empty() {
-            return;
+            return Ok(());
         }
         let entries = self.entries(range.start).start..self.entries(range.end - 1).end;
+        reserve(ends, entries.len(), CELLS)?;
         ends.extend(self.members[entries].iter().map(|&row| {
             let at = &mut cursor[row as usize];
             *at += 1;
             *at - 1
         }));
+        Ok(())
     }
 
     /// Add up all rows of some entries, each from its beginning to its end.

@@ -16,12 +16,13 @@ use super::panel::{Panel, Sink};
 use super::stream;
 use crate::base::accumulate::Accumulator;
 use crate::base::dispatch::dispatch;
+use crate::base::memory::{collected, copied, reserve, with_room, zero_square, zeros};
 use crate::base::rows::{build_rows, par_chunks};
 use crate::base::topk::{Scored, check_topk};
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
-use crate::neighbours::KnnParams;
 use crate::neighbours::kth_largest::{Cut, FindCut, ForEachKept, ForEachKeptByTarget};
 use crate::neighbours::similarity::{Count, PreparedSimilarity, Side};
+use crate::neighbours::{KnnParams, SIZES};
 
 /// Counts of common rows of all pairs of columns.
 #[derive(Debug)]
@@ -39,17 +40,22 @@ enum Counts {
 }
 
 /// Bytes that the counts of `urm` take at most, and whether they are stored as sparse rows.
-#[must_use]
-pub fn bytes_needed(urm: CsrView) -> (u64, bool) {
+///
+/// # Errors
+/// [`Error::OutOfMemory`].
+pub fn bytes_needed(urm: CsrView) -> Result<(u64, bool)> {
     let n = urm.n_cols() as u64;
     let pairs: u64 = (0..urm.n_rows())
         .map(|r| (urm.row_len(r) as u64).pow(2))
         .sum();
-    let longest = urm.col_counts().into_iter().max().unwrap_or(0);
+    let longest = urm.col_counts()?.into_iter().max().unwrap_or(0);
     let width = if longest > u32::from(u16::MAX) { 4 } else { 2 };
     // While sparse rows are joined they are there twice.
-    let (dense, sparse) = (n * n * width, pairs.min(n * n) * 16);
-    (dense.min(sparse), sparse < dense)
+    let (dense, sparse) = (
+        (n * n).saturating_mul(width),
+        pairs.min(n * n).saturating_mul(16),
+    );
+    Ok((dense.min(sparse), sparse < dense))
 }
 
 impl PairCounts {
@@ -66,20 +72,20 @@ impl PairCounts {
             )));
         }
         let urm = urm.without_values();
-        let lengths = urm.col_counts();
+        let lengths = urm.col_counts()?;
         let longest = lengths.iter().copied().max().unwrap_or(0);
-        let counts = if bytes_needed(urm).1 {
+        let counts = if bytes_needed(urm)?.1 {
             Counts::Sparse(sparse_counts(urm, progress)?)
         } else if longest > u32::from(u16::MAX) {
-            let make = |columns: &[u32]| Ok(Square::<u32>::new(columns));
+            let make = |columns: &[u32]| Square::<u32>::new(columns, progress);
             Counts::Wide(stream::count_pairs(urm, progress, make)?.cells)
         } else {
-            let make = |columns: &[u32]| Ok(Square::<u16>::new(columns));
+            let make = |columns: &[u32]| Square::<u16>::new(columns, progress);
             Counts::Narrow(stream::count_pairs(urm, progress, make)?.cells)
         };
         Ok(Self {
             n_rows: urm.n_rows(),
-            sizes: lengths.into_iter().map(f64::from).collect(),
+            sizes: collected(lengths.into_iter().map(f64::from), SIZES)?,
             counts,
         })
     }
@@ -91,7 +97,7 @@ impl PairCounts {
     pub fn neighbours(&self, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
         let KnnParams { topk, similarity } = params;
         check_topk(topk)?;
-        let measure = similarity.prepare(&self.sizes, self.n_rows);
+        let measure = similarity.prepare(&self.sizes, self.n_rows)?;
         match &self.counts {
             Counts::Narrow(cells) => self.by_square(cells, &measure, topk, progress),
             Counts::Wide(cells) => self.by_square(cells, &measure, topk, progress),
@@ -102,8 +108,9 @@ impl PairCounts {
                 build_rows(
                     (n, n),
                     progress,
-                    || (vec![0f32; n], Vec::new()),
+                    || Ok((zeros::<f32>(n, SIZES)?, Vec::new())),
                     |(counts, best), j, out| {
+                        reserve(best, if all { n } else { rows.row_len(j) }, SIZES)?;
                         if all {
                             for (i, count) in rows.row(j) {
                                 counts[i] = count;
@@ -124,8 +131,7 @@ impl PairCounts {
                             }));
                         }
                         best.retain(|s| s.score > 0.0);
-                        out.push_top(best, topk);
-                        Ok(())
+                        out.push_top(best, topk)
                     },
                 )
             }
@@ -139,11 +145,14 @@ impl PairCounts {
     pub fn item_weights(&self, params: KnnParams, progress: &Progress) -> Result<CsrMatrix> {
         let KnnParams { topk, similarity } = params;
         check_topk(topk)?;
-        let measure = similarity.prepare(&self.sizes, self.n_rows);
+        let measure = similarity.prepare(&self.sizes, self.n_rows)?;
         match &self.counts {
             Counts::Narrow(cells) => self.weights_by_square(cells, &measure, topk, progress),
             Counts::Wide(cells) => self.weights_by_square(cells, &measure, topk, progress),
-            Counts::Sparse(_) => Ok(self.neighbours(params, progress)?.view().transpose()),
+            Counts::Sparse(_) => self
+                .neighbours(params, progress)?
+                .view()
+                .transpose(progress),
         }
     }
 
@@ -158,9 +167,10 @@ impl PairCounts {
         build_rows(
             (n, n),
             progress,
-            || (vec![0f32; n], Vec::new()),
+            || scratch(n),
             |(scores, few), j, out| {
                 let cut = cut_target(cells, measure, j, topk, scores, few);
+                out.reserve(topk.min(n))?;
                 dispatch(ForEachKept {
                     scores,
                     cut,
@@ -185,22 +195,27 @@ impl PairCounts {
             n,
             TARGETS,
             progress,
-            || (vec![0f32; n], Vec::new()),
+            || scratch(n),
             |(scores, few), range| {
-                let cuts = range.map(|j| {
+                let mut cuts = with_room(range.len(), SIZES)?;
+                for j in range {
                     progress.advance(1)?;
-                    Ok(cut_target(cells, measure, j, topk, scores, few))
-                });
-                cuts.collect::<Result<Vec<Cut>>>()
+                    cuts.push(cut_target(cells, measure, j, topk, scores, few));
+                }
+                Ok(cuts)
             },
         )?;
-        let bits: Vec<i32> = cuts.iter().flatten().map(|cut| cut.bits).collect();
-        let last: Vec<i32> = cuts.iter().flatten().map(|cut| cut.last).collect();
+        let (mut bits, mut last) = (with_room(n, SIZES)?, with_room(n, SIZES)?);
+        for cut in cuts.iter().flatten() {
+            bits.push(cut.bits);
+            last.push(cut.last);
+        }
         build_rows(
             (n, n),
             progress,
-            || vec![0f32; n],
+            || zeros::<f32>(n, SIZES),
             |scores, i, out| {
+                out.reserve(n)?;
                 measure.score_all(Side::Neighbour, i, &cells[i * n..][..n], scores);
                 scores[i] = 0.0;
                 dispatch(ForEachKeptByTarget {
@@ -214,6 +229,11 @@ impl PairCounts {
             },
         )
     }
+}
+
+/// Scores of a target, and those that are compared one by one.
+fn scratch(n: usize) -> Result<(Vec<f32>, Vec<(i32, i32)>)> {
+    Ok((zeros(n, SIZES)?, with_room(n, SIZES)?))
 }
 
 /// Targets whose cuts one thread finds at a time.
@@ -245,11 +265,11 @@ struct Square<C> {
 }
 
 impl<C: Count> Square<C> {
-    fn new(columns: &[u32]) -> Self {
-        Self {
-            columns: columns.to_vec(),
-            cells: vec![C::default(); columns.len() * columns.len()],
-        }
+    fn new(columns: &[u32], progress: &Progress) -> Result<Self> {
+        Ok(Self {
+            columns: copied(columns, SIZES)?,
+            cells: zero_square(columns.len(), "counts of pairs of columns", progress)?,
+        })
     }
 }
 
@@ -270,21 +290,23 @@ impl<C: Count> Sink<f32> for Square<C> {
 
 fn sparse_counts(urm: CsrView, progress: &Progress) -> Result<CsrMatrix> {
     let n = urm.n_cols();
-    let columns = urm.transpose();
+    let columns = urm.transpose(progress)?;
     let columns = columns.view();
     build_rows(
         (n, n),
         progress,
-        || (Accumulator::new(n), Vec::new()),
+        || Ok((Accumulator::new(n)?, Vec::new())),
         |(counts, row), j, out| {
             for &user in columns.cols(j) {
+                counts.reserve(urm.row_len(user as usize))?;
                 for &i in urm.cols(user as usize) {
                     counts.add(i, 1.0);
                 }
             }
-            counts.drain_into(row, |_, count| count as f32);
+            counts.drain_into(row, |_, count| count as f32)?;
             row.retain(|s| s.index as usize != j);
             row.sort_unstable_by_key(|s| s.index);
+            out.reserve(row.len())?;
             for s in row.iter() {
                 out.push(s.index, s.score);
             }
@@ -307,7 +329,7 @@ mod tests {
             (random_rows(8, (60, 400), 0.005), true),
         ] {
             let progress = Progress::new();
-            assert_eq!(bytes_needed(urm.view()).1, sparse);
+            assert_eq!(bytes_needed(urm.view()).map(|b| b.1), Ok(sparse));
             let kept = PairCounts::new(urm.view(), &progress).expect("counts");
             let euclidean = |mode| Kind::Euclidean {
                 normalize: true,

@@ -25,8 +25,11 @@ use super::bits::{self, HeadBits};
 use super::panel::{Panel, Sink};
 use super::ranked::{Rank, Ranked, RunningSum};
 use crate::base::dispatch::{Kernel, dispatch};
+use crate::base::memory::zeros;
 use crate::base::rows::ScratchPool;
 use crate::base::{CsrView, Progress, Result};
+
+const SUMS: &str = "sums of pairs of columns";
 
 /// Cells of a panel, of which there is one at a time: about a second-level cache.
 const PANEL_CELLS: usize = 1 << 18;
@@ -80,7 +83,7 @@ fn count<R: Rank, S: Sink<f32>>(
     let bits = HeadBits::new(&ranked, head, urm.n_rows(), progress)?;
     ranked.forget_columns_before(head);
     let rows = HEAD_ROWS * rayon::current_num_threads();
-    let mut cells = vec![0f32; rows.min(head) * head];
+    let mut cells = zeros::<f32>(rows.min(head) * head, SUMS)?;
     for first in (0..head).step_by(rows.max(1)) {
         let rows = rows.min(head - first);
         bits.fill(first, &mut cells[..rows * head], progress)?;
@@ -97,7 +100,7 @@ fn count<R: Rank, S: Sink<f32>>(
     // Counts of column t cannot exceed its length, and lengths fall.
     let wide = ranked.lengths.partition_point(|&n| n > u32::from(u16::MAX));
     let wide = wide.clamp(head, n);
-    let mut cursor = ranked.cursor_at(head);
+    let mut cursor = ranked.cursor_at(head)?;
     tail::<R, u32, S>(&ranked, None, head..wide, &mut cursor, &mut sink, progress)?;
     tail::<R, u16, S>(&ranked, None, wide..n, &mut cursor, &mut sink, progress)?;
     Ok(sink)
@@ -113,7 +116,7 @@ fn sum<R: Rank, S: Sink<f64>>(
     let mut sink = make(&ranked.columns)?;
     let n = ranked.columns.len();
     progress.start(n as u64);
-    let mut cursor = ranked.cursor_at(0);
+    let mut cursor = ranked.cursor_at(0)?;
     tail::<R, f64, S>(&ranked, weights, 0..n, &mut cursor, &mut sink, progress)?;
     Ok(sink)
 }
@@ -134,12 +137,12 @@ fn tail<R: Rank, C: RunningSum, S: Sink<C::Sum>>(
     let rows = (PANEL_CELLS / n)
         .clamp(8, 256)
         .max(rayon::current_num_threads());
-    let mut cells = vec![C::Sum::default(); rows.min(range.len()) * n];
-    let scratch = ScratchPool::new(|| vec![C::default(); R::array_len(n)]);
+    let mut cells = zeros::<C::Sum>(rows.min(range.len()) * n, SUMS)?;
+    let scratch = ScratchPool::new(|| zeros::<C>(R::array_len(n), SUMS));
     let mut ends: Vec<usize> = Vec::new();
     for first in range.clone().step_by(rows) {
         let rows = rows.min(range.end - first);
-        ranked.ends(first..first + rows, cursor, &mut ends);
+        ranked.ends(first..first + rows, cursor, &mut ends)?;
         let base = ranked.entries(first).start;
         cells[..rows * n]
             .par_chunks_mut(n)
@@ -157,8 +160,8 @@ fn tail<R: Rank, C: RunningSum, S: Sink<C::Sum>>(
                         sums: &mut sums[..t],
                         out: &mut out[..t],
                     });
-                });
-                Ok(())
+                    Ok(())
+                })
             })?;
         let panel = Panel {
             first,

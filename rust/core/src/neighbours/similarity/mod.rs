@@ -28,6 +28,8 @@ use crate::base::Result;
 use crate::base::dispatch::dispatch;
 use crate::base::error::check_non_negative;
 use crate::base::error::from_word;
+use crate::base::memory::{collected, copied, zeros};
+use crate::neighbours::SIZES;
 pub(crate) use formulas::Count;
 use formulas::{Curve, Distance, Exp, Formula, Lin, Log, Normalized, Product, Ratio, RowKernel};
 
@@ -131,40 +133,44 @@ impl Similarity {
     }
 
     /// The similarity for items of these sizes, out of `n_users` users.
-    #[must_use]
-    pub fn prepare(&self, sizes: &[f64], n_users: usize) -> PreparedSimilarity {
-        let powers = |e: f64| -> Vec<f64> { sizes.iter().map(|n| n.powf(e)).collect() };
-        let roots = || -> Vec<f64> { sizes.iter().map(|n| n.sqrt()).collect() };
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn prepare(&self, sizes: &[f64], n_users: usize) -> Result<PreparedSimilarity> {
+        let powers = |e: f64| collected(sizes.iter().map(|n| n.powf(e)), SIZES);
+        let roots = || collected(sizes.iter().map(|n| n.sqrt()), SIZES);
         let plain = || {
             let scale = if self.shrink > 0.0 { self.shrink } else { 1.0 };
-            PreparedSimilarity::Product {
-                neighbour: vec![0.0; sizes.len()],
-                target: vec![0.0; sizes.len()],
+            Ok(PreparedSimilarity::Product {
+                neighbour: zeros(sizes.len(), SIZES)?,
+                target: zeros(sizes.len(), SIZES)?,
                 shift: scale,
-            }
+            })
         };
         let shift = self.shrink + 1e-6;
-        let ratio = |overlap, target, neighbour| PreparedSimilarity::Ratio {
-            sizes: sizes.to_vec(),
-            overlap,
-            target,
-            neighbour,
-            shift,
+        let ratio = |overlap, target, neighbour| {
+            Ok(PreparedSimilarity::Ratio {
+                sizes: copied(sizes, SIZES)?,
+                overlap,
+                target,
+                neighbour,
+                shift,
+            })
         };
         match self.kind {
-            Kind::Cosine { normalize: true } => PreparedSimilarity::Product {
-                neighbour: roots(),
-                target: roots(),
+            Kind::Cosine { normalize: true } => Ok(PreparedSimilarity::Product {
+                neighbour: roots()?,
+                target: roots()?,
                 shift,
-            },
+            }),
             Kind::Asymmetric {
                 alpha,
                 normalize: true,
-            } => PreparedSimilarity::Product {
-                neighbour: powers(1.0 - alpha),
-                target: powers(alpha),
+            } => Ok(PreparedSimilarity::Product {
+                neighbour: powers(1.0 - alpha)?,
+                target: powers(alpha)?,
                 shift,
-            },
+            }),
             Kind::Cosine { .. } | Kind::Asymmetric { .. } => plain(),
             Kind::Jaccard => ratio(-1.0, 1.0, 1.0),
             Kind::Dice => ratio(0.0, 1.0, 1.0),
@@ -173,13 +179,13 @@ impl Similarity {
                 normalize,
                 average,
                 mode,
-            } => PreparedSimilarity::Distance {
-                sizes: sizes.to_vec(),
-                roots: normalize.then(roots),
+            } => Ok(PreparedSimilarity::Distance {
+                sizes: copied(sizes, SIZES)?,
+                roots: normalize.then(roots).transpose()?,
                 scale: if average { 1.0 / n_users as f64 } else { 1.0 },
                 mode,
                 shift: self.shrink + 1e-9,
-            },
+            }),
         }
     }
 }
@@ -463,7 +469,8 @@ mod tests {
 
     fn score(kind: Kind, shrink: f64, co: f64) -> f32 {
         let s = Similarity::try_new(kind, shrink).expect("valid");
-        s.prepare(&[4.0, 9.0, 0.0], 10).score(co, 0, 1)
+        let sizes = [4.0, 9.0, 0.0];
+        s.prepare(&sizes, 10).expect("small").score(co, 0, 1)
     }
 
     #[test]
@@ -521,8 +528,10 @@ mod tests {
             mode: FromDistance::Lin,
         };
         let s = Similarity::try_new(kind, 0.0).expect("valid");
-        assert_eq!(s.prepare(&[4.0, 0.0], 5).score(0.0, 1, 0), 0.0);
-        assert_eq!(s.prepare(&[0.0, 0.0], 5).score(0.0, 1, 0), 0.0);
+        for sizes in [[4.0, 0.0], [0.0, 0.0]] {
+            let prepared = s.prepare(&sizes, 5).expect("small");
+            assert_eq!(prepared.score(0.0, 1, 0), 0.0);
+        }
     }
 
     #[test]
