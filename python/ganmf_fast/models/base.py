@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import as_array, check_choice, check_int
+from ganmf_fast.base.checks import as_array, check_choice, check_int, shown
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
