@@ -21,6 +21,7 @@ from ganmf_fast.experiments.variants import ModelVariant
 __all__ = [
     "Common",
     "begin",
+    "json_text",
     "load_torch_threads",
     "numbers",
     "print_json",
@@ -116,7 +117,12 @@ def _text(value: object) -> str:
 
 def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(content, indent=1, default=str) + "\n")
+    sys.stdout.write(json_text(content))
+
+
+def json_text(content: Mapping[str, Any] | Sequence[Any]) -> str:
+    """A JSON document."""
+    return json.dumps(content, indent=1, default=str) + "\n"
 
 
 def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:

@@ -9,7 +9,7 @@ __all__ = ["check_suffix", "write_frame"]
 _SUFFIXES = (".csv", ".parquet", ".json")
 
 
-def check_suffix(path: Path | None) -> None:
+def check_suffix(path: Path | None, *more: str) -> None:
     """Refuse, before any work, a file that could not be written.
 
     Raises
@@ -19,8 +19,9 @@ def check_suffix(path: Path | None) -> None:
     """
     if path is None:
         return
-    if path.suffix not in _SUFFIXES:
-        raise ValueError(f"output must end in {', '.join(_SUFFIXES)}, not {str(path)!r}")
+    if path.suffix not in (*_SUFFIXES, *more):
+        known = ", ".join((*_SUFFIXES, *more))
+        raise ValueError(f"output must end in {known}, not {str(path)!r}")
     if not path.parent.is_dir():
         raise ValueError(f"output is in {str(path.parent)!r}, which is no folder")
 
