@@ -15,6 +15,7 @@ __version__ = _version("ganmf-fast")
 _MODULES = {
     "datasets": "ganmf_fast.data.datasets",
     "models": "ganmf_fast.models",
+    "scorers": "ganmf_fast.scorers",
     "split": "ganmf_fast.split",
     "tuning": "ganmf_fast.tuning",
 }

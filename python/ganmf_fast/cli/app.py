@@ -20,8 +20,19 @@ def build() -> App:
     for name in ("list", "fetch", "describe"):
         data.command(f"ganmf_fast.cli.data_{name}:data_{name}", name=name)
     app.command(data)
-    for name in ("split", "fit", "evaluate", "recommend", "similar", "tune"):
-        app.command(f"ganmf_fast.cli.{name}:{name}", name=name)
+    for name in (
+        "split",
+        "fit",
+        "evaluate",
+        "compare",
+        "evaluate-lists",
+        "backtest",
+        "recommend",
+        "similar",
+        "tune",
+    ):
+        module = name.replace("-", "_")
+        app.command(f"ganmf_fast.cli.{module}:{module}", name=name)
     runs = App(name="runs", help="Searches of hyper-parameters on this machine.")
     for name in ("list", "show"):
         runs.command(f"ganmf_fast.cli.runs_{name}:runs_{name}", name=name)

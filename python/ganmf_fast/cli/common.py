@@ -22,6 +22,7 @@ from ganmf_fast.experiments.variants import ModelVariant
 __all__ = [
     "Common",
     "begin",
+    "json_text",
     "load_torch_threads",
     "numbers",
     "print_json",
@@ -129,9 +130,13 @@ def _text(value: object) -> str:
 
 def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Print one JSON document to stdout, in ASCII."""
+    sys.stdout.write(json_text(content))
+
+
+def json_text(content: Mapping[str, Any] | Sequence[Any]) -> str:
+    """A JSON document, in ASCII."""
     # Delete is the one control character that JSON leaves as it is.
-    text = json.dumps(content, indent=1, default=str).replace("\x7f", "\\u007f")
-    sys.stdout.write(text + "\n")
+    return json.dumps(content, indent=1, default=str).replace("\x7f", "\\u007f") + "\n"
 
 
 def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:

@@ -13,7 +13,7 @@ from ganmf_fast.data.roles import Column, ColumnOrFalse, Roles
 from ganmf_fast.split import Splits
 from ganmf_fast.split.open_data import FileReading, open_data
 
-__all__ = ["DataFolder", "DataName", "DataOptions", "HeldOut", "Part", "part_of"]
+__all__ = ["DataFolder", "DataName", "DataOptions", "HeldOut", "Part", "column", "part_of"]
 
 Part = Literal["train", "train_small"]
 HeldOut = Literal["test", "validation", "early_stop"]
@@ -93,8 +93,8 @@ class DataOptions(DataFolder):
         }
         return FileReading(
             Roles(
-                _column(self.user),
-                _column(self.item),
+                column(self.user),
+                column(self.item),
                 _column_or_false(self.rating),
                 _column_or_false(self.timestamp),
             ),
@@ -107,13 +107,13 @@ class DataOptions(DataFolder):
         return open_data(data, self.data_dir, self.offline, self.reading)
 
 
-def _column(text: str | None) -> Column | None:
-    """A position if it is a number, else a name."""
+def column(text: str | None) -> Column | None:
+    """A column as an option names it: a position if it is a number, else a name."""
     return int(text) if text is not None and text.isdecimal() else text
 
 
 def _column_or_false(text: str | None) -> ColumnOrFalse | None:
-    return False if text == _OFF else _column(text)
+    return False if text == _OFF else column(text)
 
 
 def part_of(splits: Splits, part: str) -> Any:

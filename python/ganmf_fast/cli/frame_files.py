@@ -15,7 +15,7 @@ __all__ = ["as_polars", "check_suffix", "show_frame", "write_frame"]
 _SUFFIXES = (".csv", ".parquet", ".json")
 
 
-def check_suffix(path: Path | None) -> None:
+def check_suffix(path: Path | None, *more: str) -> None:
     """Refuse, before any work, a file that could not be written.
 
     Raises
@@ -25,8 +25,9 @@ def check_suffix(path: Path | None) -> None:
     """
     if path is None:
         return
-    if path.suffix not in _SUFFIXES:
-        raise ValueError(f"output must end in {', '.join(_SUFFIXES)}, not {str(path)!r:.400}")
+    if path.suffix not in (*_SUFFIXES, *more):
+        known = ", ".join((*_SUFFIXES, *more))
+        raise ValueError(f"output must end in {known}, not {str(path)!r:.400}")
     if not path.parent.is_dir():
         raise ValueError(f"output is in {str(path.parent)!r:.400}, which is no folder")
 

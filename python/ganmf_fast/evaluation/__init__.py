@@ -1,5 +1,6 @@
 """Evaluation of top-N lists: accuracy on held-out items, beyond accuracy, and significance."""
 
+from ganmf_fast.evaluation.backtest import Backtest, backtest
 from ganmf_fast.evaluation.evaluate import evaluate, evaluate_lists
 from ganmf_fast.evaluation.groups import by_item_popularity, by_profile_length
 from ganmf_fast.evaluation.result import Evaluation
@@ -8,8 +9,10 @@ from ganmf_fast.scorers.metrics import METRICS
 
 __all__ = [
     "METRICS",
+    "Backtest",
     "Comparison",
     "Evaluation",
+    "backtest",
     "by_item_popularity",
     "by_profile_length",
     "compare",

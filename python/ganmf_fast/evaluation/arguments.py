@@ -31,7 +31,7 @@ class KnownElsewhere:
 
     def __init__(self, model: object, train: object) -> None:
         self.name = type(model).__name__
-        self.urm_ = as_csr(train, "train", borrow=True)
+        self.urm_ = as_csr(train, "train")
         self.ids_ = Ids.of(train)
         self.n_users_, self.n_items_ = self.urm_.n_rows, self.urm_.n_cols
 

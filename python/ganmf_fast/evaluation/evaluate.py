@@ -33,6 +33,7 @@ from ganmf_fast.evaluation.arguments import (
     warn_of_known_items,
     warn_of_other_train,
 )
+from ganmf_fast.evaluation.list_frames import is_frame, lists_of_frame
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import Ids, find, matching, matching_csr, numbers, skips
@@ -265,7 +266,7 @@ class _UserEvaluation:
 
 
 def evaluate_lists(
-    items: object,
+    items: Any,
     test: object,
     cutoffs: Sequence[int] = (5, 20),
     train: object = None,
@@ -273,13 +274,23 @@ def evaluate_lists(
     metrics: Sequence[str] | None = None,
     per_user: bool = True,
     label: str = "lists",
+    user: str = "user",
+    item: str = "item",
+    rank: str | None = None,
+    score: str | None = None,
+    *,
+    from_text: bool = False,
 ) -> Evaluation:
     """Measure top-N lists of any recommender.
 
     Parameters
     ----------
-    items : int array, shape (n lists, n)
-        Item numbers, best first, padded with -1 at the end; without repetition within a list.
+    items : int array of shape (n lists, n), or frame
+        Item numbers, best first, padded with -1 at the end; without repetition within a list. Or a
+        frame of one row an item of a list (polars, pandas, pyarrow, a dict of arrays), with the ids
+        of `test`, or its row and column numbers if it has none. Users of `test` without a list in
+        a frame count as zero (`Evaluation.without_list`); items that `test` does not know are no
+        hits, and belong to the catalogue.
     test : matrix or Interactions
         Held-out items.
     cutoffs : sequence of int, default (5, 20)
@@ -287,14 +298,22 @@ def evaluate_lists(
     train : matrix or Interactions, optional
         Item popularity for novelty and average_popularity, which are left out without it.
     users : int array, shape (n lists,), optional
-        Row of `test` for each list, without repetition; by default list u belongs to row u. Lists
-        of users without test items are checked but left out.
+        Row of `test` for each list of an array, without repetition; by default list u belongs to
+        row u. Lists of users without test items are checked but left out.
     metrics : sequence of str, optional
         As for `evaluate`.
     per_user : bool, default True
         As for `evaluate`.
     label : str, default "lists"
         Name of the evaluation.
+    user, item : str, default "user" and "item"
+        Columns of a frame.
+    rank, score : str, optional
+        Columns that order the lists of a frame: ranks ascend, scores descend, equal scores are in
+        the order of rows. By default those called "rank" and "score", which may not contradict each
+        other.
+    from_text : bool, default False
+        Whether the ids of a frame were read from text, so that "7" may be the id 7.
 
     Returns
     -------
@@ -307,12 +326,19 @@ def evaluate_lists(
     """
     ks = checked_cutoffs(cutoffs)
     names = check_metrics(metrics)
-    held_out = as_csr(test, "test")
-    popularity = None
-    if train is not None:
-        popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
-    lists = checked_lists(items, ks[-1])
-    rows = checked_rows(users, len(lists), held_out.n_rows)
+    if is_frame(items):
+        if users is not None:
+            raise ValueError("users is for an array: a frame has a column of users")
+        columns = {"user": user, "item": item, "rank": rank, "score": score}
+        lists, rows, held_out, popularity = lists_of_frame(
+            items, columns, test, train, ks[-1], from_text=from_text
+        )
+    else:
+        held_out, popularity = as_csr(test, "test"), None
+        if train is not None:
+            popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
+        lists = checked_lists(items, ks[-1])
+        rows = checked_rows(users, len(lists), held_out.n_rows)
     found = MetricAccumulator(held_out, popularity, ks, names, per_user)
     with reporter(f"{label}: evaluate") as report:
         found.add(lists, rows, report)

@@ -18,7 +18,7 @@ from ganmf_fast import _core
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.evaluation.result import Evaluation
 
-__all__ = ["Comparison", "compare", "compare_values", "holm"]
+__all__ = ["Comparison", "compare", "compare_values", "holm", "interval_of_mean"]
 
 _MODELS = {"model": pl.String} | dict.fromkeys(("mean", "low", "high"), pl.Float64)
 _PAIRS = dict.fromkeys(("a", "b"), pl.String) | dict.fromkeys(
@@ -157,14 +157,14 @@ def compare(
 
     bootstrap = _core.bootstrap_means(values, n_resamples, seed)
     models = [
-        (name, float(ev[metric, k]), *_interval(row, means, confidence))
+        (name, float(ev[metric, k]), *interval_of_mean(row, means, confidence))
         for name, ev, row, means in zip(names, evs, values, bootstrap, strict=True)
     ]
     rows: list[dict[str, Any]] = []
     for a, b in pairs:
         i, j = names.index(a), names.index(b)
         difference = values[i] - values[j]
-        low, high = _interval(difference, bootstrap[i] - bootstrap[j], confidence)
+        low, high = interval_of_mean(difference, bootstrap[i] - bootstrap[j], confidence)
         row = {"a": a, "b": b, "difference": evs[i][metric, k] - evs[j][metric, k]}
         rows.append(row | {"low": low, "high": high} | _tests(difference))
     _correct(rows)
@@ -265,7 +265,7 @@ def _tests(difference: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def _interval(
+def interval_of_mean(
     values: NDArray[np.float64], means: NDArray[np.float64], confidence: float
 ) -> tuple[float, float]:
     """Bias-corrected and accelerated interval of the mean."""

@@ -67,8 +67,9 @@ class Recommendations(_Arrays):
 class Recommender(BaseEstimator, ABC):
     """Base of all models: a scikit-learn estimator that ranks items for users.
 
-    A model declares its parameters as fields (`ganmf_fast.base.params`) and implements `_fit`;
-    everything else works on the scorer that `_fit` returns.
+    A model of one's own derives from it, declares its parameters as fields (``gf.hyperparameters``,
+    ``gf.param``) and implements ``_fit(data)``, which is given a ``gf.FitData`` and returns one of
+    ``gf.scorers``; everything else works on that.
 
     Attributes
     ----------
@@ -172,7 +173,7 @@ class Recommender(BaseEstimator, ABC):
 
     @abstractmethod
     def _fit(self, data: FitData) -> Scorer:
-        """Learn from `data`."""
+        """Learn from `data`, whose parameters are checked, and return the form that ranks."""
 
     @classmethod
     def from_parts(

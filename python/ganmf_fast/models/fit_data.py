@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.progress import Report
+from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.validation import validation_value
+
+if TYPE_CHECKING:
+    import numpy as np
+    import scipy.sparse as sp
 
 __all__ = ["FitCallback", "FitData"]
 
@@ -45,6 +50,11 @@ class FitData:
     prepared: Cooccurrence | None = None
     metric: str = "map"
     k: int = 5
+
+    @property
+    def matrix(self) -> "sp.csr_array[np.float32]":
+        """`urm` as a scipy array, read-only."""
+        return to_scipy(self.urm)
 
     def validate(self, scorer: Scorer) -> float:
         """Value of a model on `validation`, which must be there."""

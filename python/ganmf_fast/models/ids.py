@@ -15,7 +15,17 @@ from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions, interactions_of
 
-__all__ = ["Aligned", "Ids", "Skipped", "find", "matching", "matching_csr", "numbers", "skips"]
+__all__ = [
+    "Aligned",
+    "Ids",
+    "Skipped",
+    "aligned_positions",
+    "find",
+    "matching",
+    "matching_csr",
+    "numbers",
+    "skips",
+]
 
 
 class Skipped(NamedTuple):
@@ -90,10 +100,10 @@ class Ids:
         if np.array_equal(data.user_ids, self.users) and np.array_equal(data.item_ids, self.items):
             return Aligned(data.csr)
         from_text = getattr(data, "reading", None) is not None
-        row_of = _aligned_positions(
+        row_of = aligned_positions(
             "user", self.user_index, self.users, data.user_ids, from_text, unknown
         )
-        col_of = _aligned_positions(
+        col_of = aligned_positions(
             "item", self.item_index, self.items, data.item_ids, from_text, unknown
         )
         csr = data.csr
@@ -109,7 +119,7 @@ class Ids:
         return Aligned(Csr.from_coo(rows, cols, values, *shape), skipped)
 
 
-def _aligned_positions(
+def aligned_positions(
     what: str, index: IdIndex, ids: NDArray[Any], given: NDArray[Any], from_text: bool, unknown: str
 ) -> NDArray[np.int32]:
     """Positions of `given` among `ids`, -1 for unknown ones, which may be refused."""

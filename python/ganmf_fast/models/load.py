@@ -2,20 +2,23 @@
 
 from pathlib import Path
 
+from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.history import with_current_names
 from ganmf_fast.models.model_file import ModelFile, damage_refused
-from ganmf_fast.models.registry import model_class
+from ganmf_fast.models.registry import NAMES, known_name, model_class
 
 __all__ = ["load"]
 
 
-def load(path: str | Path) -> Recommender:
+def load(path: str | Path, model: type[Recommender] | None = None) -> Recommender:
     """Read a model that `Recommender.save` wrote; torch is not needed.
 
     Parameters
     ----------
     path : str or Path
+    model : subclass of Recommender, optional
+        Class of a model that is not of this library: a file never says what code to import.
 
     Returns
     -------
@@ -27,12 +30,32 @@ def load(path: str | Path) -> Recommender:
     DataError
         (a ``ValueError``) If the file does not exist, is cut short or damaged, comes from a newer
         version, or names a model that does not exist. The message names the file.
+    TypeError
+        If `model` is no such class.
     """
+    if model is not None and not (isinstance(model, type) and issubclass(model, Recommender)):
+        raise TypeError(f"model must be a subclass of Recommender, not {model!r:.80}")
     with damage_refused(path):
         file = ModelFile.read(path)
-        cls = model_class(file.model)
-        model = cls.from_parts(file.params, file.urm, file.scorer, file.ids)
+        cls = _class_of(file, path, model)
+        found = cls.from_parts(file.params, file.urm, file.scorer, file.ids)
         for name in cls.saved_attributes:
             value = file.learned[name]
-            setattr(model, name, with_current_names(value) if name == "history_" else value)
-    return model
+            setattr(found, name, with_current_names(value) if name == "history_" else value)
+    return found
+
+
+def _class_of(
+    file: ModelFile, path: str | Path, given: type[Recommender] | None
+) -> type[Recommender]:
+    if given is None:
+        if known_name(file.model) is None:
+            hint = suggestion(file.model, NAMES)
+            raise DataError(
+                f"the model file {path} holds a {file.model!r:.80}, which is no model of this "
+                f"library{hint}; give the class of one's own as load(path, model=...)"
+            )
+        return model_class(file.model)
+    if file.model != given.__name__:
+        raise DataError(f"the model file {path} holds a {file.model!r:.80}, no {given.__name__}")
+    return given

@@ -90,6 +90,8 @@ def open_data(
         if _is_split_folder(folder):
             return Splits.load(folder)
         return datasets.load(spec, data_dir, download=not offline)
+    if (path / "fold-0").is_dir():
+        raise DataError(f"{spec} holds folds: name one of them, such as {path / 'fold-0'}")
     if path.is_dir():
         return Splits.load(path)
     raise DataError(
