@@ -13,11 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from cyclopts import CycloptsError
-
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.cli.app import build
-from ganmf_fast.cli.config import ConfigError, install
 
 __all__ = ["main"]
 
@@ -46,6 +42,10 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
 def _run(tokens: Sequence[str] | None, terminated: threading.Event) -> int:
     try:
+        # It takes a while, in which Ctrl-C is answered already.
+        from ganmf_fast.cli.app import build
+        from ganmf_fast.cli.config import install
+
         app = build()
         install(app)
         code = app(
@@ -55,6 +55,7 @@ def _run(tokens: Sequence[str] | None, terminated: threading.Event) -> int:
         )
         sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
+        _ignore_another()
         if os.environ.get("GANMF_DEBUG"):
             traceback.print_exc()
         _complain("".join(["interrupted", *(str(part) for part in interrupt.args)]))
@@ -98,12 +99,22 @@ def _sigterm_interrupts() -> Iterator[threading.Event]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def _ignore_another() -> None:
+    """Leave in peace, also after Ctrl-C twice."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _exit_code(error: Exception) -> int:
     if isinstance(error, DataError):
         return _DATA
-    if isinstance(error, CycloptsError | ConfigError | ValueError | TypeError):
-        return _USAGE
-    return _FAILED
+    return _USAGE if isinstance(error, (*_cyclopts_errors(), ValueError, TypeError)) else _FAILED
+
+
+def _cyclopts_errors() -> tuple[type[Exception], ...]:
+    """What wrong options raise, if options were looked at."""
+    cyclopts = sys.modules.get("cyclopts")
+    return () if cyclopts is None else (cyclopts.CycloptsError,)
 
 
 def _sentence(error: Exception) -> str:
@@ -112,8 +123,10 @@ def _sentence(error: Exception) -> str:
         return f"{error.filename}: {error.strerror}"
     text = " ".join(str(error).split())
     expected = (
-        CycloptsError | ValueError | TypeError | ImportError | MemoryError | RuntimeError
-    ) | (OSError | ArithmeticError)
+        *_cyclopts_errors(),
+        *(ValueError, TypeError, ImportError, MemoryError, RuntimeError),
+        *(OSError, ArithmeticError),
+    )
     if isinstance(error, expected) and text:
         return text
     return f"unexpected {type(error).__name__} {text} (GANMF_DEBUG=1 shows where)"
