@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 import ganmf_fast as gf
 from ganmf_fast.base import checks
-from ganmf_fast.base.urm import as_csr
-from ganmf_fast.evaluation.arguments import common_per_row, rows_of
+from ganmf_fast.base.urm import as_csr, rows_of
+from ganmf_fast.evaluation.arguments import common_per_row
 
 
 @pytest.fixture(scope="module")

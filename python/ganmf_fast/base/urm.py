@@ -220,6 +220,15 @@ def to_scipy(csr: Csr, owner: object = None) -> CsrView:
     return view
 
 
+def rows_of(csr: Csr, rows: NDArray[np.int64]) -> Csr:
+    """Some rows of a matrix, in this order."""
+    starts, ends = csr.indptr[rows], csr.indptr[rows + 1]
+    indptr = np.concatenate(([0], np.cumsum(ends - starts)))
+    at = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], ends - starts)
+    values = csr.values
+    return Csr(indptr, csr.indices[at], None if values is None else values[at], csr.n_cols)
+
+
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """A read-only view of an array."""
     view = array.view()

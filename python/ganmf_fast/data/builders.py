@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.threads import interruptible
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
 from ganmf_fast.data.columns import Place, id_column, numbers, times, weighted
 from ganmf_fast.data.frames import FrameType, columns_of
@@ -197,7 +198,7 @@ def _merged(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32] | None, NDArray[Any] | None]:
     """Repeated interactions next to each other, earliest first, and one of each but for "sum"."""
     keys = (cols, rows) if timestamps is None else (timestamps, cols, rows)
-    order = np.lexsort(keys)
+    order = interruptible(lambda: np.lexsort(keys))
     rows, cols = rows[order], cols[order]
     values = None if values is None else values[order]
     new = np.concatenate(([True], (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])))
@@ -227,7 +228,7 @@ def counted(reading: Reading, interactions: int) -> Reading:
 
 
 def _refuse_repeated(rows: NDArray[np.int32], cols: NDArray[np.int32], log: Log) -> None:
-    order = np.lexsort((cols, rows))
+    order = interruptible(lambda: np.lexsort((cols, rows)))
     r, c = rows[order], cols[order]
     again = np.flatnonzero((r[1:] == r[:-1]) & (c[1:] == c[:-1]))
     if len(again):

@@ -8,10 +8,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.urm import rows_of
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.scorers.lists import without_evidence
 
-__all__ = ["cold_rows", "common_per_row", "refuse_overlap", "rows_of", "warn_of_other_train"]
+__all__ = ["cold_rows", "common_per_row", "refuse_overlap", "warn_of_other_train"]
 
 # Cells of both matrices that are compared at a time.
 _CHUNK = 2**22
@@ -96,15 +97,6 @@ def cold_rows(model: Recommender, masked: Csr, rows: NDArray[np.int64]) -> NDArr
                 "fit the model on train"
             ) from None
     return cold
-
-
-def rows_of(csr: Csr, rows: NDArray[np.int64]) -> Csr:
-    """Some rows of a matrix, in this order."""
-    starts, ends = csr.indptr[rows], csr.indptr[rows + 1]
-    indptr = np.concatenate(([0], np.cumsum(ends - starts)))
-    at = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], ends - starts)
-    values = csr.values
-    return Csr(indptr, csr.indices[at], None if values is None else values[at], csr.n_cols)
 
 
 def common_per_row(a: Csr, b: Csr) -> NDArray[np.int64]:

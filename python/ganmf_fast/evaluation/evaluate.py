@@ -19,7 +19,7 @@ from ganmf_fast.base.checks import check_bool, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.threads import num_threads
-from ganmf_fast.base.urm import as_csr
+from ganmf_fast.base.urm import as_csr, rows_of
 from ganmf_fast.evaluation.accumulator import (
     MetricAccumulator,
     checked_cutoffs,
@@ -29,7 +29,6 @@ from ganmf_fast.evaluation.accumulator import (
 from ganmf_fast.evaluation.arguments import (
     cold_rows,
     refuse_overlap,
-    rows_of,
     warn_of_other_train,
 )
 from ganmf_fast.evaluation.result import Evaluation, check_metrics

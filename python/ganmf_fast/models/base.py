@@ -14,7 +14,7 @@ from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_choice, check_int
 from ganmf_fast.base.params import check_params
 from ganmf_fast.base.progress import reporter
-from ganmf_fast.base.urm import as_csr, to_scipy
+from ganmf_fast.base.urm import as_csr, rows_of, to_scipy
 from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.cooccurrence import Cooccurrence
@@ -22,7 +22,7 @@ from ganmf_fast.models.fit_data import FitCallback, FitData
 from ganmf_fast.models.ids import Ids, find, matching_csr, numbers, skips
 from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.scorers.base import Scorer
-from ganmf_fast.scorers.dense import DenseWeights
+from ganmf_fast.scorers.dense import DenseWeights, score_blocks
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.lists import check_lists_fit, popularity, rank_lists, without_evidence
 from ganmf_fast.scorers.weights import ItemWeights
@@ -321,7 +321,9 @@ class Recommender(BaseEstimator, ABC):
             Seen items keep their scores. Columns are in the order of `item_ids_`.
         """
         self._check_fitted()
-        return self.scorer_.scores(self.urm_, self._rows(users))
+        return score_blocks(
+            lambda block: self.scorer_.scores(self.urm_, block), self._rows(users), self.n_items_
+        )
 
     def similar_items(self, item: object, n: int = 10) -> Any:
         """Nearest items: by item weights for `item`, or by the cosine of item factors.
@@ -420,7 +422,11 @@ class Recommender(BaseEstimator, ABC):
             If the model is only defined for the users it was fitted on.
         """
         try:
-            return self._fold_in(rows)
+            return score_blocks(
+                lambda block: self._fold_in(rows_of(rows, block)),
+                np.arange(rows.n_rows),
+                self.n_items_,
+            )
         except NotImplementedError as error:
             raise NotImplementedError(f"{type(self).__name__} has no fold_in: {error}") from None
 
