@@ -128,7 +128,7 @@ def test_an_evaluation_in_shards_has_the_bits_of_a_whole_one(fitted, n_workers, 
 
 @pytest.mark.processes
 def test_local_processes_evaluate_to_the_same_bits(fitted):
-    pytest.importorskip("loky", reason="loky, of the extra tune, is not installed")
+    pytest.importorskip("cloudpickle", reason="tasks are sent with cloudpickle")
     assert_same_bits(gf.evaluate(*fitted, n_workers=2), gf.evaluate(*fitted))
 
 

@@ -173,7 +173,7 @@ def test_a_node_that_dies_loses_only_its_trial_which_runs_again_elsewhere(
 
 
 def test_a_study_has_the_same_numbers_on_ray_and_on_local_processes(connected, splits):
-    pytest.importorskip("loky", reason="loky, of the extra tune, is not installed")
+    pytest.importorskip("cloudpickle", reason="tasks are sent with cloudpickle")
     settings = {"n_calls": 6, "n_initial": 3, "n_workers": 2, "seed": 1}
     on_ray = gf.tune("ItemKNN", splits, executor="ray", **settings)
     local = gf.tune("ItemKNN", splits, executor="local", **settings)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 import ganmf_fast as gf
@@ -208,22 +209,34 @@ def test_a_wrong_option_is_one_sentence(ganmf, splits, tmp_path, tokens, said) -
 
 @pytest.mark.parametrize(
     ("workers", "sent", "code"),
-    [(1, signal.SIGINT, 130), (2, signal.SIGINT, 130), (1, signal.SIGTERM, 143)],
+    [
+        (1, signal.SIGINT, 130),
+        (2, signal.SIGINT, 130),
+        (1, signal.SIGTERM, 143),
+        (2, signal.SIGTERM, 143),
+    ],
 )
 def test_a_signal_ends_with_its_code_and_the_same_command_goes_on(
     start, ganmf, command, tmp_path, workers, sent, code
 ) -> None:
     if workers > 1:
-        pytest.importorskip("loky", reason="processes are started with loky")
+        pytest.importorskip("cloudpickle", reason="tasks are sent with cloudpickle")
     journal = tmp_path / "run" / "journal.jsonl"
     process = start(*command[:-1], 100000, "--workers", workers)
     while process.poll() is None and (
         not journal.exists() or journal.read_bytes().count(b"\n") < 3
     ):
         time.sleep(0.01)
+    workers_there = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers_there) == (workers if workers > 1 else 0)
     process.send_signal(sent)
+    began = time.monotonic()
     _, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < 1.0
+    assert psutil.wait_procs(workers_there, timeout=1)[1] == []
     assert process.returncode == code, said
+    assert said.strip().splitlines()[-1].startswith("ganmf: interrupted")
+    assert not re.search("traceback|warn|leaked", said.lower()), said
     assert "finished trials are kept in" in said
     n = journal.read_bytes().count(b"\n") - 1
     again = ganmf(*command[:-1], n if workers > 1 else n + 2, "--workers", workers, "--json")

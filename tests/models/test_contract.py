@@ -361,6 +361,17 @@ def test_folding_in_a_fitted_profile_gives_the_scores_of_its_user(fitted, toy_ur
         fitted.fold_in(np.ones((1, 39)))
 
 
+def test_blocks_of_users_do_not_change_their_scores(fitted, toy_urm, monkeypatch):
+    users = np.array([*range(60), 3, 3])
+    scores = fitted.score_users(users)
+    folds = type(fitted).__name__ not in {"GANMF", "BinGANMF", "UserKNN"}
+    folded = fitted.fold_in(toy_urm) if folds else None
+    monkeypatch.setattr("ganmf_fast.scorers.dense._BLOCK_USERS", 7)
+    np.testing.assert_allclose(fitted.score_users(users), scores, rtol=1e-6, atol=1e-6)
+    if folds:
+        np.testing.assert_allclose(fitted.fold_in(toy_urm), folded, rtol=1e-6, atol=1e-6)
+
+
 def test_fits_on_interactions_answer_in_the_callers_ids_and_frame(model):
     rng = np.random.default_rng(1)
     df = pl.DataFrame(

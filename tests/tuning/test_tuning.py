@@ -725,7 +725,7 @@ class Mortal(Popular):
 def test_two_processes_ask_alike_each_time_and_a_dead_one_costs_its_own_trial(
     splits, tmp_path
 ) -> None:
-    pytest.importorskip("loky", reason="processes are started with loky")
+    pytest.importorskip("cloudpickle", reason="tasks are sent with cloudpickle")
     space = {"power": {"real": [-1.0, 1.0]}, "window": {"int": [1, 5]}}
     options = {"space": space, "backend": "random", "n_calls": 8, "seed": 4}
     journal = tmp_path / "two.jsonl"

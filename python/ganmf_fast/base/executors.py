@@ -17,18 +17,14 @@ Register the name in `EXECUTORS`, or pass the callable itself as `executor`.
 import contextlib
 import importlib
 import importlib.util
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, cast
 
-from ganmf_fast.base import progress
 from ganmf_fast.base.errors import unknown
-from ganmf_fast.base.threads import get_num_threads, set_num_threads
+from ganmf_fast.base.threads import get_num_threads
+from ganmf_fast.base.worker import Worker
 
 __all__ = ["EXECUTORS", "Executor", "MakeExecutor", "Task", "executor_maker"]
 
@@ -81,71 +77,34 @@ class Processes(contextlib.AbstractContextManager["Processes"]):
     Raises
     ------
     ImportError
-        If loky, which starts the processes, is not installed.
+        If cloudpickle, with which tasks are sent to them, is not installed.
     """
 
     def __init__(self, task: Task, n_workers: int) -> None:
-        if importlib.util.find_spec("loky") is None:
-            raise ImportError('n_workers above 1 needs loky: pip install "ganmf-fast[tune]"')
-        self._pool = importlib.import_module("loky").ProcessPoolExecutor
-        self._task = task
+        if importlib.util.find_spec("cloudpickle") is None:
+            raise ImportError('n_workers above 1 needs cloudpickle: pip install "ganmf-fast[tune]"')
+        self._dumps = importlib.import_module("cloudpickle").dumps
+        self._task: bytes = self._dumps(task)
         self._threads = max(1, get_num_threads() // n_workers)
-        self._slots: list[tuple[Any, Future[Any]] | None] = [None] * n_workers
-
-    def _start(self) -> Any:
-        threads = str(self._threads)
-        return self._pool(
-            1,
-            initializer=_begin_worker,
-            initargs=(self._task, self._threads, os.getpid()),
-            # For libraries that are loaded later, such as torch.
-            env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-        )
+        self._slots: list[tuple[Worker, Future[Any]] | None] = [None] * n_workers
 
     def submit(self, question: Any) -> "Future[Any]":
         """See `Executor`."""
         at = next(at for at, slot in enumerate(self._slots) if slot is None or slot[1].done())
         slot = self._slots[at]
-        if slot is not None and slot[1].exception() is not None:
-            self._end(slot[0])
+        if slot is not None and not slot[0].alive:
+            slot[0].end()
             slot = None
-        process = self._start() if slot is None else slot[0]
-        future: Future[Any] = process.submit(_answer, question)
-        self._slots[at] = (process, future)
+        worker = Worker(self._task, self._threads) if slot is None else slot[0]
+        future = worker.ask(self._dumps(question))
+        self._slots[at] = (worker, future)
         return future
 
     def __exit__(self, *_error: object) -> None:
         """End all processes, at once if they are at work."""
         for slot in self._slots:
             if slot is not None:
-                self._end(slot[0])
-
-    @staticmethod
-    def _end(process: Any) -> None:
-        process.shutdown(wait=True, kill_workers=True)
-
-
-_worker: dict[str, Task] = {}
-
-
-def _begin_worker(task: Task, threads: int, parent: int) -> None:
-    # Ctrl-C reaches every process of the terminal; the search answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    progress.set_quiet(True)
-    set_num_threads(threads)
-    _worker["task"] = task
-
-
-def _end_with(parent: int) -> None:
-    """End this process amid its work when the one that began it is no more, killed for example."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
-
-
-def _answer(question: Any) -> Any:
-    return _worker["task"](question)
+                slot[0].end()
 
 
 def local(task: Task, n_workers: int) -> Executor:

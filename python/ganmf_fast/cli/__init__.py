@@ -14,12 +14,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from cyclopts import CycloptsError
-
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.base.text import one_line, printable
-from ganmf_fast.cli.app import build
-from ganmf_fast.cli.config import ConfigError, install
 
 __all__ = ["main"]
 
@@ -48,6 +44,10 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
 def _run(tokens: Sequence[str] | None, terminated: threading.Event) -> int:
     try:
+        # It takes a while, in which Ctrl-C is answered already.
+        from ganmf_fast.cli.app import build
+        from ganmf_fast.cli.config import install
+
         app = build()
         install(app)
         code = app(
@@ -57,6 +57,7 @@ def _run(tokens: Sequence[str] | None, terminated: threading.Event) -> int:
         )
         sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
+        _ignore_another()
         _show_traceback()
         _complain("".join(["interrupted", *(str(part) for part in interrupt.args)]))
         _leave(_TERMINATED if terminated.is_set() else _INTERRUPTED)
@@ -102,6 +103,12 @@ def _sigterm_interrupts() -> Iterator[threading.Event]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def _ignore_another() -> None:
+    """Leave in peace, also after Ctrl-C twice."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
     """Warnings as the other messages, without the place in the code."""
@@ -128,9 +135,13 @@ def _give_up_stdout() -> None:
 def _exit_code(error: Exception) -> int:
     if isinstance(error, DataError):
         return _DATA
-    if isinstance(error, CycloptsError | ConfigError | ValueError | TypeError):
-        return _USAGE
-    return _FAILED
+    return _USAGE if isinstance(error, (*_cyclopts_errors(), ValueError, TypeError)) else _FAILED
+
+
+def _cyclopts_errors() -> tuple[type[Exception], ...]:
+    """What wrong options raise, if options were looked at."""
+    cyclopts = sys.modules.get("cyclopts")
+    return () if cyclopts is None else (cyclopts.CycloptsError,)
 
 
 def _sentence(error: Exception) -> str:
@@ -140,8 +151,10 @@ def _sentence(error: Exception) -> str:
         return f"{where}{error.strerror}"
     text = one_line(error)
     expected = (
-        CycloptsError | ValueError | TypeError | ImportError | MemoryError | RuntimeError
-    ) | (OSError | ArithmeticError)
+        *_cyclopts_errors(),
+        *(ValueError, TypeError, ImportError, MemoryError, RuntimeError),
+        *(OSError, ArithmeticError),
+    )
     if isinstance(error, expected) and text:
         return text
     return f"unexpected {type(error).__name__} {text} (GANMF_DEBUG=1 shows where)"

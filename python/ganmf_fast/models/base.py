@@ -16,7 +16,7 @@ from ganmf_fast.base.checks import as_array, check_choice, check_int, shown
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
-from ganmf_fast.base.urm import as_csr, row_of, to_scipy
+from ganmf_fast.base.urm import as_csr, row_of, rows_of, to_scipy
 from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.all_lists import AllLists, ListsTask, part_size, write_lists
@@ -27,7 +27,7 @@ from ganmf_fast.models.item_filters import Catalogue, ItemFilters, item_filters
 from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.models.ranking import Ranking, columns
 from ganmf_fast.scorers.base import Scorer
-from ganmf_fast.scorers.dense import DenseWeights
+from ganmf_fast.scorers.dense import DenseWeights, score_blocks
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.lists import check_lists_fit, popularity
 from ganmf_fast.scorers.metrics import check_metrics
@@ -412,7 +412,9 @@ class Recommender(BaseEstimator, ABC):
             Seen items keep their scores. Columns are in the order of `item_ids_`.
         """
         self._check_fitted()
-        return self.scorer_.scores(self.urm_, self._rows(users))
+        return score_blocks(
+            lambda block: self.scorer_.scores(self.urm_, block), self._rows(users), self.n_items_
+        )
 
     def similar_items(self, items: object, n: int = 10) -> Any:
         """Nearest items, by what the model holds of them.
@@ -582,7 +584,11 @@ class Recommender(BaseEstimator, ABC):
             If the model is only defined for the users it was fitted on.
         """
         try:
-            return self._fold_in(rows)
+            return score_blocks(
+                lambda block: self._fold_in(rows_of(rows, block)),
+                np.arange(rows.n_rows),
+                self.n_items_,
+            )
         except NotImplementedError as error:
             raise NotImplementedError(f"{type(self).__name__} has no fold_in: {error}") from None
 

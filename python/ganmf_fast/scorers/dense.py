@@ -34,7 +34,7 @@ from ganmf_fast.scorers.tensors import (
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["DenseWeights", "DualEase", "rank_blocks"]
+__all__ = ["DenseWeights", "DualEase", "rank_blocks", "score_blocks"]
 
 # A dense block of scores holds at most this many bytes, and at most this many users.
 _BLOCK_BYTES = 64 * 2**20
@@ -256,7 +256,7 @@ def rank_blocks(
     as_published : bool, default False
         Order equal scores as the published lists do instead of by item number.
     """
-    size = max(1, min(_BLOCK_USERS, _BLOCK_BYTES // (4 * n_items)))
+    size = _block_size(n_items)
     users = request.users
     items = np.empty((len(users), request.n), dtype=np.int32)
     scores = np.empty((len(users), request.n), dtype=np.float32)
@@ -271,3 +271,32 @@ def rank_blocks(
         if report is not None:
             report(start + len(block), len(users))
     return items, scores
+
+
+def score_blocks(
+    scores_of: Callable[[NDArray[np.int64]], Floats], users: NDArray[np.int64], n_items: int
+) -> Floats:
+    """Dense scores of some users, computed in blocks of users, between which Ctrl-C is answered.
+
+    Parameters
+    ----------
+    scores_of : callable
+        As for `rank_blocks`.
+    users : int64 array
+    n_items : int
+
+    Returns
+    -------
+    float32 array, shape (len(users), n_items)
+    """
+    size = _block_size(n_items)
+    if len(users) <= size:
+        return scores_of(users)
+    scores = np.empty((len(users), n_items), dtype=np.float32)
+    for start in range(0, len(users), size):
+        scores[start : start + size] = scores_of(users[start : start + size])
+    return scores
+
+
+def _block_size(n_items: int) -> int:
+    return max(1, min(_BLOCK_USERS, _BLOCK_BYTES // (4 * max(n_items, 1))))
