@@ -129,6 +129,11 @@ def _fit(name: str) -> Callable[[Context], Callable[[], Any]]:
     return make
 
 
+def _ids(context: Context) -> Callable[[], Any]:
+    data = context.data()
+    return _call(gf.TopPopular().fit(data).recommend, data.user_ids)
+
+
 CALLS: dict[str, Callable[[Context], Callable[[], Any]]] = {
     **{f"fit {name}": _fit(name) for name in FITS},
     "fit WRMF, early stopping": lambda c: (
@@ -189,11 +194,6 @@ def _call(function: Callable[..., Any], *arguments: Any, **given: Any) -> Callab
 
 def _many(function: Callable[[Any], Any], values: Any) -> Callable[[], Any]:
     return lambda: [function(value) for value in values]
-
-
-def _ids(context: Context) -> Callable[[], Any]:
-    data = context.data()
-    return _call(gf.TopPopular().fit(data).recommend, data.user_ids)
 
 
 def main() -> None:

@@ -67,7 +67,8 @@ def cells(X: Any, shape: tuple[int, int], name: str) -> Cells:
             values = _flat(X.data, f"{kind}data")
             if len(X.coords) != 2:
                 raise ValueError(f"{kind}coords must be two arrays, not {len(X.coords)}")
-            return _triplets(*X.coords, values, shape, kind)
+            rows, cols = X.coords
+            return _triplets(rows, cols, values, shape, kind)
         case "bsr":
             return _of_blocks(X, shape, kind)
         case "dia":

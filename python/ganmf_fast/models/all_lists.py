@@ -197,7 +197,8 @@ def _owned(folder: Path, fingerprint: str, path: Path) -> Iterator[None]:
     if lock is None:
         raise ValueError(f"another process writes to {folder}: wait for its end")
     try:
-        begun, parts = [], []
+        begun: list[Path] = []
+        parts: list[Path] = []
         for file in folder.iterdir():
             if file.name != ".lock":
                 (begun if file.name.startswith(".part-") else parts).append(file)

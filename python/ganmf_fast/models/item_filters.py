@@ -106,8 +106,7 @@ def _items(
     if isinstance(matrix, Csr) or sp.issparse(matrix):
         return _of_matrix(matrix, name, len(rows), catalogue.n_items)
     if is_frame(given):
-        users, items = pairs_of(given, name)
-        return _by_user(users, items, name, rows, catalogue, unknown)
+        return _by_user(*pairs_of(given, name), name, rows, catalogue, unknown)
     if isinstance(given, Mapping):
         each = [catalogue.items(items, _one(name), unknown) for items in given.values()]
         users = catalogue.users(list(given), unknown)

@@ -1,7 +1,7 @@
 """Statistics tables as LaTeX."""
 
+from ganmf_fast.base.text import latex
 from ganmf_fast.evaluation import Comparison
-from ganmf_fast.results.tables import _escaped
 
 __all__ = ["significance_latex"]
 
@@ -11,17 +11,17 @@ def significance_latex(comparison: Comparison) -> str:
     metric = f"{comparison.metric.upper()}@{comparison.k}"
     percent = f"{100 * comparison.confidence:g}"
     models = [
-        f"{_escaped(row['model'])} & {row['mean']:.4f} & {_interval(row)}"
+        f"{latex(row['model'])} & {row['mean']:.4f} & {_interval(row)}"
         for row in comparison.models.iter_rows(named=True)
     ]
     pairs = [
-        f"{_escaped(row['a'])} $-$ {_escaped(row['b'])} & ${row['difference']:+.4f}$ & "
+        f"{latex(row['a'])} $-$ {latex(row['b'])} & ${row['difference']:+.4f}$ & "
         f"{_interval(row)} & ${row['effect_size']:+.2f}$ & {row['t_p_holm']:.2g} & "
         f"{row['wilcoxon_p_holm']:.2g}"
         for row in comparison.pairs.iter_rows(named=True)
     ]
     caption = (
-        f"{_escaped(metric)} of {comparison.n_users:,} users. Intervals: {percent}\\,\\% by the "
+        f"{latex(metric)} of {comparison.n_users:,} users. Intervals: {percent}\\,\\% by the "
         "bootstrap; effect: Cohen's $d$ of the paired differences; $p$-values of the paired $t$ "
         "and of Wilcoxon's test, corrected by Holm's method."
     )
@@ -31,7 +31,7 @@ def significance_latex(comparison: Comparison) -> str:
             "\\begin{table}",
             "  \\centering",
             f"  \\caption{{{caption}}}",
-            *_tabular("lrr", ["Model", _escaped(metric), "Interval"], models),
+            *_tabular("lrr", ["Model", latex(metric), "Interval"], models),
             "",
             *_tabular("lrrrrr", ["Pair", "Difference", "Interval", "Effect", "$t$", "W"], pairs),
             "\\end{table}",
