@@ -176,7 +176,11 @@ def test_an_archive_changed_on_disk_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "tiny.zip").read_bytes() == changed
 
 
-@pytest.mark.parametrize("content", [GOOD[:60], GOOD[:-30], b"", b"<html>not found</html>"])
+@pytest.mark.parametrize(
+    "content",
+    [GOOD[:60], GOOD[:-30], b"", b"<html>not found</html>"],
+    ids=["start", "cut", "empty", "page"],
+)
 def test_a_truncated_archive_without_known_checksum_is_refused(tmp_path, mirror, tiny, content):
     tiny(archive_sha256=None, file_sha256=None)
     (mirror[0] / "tiny.zip").write_bytes(content)
