@@ -88,7 +88,7 @@ def own(tmp_path, monkeypatch) -> str:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
-    Path("mine.py").write_text(code)
+    Path("mine").with_suffix(".py").write_text(code)
     return f"from mine import *\n{use}"
 
 
