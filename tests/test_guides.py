@@ -6,6 +6,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.base import clone
 
@@ -32,24 +33,85 @@ def run(code: str, name: str, monkeypatch) -> types.ModuleType:
     return module
 
 
-def test_a_model_of_ones_own_takes_two_methods(ganmf, tmp_path, monkeypatch):
-    own, use, _ = blocks("A model of your own")
+# Events of the log in the guide; the guide says three million.
+SMALL, LARGE = 6_000, 3_000_000
+
+
+def write_log(path: Path, n: int) -> None:
+    """Clicks of text ids with ISO times: users have tastes, few items are popular, days pass."""
+    rng = np.random.default_rng(n)
+    n_users, n_items, n_tastes = max(n // 40, 100), max(n // 600, 400), 20
+    users = rng.integers(n_users, size=n)
+    ranks = (n_items // n_tastes) * rng.beta(0.4, 2.0, size=n)
+    tastes = np.where(rng.random(n) < 0.8, users % n_tastes, rng.integers(n_tastes, size=n))
+    items = np.minimum(ranks.astype(int) * n_tastes + tastes, n_items - 1)
+    times = np.sort(rng.integers(0, 200 * 86_400_000, size=n))
+    log = pl.DataFrame({"user": users, "item": items, "time": times}).select(
+        user_id=pl.format("u{}", pl.col("user").cast(str).str.zfill(6)),
+        item_id=pl.format("sku-{}", pl.col("item").cast(str).str.zfill(5)),
+        timestamp=pl.datetime(2024, 1, 1) + pl.duration(milliseconds="time"),
+    )
+    log.write_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize("n", [SMALL, pytest.param(LARGE, marks=pytest.mark.slow)])
+def test_a_log_of_ones_own_becomes_lists(n, ganmf, tmp_path, monkeypatch):
+    guide = DOCS / "guides" / "your-own-log.md"
     monkeypatch.chdir(tmp_path)
-    Path("mine.py").write_text(own)
+    write_log(tmp_path / "clicks.csv", n)
+    code: dict[str, object] = {}
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 9
+    for language, block in blocks:
+        if language == "python":
+            exec(compile(block, str(guide), "exec"), code)
+        else:
+            for command in block.replace("\\\n", " ").splitlines():
+                program, *tokens = command.split()
+                assert program == "ganmf"
+                done = ganmf(*tokens)
+                assert done.returncode == 0, done.stderr
+    lists = pl.read_parquet("lists.parquet")
+    log = pl.read_csv("clicks.csv")
+    assert lists["user"].n_unique() == log["user_id"].n_unique()
+    pairs = log.select(user="user_id", item="item_id").unique()
+    assert not len(lists.join(pairs, on=["user", "item"], how="semi"))
+    assert lists.group_by("user").len()["len"].max() == 20
+    found = code["found"]
+    assert found[2]["ndcg", 20] > 1.2 * found[0]["ndcg", 20]
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> str:
+    """The model of one's own in the working folder, as ``mine``; the code that uses it."""
+    code, use, _ = blocks("A model of your own")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    module = run(f"from mine import *\n{use}", "use", monkeypatch)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    Path("mine").with_suffix(".py").write_text(code)
+    return f"from mine import *\n{use}"
+
+
+def test_a_model_of_ones_own_takes_two_methods(own, monkeypatch):
+    measured, _ = own.split("found = ")
+    module = run(measured, "use", monkeypatch)
     seen = module.split.train
     lists = module.Blend().fit(seen).recommend(np.arange(50), n=7)
     assert lists.shape == (50, 7)
-    assert not (seen[np.arange(50)[:, None], lists].toarray()[lists >= 0]).any()
+    assert not seen[np.arange(50)[:, None], lists].toarray()[lists >= 0].any()
     assert module.blend["ndcg", 5] > 0.5 * module.knn["ndcg", 5]
+
+
+@pytest.mark.slow
+def test_a_model_of_ones_own_is_taken_everywhere(own, ganmf, monkeypatch):
+    module = run(own, "use", monkeypatch)
     assert module.found.best_trial.status == "done"
     assert "Blend" in module.table.models
     # The commands of the guide, on the same split.
     gf.Splits.from_split(module.split).save("splits")
     Path("space.toml").write_text("[Blend]\ntopk = { int = [5, 100] }\n")
-    [commands] = blocks("A model of your own", "sh")
     few = {"tune": ["--calls", 2, "--backend", "random"], "reproduce": ["--quick"]}
+    [commands] = blocks("A model of your own", "sh")
     for command in commands.splitlines():
         _, *tokens = command.split()
         done = ganmf(*tokens, *few.get(tokens[0], []))

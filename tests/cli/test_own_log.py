@@ -42,7 +42,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     path = tmp_path_factory.mktemp("log") / "shop.csv"
     pl.DataFrame(rows, schema=["customer_id", "sku", "time"], orient="row").write_csv(path)
-    (path.parent / "mine.py").write_text(MINE)
+    (path.parent / "mine").with_suffix(".py").write_text(MINE)
     return path
 
 
@@ -349,7 +349,7 @@ def test_early_stopping_is_on_any_metric(done, ganmf, log, folder):
 def test_a_file_of_configuration_names_no_code(ganmf, log, folder, tmp_path):
     """Whoever types a command may run code of their own; a file that lies around may not."""
     marker = tmp_path / "ran"
-    (tmp_path / "trap.py").write_text(f"open({str(marker)!r}, 'w')\n{MINE}")
+    (tmp_path / "trap").with_suffix(".py").write_text(f"open({str(marker)!r}, 'w')\n{MINE}")
     for text in ('models = "EASE,trap:Knn"', '[reproduce.table2]\nmodels = "trap:Knn"'):
         (tmp_path / "ganmf.toml").write_text(text)
         result = ganmf("reproduce", "table2", "--data", folder, "--output", "r", cwd=tmp_path)

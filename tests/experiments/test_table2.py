@@ -15,7 +15,7 @@ import ganmf_fast as gf
 from ganmf_fast.experiments import run_specs as run_specs_module
 from ganmf_fast.experiments.run_specs import run_specs
 from ganmf_fast.experiments.table2 import Table2
-from ganmf_fast.experiments.variants import VARIANTS, select
+from ganmf_fast.experiments.variants import ModelVariant, select
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import to_csv
 
@@ -225,7 +225,7 @@ def test_without_vl_convert_the_chart_is_left_out_with_one_sentence(
 
 
 def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
-    splits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    splits: Path, tmp_path: Path
 ) -> None:
     fits: list[tuple[int, int, int | None]] = []
 
@@ -244,9 +244,7 @@ def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
             self.best_epoch_ = 17
             return self
 
-    monkeypatch.setattr(run_specs_module, "model_class", lambda _name: Iterative)
-    monkeypatch.setattr(gf.models, "PureSVD", Iterative, raising=False)
-    row = next(row for row in VARIANTS if row.name == "PureSVD")
+    row = ModelVariant("PureSVD", "PureSVD", cls=Iterative)
     five = gf.Splits.load(splits)
 
     def run(folder: str, given: dict) -> str:

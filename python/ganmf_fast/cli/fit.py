@@ -9,12 +9,13 @@ from cyclopts import Parameter
 from ganmf_fast.base.text import one_line
 from ganmf_fast.cli.common import Common, begin, load_torch_threads, print_json, say, show
 from ganmf_fast.cli.data_options import DataName, DataOptions, HeldOut, Part, part_of
+from ganmf_fast.cli.measured import FitOptions
 from ganmf_fast.cli.models import MODEL_HELP, named
 from ganmf_fast.cli.params import given_params
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.split import Splits
 
-_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
+_NO_COMMON, _NO_DATA_OPTIONS, _NO_FIT = Common(), DataOptions(), FitOptions()
 
 
 def fit(
@@ -34,8 +35,7 @@ def fit(
         str, Parameter(help="What early stopping maximises on the split to validate on.")
     ] = "map",
     k: Annotated[int, Parameter(name="--k", help="Its cutoff.")] = 5,
-    seed: Annotated[int | None, Parameter(help="Seed of the model.")] = None,
-    device: Annotated[str | None, Parameter(help='"cpu", "cuda" or "auto", for GANMF.')] = None,
+    options: FitOptions = _NO_FIT,
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:
@@ -47,12 +47,11 @@ def fit(
             f"{row.name} cannot be saved, since it is no subclass of ganmf_fast.Recommender: "
             "evaluate, compare, tune, backtest and reproduce take it as it is"
         )
-    params = {**row.fixed, **given_params(row.known_class, param)}
-    for name, value in (("seed", seed), ("device", device)):
-        if value is not None:
-            if name not in row.signature:
-                raise ValueError(f"{row.name} has no {name}")
-            params[name] = value
+    for name in ("seed", "device"):
+        if getattr(options, name) is not None and name not in row.signature:
+            raise ValueError(f"{row.name} has no {name}")
+    [params] = options.arguments([row])
+    params |= given_params(row.known_class, param)
     if not output.parent.is_dir():
         raise ValueError(f"output is in {str(output.parent)!r:.400}, which is no folder")
     load_torch_threads(common, [row])

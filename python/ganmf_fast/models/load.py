@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.history import with_current_names
 from ganmf_fast.models.model_file import ModelFile, damage_refused
-from ganmf_fast.models.registry import NAMES, known_name, model_class
+from ganmf_fast.models.registry import model_class
 
 __all__ = ["load"]
 
@@ -49,13 +49,13 @@ def _class_of(
     file: ModelFile, path: str | Path, given: type[Recommender] | None
 ) -> type[Recommender]:
     if given is None:
-        if known_name(file.model) is None:
-            hint = suggestion(file.model, NAMES)
+        try:
+            return model_class(file.model)
+        except ValueError as error:
             raise DataError(
-                f"the model file {path} holds a {file.model!r:.80}, which is no model of this "
-                f"library{hint}; give the class of one's own as load(path, model=...)"
-            )
-        return model_class(file.model)
+                f"the model file {path}: {error}; a class of one's own is given as "
+                "ganmf_fast.load(path, model=Class)"
+            ) from None
     if file.model != given.__name__:
         raise DataError(f"the model file {path} holds a {file.model!r:.80}, no {given.__name__}")
     return given
