@@ -4,7 +4,15 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ConflictError", "DataError", "difference", "reason", "suggestion", "unknown"]
+__all__ = [
+    "ConflictError",
+    "DataError",
+    "TooLargeError",
+    "difference",
+    "reason",
+    "suggestion",
+    "unknown",
+]
 
 
 class DataError(ValueError):
@@ -13,6 +21,10 @@ class DataError(ValueError):
     The command line ends with exit code 3 on it. Wrong arguments are plain ``ValueError`` or
     ``TypeError``.
     """
+
+
+class TooLargeError(DataError, MemoryError):
+    """A file is, or would become, larger than a limit or than the memory that is left."""
 
 
 class ConflictError(ValueError):

@@ -1,14 +1,13 @@
 """Variants with the parameters that they are run with: given, published, chosen or defaults."""
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from ganmf_fast import reference
-from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base import json_files, toml_files
+from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
 from ganmf_fast.models.registry import model_class
 
@@ -75,14 +74,17 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
     ValueError
         If the file cannot be read or has another form.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
+    if not path.is_file():
         raise ValueError(
-            "params must be 'published', 'tuned' or a JSON or TOML file, but "
-            f"{str(path)!r} cannot be read: {error.strerror}"
-        ) from None
+            f"params must be 'published', 'tuned' or a JSON or TOML file, and {str(path)!r} is none"
+        )
+    try:
+        if path.suffix == ".toml":
+            content = toml_files.read(path)
+        else:
+            content = json_files.parse(json_files.contents(path))
+    except DataError as error:
+        raise ValueError(f"the file of parameters {error}") from None
     except ValueError as error:
         raise ValueError(f"the file of parameters {path} is damaged: {error}") from None
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
