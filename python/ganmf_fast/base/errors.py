@@ -9,6 +9,7 @@ from ganmf_fast.base.text import few, one_line, printable
 __all__ = [
     "ConflictError",
     "DataError",
+    "TooLargeError",
     "WriteError",
     "difference",
     "reason",
@@ -33,6 +34,10 @@ class DataError(_FoundError):
     The command line ends with exit code 3 on it. Wrong arguments are plain ``ValueError`` or
     ``TypeError``.
     """
+
+
+class TooLargeError(DataError, MemoryError):
+    """A file is, or would become, larger than a limit or than the memory that is left."""
 
 
 class ConflictError(_FoundError):

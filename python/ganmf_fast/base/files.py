@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from ganmf_fast.base.errors import WriteError
+from ganmf_fast.base.tensor_headers import read_header
 from ganmf_fast.base.text import one_line
+from ganmf_fast.base.unpacking import check_fits
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -233,23 +235,32 @@ def write_tensors(path: Path, kind: str, text: str, tensors: Mapping[str, NDArra
 def read_tensors(path: Path, kind: str) -> tuple[str | None, dict[str, NDArray[Any]], bool]:
     """Text and arrays of a file, and whether their checksum is right.
 
-    The text is None, and nothing else is read, if the file is of another kind.
+    The text is None, and no array is read, if the file is of another kind.
 
     Raises
     ------
     OSError
         If the file cannot be read.
-    safetensors.SafetensorError
-        If it is no safetensors file, or is cut short.
+    ValueError
+        If it is no safetensors file, is cut short, or its header lies; the message is a phrase.
+    TooLargeError
+        (a ``DataError``) If it does not fit into memory.
     """
-    with safe_open(path, framework="numpy") as file:
-        header = file.metadata() or {}
-        if kind not in header:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        texts, places = read_header(file, size)
+        if kind not in texts:
             return None, {}, False
-        names = file.keys()
-        tensors = {name: file.get_tensor(name) for name in names}
-    text = header[kind]
-    return text, tensors, header.get(CHECKSUM) == checksum(text, tensors)
+        check_fits(size, str(path), "use a machine with more")
+        tensors = {}
+        for place in places:
+            raw: NDArray[np.uint8] = np.empty(place.size, np.uint8)
+            if file.readinto(raw) < place.size:
+                raise ValueError("it is cut short")
+            array = raw != 0 if place.dtype.kind == "b" else raw.view(place.dtype)
+            tensors[place.name] = array.reshape(place.shape)
+    text = texts[kind]
+    return text, tensors, texts.get(CHECKSUM) == checksum(text, tensors)
 
 
 def checksum(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:

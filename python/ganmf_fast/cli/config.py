@@ -11,7 +11,6 @@ a suggestion.
 
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +20,18 @@ import platformdirs
 from cyclopts import App, ArgumentCollection
 from cyclopts.config import Dict, Env
 
-from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base import toml_files
+from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.unpacking import VARIABLE
 
 __all__ = ["ConfigError", "FileSource", "install", "user_config_path"]
 
 FILE_NAME = "ganmf.toml"
 _PREFIX = "GANMF_"
 # Read by the program or its tests without being an option.
-_OTHER_VARIABLES = frozenset({"GANMF_ALLOW_HTTP", "GANMF_DEBUG", "GANMF_MIRROR", "GANMF_TEST_DATA"})
+_OTHER_VARIABLES = frozenset(
+    {"GANMF_ALLOW_HTTP", "GANMF_DEBUG", VARIABLE, "GANMF_MIRROR", "GANMF_TEST_DATA"}
+)
 
 _DATA = "data"
 _OF_MODELS = {"model", "models"}
@@ -79,9 +82,9 @@ class FileSource:
         self._path = path
         self._options = options
         try:
-            self._content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{path} is not a readable TOML file: {error}") from None
+            self._content = toml_files.read(path)
+        except DataError as error:
+            raise ConfigError(str(error)) from None
         self._check(self._content, ())
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

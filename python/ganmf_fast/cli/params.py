@@ -1,9 +1,9 @@
 """Parameters of models as NAME=VALUE texts on the command line."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.models.own_model import parameters_of
 
@@ -37,11 +37,11 @@ def _typed(name: str, text: str, default: object) -> object:
     if kind is str:
         return text
     try:
-        value = json.loads(text.lower() if kind is bool else text)
-    except ValueError:
+        value = json_files.parse(text.lower() if kind is bool else text)
+        if kind is float and type(value) is int:
+            return float(value)
+    except (ValueError, OverflowError):
         value = text
-    if kind is float and type(value) is int:
-        return float(value)
     if default is None or type(value) is kind or (kind is int and type(value) is float):
         # A fraction where a whole number belongs is refused by the model, in its own words.
         return value

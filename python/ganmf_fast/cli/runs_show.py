@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, show
 from ganmf_fast.cli.index_option import Index
 from ganmf_fast.results.search import JOURNAL, read_search
 from ganmf_fast.tuning import read_journal
+from ganmf_fast.tuning.journal import MAX_BYTES
 from ganmf_fast.tuning.spaces import Space, searched
 from ganmf_fast.tuning.trackers.index import RunIndex
 from ganmf_fast.tuning.trial import best_of, describe_best
@@ -38,7 +40,7 @@ def runs_show(
             files = importlib.import_module("ganmf_fast.results.charts.files")
         except ImportError:
             raise ImportError('plots needs vl-convert: pip install "ganmf-fast[report]"') from None
-        found = read_search("", path.read_text(encoding="utf-8"), say)
+        found = read_search("", json_files.contents(path, MAX_BYTES), say)
         say(f"{', '.join(files.write_search_figures(found, plots))} are in {plots}")
     if common.json:
         print_json({"search": header, "trials": [trial.to_dict() for trial in trials]})

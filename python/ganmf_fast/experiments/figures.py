@@ -114,9 +114,9 @@ class Figure5(Experiment):
     def comparison(self) -> ResultTable:
         """What the folder holds now, with a sample of the cosines of one seed to draw."""
         squares = {
-            record["point"]: arrays["cosine"]
+            record["point"]: found
             for name, record in self.store.records().items()
-            if (arrays := self.store.arrays(name, "cosine.npz"))
+            if (found := self.store.cosine(name)) is not None
         }
         comparison = super().comparison()
         return replace(comparison, ranked="none", squares=dict(sorted(squares.items())))

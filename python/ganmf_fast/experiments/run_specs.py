@@ -1,14 +1,13 @@
 """Variants with the parameters that they are run with: given, published, chosen or defaults."""
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from ganmf_fast import reference
-from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base import json_files, toml_files
+from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.base.text import one_line, printable
 from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
 
@@ -75,14 +74,18 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
     ValueError
         If the file cannot be read or has another form.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
+    if not path.is_file():
         raise ValueError(
-            "params must be 'published', 'tuned' or a JSON or TOML file, but "
-            f"{str(path)!r:.400} cannot be read: {error.strerror}"
-        ) from None
+            "params must be 'published', 'tuned' or a JSON or TOML file, and "
+            f"{str(path)!r:.400} is none"
+        )
+    try:
+        if path.suffix == ".toml":
+            content = toml_files.read(path)
+        else:
+            content = json_files.parse(json_files.contents(path))
+    except DataError as error:
+        raise ValueError(f"the file of parameters {error}") from None
     except ValueError as error:
         raise ValueError(
             f"the file of parameters {printable(str(path))} is damaged: {one_line(error)}"

@@ -43,12 +43,20 @@ class Moments:
         """Continue from what :meth:`state_dict` returned, of this class or another one.
 
         What `state` lacks is as before the first step.
+
+        Raises
+        ------
+        ValueError
+            If the number of steps is none.
         """
+        steps = float(state.get("0.step", 0))
+        if not 0 <= steps < 2**53:
+            raise ValueError(f"{steps:g} is no number of steps")
         for place, moments in enumerate(zip(self._means, self._squares, strict=True)):
             # In place: a captured CUDA graph has their addresses.
             for name, moment in zip(("exp_avg", "exp_avg_sq"), moments, strict=True):
                 moment.copy_(state.get(f"{place}.{name}", torch.zeros(())))
-        self._steps = int(state.get("0.step", 0))
+        self._steps = int(steps)
 
 
 class TensorFlowAdam(Moments):

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base import json_files
+from ganmf_fast.base.errors import DataError, TooLargeError
 from ganmf_fast.base.files import read_tensors, write_tensors
 
 __all__ = ["FORMAT", "Checkpoint", "with_prefix"]
@@ -76,42 +76,50 @@ class Checkpoint:
             return None
         except OSError as error:
             raise DataError(f"the checkpoint {self.path} cannot be read: {error}") from None
-        except SafetensorError as error:
-            raise self._refusal(f"is damaged or cut short ({error})") from None
+        except TooLargeError:
+            raise
+        except ValueError as error:
+            raise self.refusal(f"is damaged or cut short ({error})") from None
         if text is None:
             raise DataError(f"{self.path} is not a checkpoint of ganmf-fast: name another path")
-        meta = self._parsed(text, sound)
-        self._compare(meta["config"])
-        return meta["facts"], {name: torch.from_numpy(array) for name, array in arrays.items()}
+        config, facts = self._parsed(text, sound)
+        self._compare(config)
+        return facts, {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def remove(self) -> None:
         """Remove the file: training has ended."""
         self.path.unlink(missing_ok=True)
 
-    def _parsed(self, text: str, sound: bool) -> dict[str, Any]:
+    def _parsed(self, text: str, sound: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Configuration and facts."""
         try:
-            meta = json.loads(text)
+            meta = json_files.parse(text)
             version = meta["format"]
         except (ValueError, TypeError, KeyError):
-            raise self._refusal("is damaged: it has no description") from None
+            raise self.refusal("is damaged: it has no description") from None
         if version != FORMAT:
-            raise self._refusal(f"has format {version}, but this version reads format {FORMAT}")
+            raise self.refusal(
+                f"has format {version!r:.20}, but this version reads format {FORMAT}"
+            )
         if not sound:
-            raise self._refusal("is damaged: its contents do not match their checksum")
-        found: dict[str, Any] = meta
-        return found
+            raise self.refusal("is damaged: its contents do not match their checksum")
+        config, facts = meta.get("config"), meta.get("facts")
+        if not isinstance(config, dict) or not isinstance(facts, dict):
+            raise self.refusal("is damaged: it has no configuration")
+        return config, facts
 
     def _compare(self, stored: Mapping[str, Any]) -> None:
         now = json.loads(json.dumps(dict(self.config)))
         stored = {**self.earlier, **stored}
         for name in dict.fromkeys([*stored, *now]):
             if stored.get(name) != now.get(name):
-                raise self._refusal(
+                raise self.refusal(
                     f"belongs to a run with {name} = {stored.get(name)!r:.80}, not "
                     f"{now.get(name)!r:.80}"
                 )
 
-    def _refusal(self, what: str) -> DataError:
+    def refusal(self, what: str) -> DataError:
+        """The error that says what is wrong with the file, and the way out."""
         return DataError(
             f"the checkpoint {self.path} {what}: remove it to start anew, or name another path"
         )

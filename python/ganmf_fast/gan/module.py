@@ -32,6 +32,7 @@ __all__ = [
     "autoencoder_scorer",
     "discriminator_loss",
     "factors_scorer",
+    "refuse_unlike",
 ]
 
 Losses: TypeAlias = Mapping[str, float]
@@ -43,6 +44,27 @@ _SAMPLE = 64
 
 class DivergedError(ArithmeticError):
     """A loss, a weight or an output became infinite or NaN."""
+
+
+def refuse_unlike(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Refuse tensors of a file that are missing, of another type or shape, or not finite.
+
+    Raises
+    ------
+    ValueError
+    """
+    for name, one in wanted.items():
+        other = found.get(name)
+        if other is None:
+            raise ValueError(f"{name} is missing")
+        # A number is kept as an array of one.
+        shape = tuple(one.shape)
+        if other.dtype != one.dtype or tuple(other.shape) not in {shape, shape or (1,)}:
+            raise ValueError(
+                f"{name} is {other.dtype} of shape {tuple(other.shape)}, not {one.dtype} of {shape}"
+            )
+        if not bool(torch.isfinite(other).all()):
+            raise ValueError(f"{name} holds NaN or infinity")
 
 
 class GANModule(ABC):
@@ -132,8 +154,22 @@ class GANModule(ABC):
         return found
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what :meth:`state` returned."""
-        self.rng.set_state(state["rng"])
+        """Continue from what :meth:`state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it is that of other networks, or holds what no training leaves behind.
+        """
+        wanted = self.state()
+        # What optimisers remember may be missing: then it is as before the first step.
+        refuse_unlike({n: t for n, t in wanted.items() if n in state or n[:5] != "adam."}, state)
+        if unknown := [name for name in state if name not in wanted]:
+            raise ValueError(f"there is no {unknown[0]!r:.60} in these networks")
+        try:
+            self.rng.set_state(state["rng"])
+        except RuntimeError as error:
+            raise ValueError(f"rng: {error}") from None
         for name, network in self.networks.items():
             network.load_state_dict(with_prefix(f"net.{name}.", state))
         for name, moments in self.moments().items():

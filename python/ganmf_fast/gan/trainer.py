@@ -14,17 +14,19 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from ganmf_fast.base import json_files
 from ganmf_fast.base.progress import Report
 from ganmf_fast.gan.checkpoint import Checkpoint, with_prefix
 from ganmf_fast.gan.device import computing
 from ganmf_fast.gan.distributed import SharedCheckpoint
-from ganmf_fast.gan.module import DivergedError, GANModule
+from ganmf_fast.gan.module import DivergedError, GANModule, refuse_unlike
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.early_stopping import EarlyStopping
 from ganmf_fast.models.fit_data import FitCallback
@@ -34,6 +36,27 @@ from ganmf_fast.scorers.base import Scorer
 __all__ = ["Trainer", "TrainingState", "train"]
 
 _log = logging.getLogger(__name__)
+
+_Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class _Facts(msgspec.Struct):
+    """What a checkpoint says beside its tensors."""
+
+    best_epoch: _Whole
+    best_value: float
+    epochs_run: _Whole
+    without_improvement: _Whole
+    history: list[dict[str, int | float]]
+
+    def __post_init__(self) -> None:
+        """Check that epochs are counted alike."""
+        if (
+            not max(self.best_epoch, self.without_improvement)
+            <= self.epochs_run
+            == len(self.history)
+        ):
+            raise ValueError(f"{len(self.history)} epochs are not {self.epochs_run}")
 
 
 def train(
@@ -170,20 +193,24 @@ class Trainer:
     def _resume(self) -> TrainingState:
         """Where an earlier run was at its last checkpoint, or the very beginning."""
         stopping = EarlyStopping(self.settings.allow_worse)
-        found = None if self.checkpoint is None else self.checkpoint.read()
-        if found is None:
+        if self.checkpoint is None or (found := self.checkpoint.read()) is None:
             return TrainingState(stopping)
-        facts, tensors = found
-        self.module.restore(with_prefix("state.", tensors))
+        weights = {str(n): tensor for n, tensor in enumerate(self.module.weights())}
+        kept = with_prefix("kept.", found[1])
+        try:
+            facts = json_files.typed(found[0], _Facts)
+            if facts.best_epoch:
+                refuse_unlike(weights, kept)
+            self.module.restore(with_prefix("state.", found[1]))
+        except ValueError as error:
+            raise self.checkpoint.refusal(f"is damaged: {error}") from None
         for name in ("best_epoch", "best_value", "without_improvement"):
-            setattr(stopping, name, facts[name])
-        kept = with_prefix("kept.", tensors)
-        device = next(iter(self.module.weights())).device
-        _log.info("continuing after epoch %d", facts["epochs_run"])
+            setattr(stopping, name, getattr(facts, name))
+        _log.info("continuing after epoch %d", facts.epochs_run)
         return TrainingState(
             stopping,
-            with_current_names(facts["history"]),
-            [kept[str(n)].to(device) for n in range(len(kept))],
+            with_current_names(facts.history),
+            [kept[n].to(tensor.device) for n, tensor in weights.items() if facts.best_epoch],
         )
 
     def _save(self, state: TrainingState, checkpoint: Checkpoint) -> None:

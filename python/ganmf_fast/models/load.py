@@ -1,7 +1,11 @@
 """Saved models back as estimators."""
 
 from pathlib import Path
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.history import with_current_names
@@ -9,6 +13,12 @@ from ganmf_fast.models.model_file import ModelFile, damage_refused
 from ganmf_fast.models.registry import model_class
 
 __all__ = ["load"]
+
+_LEARNED: dict[str, Any] = {
+    "best_epoch_": Annotated[int, Meta(ge=0, le=2**53)],
+    "history_": list[dict[str, int | float | None]],
+}
+"""Types of the attributes that models save."""
 
 
 def load(path: str | Path, model: type[Recommender] | None = None) -> Recommender:
@@ -40,7 +50,7 @@ def load(path: str | Path, model: type[Recommender] | None = None) -> Recommende
         cls = _class_of(file, path, model)
         found = cls.from_parts(file.params, file.urm, file.scorer, file.ids)
         for name in cls.saved_attributes:
-            value = file.learned[name]
+            value = json_files.typed(file.learned[name], _LEARNED.get(name, Any))
             setattr(found, name, with_current_names(value) if name == "history_" else value)
     return found
 

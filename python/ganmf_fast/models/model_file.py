@@ -15,11 +15,12 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import checksum, read_tensors, write_tensors
+from ganmf_fast.base.unpacking import check_fits
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import object_array
@@ -55,7 +56,6 @@ _META = "ganmf_fast"
 
 # Errors that a truncated, damaged or forged file can cause while it is read.
 _DAMAGE = (
-    SafetensorError,
     KeyError,
     IndexError,
     TypeError,
@@ -162,6 +162,8 @@ class ModelFile:
         if not isinstance(params, dict) or not isinstance(learned, dict):
             raise TypeError("params and learned must be mappings")
         urm = csr_from_tensors("urm", tensors)
+        # What lists and scores hold of each item.
+        check_fits(16 * urm.n_cols, f"{path}, of {urm.n_cols:,} items,", "leave out those unused")
         urm.check_non_negative()
         if fingerprint(urm) != _text(meta, "data_hash"):
             raise ValueError("its matrix does not match its data_hash")
@@ -169,6 +171,8 @@ class ModelFile:
         scorer = form.from_tensors(
             {name.removeprefix(prefix): a for name, a in tensors.items() if name.startswith(prefix)}
         )
+        if isinstance(scorer, DualEase) and fingerprint(scorer.urm) != fingerprint(urm):
+            raise ValueError("its scorer is of another matrix")
         ids = None if meta["ids"] is None else _ids(meta["ids"], tensors)
         return cls(model, params, learned, urm, scorer, ids)
 
@@ -185,12 +189,12 @@ def damage_refused(path: str | Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"the model file {path} cannot be read: {error.strerror}") from None
     except _DAMAGE as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        what = f"{error} is missing" if isinstance(error, KeyError) else f"{error!s:.300}"
         raise DataError(f"the model file {path} is damaged or cut short: {what}") from None
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:
-    meta = json.loads(text)
+    meta = json_files.parse(text)
     if not isinstance(meta, dict) or type(meta.get("format")) is not int:
         raise ValueError("its description is not that of a model")
     if meta["format"] != FORMAT:
@@ -261,12 +265,14 @@ def _ids_from_tensors(kind: str, name: str, tensors: Mapping[str, NDArray[Any]])
         raw = stored.tobytes()
         pairs = zip(starts.tolist(), ends.tolist(), strict=True)
         ids = object_array([raw[start:end].decode() for start, end in pairs])
-    elif kind.startswith(("datetime64[", "timedelta64[")):
+    elif kind.startswith(("datetime64[", "timedelta64[")) and stored.dtype == np.int64:
         ids = stored.view(np.dtype(kind))
     elif kind == str(stored.dtype):
         ids = stored
     else:
         raise ValueError(f"ids of {name} are {stored.dtype}, not {kind!r:.30}")
+    if ids.dtype.kind in "fmM" and np.isnan(ids).any():
+        raise ValueError(f"ids of {name} hold NaN")
     if len(set(ids.tolist())) != len(ids):
         raise ValueError(f"ids of {name} are not distinct")
     return ids

@@ -4,7 +4,6 @@ Folders may come from anyone and may be old, incomplete or damaged: nothing in t
 before it is checked, nothing is run, and no part that cannot be read keeps the others from it.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,13 @@ from typing import Any
 
 from ganmf_fast import reference
 from ganmf_fast.experiments.variants import VARIANTS
-from ganmf_fast.report.run_record import MOST_RECORDS, RunRecord, file_text, read_records, texts
+from ganmf_fast.report.run_record import (
+    MOST_RECORDS,
+    RunRecord,
+    file_content,
+    read_records,
+    texts,
+)
 from ganmf_fast.results import document
 from ganmf_fast.results.document import DamagedError
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
@@ -123,7 +128,7 @@ def _search(root: Path, folder: Path, problems: list[Problem]) -> SearchRecord |
     try:
         return read_search(
             path,
-            file_text(folder / JOURNAL),
+            file_content(folder / JOURNAL),
             lambda what: problems.append(Problem(where, what)),
         )
     except ValueError as error:
@@ -139,8 +144,8 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
 
     config: dict[str, Any] = {}
     try:
-        config = document.table(json.loads(file_text(folder / "config.json")), "config")
-    except (ValueError, RecursionError) as error:
+        config = document.table(document.plain(file_content(folder / "config.json")), "config")
+    except ValueError as error:
         missing(
             "config.json",
             f"{_said(error)}: data set, hardware and the models that were asked for are not known",
@@ -150,7 +155,7 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
     records = () if counted else tuple(read_records(folder / "models", missing))
     comparison = None
     try:
-        comparison = document.read(file_text(folder / "comparison.json"))
+        comparison = document.read(file_content(folder / "comparison.json"))
     except ValueError as error:
         missing(
             "comparison.json",
@@ -177,19 +182,15 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
 def _names(config: Path, field_name: str) -> list[str]:
     """Folders that the configuration of a run says there should be; none if it cannot be read."""
     try:
-        found = document.table(json.loads(file_text(config)), "config").get(field_name)
-    except (ValueError, RecursionError):
+        found = document.table(document.plain(file_content(config)), "config").get(field_name)
+    except ValueError:
         return []
     names = list(found)[:MOST_RECORDS] if isinstance(found, dict | list) else []
     return [name for name in names if isinstance(name, str) and name and Path(name).name == name]
 
 
 def _said(error: Exception) -> str:
-    if isinstance(error, DamagedError):
-        return f"damaged ({error})"
-    if isinstance(error, RecursionError | json.JSONDecodeError | UnicodeDecodeError):
-        return "damaged (it is not JSON)"
-    return str(error)
+    return f"damaged ({error})" if isinstance(error, DamagedError) else str(error)
 
 
 def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> ResultTable:

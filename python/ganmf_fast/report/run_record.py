@@ -1,9 +1,6 @@
 """Records of runs in the folder ``models``, with histories and cosines, checked when read."""
 
-import io
-import json
 import math
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganmf_fast.base import json_files
+from ganmf_fast.base.errors import DataError, TooLargeError
 from ganmf_fast.models.history import with_current_names
 from ganmf_fast.results import document, store
 from ganmf_fast.results.document import DamagedError
 from ganmf_fast.results.result_table import Key, key_of
 
-__all__ = ["MOST_RECORDS", "History", "RunRecord", "file_text", "read_records", "texts"]
+__all__ = ["MOST_RECORDS", "History", "RunRecord", "file_content", "read_records", "texts"]
 
 MOST_RECORDS = 2000
-_MOST_BYTES = 64 * 2**20
 _STAGES = ("search", "final")
 
 
@@ -68,8 +66,8 @@ class RunRecord:
     """Cosines between the made profiles of some users."""
 
 
-def file_text(path: Path) -> str:
-    """Text of a file of reasonable size.
+def file_content(path: Path) -> bytes:
+    """Bytes of a file of reasonable size.
 
     Raises
     ------
@@ -79,11 +77,11 @@ def file_text(path: Path) -> str:
     if not path.is_file():
         raise ValueError("missing")
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError("too large")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"unreadable ({error.strerror})") from None
+        return json_files.contents(path)
+    except TooLargeError:
+        raise ValueError("too large") from None
+    except DataError as error:
+        raise ValueError(f"unreadable ({error.args[0].rpartition(': ')[2]})") from None
 
 
 def read_records(models: Path, missing: Callable[[str, str], None]) -> Iterator[RunRecord]:
@@ -131,7 +129,7 @@ def _record(folder: Path) -> RunRecord:
         },
         epochs_found=None if epochs is None else document.whole(epochs, "epochs_found"),
         histories=_histories(folder / "history.json") if "history.json" in files else (),
-        cosine=_cosine(folder / "cosine.npz") if "cosine.npz" in files else None,
+        cosine=store.cosine(folder) if "cosine.npz" in files else None,
     )
 
 
@@ -149,7 +147,7 @@ def texts(value: object) -> dict[str, str]:
 
 
 def _histories(path: Path) -> tuple[History, ...]:
-    stages = document.table(json.loads(file_text(path)), "history.json")
+    stages = document.table(document.plain(file_content(path)), "history.json")
     return tuple(
         History(stage, columns)
         for stage in _STAGES
@@ -172,18 +170,3 @@ def _number(value: object) -> float:
         return document.number(value, "")
     except DamagedError:
         return math.nan
-
-
-def _cosine(path: Path) -> NDArray[np.float32] | None:
-    """A square of cosines, or None if it is something else."""
-    try:
-        content = path.read_bytes()
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            if sum(member.file_size for member in packed.infolist()) > _MOST_BYTES:
-                return None
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            found = np.asarray(stored["cosine"], dtype=np.float32)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    square = found.ndim == 2 and found.shape[0] == found.shape[1] > 0
-    return found if square and bool(np.isfinite(found).all()) else None

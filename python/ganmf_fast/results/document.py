@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args
 
+from ganmf_fast.base import json_files
 from ganmf_fast.base.text import printable
 from ganmf_fast.results.result_table import (
     PUBLISHED_SPLITS,
@@ -20,7 +21,17 @@ from ganmf_fast.results.result_table import (
     key_of,
 )
 
-__all__ = ["DamagedError", "number", "overview", "read", "table", "text", "to_json", "whole"]
+__all__ = [
+    "DamagedError",
+    "number",
+    "overview",
+    "plain",
+    "read",
+    "table",
+    "text",
+    "to_json",
+    "whole",
+]
 
 FORMAT = 1
 """Version of the document."""
@@ -134,7 +145,21 @@ def _means(entry: Entry) -> dict[str, Any]:
     }
 
 
-def read(content: str) -> ResultTable:
+def plain(content: str | bytes) -> Any:
+    """What JSON holds.
+
+    Raises
+    ------
+    DamagedError
+        If it is none, or beyond the bounds of `base.json_files`.
+    """
+    try:
+        return json_files.parse(content)
+    except ValueError as error:
+        raise DamagedError(str(error)) from None
+
+
+def read(content: str | bytes) -> ResultTable:
     """The comparison of a document.
 
     Raises
@@ -142,10 +167,7 @@ def read(content: str) -> ResultTable:
     DamagedError
         If it is not one, or of another version.
     """
-    try:
-        document = table(json.loads(content), "document")
-    except (ValueError, RecursionError) as error:
-        raise error if isinstance(error, DamagedError) else DamagedError("it is not JSON") from None
+    document = table(plain(content), "document")
     if document.get("format") != FORMAT:
         raise DamagedError(f"it has format {document.get('format')!r:.20}, and {FORMAT} is known")
     splits = text(document, "splits")

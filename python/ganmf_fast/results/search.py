@@ -58,14 +58,14 @@ class SearchRecord:
         return f"{self.model} on {self.dataset}{where}"
 
 
-def read_search(path: str, content: str, missing: Callable[[str], None]) -> SearchRecord:
-    """A search from the text of its journal.
+def read_search(path: str, content: str | bytes, missing: Callable[[str], None]) -> SearchRecord:
+    """A search from the content of its journal.
 
     Parameters
     ----------
     path : str
         See `SearchRecord`.
-    content : str
+    content : str or bytes
     missing : callable
         Called with a phrase for each line that cannot be read.
 
@@ -74,7 +74,8 @@ def read_search(path: str, content: str, missing: Callable[[str], None]) -> Sear
     ValueError
         If it is no journal, one of another format, or its header is damaged.
     """
-    header, trials = parse_journal(content.encode(), "it", missing)
+    lines = content.encode() if isinstance(content, str) else content
+    header, trials = parse_journal(lines, "it", missing)
     if len(trials) > _MOST_TRIALS:
         missing(f"has {len(trials)} trials, of which {_MOST_TRIALS} are shown")
     try:

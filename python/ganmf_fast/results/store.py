@@ -14,12 +14,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Annotated, Any, Literal, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ganmf_fast.base.errors import ConflictError, difference
+from ganmf_fast.base import json_files
+from ganmf_fast.base.errors import ConflictError, DataError, difference
 from ganmf_fast.base.files import (
     make_folder,
     sync_file,
@@ -29,9 +31,11 @@ from ganmf_fast.base.files import (
     write_errors,
     write_whole,
 )
+from ganmf_fast.base.npz import read_npz
 from ganmf_fast.base.text import printable
+from ganmf_fast.results.result_table import key_of
 
-__all__ = ["FORMAT", "ConflictError", "Store", "difference", "load", "npz"]
+__all__ = ["FORMAT", "ConflictError", "Store", "cosine", "difference", "load", "npz"]
 
 Record: TypeAlias = dict[str, Any]
 
@@ -39,6 +43,37 @@ FORMAT = 2
 """Of the folder of a run. Format 1 had one file beside each result, and is read as well."""
 
 _RESULT, _PART = "result.json", ".part-"
+_COSINE = "cosine.npz"
+_MOST_COSINES = 2**26  # bytes
+_Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Number: TypeAlias = _Whole | float
+_ABSENT: Record = {
+    "seed": None, "source": "", "reason": "", "params": {}, "values": {}, "cost": {}
+}  # fmt: skip
+
+
+class _Record(msgspec.Struct):
+    """What others rely on in a record; there may be more."""
+
+    row: str
+    status: Literal["done", "failed"]
+    config: dict[str, Any]
+    files: dict[str, str]
+    point: _Number | None = None
+    seed: _Whole | None = None
+    source: str = ""
+    reason: str = ""
+    params: dict[str, Any] = {}
+    values: dict[str, _Number] = {}
+    cost: dict[str, _Number] = {}
+    epochs_found: _Whole | None = None
+
+    def __post_init__(self) -> None:
+        """Check the names of figures, and those of parameters."""
+        for name in self.values:
+            key_of(name)
+        if not isinstance(self.config.get("params", {}), dict):
+            raise TypeError("params of its config is no table")
 
 
 class Store:
@@ -98,9 +133,9 @@ class Store:
     def _experiment(self) -> str | None:
         """What the folder holds; None if it is nothing, or its configuration is damaged."""
         try:
-            found = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            found = json_files.parse(json_files.contents(self.folder / "config.json"))
             return str(found["experiment"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             return None
 
     def read(self, name: str) -> Record | None:
@@ -143,13 +178,19 @@ class Store:
     def arrays(
         self, name: str, file: str = "per_user.npz", keys: Iterable[str] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Arrays of a file beside a whole record, all or some; none if there is no such file."""
+        """Arrays of a file beside a whole record, all or some; none if there is no such file.
+
+        Raises
+        ------
+        DataError
+            If it is damaged.
+        """
         path = self._models / name / file
-        if not path.is_file():
-            return {}
-        with np.load(path, allow_pickle=False) as stored:
-            wanted = stored.files if keys is None else [key for key in keys if key in stored]
-            return {key: stored[key] for key in wanted}
+        return read_npz(path, None if keys is None else set(keys)) if path.is_file() else {}
+
+    def cosine(self, name: str) -> NDArray[np.float32] | None:
+        """The cosines beside a whole record; None if there are none, or they are damaged."""
+        return cosine(self._models / name)
 
     def write(self, name: str, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         """Put a record and the files that go with it into place, instead of earlier ones.
@@ -197,36 +238,57 @@ def load(folder: Path) -> Record:
     """
     record = _record(folder)
     for file, expected in record["files"].items():
-        if _digest(_content(folder, file)) != expected:
-            raise ValueError(f"{file} is damaged: its checksum is another")
+        with _opened(folder, file) as content:
+            if hashlib.file_digest(content, "sha256").hexdigest() != expected:
+                raise ValueError(f"{file} is damaged: its checksum is another")
     return record
+
+
+def cosine(folder: Path) -> NDArray[np.float32] | None:
+    """A square of cosines in the folder of a finished model, or None if there is something else."""
+    path = folder / _COSINE
+    if not path.is_file():
+        return None
+    try:
+        stored = read_npz(path, {"cosine"}, limit_bytes=_MOST_COSINES)
+    except DataError:
+        return None
+    found = stored.get("cosine", np.empty(0))
+    square = found.ndim == 2 and found.shape[0] == found.shape[1] > 0 and found.dtype.kind == "f"
+    return found.astype(np.float32) if square and bool(np.isfinite(found).all()) else None
 
 
 def _record(folder: Path) -> Record:
     """As `load`, without a look at the files that go with the record."""
-    content = _content(folder, _RESULT)
+    with _opened(folder, _RESULT) as file:
+        content = file.read(json_files.MAX_BYTES + 1)
     try:
-        record = json.loads(content)
+        record = json_files.parse(content)
+    except ValueError as error:
+        raise ValueError(f"{_RESULT} is damaged: {error}") from None
+    try:
         checksum, version = record.pop("sha256"), record["format"]
         if version not in (1, FORMAT):
             raise ValueError(f"{_RESULT} has format {version!r:.20}, and 1 and {FORMAT} are known")
         if checksum != _digest(_canonical(record)):
             raise ValueError(f"{_RESULT} is damaged: its checksum is another")
         record = _as_now(record)
-        return {**record, "files": dict(record["files"])}
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        raise ValueError(f"{_RESULT} is damaged: it is not JSON") from None
     except (KeyError, TypeError, AttributeError):
         raise ValueError(f"{_RESULT} is damaged: it is not a record of a finished model") from None
+    try:
+        json_files.typed(record, _Record)
+    except ValueError as error:
+        raise ValueError(f"{_RESULT} is damaged: {error}") from None
+    return {**_ABSENT, **record}
 
 
-def _content(folder: Path, file: str) -> bytes:
+def _opened(folder: Path, file: str) -> IO[bytes]:
     """A file that lies in this folder itself: what is read may come from anyone."""
     path = folder / file
     if path.name != file or not path.is_file():
         raise ValueError(f"{file:.80} is missing")
     try:
-        return path.read_bytes()
+        return path.open("rb")
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}") from None
 

@@ -7,8 +7,6 @@ and scores on ``validation``; the final fit is on ``train`` and the final figure
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +23,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import all_written, make_folder, write_errors
+from ganmf_fast.base.npz import read_npz, read_sparse
 from ganmf_fast.base.urm import as_csr, fingerprint, read_only, to_scipy
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import object_array
@@ -302,10 +301,9 @@ class Splits:
         found: tuple[str, ...] = PARTS
         if (folder / f"{_PROFILE}.npz").is_file():
             found = (*PARTS, _PROFILE)
-        matrices = {part: _load_matrix(folder / f"{part}.npz") for part in found}
         info = {"name": folder.resolve().name, **_load_info(folder)}
         try:
-            return cls(**matrices, **info)
+            return cls(**{part: _load_matrix(folder, part) for part in found}, **info)
         except (TypeError, ValueError) as error:
             raise DataError(f"{folder}: {error}") from None
 
@@ -425,15 +423,10 @@ def _jsonable(ids: NDArray[Any], key: str) -> list[Any]:
     return cast("list[Any]", values)
 
 
-def _load_matrix(path: Path) -> Any:
-    try:
-        return sp.load_npz(path)
-    except _DAMAGE as error:
-        raise DataError(f"{path} is damaged or no scipy sparse matrix: {error}") from None
+def _load_matrix(folder: Path, part: str) -> Any:
+    stored = read_sparse(folder / f"{part}.npz")
+    return as_csr(stored, part, allow_empty=part != "train")
 
-
-# What zipfile, zlib, numpy and scipy raise on a cut or altered file.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError)
 
 _JsonIds = list[bool | int | float | str]
 
@@ -463,9 +456,5 @@ def _load_info(folder: Path) -> dict[str, Any]:
                 info[key] = object_array(ids)
     path = folder / _IDS
     if path.is_file():
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                info |= {k: arrays[k] for k in ("user_ids", "item_ids") if k in arrays}
-        except (*_DAMAGE, TypeError) as error:
-            raise DataError(f"{path} is damaged: {error}") from None
+        info |= read_npz(path, {"user_ids", "item_ids"})
     return info

@@ -20,13 +20,15 @@ from typing import Any
 
 from ganmf_fast.base.errors import ConflictError, DataError, WriteError, difference
 from ganmf_fast.base.files import make_folder, sync_folder, try_lock, unlock, write_errors
-from ganmf_fast.base.json_files import decode
+from ganmf_fast.base.json_files import contents, decode
 from ganmf_fast.base.text import printable
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["FORMAT", "Journal", "in_use", "parse_journal", "read_journal"]
+__all__ = ["FORMAT", "MAX_BYTES", "Journal", "in_use", "parse_journal", "read_journal"]
 
 FORMAT = 1
+MAX_BYTES = 2**30
+"""Limit of a journal's size: a million trials of a kilobyte each."""
 # Entries of a header that `read_journal` requires.
 _REQUIRED = ("model", "space", "dataset", "metric", "backend", "seed")
 _SPARE_BYTES = 2**17
@@ -101,7 +103,7 @@ class Journal(AbstractContextManager["Journal"]):
             raise
 
     def _open(self, header: dict[str, Any], moved: bool) -> None:
-        content = self.path.read_bytes()
+        content = contents(self.path, MAX_BYTES)
         stored, trials, whole = _parse(str(self.path), content)
         if whole < len(content):
             warnings.warn(
@@ -213,12 +215,10 @@ def read_journal(path: str | Path) -> tuple[dict[str, Any], list[Trial]]:
     Raises
     ------
     DataError
-        If it is damaged, or not a journal.
-    OSError
-        If it cannot be read.
+        If it cannot be read, is damaged, or not a journal.
     """
     path = Path(path)
-    header, trials = parse_journal(path.read_bytes(), str(path))
+    header, trials = parse_journal(contents(path, MAX_BYTES), str(path))
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         raise DataError(f"{path} is damaged: its header has no {missing[0]}")

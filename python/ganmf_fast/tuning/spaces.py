@@ -15,7 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
-from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base import toml_files
+from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.base.params import search_ranges
 from ganmf_fast.base.text import one_line, printable
 from ganmf_fast.models.registry import NAMES, model_class
@@ -263,11 +264,9 @@ def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
     """
     path, shown = Path(path), printable(str(path))
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"the space file {shown} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ValueError(f"the space file {shown} is not valid TOML: {one_line(error)}") from None
+        content = toml_files.read(path)
+    except DataError as error:
+        raise ValueError(f"the space file {error}") from None
     plain = [name for name, table in content.items() if not isinstance(table, dict)]
     if plain:
         raise ValueError(

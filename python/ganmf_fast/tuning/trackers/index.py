@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import platformdirs
 
+from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.tuning.journal import in_use
 from ganmf_fast.tuning.trackers.base import Ending, Study
@@ -55,6 +57,28 @@ ON CONFLICT (journal) DO UPDATE SET
     finished = excluded.finished, failed = excluded.failed, best_value = excluded.best_value,
     best_params = excluded.best_params, status = excluded.status, updated = excluded.updated
 """
+
+
+class _Row(msgspec.Struct):
+    """A row of the table, whose types SQLite does not enforce."""
+
+    id: int
+    journal: str
+    model: str
+    dataset: str
+    backend: str
+    metric: str
+    seed: int
+    n_calls: int
+    finished: int
+    failed: int
+    best_value: float | None
+    best_params: str | None
+    status: str
+    started: float
+    updated: Annotated[float, msgspec.Meta(ge=0, le=2**36)]
+
+
 # Seconds to wait for another writer.
 _TIMEOUT = 10.0
 
@@ -132,7 +156,11 @@ class RunIndex:
         with self._open() as database:
             database.row_factory = sqlite3.Row
             found = database.execute("SELECT * FROM runs ORDER BY updated DESC, id DESC")
-            return [_with_status(dict(row)) for row in found]
+            rows = [dict(row) for row in found]
+        try:
+            return [_with_status(row) for row in rows]
+        except ValueError as error:
+            raise DataError(f"the index of runs {self._path} is damaged: {error}") from None
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -147,8 +175,9 @@ class RunIndex:
 
 def _with_status(row: dict[str, Any]) -> dict[str, Any]:
     """A row with the present status of its journal."""
+    json_files.typed(row, _Row)
     journal = Path(row["journal"])
-    row["best_params"] = json.loads(row["best_params"] or "{}")
+    row["best_params"] = json_files.parse(row["best_params"] or "{}")
     if not journal.is_file():
         row["status"] = "gone"
     elif row["status"] == "running" and not in_use(journal):
