@@ -305,7 +305,7 @@ def test_a_backtest_is_that_of_python(done, log):
         (["compare", "EASE", "TopPopular", "--output", "x.doc"], 2, "must end in"),
         (["evaluate", "absent.safetensors"], 3, "no model file"),
         (["evaluate", "EASE", "--metrics", "map,ndgc"], 2, "did you mean 'ndcg'"),
-        (["evaluate", "EASE", "--params", "absent.json"], 2, "cannot be read"),
+        (["evaluate", "EASE", "--params", "absent.json"], 2, "is none"),
         (["evaluate", "mine:Absent"], 2, "no class 'Absent'"),
         (["evaluate", "mine:Nothing"], 2, "has no fit"),
         (["evaluate", "absent.module:Class"], 2, "cannot be imported"),

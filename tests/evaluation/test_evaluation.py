@@ -213,7 +213,7 @@ def test_only_the_metrics_asked_for_are_there(evaluation, split):
         ({"test": np.ones((60, 41))}, ValueError, "test is 60 x 41"),
         ({"train": np.ones((59, 40))}, ValueError, "train is 59 x 40"),
         ({"model": gf.TopPopular()}, NotFittedError, "not fitted"),
-        ({"model": "ItemKNN"}, TypeError, "model must be a model"),
+        ({"model": "ItemKNN"}, TypeError, "model must have fit and recommend"),
     ],
 )
 def test_bad_arguments_are_named(evaluation, split, kwargs, error, message):

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, ndcg_score
 import ganmf_fast as gf
 from ganmf_fast import _core
 from ganmf_fast.evaluation import METRICS, Evaluation, by_item_popularity, by_profile_length
-from ganmf_fast.evaluation.significance import holm
+from ganmf_fast.evaluation.significance import holm, interval_of_mean
 
 CUTOFFS = (3, 10)
 SHAPE = (80, 50)
@@ -212,9 +212,7 @@ def test_an_interval_covers_the_truth_as_often_as_it_says():
     covered = 0
     for seed in range(200):
         values = rng.exponential(1.0, (1, 60))
-        from ganmf_fast.evaluation.significance import _interval
-
-        low, high = _interval(values[0], _core.bootstrap_means(values, 400, seed)[0], 0.9)
+        low, high = interval_of_mean(values[0], _core.bootstrap_means(values, 400, seed)[0], 0.9)
         covered += low <= 1.0 <= high
     # 180 are expected; skewed data of this size fall a little short of it.
     assert 163 <= covered <= 193

@@ -525,7 +525,7 @@ def test_bad_parameters_are_named_at_fit(name, params, error, message, toy_urm):
 
 def test_unknown_models_get_a_suggestion():
     with pytest.raises(ValueError, match="did you mean 'ItemKNN'"):
-        registry.model_class("itemKNN")
+        registry.model_class("itemKN")
     with pytest.raises(AttributeError, match="Nonsense"):
         _ = models.Nonsense
 
