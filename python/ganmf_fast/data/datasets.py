@@ -10,7 +10,6 @@ import logging
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -22,7 +21,7 @@ import pooch
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.errors import DataError, WriteError, suggestion
+from ganmf_fast.base.errors import DataError, TooLargeError, WriteError, suggestion
 from ganmf_fast.base.files import all_written, make_folder, write_whole, written_whole
 from ganmf_fast.base.text import printable
 from ganmf_fast.base.urm import as_csr, fingerprint
@@ -31,7 +30,7 @@ from ganmf_fast.data.builders import from_text
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.roles import Roles
-from ganmf_fast.data.sources import DataFile
+from ganmf_fast.data.sources import UNREADABLE, DataFile
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -504,27 +503,39 @@ def read_member(archive: Path, member: str) -> bytes:
     Raises
     ------
     DataError
-        If the archive is damaged, lacks the member, or the member is a link, larger than 1 GiB
-        or compressed more than 200 times.
+        If the archive is damaged, lacks the member, or the member is a link, encrypted, larger
+        than 1 GiB or compressed more than 200 times: no data set is.
     """
     try:
         with zipfile.ZipFile(archive) as package:
-            info = package.getinfo(member)
-            if stat.S_ISLNK(info.external_attr >> 16):
-                raise DataError(f"{archive} holds a link instead of {member}")
-            too_big = info.file_size > min(_MAX_BYTES, _MAX_RATIO * info.compress_size)
+            info = _checked_member(package, archive, member)
             with package.open(info) as file:
                 # The size an archive claims need not be true.
-                content = b"" if too_big else file.read(info.file_size + 1)
-            if too_big or len(content) > info.file_size:
-                raise DataError(
-                    f"{archive} holds {member} with {info.file_size:,} bytes out of "
-                    f"{info.compress_size:,}, more than is safe to unpack"
-                )
-            return content
+                content = file.read(info.file_size + 1)
+                if len(content) > info.file_size:
+                    raise _too_large(archive, info)
+                return content
     except KeyError:
         raise DataError(f"{archive} does not hold {member}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        raise DataError(f"{archive} is damaged or no zip archive: {error}") from None
-    except RuntimeError as error:
-        raise DataError(f"{archive} cannot be unpacked: {error}") from None
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise DataError(f"{archive} is damaged or no zip archive: {error!s:.200}") from None
+
+
+def _checked_member(package: zipfile.ZipFile, archive: Path, member: str) -> zipfile.ZipInfo:
+    info = package.getinfo(member)
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise DataError(f"{archive} holds a link instead of {member}")
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise DataError(f"{archive} holds {member} compressed in a way that no data set is")
+    if info.file_size > min(_MAX_BYTES, _MAX_RATIO * info.compress_size):
+        raise _too_large(archive, info)
+    return info
+
+
+def _too_large(archive: Path, info: zipfile.ZipInfo) -> TooLargeError:
+    return TooLargeError(
+        f"{archive} holds {info.filename} with {info.file_size:,} bytes out of "
+        f"{info.compress_size:,}, more than is safe to unpack"
+    )

@@ -23,6 +23,7 @@ from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.base.files import reserve, write_errors
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.text import printable
+from ganmf_fast.base.unpacking import RATIO, check_fits, check_unpacked, most_unpacked
 from ganmf_fast.data.columns import Place, numbers, parsed_ids, series, times, weighted
 from ganmf_fast.data.dialect import Dialect, find_dialect
 from ganmf_fast.data.ids import CodedIds
@@ -34,6 +35,7 @@ __all__ = [
     "Log",
     "Options",
     "Scratch",
+    "check_parquet",
     "joined",
     "parquet_columns",
     "parquet_reading",
@@ -45,6 +47,8 @@ __all__ = [
 
 _KINDS: dict[Role, str] = {"user": "id", "item": "id", "rating": "number", "timestamp": "time"}
 _LINE_LIMIT = 1 << 26
+_MEMORY_STEP = 1 << 26
+"""Bytes of columns after which memory is looked at again."""
 
 
 class Options(NamedTuple):
@@ -80,12 +84,15 @@ class Scratch:
     """
 
     folder: Path | None = None
+    size: int = 0
+    """Bytes in memory."""
     _parts: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
 
     def append(self, name: str, values: NDArray[Any]) -> None:
         """Append a part of a column."""
         parts = self._parts.setdefault(name, [])
         if self.folder is None or not len(values):
+            self.size += values.nbytes
             parts.append(values)
             return
         path = self.folder / f"{name}-{len(parts)}.npy"
@@ -135,11 +142,16 @@ def read_text(
     scratch = scratch or Scratch()
     reader = _reader(dialect, columns, roles, strip=options.strip)
     with _placed(source, dialect):
-        read = 0
+        read, asked = 0, 0
         for chunk in source.chunks(options.encoding):
             reader.feed(chunk)
             _store(reader, columns, scratch)
             read += len(chunk)
+            if scratch.size - asked > _MEMORY_STEP:
+                asked = scratch.size
+                what = f"{source.label}, of {reader.rows:,} records so far,"
+                # To join the parts, and to put them in order.
+                check_fits(2 * asked, what, "read it with Interactions.scan")
             if report is not None:
                 report(read, source.size or 0, "reading")
         reader.finish()
@@ -423,6 +435,9 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
                 raise DataError(f"{where()}: {role} is missing")
             parts[role].append(interners[role](value, where) if role in interners else value)
         rows.append(line)
+        if len(rows) % (_MEMORY_STEP >> 6) == 0:
+            what = f"{source.label}, of {len(rows):,} records so far,"
+            check_fits(32 * len(rows) * len(columns), what, "write it as parquet or CSV")
     if not rows:
         raise DataError(f"{source.label} holds no interactions")
 
@@ -521,8 +536,36 @@ def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str
             path.open("rb").close()
         log = pl.scan_parquet(path)
         names = parquet_columns(log, roles, str(path))
+        check_parquet(log, [path], names, str(path), 24)
         frame = log.select(list(dict.fromkeys(names.values()))).collect()
     return frame, names, parquet_reading(log, names, len(frame))
+
+
+def check_parquet(
+    log: pl.LazyFrame, paths: Sequence[Path], names: dict[Role, str], label: str, held: int
+) -> None:
+    """Refuse parquet whose rows are too many: for its size, or for memory.
+
+    Parameters
+    ----------
+    log : polars.LazyFrame
+    paths : sequence of Path
+        Its files, or folders of them.
+    names : dict of role to column name
+    label : str
+    held : int
+        Bytes of memory for each value.
+
+    Raises
+    ------
+    TooLargeError
+    """
+    rows = log.select(pl.len()).collect().item()
+    files = [f for path in paths for f in (path.rglob("*.parquet") if path.is_dir() else [path])]
+    packed = sum(file.stat().st_size for file in files)
+    check_unpacked(8 * rows * len(names), packed, label, most_unpacked(packed, RATIO))
+    what = f"{label}, of {rows:,} rows,"
+    check_fits(held * rows * len(names), what, "read it with Interactions.scan, or parts of it")
 
 
 def parquet_columns(log: pl.LazyFrame, roles: Roles, label: str) -> dict[Role, str]:
@@ -549,6 +592,6 @@ def parquet_refused(path: object) -> Iterator[None]:
         raise
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DataError(f"{path} is not a readable parquet file: {first}") from None

@@ -1,7 +1,8 @@
 """What a path holds, by its content: compressed or not, parquet, JSON lines or delimited text.
 
 Text is handed out as UTF-8 in chunks, decompressed and decoded on the way, so that memory never
-holds a file. Suffixes say nothing: a gzip file may be called ``log.csv``.
+holds a file. Suffixes say nothing: a gzip file may be called ``log.csv``. What a compressed file
+may become is bounded while it is read (`base.unpacking`).
 """
 
 import bz2
@@ -9,6 +10,7 @@ import codecs
 import gzip
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,11 +23,15 @@ import zstandard
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.text import few, printable
+from ganmf_fast.base.unpacking import DEFLATE_RATIO, RATIO, Unpacked
 
-__all__ = ["CHUNK", "DataFile"]
+__all__ = ["CHUNK", "UNREADABLE", "DataFile"]
 
 CHUNK: Final = 1 << 22
 """Bytes that are read at a time."""
+
+_PIECE: Final = 1 << 12
+"""Packed bytes that are unpacked at a time, where a library does not bound what comes of them."""
 
 _MAGIC: Final = (
     (b"\x1f\x8b", "gzip"),
@@ -43,6 +49,22 @@ _MARKS: Final = (
 )
 
 
+UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    UnicodeDecodeError,
+    zipfile.BadZipFile,
+    zstandard.ZstdError,
+)
+"""What unpacking raises on files that are cut short, altered, encrypted or too large."""
+
+
 class _Zstandard(io.RawIOBase):
     """Decompressed bytes; the package's own reader takes a file cut short for a whole one."""
 
@@ -50,7 +72,7 @@ class _Zstandard(io.RawIOBase):
         self._raw = raw
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._begun = False
-        self._ready = b""
+        self._ready = memoryview(b"")
 
     def readable(self) -> bool:
         """Always."""
@@ -66,7 +88,7 @@ class _Zstandard(io.RawIOBase):
         """
         while not self._ready:
             chunk = self._frame.unused_data if self._frame.eof else b""
-            chunk = chunk or self._raw.read(CHUNK)
+            chunk = chunk or self._raw.read(_PIECE)
             if not chunk:
                 if self._begun and not self._frame.eof:
                     raise EOFError("compressed file ended before the end of its last frame")
@@ -74,7 +96,7 @@ class _Zstandard(io.RawIOBase):
             if self._frame.eof:
                 self._frame = zstandard.ZstdDecompressor().decompressobj()
             self._begun = True
-            self._ready = self._frame.decompress(chunk)
+            self._ready = memoryview(self._frame.decompress(chunk))
         size = min(len(buffer), len(self._ready))
         buffer[:size] = self._ready[:size]
         self._ready = self._ready[size:]
@@ -108,9 +130,7 @@ class DataFile:
     @property
     def size(self) -> int | None:
         """Bytes of the text, None where compression hides them."""
-        if self.compression is not None:
-            return None
-        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+        return None if self.compression is not None else self._packed_size
 
     @property
     def format(self) -> str:
@@ -122,7 +142,7 @@ class DataFile:
         return "json lines" if first.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{" else "text"
 
     @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
+    def open(self) -> Iterator[IO[bytes] | Unpacked]:
         """The decompressed bytes.
 
         Raises
@@ -131,9 +151,11 @@ class DataFile:
             If the file is an archive of several files, or encrypted.
         """
         with self._raw() as raw:
+            ratio, step = RATIO, None
             match self.compression:
                 case "gzip":
                     opened: Any = gzip.GzipFile(fileobj=raw)
+                    ratio = DEFLATE_RATIO
                 case "bzip2":
                     opened = bz2.BZ2File(raw)
                 case "xz":
@@ -141,11 +163,20 @@ class DataFile:
                 case "zstandard":
                     opened = io.BufferedReader(_Zstandard(raw))
                 case "zip":
-                    opened = self._member(raw)
+                    opened, method = self._member(raw)
+                    if method in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                        ratio = DEFLATE_RATIO
+                    else:
+                        step = _PIECE
                 case _:
-                    opened = raw
+                    yield raw
+                    return
             with opened:
-                yield opened
+                yield Unpacked(opened, self._packed_size, self.label, ratio, step)
+
+    @property
+    def _packed_size(self) -> int:
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
     def chunks(self, encoding: str) -> Iterator[bytes]:
         """The text as UTF-8, without a byte order mark.
@@ -175,14 +206,9 @@ class DataFile:
         """Name the file in errors of reading and decompressing."""
         try:
             yield
-        except (
-            OSError,
-            EOFError,
-            zlib.error,
-            lzma.LZMAError,
-            zipfile.BadZipFile,
-            zstandard.ZstdError,
-        ) as error:
+        except DataError:
+            raise
+        except UNREADABLE as error:
             reason = getattr(error, "strerror", None) or error
             raise DataError(f"{self.label} cannot be read: {reason}") from None
 
@@ -194,7 +220,8 @@ class DataFile:
             with self.content.open("rb") as file:
                 yield file
 
-    def _member(self, raw: IO[bytes]) -> IO[bytes]:
+    def _member(self, raw: IO[bytes]) -> tuple[IO[bytes], int]:
+        """The only file of an archive, and how it is compressed."""
         archive = zipfile.ZipFile(raw)
         members = [info for info in archive.infolist() if not info.is_dir()]
         if len(members) != 1:
@@ -205,7 +232,7 @@ class DataFile:
             )
         if members[0].flag_bits & 1:
             raise DataError(f"{self.label} is encrypted: unpack it first")
-        return archive.open(members[0])
+        return archive.open(members[0]), members[0].compress_type
 
     def _refuse_wide(self, first: bytes) -> None:
         for mark, name in _MARKS:

@@ -31,6 +31,7 @@ from ganmf_fast.data.readers import (
     Log,
     Options,
     Scratch,
+    check_parquet,
     joined,
     parquet_columns,
     parquet_reading,
@@ -124,7 +125,9 @@ def _parquet(
 ) -> IdMatrix:
     log = pl.scan_parquet(list(paths))
     names = parquet_columns(log, roles, label)
-    if len(names) > 2 or duplicates not in {None, "first"}:
+    whole = len(names) > 2 or duplicates not in {None, "first"}
+    check_parquet(log, paths, names, label, 24 if whole else 4)
+    if whole:
         table = log.select(list(dict.fromkeys(names.values()))).collect()
         built = from_frame(table, Roles(**names, weights=roles.weights), duplicates)
         return built._replace(
