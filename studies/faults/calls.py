@@ -175,7 +175,7 @@ CALLS: dict[str, Callable[[Context], Callable[[], Any]]] = {
     "Splits.load": lambda c: _call(gf.Splits.load, c.folder / "splits"),
     "save": lambda c: _call(c.model("weights").save, c.folder / "again.safetensors"),
     "load": lambda c: _call(gf.load, c.folder / "weights"),
-    "tune": lambda c: c.search,
+    "tune": lambda c: _call(c.search),
     "tune, 2 workers": lambda c: _call(c.search, n_workers=2),
     "tune GANMF, 2 workers": lambda c: _call(
         c.search, "GANMF", n_workers=2, fixed={"device": "cpu"}
