@@ -129,6 +129,19 @@ def _fit(name: str) -> Callable[[Context], Callable[[], Any]]:
     return make
 
 
+def _call(function: Callable[..., Any], *arguments: Any, **given: Any) -> Callable[[], Any]:
+    return lambda: function(*arguments, **given)
+
+
+def _many(function: Callable[[Any], Any], values: Any) -> Callable[[], Any]:
+    return lambda: [function(value) for value in values]
+
+
+def _ids(context: Context) -> Callable[[], Any]:
+    data = context.data()
+    return _call(gf.TopPopular().fit(data).recommend, data.user_ids)
+
+
 CALLS: dict[str, Callable[[Context], Callable[[], Any]]] = {
     **{f"fit {name}": _fit(name) for name in FITS},
     "fit WRMF, early stopping": lambda c: (
@@ -139,7 +152,7 @@ CALLS: dict[str, Callable[[Context], Callable[[], Any]]] = {
     "recommend, item weights": lambda c: _call(c.model("weights").recommend, c.everybody, n=100),
     "recommend, factors": lambda c: _call(c.model("factors").recommend, c.everybody, n=100),
     "recommend, popularity": lambda c: _call(c.model("popular").recommend, c.everybody, n=1000),
-    "recommend, ids": lambda c: _ids(c),
+    "recommend, ids": _ids,
     "score_users": lambda c: _call(c.model("weights").score_users, c.everybody[:8000]),
     "fold_in, item weights": lambda c: _call(c.model("weights").fold_in, c.splits.test[:8000]),
     "fold_in, factors": lambda c: _call(c.model("factors").fold_in, c.splits.test[:8000]),
@@ -181,19 +194,6 @@ CALLS: dict[str, Callable[[Context], Callable[[], Any]]] = {
         c.search, "GANMF", n_workers=2, fixed={"device": "cpu"}
     ),
 }
-
-
-def _call(function: Callable[..., Any], *arguments: Any, **given: Any) -> Callable[[], Any]:
-    return lambda: function(*arguments, **given)
-
-
-def _many(function: Callable[[Any], Any], values: Any) -> Callable[[], Any]:
-    return lambda: [function(value) for value in values]
-
-
-def _ids(context: Context) -> Callable[[], Any]:
-    data = context.data()
-    return _call(gf.TopPopular().fit(data).recommend, data.user_ids)
 
 
 def main() -> None:
