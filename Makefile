@@ -57,8 +57,8 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce check test fuzz lint format build build-release wheel bench bench-peers \
-	bench-large audit clean tools
+.PHONY: help reproduce check test test-dev fuzz lint format build build-release wheel bench \
+	bench-peers bench-large audit clean tools
 
 help: ## Show this list
 	@echo "Targets (each does its own set-up in $(VENV)):"
@@ -79,6 +79,10 @@ check: lint ## What to run after each change: lint, and the tests not marked slo
 test: build ## Rust tests, then Python tests
 	cargo test --quiet -p ganmf-core
 	$(PYTEST) --durations=25
+
+test-dev: build ## Tests near the kernels under Python's development mode, every warning an error
+	$(PY) -X dev -W error -m pytest -q -p no:benchmark -n $(JOBS) --dist loadgroup --no-loadscope-reorder \
+		-m "not processes" tests/base tests/core tests/data tests/evaluation tests/models tests/split
 
 fuzz: build ## Break the public surface with inputs that nobody would pass [SECONDS=600]
 	$(PY) -m tests.fuzz --seconds $(SECONDS)

@@ -5,12 +5,9 @@ import itself is quick and needs neither torch nor scipy. ``__init__.pyi`` lists
 """
 
 import importlib
-from importlib.metadata import version as _version
 
 from ganmf_fast.base.lazy import stub_imports as _stub_imports
 from ganmf_fast.models.registry import NAMES as _MODELS
-
-__version__ = _version("ganmf-fast")
 
 _MODULES = {
     "datasets": "ganmf_fast.data.datasets",
@@ -25,6 +22,8 @@ __all__ = sorted([*_LAZY, "__version__"])
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("ganmf-fast")
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
     if name in _LAZY:

@@ -129,6 +129,14 @@ def _fit(name: str) -> Callable[[Context], Callable[[], Any]]:
     return make
 
 
+def _call(function: Callable[..., Any], *arguments: Any, **given: Any) -> Callable[[], Any]:
+    return lambda: function(*arguments, **given)
+
+
+def _many(function: Callable[[Any], Any], values: Any) -> Callable[[], Any]:
+    return lambda: [function(value) for value in values]
+
+
 def _ids(context: Context) -> Callable[[], Any]:
     data = context.data()
     return _call(gf.TopPopular().fit(data).recommend, data.user_ids)
@@ -180,20 +188,12 @@ CALLS: dict[str, Callable[[Context], Callable[[], Any]]] = {
     "Splits.load": lambda c: _call(gf.Splits.load, c.folder / "splits"),
     "save": lambda c: _call(c.model("weights").save, c.folder / "again.safetensors"),
     "load": lambda c: _call(gf.load, c.folder / "weights"),
-    "tune": lambda c: c.search,
+    "tune": lambda c: _call(c.search),
     "tune, 2 workers": lambda c: _call(c.search, n_workers=2),
     "tune GANMF, 2 workers": lambda c: _call(
         c.search, "GANMF", n_workers=2, fixed={"device": "cpu"}
     ),
 }
-
-
-def _call(function: Callable[..., Any], *arguments: Any, **given: Any) -> Callable[[], Any]:
-    return lambda: function(*arguments, **given)
-
-
-def _many(function: Callable[[Any], Any], values: Any) -> Callable[[], Any]:
-    return lambda: [function(value) for value in values]
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from faults.runs import Run, differences, quiet_run
+from faults.runs import Run, differences, outcome, quiet_run
 
 __all__ = ["cannot_mount", "fill"]
 
@@ -74,7 +74,7 @@ def _filled(run: Run, splits: Path, disk: Path, after: float, expected: Any) -> 
     (disk / "filler").unlink()
     with run.start(splits, disk / "output") as process:
         _, again = process.communicate()
-    differ = differences(expected, run.outcome(disk / "output"))
+    differ = differences(expected, outcome(disk / "output"))
     if process.returncode:
         differ.append(f"(ended with {process.returncode}: {again})")
     return Filled(run.name, after, code, said, tuple(differ))

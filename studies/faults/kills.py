@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from faults.interrupts import left_behind
-from faults.runs import Run, differences, quiet_run
+from faults.runs import Run, differences, outcome, quiet_run
 
 __all__ = ["kill"]
 
@@ -41,12 +41,12 @@ def kill(run: Run, splits: Path, folder: Path, n_kills: int, rng: Random) -> dic
     while found.kills < n_kills:
         ended = _killed(run, splits, output, rng.uniform(0.2, seconds), found)
         if ended:
-            _compare(run, expected, output, found)
+            _compare(expected, output, found)
     with run.start(splits, output) as process:
         _, said = process.communicate()
     if process.returncode:
         found.failed += (said,)
-    _compare(run, expected, output, found)
+    _compare(expected, output, found)
     shutil.rmtree(folder)
     return asdict(found)
 
@@ -68,8 +68,8 @@ def _killed(run: Run, splits: Path, output: Path, after: float, found: Killed) -
         return process.returncode == 0
 
 
-def _compare(run: Run, expected: dict[str, Any], output: Path, found: Killed) -> None:
+def _compare(expected: dict[str, Any], output: Path, found: Killed) -> None:
     if output.is_dir():
         found.runs += 1
-        found.differ += tuple(differences(expected, run.outcome(output)))
+        found.differ += tuple(differences(expected, outcome(output)))
         shutil.rmtree(output)

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ganmf_fast import _core
 from ganmf_fast.base.files import checksum, read_tensors
 from ganmf_fast.base.urm import to_scipy
 
-__all__ = ["RUNS", "Run", "differences", "prepare", "quiet_run"]
+__all__ = ["RUNS", "Run", "differences", "outcome", "prepare", "quiet_run"]
 
 PROGRAM = "import sys; from ganmf_fast.cli import main; sys.exit(main())"
 _TIMES = {"seconds", "fit_seconds", "finished", "created", "cost", "sha256", "history.json"}
@@ -39,8 +39,6 @@ class Run:
     name: str
     tokens: tuple[str, ...]
     """Of the command line; ``{splits}`` and ``{output}`` stand for folders."""
-    outcome: Callable[[Path], Mapping[str, Any]]
-    """All that it leaves, without times."""
 
     def start(self, splits: Path, output: Path, **given: Any) -> "subprocess.Popen[str]":
         """Start it; what it says goes to a pipe."""
@@ -72,8 +70,8 @@ def _timeless(content: Any) -> Any:
     return {key: _timeless(value) for key, value in kept.items()}
 
 
-def _files(output: Path) -> dict[str, Any]:
-    """Every file, by its name."""
+def outcome(output: Path) -> dict[str, Any]:
+    """All that a run leaves, without times: every file by its name."""
     found: dict[str, Any] = {}
     for path in sorted(output.rglob("*")):
         name = str(path.relative_to(output))
@@ -107,7 +105,6 @@ RUNS = (
             *("tune", "ItemKNN-cosine", "--data", "{splits}", "--output", "{output}/search"),
             *("--calls", "40", "--backend", "random", "--threads", "1"),
         ),
-        _files,
     ),
     Run(
         "reproduce",
@@ -116,18 +113,16 @@ RUNS = (
             *("--models", "TopPopular,PureSVD,ItemKNN-cosine,P3alpha,EASE,GANMF-u,GANMF-i"),
             *("--device", "cpu", "--threads", "1"),
         ),
-        _files,
     ),
     Run(
         "GAN fit",
         (
             *("fit", "GANMF", "--data", "{splits}", "--output", "{output}/model.safetensors"),
             *("--fit-on", "train_small", "--validate-on", "early_stop", "--device", "cpu"),
-            *("--param", "checkpoint_every=1", "--param", "epochs=150"),
+            *("--param", "checkpoint_every=1", "--param", "epochs=60"),
             *("--param", "allow_worse=100", "--param", "checkpoint_path={output}/state"),
             *("--threads", "1"),
         ),
-        _files,
     ),
     Run(
         "search of GANs",
@@ -136,7 +131,6 @@ RUNS = (
             *("--calls", "8", "--backend", "random", "--param", "epochs=10", "--device", "cpu"),
             *("--threads", "1", "--no-final"),
         ),
-        _files,
     ),
 )
 """A search, a reproduction, a GAN with checkpoints, and a search of GANs."""
@@ -155,7 +149,7 @@ def quiet_run(run: Run, splits: Path, output: Path) -> tuple[dict[str, Any], flo
         _, said = process.communicate()
     if process.returncode:
         raise RuntimeError(f"{run.name} ended with {process.returncode}: {said}")
-    return dict(run.outcome(output)), time.perf_counter() - began
+    return outcome(output), time.perf_counter() - began
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
+from faults.runs import outcome
 from ganmf_fast import reference
 from ganmf_fast.evaluation import by_profile_length
 from ganmf_fast.evaluation.significance import compare_values
@@ -25,7 +26,6 @@ from ganmf_fast.results import document
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.store import ConflictError, Store
 from ganmf_fast.results.tables import summary_csv, to_csv, to_latex, to_markdown
-from kill_reproduce import outcome
 
 OUTPUTS = ("results.csv", "summary.csv", "table.md", "table.tex")
 

@@ -38,7 +38,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     # OpenMP reads this when torch is loaded, later on. Threads that spin while they wait for each
     # other make a step several times slower as soon as anything else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with _sigterm_interrupts() as terminated, _warnings_in_a_line():
+    with _sigterm_interrupts() as terminated, _no_interrupt_lost(), _warnings_in_a_line():
         return _run(tokens, terminated)
 
 
@@ -101,6 +101,33 @@ def _sigterm_interrupts() -> Iterator[threading.Event]:
     finally:
         if ours:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Raise KeyboardInterrupt once more where Python drops it, as in finalizers and callbacks."""
+    others = sys.unraisablehook
+
+    def again(found: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(found.exc_type, KeyboardInterrupt):
+            others(found)
+            return
+        later = threading.Timer(0.05, _interrupt_main)
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = others
+
+
+def _interrupt_main() -> None:
+    if sys.platform == "win32":
+        signal.raise_signal(signal.SIGINT)
+    elif (thread := threading.main_thread().ident) is not None:
+        signal.pthread_kill(thread, signal.SIGINT)
 
 
 def _ignore_another() -> None:
