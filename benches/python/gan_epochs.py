@@ -3,7 +3,8 @@
     PYTHONPATH=benches/python python benches/python/gan_epochs.py --data FOLDER \
         [--datasets lastfm,...] [--models GANMF-u,...] [--epochs 2]
 
-FOLDER holds one folder of the five published splits for each data set. One thread; epochs
+FOLDER holds one folder of the five published splits for each data set. ``GANMF-u:reconstruction``
+is GANMF-u with emphasised denoising and that matching. One thread; epochs
 alternate, and the median CPU time counts. GANMF and its port start from the same weights and take
 the same batches, and the largest relative difference of their losses over the first 20 steps (10 of
 each network, or what the first epoch has) says that they compute the same. Writes
@@ -30,6 +31,7 @@ from ganmf_fast.gan.ganmf.module import GANMFModule
 from straight_gans import StraightCAAE, StraightCFGAN, StraightGANMF
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "gan-epochs.json"
+EMPHASIS = {"d_dropout": 0.3, "d_emphasis": 0.1}
 STEPS = 10
 """Of each network, whose losses are compared."""
 
@@ -57,6 +59,8 @@ class GANMF:
 
     def ours(self) -> None:
         """An epoch; the batches and losses are kept for the port."""
+        self.port.rng.set_state(self.module.rng.get_state())
+        torch.randperm(self.module.profiles.n_rows, generator=self.port.rng)
         steps = list(run(self.module))
         self.users = [batch.numbers for network, batch, _ in steps if network == "d"]
         self.losses = [losses[f"{network}_loss"] for network, _, losses in steps]
@@ -105,9 +109,12 @@ def pair(row: str, profiles: Any, params: dict[str, Any], mode: str) -> GANMF | 
 def measure(dataset: str, row: str, folder: Path, epochs: int) -> dict[str, Any]:
     """Both ways of training on one data set."""
     train = gf.Splits.load(folder / dataset).train
-    mode = "item" if row.endswith("-i") else "user"
+    published, _, matching = row.partition(":")
+    mode = "item" if published.endswith("-i") else "user"
     profiles = as_csr(train if mode == "user" else train.T.tocsr())
-    params = reference.best_params(dataset, row)
+    params = reference.best_params(dataset, published)
+    if matching:
+        params = {**params, **EMPHASIS, "matching": matching}
     sides = pair(row, profiles, params, mode)
     seconds: dict[str, list[float]] = {"ours": [], "straight": []}
     for _ in range(epochs):

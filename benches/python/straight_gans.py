@@ -175,8 +175,9 @@ class StraightGANMF:
     """GANMF as its authors' code reads in PyTorch: dense profiles, automatic differentiation.
 
     Starts from the weights of `generator` and `discriminator`, two state dicts of ours, so that
-    the losses can be compared, and takes the users of each batch from its caller for the same
-    reason. Works where these weights are.
+    the losses can be compared, and takes the users of each batch and the state of the random
+    numbers from its caller for the same reason. Works where these weights are. Dropout, emphasis
+    and matching as documented: a dense mask, dense weights, dense reconstructions.
     """
 
     def __init__(self, X, p, generator, discriminator):
@@ -195,10 +196,25 @@ class StraightGANMF:
         self.d_adam = torch.optim.Adam(self.d, lr=p["d_lr"])
         self.g_adam = torch.optim.Adam(self.g, lr=p["g_lr"])
         self.n_steps = {self.d_adam: 0, self.g_adam: 0}
+        self.rng = torch.Generator()
+        self.matching = p.get("matching", "features")
 
     def energy(self, x):
         hidden = x @ self.We + self.be
-        return ((hidden @ self.Wd + self.bd - x) ** 2).mean(), hidden
+        made = hidden @ self.Wd + self.bd
+        return ((made - x) ** 2).mean(), {"features": hidden, "reconstruction": x, "decoder": made}
+
+    def emphasised(self, x):
+        drop, b = self.p["d_dropout"], self.p["d_emphasis"]
+        kept = torch.ones_like(x)
+        nonzeros = x.nonzero(as_tuple=True)
+        drawn = torch.rand(len(nonzeros[0]), generator=self.rng).to(x.device)
+        kept[nonzeros] = (drawn >= drop).to(x.dtype)
+        made = (x * kept / (1 - drop)) @ self.We + self.be
+        mean = drop + b * (1 - drop)
+        weights = torch.where(kept == 0, 1 / mean, b / mean)
+        weights = torch.where(x == 0, 1.0, weights)
+        return (weights * (made @ self.Wd + self.bd - x) ** 2).mean()
 
     def step(self, adam, loss):
         adam.zero_grad()
@@ -218,16 +234,19 @@ class StraightGANMF:
             x = torch.from_numpy(self.X[users].toarray()).to(self.P.device)
             with torch.no_grad():
                 made = self.P[users] @ self.Q.T
-            real_energy, made_energy = self.energy(x)[0], self.energy(made)[0]
+            real_energy = self.emphasised(x) if "d_dropout" in p else self.energy(x)[0]
+            made_energy = self.energy(made)[0]
             loss = real_energy + torch.relu(p["m"] * real_energy - made_energy)
             loss = loss + p["d_reg"] * sum((w**2).sum() for w in self.d) / 2
             losses.append(self.step(self.d_adam, loss))
         for users in batches:
             x = torch.from_numpy(self.X[users].toarray()).to(self.P.device)
             with torch.no_grad():
-                features = x @ self.We + self.be
-            energy, made_features = self.energy(self.P[users] @ self.Q.T)
+                target = x @ self.We + self.be
+                if self.matching != "features":
+                    target = target @ self.Wd + self.bd
+            energy, made = self.energy(self.P[users] @ self.Q.T)
             a = p["recon_coefficient"]
-            loss = (1 - a) * energy + a * ((features - made_features) ** 2).mean()
+            loss = (1 - a) * energy + a * ((target - made[self.matching]) ** 2).mean()
             losses.append(self.step(self.g_adam, loss))
         return losses

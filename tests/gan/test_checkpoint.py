@@ -34,6 +34,7 @@ SMALL |= {
 RUNS = [
     (GANMF, SMALL),
     (GANMF, {**SMALL, "step": "dense", "mode": "item", "matching": "decoder"}),
+    (GANMF, {**SMALL, "user_factors": "solved", "g_reg_exponent": 0.0}),
     (BinGANMF, {"num_factors": 4, "d_nodes": 4, "d_layers": 2, "epochs": 6, "device": "cpu"}),
     (CFGAN, {"g_nodes": 6, "d_nodes": 5, "d_steps": 2, "epochs": 6, "device": "cpu"}),
     (CAAE, {"num_factors": 3, "g_units": 4, "gpr_units": 5, "epochs": 6, "device": "cpu"}),
@@ -259,7 +260,7 @@ def test_a_damaged_or_truncated_checkpoint_is_refused(left_behind, data):
         go_on(left_behind, data)
 
 
-@pytest.mark.parametrize(("cls", "settings"), RUNS[2:], ids=lambda v: getattr(v, "__name__", ""))
+@pytest.mark.parametrize(("cls", "settings"), RUNS[3:], ids=lambda v: getattr(v, "__name__", ""))
 def test_a_damaged_checkpoint_of_any_family_is_refused(cls, settings, data, tmp_path, monkeypatch):
     path = tmp_path / "state.safetensors"
     model = cls(**settings, freq=1, checkpoint_every=1, checkpoint_path=str(path))

@@ -155,9 +155,11 @@ def test_divergence_after_a_check_keeps_the_best_weights():
     assert module.count == 5
 
 
-def test_huge_rates_are_answered_by_an_error_not_by_a_bad_model(toy_urm):
+@pytest.mark.parametrize("user_factors", ["learned", "solved"])
+def test_huge_rates_are_answered_by_an_error_not_by_a_bad_model(toy_urm, user_factors):
+    huge = {**SMALL, "g_lr": 1e30, "d_lr": 1e30, "user_factors": user_factors}
     with pytest.raises(ArithmeticError, match="diverged in epoch"):
-        GANMF(**{**SMALL, "g_lr": 1e30, "d_lr": 1e30}).fit(toy_urm)
+        GANMF(**huge).fit(toy_urm)
 
 
 # the estimator -----------------------------------------------------------------------------------
@@ -196,13 +198,14 @@ LOSSES = [
     {},
     {"d_emphasis": 0.1, "matching": "reconstruction"},
     {"d_emphasis": 0.0, "matching": "decoder"},
+    {"d_emphasis": 0.1, "user_factors": "solved", "g_reg_exponent": 0.0},
 ]
 
 
 @pytest.mark.parametrize("losses", LOSSES, ids=str)
 def test_options_beyond_the_paper_train_the_same_model_by_every_step(toy_urm, losses):
     fitted = [
-        GANMF(**SMALL, **OPTIONS, **losses, step=step).fit(toy_urm)
+        GANMF(**SMALL, **{**OPTIONS, **losses}, step=step).fit(toy_urm)
         for step in ("dense", "exact", "auto")
     ]
     scores = [model.score_users(range(60)) for model in fitted]
@@ -319,6 +322,7 @@ EMPHASISED = {"d_dropout": 0.3, "d_emphasis": 0.1, "matching": "reconstruction"}
         ("exact", EMPHASISED),
         ("dense", {**EMPHASISED, "matching": "decoder"}),
         ("exact", {**EMPHASISED, "matching": "decoder"}),
+        ("auto", {**EMPHASISED, "user_factors": "solved"}),
     ],
     ids=str,
 )
@@ -438,6 +442,7 @@ def test_fold_in_is_refused_with_a_reason(toy_urm):
         ("d_dropout", 1.0, ValueError),
         ("d_emphasis", 1.5, ValueError),
         ("matching", "feature", ValueError),
+        ("user_factors", "solve", ValueError),
         ("g_ema", -0.1, ValueError),
         ("g_reg_exponent", -1, ValueError),
         ("init", "eas", ValueError),
@@ -509,6 +514,7 @@ def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
         {"d_dropout": 0.3},
         EMPHASISED,
         {"d_dropout": 0.3, "d_emphasis": 0.0, "matching": "decoder", "mode": "item"},
+        {"user_factors": "solved", "matching": "reconstruction"},
         {"g_ema": 0.9, "gradient_norms": True},
         {"g_reg": 1e-3, "g_reg_exponent": 0.5},
         {"d_steps": 2, "g_steps": 3, "mode": "item"},

@@ -32,8 +32,8 @@ _ITERATIONS = 4
 
 
 def start_from(kind: str, profiles: Csr, generator: Generator, seed: int) -> None:
-    """Set the factors of `generator` to the decomposition of `kind`, "svd" or "ease"."""
-    rank = min(generator.user_factors.shape[1], profiles.n_rows, profiles.n_cols)
+    """Set the factors of `generator`, if it has them, to the decomposition of `kind`."""
+    rank = min(generator.item_factors.shape[1], profiles.n_rows, profiles.n_cols)
     times, times_transposed = _products(kind, profiles)
     with one_blas_thread():
         U, S, Vt = _decompose(times, times_transposed, profiles.n_cols, rank, seed)
@@ -43,7 +43,8 @@ def start_from(kind: str, profiles: Csr, generator: Generator, seed: int) -> Non
             (generator.user_factors, U * scale),
             (generator.item_factors, Vt.T * scale),
         ):
-            factors[:, :rank] = torch.from_numpy(values).to(factors)
+            if len(factors):
+                factors[:, :rank] = torch.from_numpy(values).to(factors)
 
 
 def _products(kind: str, profiles: Csr) -> tuple[Product, Product]:

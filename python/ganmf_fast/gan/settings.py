@@ -246,6 +246,14 @@ class GANMFSettings(GANSettings):
         search=_dropping({"choice": ["features", "reconstruction", "decoder"]}),
         earlier="features",
     )
+    user_factors: Literal["learned", "solved"] = param(
+        "learned",
+        '"solved" trains no factors of single profiles: for each batch they are those for which '
+        "the generator's loss is least, a closed form of the profiles and of the other weights, "
+        "and again for all profiles in the end. Memory and parameters do not grow with the users "
+        '(in item mode the items). "learned" as published.',
+        earlier="learned",
+    )
     data_parallel: bool = param(
         False,
         "Train in several processes, each with its part of every batch, for the losses of one that "
@@ -259,7 +267,8 @@ class GANMFSettings(GANSettings):
 
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """See ``GANSettings``."""
-        return n_rows * self.num_factors + n_cols * (self.num_factors + 2 * self.emb_dim + 1)
+        rows = n_rows if self.user_factors == "learned" else 0
+        return rows * self.num_factors + n_cols * (self.num_factors + 2 * self.emb_dim + 1)
 
 
 @hyperparameters

@@ -6,7 +6,10 @@ f = G(u) of one batch,
 - ``L_D = E(x) + max(0, m E(x) - E(f)) + d_reg l2(D)``, the hinge on the two means of the batch,
 - ``L_G = (1 - a) E(f) + a MSE(Enc(x), Enc(f)) + g_reg l2(G)``, a the `recon_coefficient`,
 
-``l2(v) = 1/2 sum v^2`` over all parameters; that of G may weigh the rows of its factors. A
+``l2(v) = 1/2 sum v^2`` over all parameters; that of G may weigh the rows of its factors. User
+factors are parameters, or solved (:mod:`~ganmf_fast.gan.ganmf.closed_form`); solved ones have the
+mean of ``|p|^2`` over the batch in the penalty, and are constants of the gradients, which is exact,
+since the derivative by them is zero where they are the best. A
 generated profile is target and input of the energy at once, and L_G is differentiated through both.
 The second term of L_G is the published `matching`, "features"; "reconstruction" has
 ``a MSE(Dec(Enc(x)), f)`` in its place, and "decoder" ``a MSE(Dec(Enc(x)), Dec(Enc(f)))``.
@@ -30,6 +33,7 @@ from torch import Tensor
 
 from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.distributed import ProcessGroup
+from ganmf_fast.gan.ganmf.closed_form import BestFactors, Grams, best_factors
 from ganmf_fast.gan.networks import Discriminator, Generator, total
 from ganmf_fast.gan.settings import Matching
 
@@ -45,6 +49,12 @@ class LossWeights:
     matching: Matching = "features"
     d_dropout: float = 0.0
     d_emphasis: float = 1.0
+    solved: bool = False
+
+    def best_factors(self, grams: Grams, encoder_bias: Tensor, n_items: int) -> BestFactors:
+        """What gives the factors of a profile where these are solved."""
+        a, g_reg = self.recon_coefficient, self.g_reg
+        return best_factors(grams, encoder_bias, n_items, a, g_reg, self.matching)
 
     @property
     def emphasis(self) -> tuple[float, float] | None:
@@ -84,7 +94,7 @@ class DenseStep:
     def discriminator_step(self, batch: Batch, seen: Batch | None = None) -> dict[str, float]:
         """L_D and its gradients; `seen` is the input of D, if not the whole real profiles."""
         with torch.no_grad():
-            generated = self._generator(batch.users)
+            generated = self._factors(batch) @ self._generator.item_factors.T
         real, weights = batch.dense(), self._weights.of_nonzeros(seen)
         if weights is not None:
             cells = torch.ones_like(real)
@@ -110,7 +120,8 @@ class DenseStep:
             target = D.encode(batch.dense())
             if matching != "features":
                 target = D.decode(target)
-        generated = self._generator(batch.users)
+        factors = self._factors(batch)
+        generated = factors @ self._generator.item_factors.T
         energy = self._energy(batch, generated)
         matched = generated
         if matching != "reconstruction":
@@ -122,8 +133,21 @@ class DenseStep:
         features = squares / (batch.whole.rows * difference.shape[1])
         a = self._weights.recon_coefficient
         loss = (1 - a) * energy + a * features
+        if self._weights.solved:
+            lengths = self._group.differentiable_sum(total(factors**2))
+            loss += self._weights.g_reg * lengths / batch.whole.rows
         loss = self._differentiate(loss, self._weights.g_reg, self._generator)
         return {"g_loss": loss.item(), "feature_loss": features.item()}
+
+    def _factors(self, batch: Batch) -> Tensor:
+        """The user factors of the batch."""
+        if not self._weights.solved:
+            return self._generator.user_factors[batch.users]
+        D, Q = self._discriminator, self._generator.item_factors
+        with torch.no_grad():
+            grams = Grams.of(Q, D.encoder, D.decoder)
+            best = self._weights.best_factors(grams, D.encoder_bias, batch.n_items)
+            return best.of(batch.dense() @ D.encoder)
 
     def start_pass(self) -> None:
         """Nothing is kept between batches."""

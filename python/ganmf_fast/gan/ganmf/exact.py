@@ -33,12 +33,13 @@ X_b is sparse and only ever multiplies narrow matrices. In the other products th
 associated in two ways: through W^T W, Q^T W, Q^T We and Q^T Q, which costs nothing per user of
 the batch (:class:`_Narrow`), or through Z W^T and P_b Q^T, which is cheaper when the batch is
 smaller than the layers (:class:`_Wide`). Both give the same results; `auto` counts multiplications
-and takes the cheaper one, batch by batch.
+and takes the cheaper one, batch by batch. Solved user factors need the narrow products in any case.
 Cost: time ``O(items E (E + K) + nnz_b E)`` for narrow products, ``O(batch items (E + K))`` for wide
 ones, ``O(nnz_b E)`` for weights; memory ``O(items (E + K) + nnz)``, since wide products are only
 chosen for small batches.
 """
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import torch
@@ -46,6 +47,7 @@ from torch import Tensor
 
 from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.distributed import ProcessGroup
+from ganmf_fast.gan.ganmf.closed_form import BestFactors, Grams
 from ganmf_fast.gan.ganmf.dense import LossWeights
 from ganmf_fast.gan.matmul import add_product, product
 from ganmf_fast.gan.networks import (
@@ -81,6 +83,9 @@ def g_costs(
 
 class _Products(Protocol):
     """Products with the generated profiles and with the decoder, named as above."""
+
+    def squared_factors(self) -> Tensor:
+        """``|P_b|^2``."""
 
     def encoded(self) -> Tensor:
         """``F We``."""
@@ -135,17 +140,33 @@ class _Pass:
 
 
 class _Narrow:
-    """Products through the small matrices W^T W, Q^T W, Q^T We, Q^T Q."""
+    """Products through the small matrices W^T W, Q^T W, Q^T We, Q^T Q.
 
-    def __init__(self, state: _Pass, users: Tensor, trains_d: bool) -> None:
+    User factors are parameters, or solved by what `best` makes of these.
+    """
+
+    def __init__(
+        self,
+        state: _Pass,
+        batch: Batch,
+        trains_d: bool,
+        best: Callable[[Grams], BestFactors] | None,
+    ) -> None:
         self._state = state
-        self._P_b = state.P[users]
         self._QWe = product(state.Q.T, state.We)
         self._QW = product(state.Q.T, state.W)
         self._WW = state.gram_of_decoder(fixed=not trains_d)
         self._QQ = state.gram_of_factors(fixed=trains_d)
+        if best is None:
+            self._P_b = state.P[batch.users]
+        else:
+            grams = Grams(self._QWe, self._QW, self._WW, self._QQ)
+            self._P_b = best(grams).of(batch.times(state.We))
         self._Z = self._P_b.new_empty(0)
         self._Z_f = self._P_b.new_empty(0)
+
+    def squared_factors(self) -> Tensor:
+        return total(self._P_b * self._P_b)
 
     def encoded(self) -> Tensor:
         return product(self._P_b, self._QWe)
@@ -202,6 +223,9 @@ class _Wide:
         self._P_b = state.P[users]
         self._F = product(self._P_b, state.Q.T)
         self._Z = self._R = self._P_b.new_empty(0)
+
+    def squared_factors(self) -> Tensor:
+        return total(self._P_b * self._P_b)
 
     def encoded(self) -> Tensor:
         return product(self._F, self._state.We)
@@ -286,9 +310,15 @@ class ExactStep:
         narrow, wide = (
             d_costs(*shape) if trains_d else g_costs(*shape, self._batches, self._weights.matching)
         )
+        if self._weights.solved:
+            return _Narrow(self._state, batch, trains_d, self._best_factors)
         if self._choice == "narrow" or (self._choice == "auto" and narrow <= wide):
-            return _Narrow(self._state, batch.users, trains_d)
+            return _Narrow(self._state, batch, trains_d, None)
         return _Wide(self._state, batch.users)
+
+    def _best_factors(self, grams: Grams) -> BestFactors:
+        D = self._discriminator
+        return self._weights.best_factors(grams, D.encoder_bias, len(D.encoder))
 
     def _targets(self, batch: Batch, seen: Batch, Z: Tensor) -> tuple[Tensor | None, float]:
         """``t`` where it is not X_b, and what ``|R|^2`` has beside the terms of Z."""
@@ -380,8 +410,13 @@ class ExactStep:
         else:
             to_users.zero_()
             to_items.zero_()
-        to_users.index_add_(0, batch.users, products.factor_gradients(to_items, dEnc_f, c_m))
+        to_rows = products.factor_gradients(to_items, dEnc_f, c_m)
         penalty = weights.g_reg * G.squares().item() if weights.g_reg else 0.0
+        if not weights.solved:
+            to_users.index_add_(0, batch.users, to_rows)
+        elif weights.g_reg:
+            (lengths,) = self._group.sum_numbers(products.squared_factors().item())
+            penalty += weights.g_reg * lengths / batch.whole.rows
         return {
             "g_loss": (1 - a) * energy + a * matched + penalty,
             "feature_loss": matched,

@@ -33,6 +33,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ganmf_fast._core import Csr
@@ -40,6 +41,7 @@ from ganmf_fast.gan.adam import Moments
 from ganmf_fast.gan.batches import Batches
 from ganmf_fast.gan.device import Footprint
 from ganmf_fast.gan.ema import Average
+from ganmf_fast.gan.ganmf.closed_form import Grams
 from ganmf_fast.gan.ganmf.dense import DenseStep, LossWeights
 from ganmf_fast.gan.ganmf.exact import ExactStep, d_costs
 from ganmf_fast.gan.ganmf.steps import GradientSteps, Steps
@@ -51,6 +53,9 @@ from ganmf_fast.scorers.factors import Factors
 
 __all__ = ["GANMFModule"]
 
+# Profiles whose factors are solved together, in the end.
+_BLOCK = 4096
+
 
 class GANMFModule(GANModule):
     """GANMF on the rows of `profiles`."""
@@ -59,7 +64,14 @@ class GANMFModule(GANModule):
         super().__init__(settings, profiles)
         self._settings = settings
         users, items = profiles.n_rows, profiles.n_cols
-        self.generator = Generator(users, items, settings.num_factors, self.rng).to(self.device)
+        self._solved = settings.user_factors == "solved"
+        if self._solved and settings.g_reg_exponent:
+            raise ValueError(
+                f"g_reg_exponent is {settings.g_reg_exponent}, but solved user factors share one "
+                'penalty: leave it at 0, or set user_factors="learned"'
+            )
+        rows = 0 if self._solved else users
+        self.generator = Generator(rows, items, settings.num_factors, self.rng).to(self.device)
         self.discriminator = Discriminator(items, settings.emb_dim, self.rng).to(self.device)
         self.networks = {"g": self.generator, "d": self.discriminator}
         if settings.init != "glorot":
@@ -85,7 +97,14 @@ class GANMFModule(GANModule):
     def _loss_weights(self) -> LossWeights:
         s = self._settings
         return LossWeights(
-            s.m, s.recon_coefficient, s.d_reg, s.g_reg, s.matching, s.d_dropout, s.d_emphasis
+            s.m,
+            s.recon_coefficient,
+            s.d_reg,
+            s.g_reg,
+            s.matching,
+            s.d_dropout,
+            s.d_emphasis,
+            self._solved,
         )
 
     def _products(self) -> Literal["auto", "narrow"]:
@@ -107,7 +126,7 @@ class GANMFModule(GANModule):
     def _captured_steps(self) -> Steps | None:
         """Steps that are captured as CUDA graphs, where they can be."""
         settings = self._settings
-        alone = self.group.size == 1 and settings.step != "dense"
+        alone = self.group.size == 1 and settings.step != "dense" and not self._solved
         # torch comes without Triton on some systems.
         if self.device.type != "cuda" or not alone or find_spec("triton") is None:
             return None
@@ -148,18 +167,38 @@ class GANMFModule(GANModule):
         """See ``GANModule``."""
         return self._steps.optimisers
 
-    def weights(self) -> tuple[Tensor, Tensor]:
-        """See ``GANModule``: the averaged ones, if there are any."""
+    def weights(self) -> tuple[Tensor, ...]:
+        """See ``GANModule``: the averaged ones, if there are any.
+
+        Factors of rows and of items; where those of rows are solved, what they are solved from.
+        """
         factors = self._average or self.generator
-        return factors.user_factors.detach(), factors.item_factors.detach()
+        Q = factors.item_factors.detach()
+        if self._solved:
+            return Q, *(p.detach() for p in self.discriminator.parameters())
+        return factors.user_factors.detach(), Q
 
     def diagnose(self) -> Losses:
         """See ``GANModule``."""
-        return mean_cosine_of_factors(*self.weights(), self.sample)
+        if self._solved:
+            rows, Q = self._solved_factors(self.sample)
+            return mean_cosine_of_factors(rows, Q, np.arange(len(rows)))
+        rows, Q = self.weights()
+        return mean_cosine_of_factors(rows, Q, self.sample)
 
     def scorer(self) -> Factors:
         """See ``GANModule``."""
-        return factors_scorer(*self.weights(), self._settings.by_item)
+        everyone = np.arange(self.profiles.n_rows)
+        rows, Q = self._solved_factors(everyone) if self._solved else self.weights()
+        return factors_scorer(rows, Q, self._settings.by_item)
+
+    @torch.no_grad()
+    def _solved_factors(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Factors of `rows`, and of all items."""
+        Q, We, bias, W = self.weights()
+        best = self._loss_weights().best_factors(Grams.of(Q, We, W), bias, len(Q))
+        blocks = Batches(self.profiles, _BLOCK, self.device).ordered(rows)
+        return torch.cat([best.of(block.times(We)) for block in blocks]), Q
 
     def footprint(self) -> Footprint:
         """See ``GANModule``."""
@@ -169,4 +208,5 @@ class GANMFModule(GANModule):
 
     def multiplications(self) -> int:
         """See ``GANModule``."""
-        return min(d_costs(*self._shape))
+        narrow, wide = d_costs(*self._shape)
+        return narrow if self._solved else min(narrow, wide)
