@@ -48,11 +48,17 @@ def contents(path: Path, limit_bytes: int = MAX_BYTES) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(limit_bytes + 1)
+            # In pieces: a read of the whole limit takes that much memory, however small the file.
+            content = bytearray()
+            while len(content) <= limit_bytes and (piece := file.read(_PIECE)):
+                content += piece
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     _refuse_larger(content, str(path), limit_bytes)
-    return content
+    return bytes(content)
+
+
+_PIECE = 1 << 20
 
 
 def read(path: Path, kind: type[T], limit_bytes: int = MAX_BYTES) -> T:
@@ -163,7 +169,7 @@ def refuse_deeper(value: object) -> None:
         raise ValueError(_TOO_DEEP)
 
 
-def _refuse_larger(content: bytes, name: str, limit_bytes: int) -> None:
+def _refuse_larger(content: bytes | bytearray, name: str, limit_bytes: int) -> None:
     if len(content) > limit_bytes:
         raise TooLargeError(
             f"{name} is larger than {limit_bytes:,} bytes, the limit of such a file"

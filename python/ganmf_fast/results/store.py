@@ -239,7 +239,7 @@ def load(folder: Path) -> Record:
     record = _record(folder)
     for file, expected in record["files"].items():
         with _opened(folder, file) as content:
-            if hashlib.file_digest(content, "sha256").hexdigest() != expected:
+            if _digest(content.read()) != expected:
                 raise ValueError(f"{file} is damaged: its checksum is another")
     return record
 

@@ -126,7 +126,8 @@ def _solved(S: Tensor, right: Tensor, precision: float) -> Tensor:
         factor, failed = torch.linalg.cholesky_ex(S)
         pivots = factor.diagonal().square()
         if not failed and pivots.min() > precision * S.diagonal().max():
-            return torch.cholesky_solve(right, factor)
+            solved: torch.Tensor = torch.cholesky_solve(right, factor)
+            return solved
         values, vectors = torch.linalg.eigh(S)
         inverse = torch.where(values > precision * values[-1], 1 / values, 0.0)
         return vectors @ (inverse[:, None] * (vectors.T @ right))
