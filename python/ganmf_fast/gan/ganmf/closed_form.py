@@ -126,10 +126,10 @@ def _solved(S: Tensor, right: Tensor, precision: float) -> Tensor:
         factor, failed = torch.linalg.cholesky_ex(S)
         pivots = factor.diagonal().square()
         if not failed and pivots.min() > precision * S.diagonal().max():
-            solved: torch.Tensor = torch.cholesky_solve(right, factor)
-            return solved
+            return torch.cholesky_solve(right, factor)
         values, vectors = torch.linalg.eigh(S)
         inverse = torch.where(values > precision * values[-1], 1 / values, 0.0)
-        return vectors @ (inverse[:, None] * (vectors.T @ right))
+        found: torch.Tensor = vectors @ (inverse[:, None] * (vectors.T @ right))
+        return found
     finally:
         torch.set_num_threads(threads)
