@@ -31,13 +31,13 @@ pub fn bootstrap_means(
     seed: u64,
     progress: &Progress,
 ) -> Result<Array2<f64>> {
+    const MEANS: &str = "means of the resamples";
     let (n_rows, n) = values.dim();
     if n == 0 || n_rows == 0 {
         return Err(Error::invalid(format!(
             "values has the shape ({n_rows}, {n}); there is nothing to resample"
         )));
     }
-    const MEANS: &str = "means of the resamples";
     let out = zeros(n_rows.saturating_mul(n_resamples), MEANS)?;
     let mut out =
         Array2::from_shape_vec((n_rows, n_resamples), out).expect("one mean a row and resample");

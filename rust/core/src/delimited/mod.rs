@@ -199,6 +199,7 @@ impl Reader {
     }
 
     /// Distinct ids of a column by their numbers; none if there is no such column of ids.
+    #[must_use]
     pub fn ids(&self, column: usize) -> impl ExactSizeIterator<Item = &str> {
         let ids = match self.columns.get(column) {
             Some((_, _, Column::Id { ids, .. })) => ids,

@@ -58,12 +58,12 @@ pub fn random_scores(
     n_items: usize,
     progress: &Progress,
 ) -> Result<Array2<f32>> {
+    const SCORES: &str = "scores of the users";
     if let Some(user) = users.iter().find(|&&u| u < 0) {
         return Err(Error::invalid(format!(
             "users holds {user}, which is negative"
         )));
     }
-    const SCORES: &str = "scores of the users";
     let parts = par_chunks(
         users.len(),
         USERS,

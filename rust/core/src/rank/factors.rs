@@ -153,19 +153,16 @@ impl FactorIndex {
                     let items = request.columns(at).candidates.unwrap_or(&self.order);
                     let mut zeros = 0.0;
                     for (nth, items) in items.chunks(ITEMS).enumerate() {
-                        let lines = match blocks {
-                            Some(blocks) => {
-                                // Later items are no longer than the first of a block.
-                                let reach = self.lengths[items[0] as usize] * longest;
-                                if reach < selector.threshold() {
-                                    break;
-                                }
-                                &blocks[nth * n_factors..(nth + 1) * n_factors]
+                        let lines = if let Some(blocks) = blocks {
+                            // Later items are no longer than the first of a block.
+                            let reach = self.lengths[items[0] as usize] * longest;
+                            if reach < selector.threshold() {
+                                break;
                             }
-                            None => {
-                                pack(item_factors, items, lines);
-                                &*lines
-                            }
+                            &blocks[nth * n_factors..(nth + 1) * n_factors]
+                        } else {
+                            pack(item_factors, items, lines);
+                            &*lines
                         };
                         zeros += dispatch_simd(Block {
                             user: &user,

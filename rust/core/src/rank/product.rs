@@ -140,12 +140,11 @@ impl ProductIndex {
         request: &Request,
         progress: &Progress,
     ) -> Result<Lists> {
-        let tiles = match self.tiles.get() {
-            Some(tiles) => tiles,
-            None => {
-                let tiles = Tiles::new(right, progress)?;
-                self.tiles.get_or_init(|| tiles)
-            }
+        let tiles = if let Some(tiles) = self.tiles.get() {
+            tiles
+        } else {
+            let tiles = Tiles::new(right, progress)?;
+            self.tiles.get_or_init(|| tiles)
         };
         let candidates = request.same_candidates();
         #[cfg(target_arch = "x86_64")]

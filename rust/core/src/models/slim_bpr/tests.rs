@@ -209,7 +209,7 @@ fn rows_are_cut_first_and_zeros_outrank_negative_weights() {
 #[test]
 fn what_cannot_be_learned_is_named() {
     let fails = |urm: &CsrMatrix, params: SlimBprParams| {
-        new(&urm, params).expect_err("must be refused").to_string()
+        new(urm, params).expect_err("must be refused").to_string()
     };
     let full = CsrMatrix::try_new(2, vec![0, 2, 2], vec![0, 1], None).expect("valid");
     assert!(fails(&full, params()).contains("no user who has some items and lacks others"));
