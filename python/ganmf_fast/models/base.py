@@ -187,7 +187,7 @@ class Recommender(BaseEstimator, ABC):
                 f"the scorer knows {scorer.n_users} users and {scorer.n_items} items, "
                 f"but the matrix is {urm.n_rows} x {urm.n_cols}"
             )
-        vars(self).pop("_popularity", None)
+        self.__dict__.pop("_popularity", None)
         self.urm_ = urm
         self.scorer_ = scorer
         self.n_users_ = urm.n_rows
