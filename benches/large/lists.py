@@ -25,7 +25,7 @@ from ganmf_fast.scorers.factors import Factors
 SEEN = 10
 
 
-def fitted(n_users: int, n_items: int, n_factors: int) -> gf.WRMF:
+def fitted(n_users: int, n_items: int, n_factors: int) -> gf.PureSVD:
     """A model of random factors."""
     rng = np.random.default_rng(0)
     P, Q = (
@@ -35,7 +35,7 @@ def fitted(n_users: int, n_items: int, n_factors: int) -> gf.WRMF:
     first = rng.integers(0, n_items - 7 * SEEN, n_users, dtype=np.int32)
     indices = (first[:, None] + np.arange(0, 7 * SEEN, 7, dtype=np.int32)).ravel()
     urm = Csr(np.arange(0, SEEN * n_users + 1, SEEN), indices, None, n_items)
-    return gf.WRMF.from_parts(gf.WRMF().get_params(), urm, Factors(P, Q), None)
+    return gf.PureSVD.from_parts(gf.PureSVD().get_params(), urm, Factors(P, Q), None)
 
 
 class Peak(threading.Thread):
