@@ -105,6 +105,20 @@ def test_rank(measure: Measure, fitted: Recommender) -> None:
     assert result.items.shape == (fitted.n_users_, N)
 
 
+def test_rank_one_user(measure: Measure, fitted: Recommender) -> None:
+    result = measure(lambda: fitted.recommend(7, n=N), 1, "users")
+    assert result.items.shape == (1, N)
+
+
+def test_rank_one_user_by_id(measure: Measure, splits: gf.Splits) -> None:
+    ids = [
+        [f"{kind}{i}" for i in range(n)] for kind, n in zip("ui", splits.train.shape, strict=True)
+    ]
+    data = gf.Interactions.from_matrix(splits.train, *ids)
+    model = gf.ItemKNN(topk=100).fit(data)
+    assert len(measure(lambda: model.recommend(["u7"], n=N), 1, "users")["item"]) == N
+
+
 def test_metrics(measure: Measure, splits: gf.Splits) -> None:
     n_users = splits.test.shape[0]
     model = gf.TopPopular().fit(splits.train)

@@ -18,6 +18,7 @@ from ray.cluster_utils import Cluster
 import ganmf_fast as gf
 from ganmf_fast.base.executors import Serial
 from ganmf_fast.base.ray_executor import OnRay
+from ganmf_fast.models import all_lists
 from ganmf_fast.tuning import read_journal
 
 pytestmark = pytest.mark.processes
@@ -197,6 +198,18 @@ def test_an_evaluation_in_shards_has_the_bits_of_one_process(connected, splits):
     assert_array_equal(parts.users, whole.users)
     for key in whole.kept:
         assert_array_equal(parts.per_user(*key), whole.per_user(*key))
+
+
+def test_lists_of_all_users_in_shards_are_the_files_of_one_process(
+    connected, splits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(all_lists, "_PART_ENTRIES", 5000)
+    model = gf.ItemKNN(topk=9).fit(splits.train)
+    for name, options in {"one": {}, "ray": {"n_workers": 3, "executor": "ray"}}.items():
+        model.recommend_all(tmp_path / name, n=10, **options)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
+    assert len(files) > 3
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ray").iterdir()} == files
 
 
 def test_the_task_is_stored_once_and_kept_by_its_worker(connected, monkeypatch):

@@ -15,10 +15,17 @@ Urm = Any
 """A scipy CSR matrix of float32 ones with int32 indices."""
 
 SYNTHETIC = "synthetic-20m"
+REQUESTS = "synthetic-30k-items"
+"""A catalogue of 30,000 items, of which single users ask for lists."""
+
 QUICK = "synthetic-1m"
 """A small matrix of the same kind, to see whether everything runs; it is in no report."""
 
-_SIZES = {SYNTHETIC: LARGE, QUICK: (10_000, 5_000, 1_000_000)}
+_SIZES = {
+    SYNTHETIC: LARGE,
+    REQUESTS: (20_000, 30_000, 2_000_000),
+    QUICK: (10_000, 5_000, 1_000_000),
+}
 
 
 class DataMissingError(Exception):

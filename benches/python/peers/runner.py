@@ -22,7 +22,7 @@ import numpy as np
 import ganmf_fast
 from ganmf_fast.experiments.environment import describe
 from peers.environment import Environment, variables
-from peers.inputs import QUICK, SYNTHETIC
+from peers.inputs import QUICK, REQUESTS, SYNTHETIC
 from peers.operations import OPERATIONS
 from peers.operations.base import OURS, Operation
 
@@ -199,6 +199,8 @@ def _plan(seconds: float, wall: float) -> tuple[int, int]:
 def jobs(operations: list[str] | None, datasets: list[str] | None) -> list[tuple[Operation, str]]:
     """Operations and data sets that were asked for; all of them where nothing was.
 
+    Several operations can be asked for by what their names begin with, such as "one_user".
+
     Raises
     ------
     ValueError
@@ -206,6 +208,11 @@ def jobs(operations: list[str] | None, datasets: list[str] | None) -> list[tuple
     """
     known = {dataset for operation in OPERATIONS.values() for dataset in operation.datasets}
     known |= {QUICK}
+    operations = [
+        name
+        for asked in operations or ()
+        for name in [n for n in OPERATIONS if f"{n}_".startswith(f"{asked}_")] or [asked]
+    ]
     for given, names, what in ((operations, set(OPERATIONS), "OPS"), (datasets, known, "DATASETS")):
         unknown = sorted(set(given or []) - names)
         if unknown:
@@ -223,5 +230,5 @@ def jobs(operations: list[str] | None, datasets: list[str] | None) -> list[tuple
 
 
 def _datasets(operation: Operation, asked: list[str] | None) -> tuple[str, ...]:
-    quick = QUICK in (asked or []) and SYNTHETIC in operation.datasets
+    quick = QUICK in (asked or []) and {SYNTHETIC, REQUESTS} & set(operation.datasets)
     return (*operation.datasets, QUICK) if quick else operation.datasets

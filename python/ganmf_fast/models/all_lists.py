@@ -197,12 +197,9 @@ def _owned(folder: Path, fingerprint: str, path: Path) -> Iterator[None]:
     if lock is None:
         raise ValueError(f"another process writes to {folder}: wait for its end")
     try:
-        begun: list[Path] = []
-        parts: list[Path] = []
-        for file in folder.iterdir():
-            if file.name != ".lock":
-                (begun if file.name.startswith(".part-") else parts).append(file)
-        if any(_written_by(file) != fingerprint for file in parts):
+        begun = set(folder.glob(".part-*"))
+        others = set(folder.iterdir()) - begun - {folder / ".lock"}
+        if any(_written_by(file) != fingerprint for file in others):
             raise ValueError(_other(folder))
         # What a process that was killed had begun.
         for file in (*begun, *path.parent.glob(f".{path.name}.*.part")):

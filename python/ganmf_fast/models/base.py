@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Recommendations", "Recommender"]
 
+_NO_FILTERS = ItemFilters()
+
 
 class _Arrays(NamedTuple):
     items: NDArray[np.int32]
@@ -288,7 +290,9 @@ class Recommender(BaseEstimator, ABC):
         rows = self._rows(users, unknown)
         longest, lengths = _lengths(n, len(rows))
         check_lists_fit(len(rows), longest)
-        filters = item_filters(candidates, exclude_items, rows, self._catalogue, unknown)
+        filters = _NO_FILTERS
+        if candidates is not None or exclude_items is not None:
+            filters = item_filters(candidates, exclude_items, rows, self._catalogue, unknown)
         ranking = self._ranking(longest, exclude_seen, fallback)
         with reporter(f"{type(self).__name__}: recommend") as report:
             items, scores = ranking.lists(rows, filters, report)
@@ -297,7 +301,10 @@ class Recommender(BaseEstimator, ABC):
             items[beyond], scores[beyond] = -1, -np.inf
         if self.ids_ is not None:
             return frame(columns(self.ids_, rows, items, scores), self.ids_.frame_type)
-        return _padded(rows, items, scores, longest)
+        lists = _padded(items, scores, longest)
+        if unknown == "skip":
+            lists.skipped = int(np.count_nonzero(rows < 0))
+        return lists
 
     def recommend_all(
         self,
@@ -363,7 +370,7 @@ class Recommender(BaseEstimator, ABC):
         make = executor_maker(executor)
         skipped = 0
         rows = None if users is None else self._rows(users, unknown)
-        filters = ItemFilters()
+        filters = _NO_FILTERS
         if candidates is not None or exclude_items is not None:
             asked = np.arange(self.n_users_) if rows is None else rows
             filters = item_filters(candidates, exclude_items, asked, self._catalogue, unknown)
@@ -690,15 +697,11 @@ def _lengths(n: object, n_users: int) -> tuple[int, NDArray[np.int64] | None]:
     return int(lengths.max(initial=1)), lengths.astype(np.int64)
 
 
-def _padded(
-    rows: NDArray[np.int64], items: NDArray[np.int32], scores: Floats, n: int
-) -> Recommendations:
+def _padded(items: NDArray[np.int32], scores: Floats, n: int) -> Recommendations:
     """Lists of `n` places, though the catalogue may hold fewer items."""
     width = items.shape[1]
     if n > width:
         pad = ((0, 0), (0, n - width))
         items = np.pad(items, pad, constant_values=-1)
         scores = np.pad(scores, pad, constant_values=-np.inf)
-    lists = Recommendations(items, scores)
-    lists.skipped = int(np.count_nonzero(rows < 0))
-    return lists
+    return Recommendations(items, scores)

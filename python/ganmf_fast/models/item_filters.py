@@ -100,13 +100,19 @@ def _items(
 ) -> Items:
     data = interactions_of(given)
     if data is not None and catalogue.ids is not None:
-        users = np.repeat(data.user_ids, np.diff(data.csr.indptr))
-        return _by_user(users, data.item_ids[data.csr.indices], name, rows, catalogue, unknown)
+        # Any row does for an unknown user, whose list is emptied.
+        return rows_of(catalogue.ids.aligned(data, unknown).csr, np.maximum(rows, 0))
     matrix = given.csr if data is not None else given
     if isinstance(matrix, Csr) or sp.issparse(matrix):
         return _of_matrix(matrix, name, len(rows), catalogue.n_items)
     if is_frame(given):
-        return _by_user(*pairs_of(given, name), name, rows, catalogue, unknown)
+        pairs = pairs_of(given, name)
+        return _rows_of_pairs(
+            catalogue.users(pairs[0], unknown),
+            catalogue.items(pairs[1], _one(name), unknown),
+            rows,
+            catalogue.n_items,
+        )
     if isinstance(given, Mapping):
         each = [catalogue.items(items, _one(name), unknown) for items in given.values()]
         users = catalogue.users(list(given), unknown)
@@ -139,22 +145,6 @@ def _of_matrix(matrix: Any, name: str, n_users: int, n_items: int) -> Csr:
     held = cells.data != 0
     rows, cols = cells.row[held].astype(np.int32), cells.col[held].astype(np.int32)
     return Csr.from_coo(rows, cols, None, n_users, n_items, "first")
-
-
-def _by_user(
-    users: Any,
-    items: Any,
-    name: str,
-    rows: NDArray[np.int64],
-    catalogue: Catalogue,
-    unknown: str,
-) -> Csr:
-    return _rows_of_pairs(
-        catalogue.users(users, unknown),
-        catalogue.items(items, _one(name), unknown),
-        rows,
-        catalogue.n_items,
-    )
 
 
 def _rows_of_pairs(

@@ -86,8 +86,7 @@ class DenseWeights(UsersByProfile, Scorer):
     def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
         """Weight of each item of the profile for `item`, times its value in the profile."""
         items, values = row_of(profiles, user)
-        found: Floats = values * self.weights[items, item]
-        return found
+        return dense_float32(values * self.weights[items, item])
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""
@@ -189,8 +188,7 @@ class DualEase(UsersByProfile, Scorer):
         items, values = row_of(profiles, user)
         weights = self._columns(np.array([item]))[0, items]
         weights[items == item] = 0
-        found: Floats = values * weights
-        return found
+        return dense_float32(values * weights)
 
     def _columns(self, items: NDArray[np.int64]) -> Floats:
         """Columns -P[:, item] / P[item, item] of the weights, as rows; not their diagonal."""

@@ -5,6 +5,7 @@ from peers.operations import (
     graph,
     item_knn,
     metrics,
+    one_user,
     rank_factors,
     rank_weights,
     slim,
@@ -29,6 +30,8 @@ OPERATIONS: dict[str, Operation] = {
         rank_weights.OPERATION,
         rank_factors.RANDOM,
         rank_factors.TRAINED,
+        one_user.WEIGHTS,
+        one_user.FACTORS,
         metrics.TWO,
         metrics.ALL,
     )

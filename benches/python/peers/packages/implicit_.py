@@ -13,6 +13,7 @@ from implicit.nearest_neighbours import CosineRecommender, ItemItemRecommender
 from peers.inputs import Urm, to_arrays
 from peers.job import Job
 from peers.operations import metrics as metrics_operation
+from peers.operations import one_user as one_user_operation
 from peers.operations import rank_factors as factors_operation
 from peers.operations import rank_weights as rank_operation
 from peers.operations import wrmf as wrmf_operation
@@ -56,9 +57,7 @@ def _wrmf(inputs: wrmf_operation.Inputs, solver: str) -> Job:
 
 
 def rank_weights(inputs: rank_operation.Inputs) -> Job:
-    model = ItemItemRecommender(K=100, num_threads=1)
-    model.similarity = inputs.W.astype(np.float64)
-    model.scorer = NearestNeighboursScorer(model.similarity)
+    model = _item_item(inputs.W)
     X = inputs.X.astype(np.float64)
     users = np.arange(X.shape[0])
 
@@ -67,6 +66,13 @@ def rank_weights(inputs: rank_operation.Inputs) -> Job:
         return {"items": np.where(scores > 0, items, -1).astype(np.int32)}
 
     return Job(lambda: model.recommend(users, X, N=rank_operation.N), answer)
+
+
+def _item_item(W: Urm) -> Any:
+    model = ItemItemRecommender(K=100, num_threads=1)
+    model.similarity = W.astype(np.float64)
+    model.scorer = NearestNeighboursScorer(model.similarity)
+    return model
 
 
 def rank_factors(inputs: factors_operation.Inputs) -> Job:
@@ -78,6 +84,27 @@ def rank_factors(inputs: factors_operation.Inputs) -> Job:
 
 
 rank_trained_factors = rank_factors
+
+
+def one_user_weights(inputs: one_user_operation.WeightInputs) -> Job:
+    model = _item_item(inputs.W)
+    X = inputs.X.astype(np.float64)
+
+    def recommend(user: int) -> Any:
+        items, scores = model.recommend(user, X[user], N=one_user_operation.N)
+        return items[scores > 0]
+
+    return Job(one_user_operation.requests(inputs.users, recommend), one_user_operation.answer)
+
+
+def one_user_factors(inputs: one_user_operation.FactorInputs) -> Job:
+    model = AlternatingLeastSquares(factors=inputs.P.shape[1], num_threads=1)
+    model.user_factors, model.item_factors = inputs.P, inputs.Q
+
+    def recommend(user: int) -> Any:
+        return model.recommend(user, inputs.X[user], N=one_user_operation.N)[0]
+
+    return Job(one_user_operation.requests(inputs.users, recommend), one_user_operation.answer)
 
 
 def metrics(inputs: metrics_operation.Inputs) -> Job:

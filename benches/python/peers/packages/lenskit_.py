@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 import torch
+from lenskit import recommend, topn_pipeline
 from lenskit.data import from_interactions_df
 from lenskit.knn import EASEScorer, ItemKNNScorer, SLIMScorer
 from lenskit.training import TrainingOptions
@@ -13,6 +14,7 @@ from lenskit.training import TrainingOptions
 from peers.inputs import Urm, to_arrays
 from peers.job import Job
 from peers.operations import ease as ease_operation
+from peers.operations import one_user as one_user_operation
 from peers.operations import slim as slim_operation
 
 torch.set_num_threads(1)
@@ -64,3 +66,13 @@ def ease(X: Urm) -> Job:
         return {"scores": scores}
 
     return Job(lambda: _trained(EASEScorer(regularization=ease_operation.L2), data), answer)
+
+
+def one_user_weights(inputs: one_user_operation.WeightInputs) -> Job:
+    scorer = ItemKNNScorer(save_nbrs=100, max_nbrs=inputs.X.shape[1], feedback="implicit")
+    pipeline = topn_pipeline(scorer, n=one_user_operation.N)
+    pipeline.train(_dataset(inputs.X), TrainingOptions(device="cpu"))
+    return Job(
+        one_user_operation.requests(inputs.users, lambda user: recommend(pipeline, user).ids()),
+        one_user_operation.answer,
+    )

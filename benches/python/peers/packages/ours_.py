@@ -15,6 +15,7 @@ from peers.job import Job, UnavailableError
 from peers.operations import ease as ease_operation
 from peers.operations import graph
 from peers.operations import metrics as metrics_operation
+from peers.operations import one_user as one_user_operation
 from peers.operations import rank_factors as factors_operation
 from peers.operations import rank_weights as rank_operation
 from peers.operations import slim as slim_operation
@@ -169,6 +170,25 @@ def rank_factors(inputs: factors_operation.Inputs) -> Job:
 
 
 rank_trained_factors = rank_factors
+
+
+def one_user_weights(inputs: one_user_operation.WeightInputs) -> Job:
+    return _one_user(gf.ItemKNN(), inputs, ItemWeights(as_csr(inputs.W)))
+
+
+def one_user_factors(inputs: one_user_operation.FactorInputs) -> Job:
+    return _one_user(gf.WRMF(), inputs, Factors(inputs.P, inputs.Q))
+
+
+def _one_user(model: Any, inputs: Any, scorer: Any) -> Job:
+    fitted = type(model).from_parts(model.get_params(), as_csr(inputs.X), scorer, None)
+    n = one_user_operation.N
+    return Job(
+        one_user_operation.requests(
+            inputs.users, lambda user: fitted.recommend(user, n=n).items[0]
+        ),
+        one_user_operation.answer,
+    )
 
 
 def metrics(inputs: metrics_operation.Inputs) -> Job:

@@ -13,6 +13,7 @@ from peers.job import Job
 from peers.operations import ease as ease_operation
 from peers.operations import graph
 from peers.operations import metrics as metrics_operation
+from peers.operations import one_user as one_user_operation
 from peers.operations import rank_factors as factors_operation
 from peers.operations import rank_weights as rank_operation
 from peers.operations import slim as slim_operation
@@ -106,6 +107,31 @@ def rank_factors(inputs: factors_operation.Inputs) -> Job:
         return _core.recommend_from_factors(P, Q, None, None, rows, X.indptr, X.indices, None, k, 1)
 
     return Job(run, lambda lists: {"items": lists[0].astype(np.int32)})
+
+
+def one_user_weights(inputs: one_user_operation.WeightInputs) -> Job:
+    X, W = _matrix(inputs.X), _matrix(inputs.W)
+    seen, weights = (X.indptr, X.indices, X.data), (W.indptr, W.indices, W.data)
+
+    def recommend(user: int) -> Any:
+        items, scores = _core.recommend_from_similarity(
+            *seen, np.array([user]), *weights, None, True, one_user_operation.N, 1
+        )
+        return items[scores > 0]
+
+    return Job(one_user_operation.requests(inputs.users, recommend), one_user_operation.answer)
+
+
+def one_user_factors(inputs: one_user_operation.FactorInputs) -> Job:
+    P, Q = inputs.P.astype(np.float64), inputs.Q.astype(np.float64)
+    X, n = _matrix(inputs.X), one_user_operation.N
+
+    def recommend(user: int) -> Any:
+        rows = np.array([user])
+        args = (P, Q, None, None, rows, X.indptr, X.indices, None, n, 1)
+        return _core.recommend_from_factors(*args)[0][0]
+
+    return Job(one_user_operation.requests(inputs.users, recommend), one_user_operation.answer)
 
 
 def metrics(inputs: metrics_operation.Inputs) -> Job:
