@@ -10,6 +10,7 @@
 #   OPS, DATASETS  comma-separated, what `make bench-peers` measures (default: everything)
 #   FRESH   FRESH=1 measures again what `make bench-peers` or `make bench-large` kept
 #   PEERS   the environment of the other packages; one that exists already is used as it is
+#   SECONDS how long `make fuzz-core` runs each target
 #   SIZES   comma-separated sizes of the logs of `make bench-large`
 #   JOBS    processes among which the Python tests are divided
 
@@ -25,6 +26,7 @@ DATASETS ?=
 FRESH ?=
 PEERS ?= $(VENV)-peers
 SIZES ?= 1M,10M,100M
+SECONDS ?= 60
 JOBS ?= 2
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
@@ -52,7 +54,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce check test lint format build build-release wheel bench bench-peers \
+.PHONY: help reproduce check test lint format build build-release wheel bench fuzz-core bench-peers \
 	bench-large clean tools
 
 help: ## Show this list
@@ -111,6 +113,14 @@ bench-peers: build-release ## Beside other packages: [OPS=item_knn,...] [DATASET
 
 bench-large: build-release ## Logs of millions of interactions, from disk to metrics [SIZES=1M,10M,100M]
 	$(PY) benches/large/scaling.py --sizes "$(SIZES)" $(if $(FRESH),--fresh)
+
+fuzz-core: ## The kernels on any input, under AddressSanitizer [SECONDS=60, for each target]
+	@if ! rustup toolchain list 2>/dev/null | grep -q nightly || ! command -v cargo-fuzz >/dev/null; then \
+		echo "Fuzzing is skipped: it needs a nightly Rust ('rustup toolchain install nightly') and" \
+			"cargo-fuzz ('cargo install cargo-fuzz')."; exit 0; fi; \
+	for target in delimited csr split rank lists fit; do \
+		cargo +nightly fuzz run --fuzz-dir rust/fuzz $$target -- -max_total_time=$(SECONDS) \
+			-print_final_stats=1 -timeout=20 -max_len=4096 || exit 1; done
 
 clean: ## Remove what the targets build, .venv included; runs/ stays
 	rm -rf target .venv .venv-peers dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
