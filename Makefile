@@ -10,6 +10,7 @@
 #   OPS, DATASETS  comma-separated, what `make bench-peers` measures (default: everything)
 #   FRESH   FRESH=1 measures again what `make bench-peers` or `make bench-large` kept
 #   PEERS   the environment of the other packages; one that exists already is used as it is
+#   SECONDS how long `make fuzz-core` runs each target
 #   SIZES   comma-separated sizes of the logs of `make bench-large`
 #   SECONDS how long `make fuzz` goes on
 #   JOBS    processes among which the Python tests are divided
@@ -26,6 +27,7 @@ DATASETS ?=
 FRESH ?=
 PEERS ?= $(VENV)-peers
 SIZES ?= 1M,10M,100M
+SECONDS ?= 60
 JOBS ?= 2
 SECONDS ?= 600
 
@@ -57,7 +59,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce check test test-dev fuzz lint format build build-release wheel bench \
+.PHONY: help reproduce check test test-dev fuzz fuzz-core lint format build build-release wheel bench \
 	bench-peers bench-large audit clean tools
 
 help: ## Show this list
@@ -140,6 +142,14 @@ audit: ## Licences, sources and known vulnerabilities of what the package depend
 		--requirement /dev/stdin 2>/dev/null | grep -Eq '(PYSEC|GHSA|CVE)-'; then \
 		echo "Advisories on Python packages are not checked: one that is known is not found."; \
 	else PIPAPI_PYTHON_LOCATION=$(PY) $(PIP_AUDIT) $(NO_SPINNER) --local --skip-editable; fi
+
+fuzz-core: ## The kernels on any input, under AddressSanitizer [SECONDS=60, for each target]
+	@if ! rustup toolchain list 2>/dev/null | grep -q nightly || ! command -v cargo-fuzz >/dev/null; then \
+		echo "Fuzzing is skipped: it needs a nightly Rust ('rustup toolchain install nightly') and" \
+			"cargo-fuzz ('cargo install cargo-fuzz')."; exit 0; fi; \
+	for target in delimited csr split rank lists fit; do \
+		cargo +nightly fuzz run --fuzz-dir rust/fuzz $$target -- -max_total_time=$(SECONDS) \
+			-print_final_stats=1 -timeout=20 -max_len=4096 || exit 1; done
 
 clean: ## Remove what the targets build, .venv included; runs/ stays
 	rm -rf target .venv .venv-peers dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -80,8 +80,8 @@ pub fn demo_urm(
 
     let mut indices = Vec::new();
     indptr.push(0);
-    for (user, profile) in chunks.iter().flatten().enumerate() {
-        progress.look(user)?;
+    for profile in chunks.iter().flatten() {
+        progress.check()?;
         reserve(&mut indices, profile.len(), PROFILES)?;
         indices.extend_from_slice(profile);
         indptr.push(indices.len() as i64);

@@ -57,7 +57,15 @@ fuzz_target!(|input: Input| {
     if let Ok(view) = CsrView::try_new(shape.1, &pointers, &indices, values)
         && shape.1 < 1 << 20
     {
-        check(&CsrMatrix::try_new(shape.1, pointers.clone(), indices.clone(), values.map(<[_]>::to_vec)).expect("as the view"));
+        check(
+            &CsrMatrix::try_new(
+                shape.1,
+                pointers.clone(),
+                indices.clone(),
+                values.map(<[_]>::to_vec),
+            )
+            .expect("as the view"),
+        );
         assert!(view.nnz() == indices.len());
     }
     if shape.0.max(shape.1) >= 1 << 20 {
@@ -82,7 +90,10 @@ fuzz_target!(|input: Input| {
             check(&built);
             if rows.len() == cols.len() {
                 let first = Duplicates::First;
-                assert_eq!(Ok(built), CsrMatrix::from_coo(shape, rows, cols, None, first, &p));
+                assert_eq!(
+                    Ok(built),
+                    CsrMatrix::from_coo(shape, rows, cols, None, first, &p)
+                );
             }
         }
     }

@@ -32,7 +32,9 @@ struct Input {
 fuzz_target!(|input: Input| {
     let (urm, p) = (input.urm.0.view(), Progress::new());
     let topk = input.few.map_or(input.topk as usize, usize::from);
-    let [a, b, c] = input.numbers.map(|x| if input.tame { x.abs() % 3.0 } else { x });
+    let [a, b, c] = input
+        .numbers
+        .map(|x| if input.tame { x.abs() % 3.0 } else { x });
     let [normalize, average, flag] = input.flags;
     let finite = |weights: Result<CsrMatrix>| {
         if let Ok(weights) = weights {
@@ -43,15 +45,26 @@ fuzz_target!(|input: Input| {
     let modes = [FromDistance::Lin, FromDistance::Log, FromDistance::Exp];
     let kind = match input.kind % 6 {
         0 => Kind::Cosine { normalize },
-        1 => Kind::Asymmetric { alpha: a, normalize },
+        1 => Kind::Asymmetric {
+            alpha: a,
+            normalize,
+        },
         2 => Kind::Jaccard,
         3 => Kind::Dice,
         4 => Kind::Tversky { alpha: a, beta: b },
-        _ => Kind::Euclidean { normalize, average, mode: modes[usize::from(input.kind / 6) % 3] },
+        _ => Kind::Euclidean {
+            normalize,
+            average,
+            mode: modes[usize::from(input.kind / 6) % 3],
+        },
     };
     match input.model % 7 {
         0 => {
-            let weighting = if flag { Weighting::TfIdf } else { Weighting::Bm25 };
+            let weighting = if flag {
+                Weighting::TfIdf
+            } else {
+                Weighting::Bm25
+            };
             let own = weighted(urm, weighting).expect("small");
             if let Ok(similarity) = Similarity::try_new(kind, c) {
                 let params = KnnParams { topk, similarity };
@@ -67,13 +80,33 @@ fuzz_target!(|input: Input| {
             }
         }
         1 => {
-            let params = P3Params { topk, alpha: a, beta: b, normalize_similarity: normalize, prune_columns: flag };
+            let params = P3Params {
+                topk,
+                alpha: a,
+                beta: b,
+                normalize_similarity: normalize,
+                prune_columns: flag,
+            };
             let _ = fit_p3(urm, params, &p);
             let _ = published::random_walk::fit_p3(urm, params, &p);
         }
         2 => {
-            let penalties = [Penalty { alpha: a, l1_ratio: b }, Penalty { alpha: c, l1_ratio: 0.1 }];
-            let params = SlimParams { topk, positive_only: flag, tol: 1e-4, max_iter: 200 };
+            let penalties = [
+                Penalty {
+                    alpha: a,
+                    l1_ratio: b,
+                },
+                Penalty {
+                    alpha: c,
+                    l1_ratio: 0.1,
+                },
+            ];
+            let params = SlimParams {
+                topk,
+                positive_only: flag,
+                tol: 1e-4,
+                max_iter: 200,
+            };
             for fit in fit_path(urm, &penalties, params, &p).into_iter().flatten() {
                 finite(Ok(fit.weights));
             }
@@ -111,12 +144,21 @@ fuzz_target!(|input: Input| {
             let (users, items) = (some(urm.n_rows()), some(urm.n_cols()));
             let params = IalsParams {
                 alpha: a,
-                confidence: if normalize { Confidence::Linear } else { Confidence::Log { epsilon: b } },
+                confidence: if normalize {
+                    Confidence::Linear
+                } else {
+                    Confidence::Log { epsilon: b }
+                },
                 reg: c,
                 reg_exponent: if average { 0.0 } else { 1.0 },
-                solver: if flag { Solver::Cholesky } else { Solver::ConjugateGradient(3) },
+                solver: if flag {
+                    Solver::Cholesky
+                } else {
+                    Solver::ConjugateGradient(3)
+                },
             };
-            if let Ok(solved) = ials::half_step(urm, items.view(), Some(users.view()), &params, &p) {
+            if let Ok(solved) = ials::half_step(urm, items.view(), Some(users.view()), &params, &p)
+            {
                 assert!(solved.iter().all(|x| x.is_finite()));
             }
             let turned = urm.transpose(&p).expect("small");

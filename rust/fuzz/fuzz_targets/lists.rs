@@ -34,10 +34,15 @@ fuzz_target!(|input: Input| {
     let items = Array2::from_shape_vec((n_lists, width), items).expect("whole lists");
     let test = input.test.0.view();
     let users = input.users.clone().unwrap_or_else(|| {
-        (0..n_lists).map(|l| (l % test.n_rows().max(1)) as i64).collect()
+        (0..n_lists)
+            .map(|l| (l % test.n_rows().max(1)) as i64)
+            .collect()
     });
     let cutoffs: Vec<usize> = input.cutoffs.iter().map(|&k| k.into()).collect();
-    let popularity = input.train.as_ref().map(|t| Popularity::new(t.0.view()).expect("small"));
+    let popularity = input
+        .train
+        .as_ref()
+        .map(|t| Popularity::new(t.0.view()).expect("small"));
     let metrics: Vec<Metric> = Metric::ALL
         .into_iter()
         .filter(|m| popularity.is_some() || !m.needs_popularity())
@@ -56,7 +61,13 @@ fuzz_target!(|input: Input| {
         assert!(found.filled <= items.nrows());
         assert_eq!(found.sums.len(), metrics.len() * cutoffs.len());
         assert!(found.sums.iter().all(|&sum| sum >= 0));
-        let shares = [Metric::Precision, Metric::Recall, Metric::Map, Metric::Ndcg, Metric::HitRate];
+        let shares = [
+            Metric::Precision,
+            Metric::Recall,
+            Metric::Map,
+            Metric::Ndcg,
+            Metric::HitRate,
+        ];
         if let Some(values) = found.per_list {
             for (metric, values) in metrics.iter().zip(values.outer_iter()) {
                 let share = shares.contains(metric);

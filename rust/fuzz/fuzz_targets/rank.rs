@@ -4,9 +4,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use ganmf_core::models::random::rank_random;
 use ganmf_core::published;
-use ganmf_core::rank::{
-    Lists, Request, rank_factors, rank_popularity, rank_product, rank_scores,
-};
+use ganmf_core::rank::{Lists, Request, rank_factors, rank_popularity, rank_product, rank_scores};
 use ganmf_core::{CsrMatrix, Progress};
 use ganmf_fuzz::Matrix;
 use libfuzzer_sys::fuzz_target;
@@ -34,9 +32,13 @@ impl<'a> Arbitrary<'a> for Input {
         let mut users = Vec::<i64>::arbitrary(u)?;
         let mut candidates = Option::<Vec<i32>>::arbitrary(u)?;
         if !wild {
-            users.iter_mut().for_each(|x| *x = x.rem_euclid(n_users as i64));
+            users
+                .iter_mut()
+                .for_each(|x| *x = x.rem_euclid(n_users as i64));
             if let Some(items) = &mut candidates {
-                items.iter_mut().for_each(|x| *x = x.rem_euclid(n_items as i32));
+                items
+                    .iter_mut()
+                    .for_each(|x| *x = x.rem_euclid(n_items as i32));
                 items.sort_unstable();
                 items.dedup();
             }
@@ -45,12 +47,18 @@ impl<'a> Arbitrary<'a> for Input {
         if u8::arbitrary(u)? == 7 {
             users = (0..2000).map(|at| at % n_users as i64).collect();
         }
-        let n = if wild { u32::arbitrary(u)? } else { u.int_in_range(0..=90)? };
+        let n = if wild {
+            u32::arbitrary(u)?
+        } else {
+            u.int_in_range(0..=90)?
+        };
         let tame = bool::arbitrary(u)?;
         let mut numbers = Vec::<f32>::arbitrary(u)?;
         numbers.push(1.0);
         if tame {
-            numbers.iter_mut().for_each(|x| *x = if x.is_finite() { *x } else { 0.0 });
+            numbers
+                .iter_mut()
+                .for_each(|x| *x = if x.is_finite() { *x } else { 0.0 });
         }
         Ok(Self {
             profiles,
@@ -72,10 +80,15 @@ fn check(lists: &Lists, input: &Input) {
         let filled = items.iter().position(|&i| i < 0).unwrap_or(n);
         assert!(items[filled..].iter().all(|&i| i == -1));
         assert!(scores[filled..].iter().all(|&s| s == f32::NEG_INFINITY));
-        assert!(scores[..filled].iter().all(|s| s.is_finite()) && scores.is_sorted_by(|a, b| a >= b));
+        assert!(
+            scores[..filled].iter().all(|s| s.is_finite()) && scores.is_sorted_by(|a, b| a >= b)
+        );
         for (at, item) in items[..filled].iter().enumerate() {
             assert!(!items[..at].contains(item));
-            let seen = input.seen.as_ref().map_or(&[][..], |s| s.view().cols(user as usize));
+            let seen = input
+                .seen
+                .as_ref()
+                .map_or(&[][..], |s| s.view().cols(user as usize));
             assert!(!seen.contains(item));
             assert!(input.candidates.as_ref().is_none_or(|c| c.contains(item)));
         }
@@ -88,7 +101,13 @@ fuzz_target!(|input: Input| {
     let (n_users, n_items) = (profiles.n_rows(), profiles.n_cols());
     let seen = input.seen.as_ref().map(CsrMatrix::view);
     let (users, candidates) = (&input.users, input.candidates.as_deref());
-    let request = Request::try_new((n_users, n_items), users, input.n as usize, seen, candidates);
+    let request = Request::try_new(
+        (n_users, n_items),
+        users,
+        input.n as usize,
+        seen,
+        candidates,
+    );
     let Ok(request) = request else {
         return;
     };
@@ -98,7 +117,10 @@ fuzz_target!(|input: Input| {
         Array2::from_shape_vec((rows, cols), of).expect("as many as asked for")
     };
     let scores = some(users.len().max(1), n_items);
-    let (of_users, of_items) = (some(n_users, input.n_factors), some(n_items, input.n_factors));
+    let (of_users, of_items) = (
+        some(n_users, input.n_factors),
+        some(n_items, input.n_factors),
+    );
     let transposed = some(n_items, users.len()).reversed_axes();
     let all = [
         rank_product(profiles, weights, &request, &p),

@@ -84,7 +84,11 @@ fuzz_target!(|input: Input| {
         assert!(!rows.is_empty() && rows.is_sorted());
     }
     if let Ok(sets) = split::paper_protocol(urm, input.seed, &p) {
-        let kept = sets.users.iter().map(|&u| urm.row_len(u as usize)).sum::<usize>();
+        let kept = sets
+            .users
+            .iter()
+            .map(|&u| urm.row_len(u as usize))
+            .sum::<usize>();
         assert_eq!(sets.train.view().nnz() + sets.test.view().nnz(), kept);
     }
     let [of_user, of_item] = input.bounds.map(usize::from);

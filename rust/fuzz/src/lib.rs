@@ -21,7 +21,11 @@ impl<'a> Arbitrary<'a> for Matrix {
 impl Matrix {
     /// One of this shape.
     pub fn of_shape((n_rows, n_cols): (usize, usize), u: &mut Unstructured<'_>) -> Result<Self> {
-        let n = if n_rows * n_cols == 0 { 0 } else { u.int_in_range(0..=300)? };
+        let n = if n_rows * n_cols == 0 {
+            0
+        } else {
+            u.int_in_range(0..=300)?
+        };
         let (mut rows, mut cols, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..n {
             rows.push(u.int_in_range(0..=n_rows - 1)? as i32);

@@ -21,7 +21,7 @@ pub(crate) fn choice<T: FromStr<Err = Error>>(word: &str) -> PyResult<T> {
 /// A copy of a one-dimensional array that nobody else can write to; numpy makes it, so that it is
 /// no undefined behaviour if another thread is writing to `array` meanwhile.
 pub(crate) fn owned<T: Element>(array: &Bound<'_, PyArray1<T>>) -> PyResult<Py<PyArray1<T>>> {
-    let py = array.py();
+    let py = Bound::py(array);
     let how = [("copy", true), ("subok", false)].into_py_dict(py)?;
     let copy = py
         .import("numpy")?
@@ -49,7 +49,7 @@ pub(crate) struct Indices<'py, T: Element>(PyReadonlyArray1<'py, T>);
 impl<'py, T: Element> Indices<'py, T> {
     pub(crate) fn of(array: &Bound<'py, PyArray1<T>>) -> PyResult<Self> {
         let copy = owned(array)?;
-        Ok(Self(copy.bind(array.py()).try_readonly()?))
+        Ok(Self(copy.bind(Bound::py(array)).try_readonly()?))
     }
 
     pub(crate) fn slice(&self, name: &str) -> PyResult<&[T]> {

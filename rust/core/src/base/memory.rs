@@ -35,13 +35,8 @@ pub fn zeros<T: Clone + Default>(n: usize, what: &str) -> Result<Vec<T>> {
     filled(n, T::default(), what)
 }
 
-/// As [`zeros`] of a square, whose writing takes long enough to be cancelled.
-pub fn zero_square<T: Clone + Default>(
-    side: usize,
-    what: &str,
-    progress: &Progress,
-) -> Result<Vec<T>> {
-    let n = side.saturating_mul(side);
+/// As [`zeros`], so many that writing them takes long enough to be cancelled.
+pub fn many_zeros<T: Clone + Default>(n: usize, what: &str, progress: &Progress) -> Result<Vec<T>> {
     let mut array = with_room(n, what)?;
     while array.len() < n {
         progress.check()?;
@@ -123,11 +118,14 @@ fn check_entries<T>(n: usize, what: &str) -> Result<()> {
 }
 
 fn refusal<T>(n: usize, what: &str) -> Error {
-    const GIB: f64 = (1u64 << 30) as f64;
+    let shown = |bytes: f64| match bytes / f64::from(1 << 20) {
+        mib if mib < 1024.0 => format!("{mib:.1} MiB"),
+        mib => format!("{:.1} GiB", mib / 1024.0),
+    };
     Error::OutOfMemory(format!(
-        "the {what} need {:.1} GiB of memory, but {:.1} GiB are available",
-        n as f64 * size_of::<T>() as f64 / GIB,
-        available() as f64 / GIB
+        "the {what} need {} of memory, but {} are available",
+        shown(n as f64 * size_of::<T>() as f64),
+        shown(available() as f64)
     ))
 }
 
@@ -194,9 +192,9 @@ mod tests {
         assert_eq!(collected(0..3, "x"), Ok(vec![0, 1, 2]));
         assert_eq!(joined(&[vec![1], vec![2, 3]], "x"), Ok(vec![1, 2, 3]));
         let progress = Progress::new();
-        assert_eq!(zero_square(3, "x", &progress), Ok(vec![0u16; 9]));
+        assert_eq!(many_zeros(9, "x", &progress), Ok(vec![0u16; 9]));
         progress.cancel();
-        assert_eq!(zero_square::<u16>(3, "x", &progress), Err(Error::Cancelled));
+        assert_eq!(many_zeros::<u16>(9, "x", &progress), Err(Error::Cancelled));
         assert_eq!(zeros::<u16>(1 << 20, "x").map(|v| v.len()), Ok(1 << 20));
         let mut grown = vec![1u8];
         reserve(&mut grown, 100, "x").expect("small");

@@ -132,6 +132,7 @@ pub fn build_rows<S: Send>(
     let mut values = with_room(nnz, CELLS)?;
     indptr.push(0);
     for part in parts {
+        progress.check()?;
         let base = indices.len();
         indptr.extend(part.ends.iter().map(|&end| (base + end) as i64));
         indices.extend_from_slice(&part.indices);

@@ -283,7 +283,7 @@ impl<'a> CsrView<'a> {
         let mut indices = zeros::<i32>(self.nnz(), CELLS)?;
         let mut values = self.values.map(|v| zeros(v.len(), CELLS)).transpose()?;
         for row in 0..self.n_rows() {
-            progress.look(row)?;
+            progress.check()?;
             for at in self.range(row) {
                 let slot = &mut next[self.indices[at] as usize];
                 indices[*slot as usize] = row as i32;

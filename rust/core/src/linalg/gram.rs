@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 
 use crate::base::accumulate::Accumulator;
-use crate::base::memory::{collected, reserve, with_room, zero_square, zeros};
+use crate::base::memory::{collected, many_zeros, reserve, with_room, zeros};
 use crate::base::rows::par_chunks;
 use crate::base::topk::Scored;
 use crate::base::{CsrMatrix, CsrView, Progress, Result};
@@ -69,7 +69,7 @@ impl Popular {
         order.sort_unstable_by(|&a, &b| compare(a, b).then(a.cmp(&b)));
         let mut starts = with_room(order.len() + 1, ITEMS)?;
         for at in 0..order.len() {
-            progress.look(at)?;
+            progress.check()?;
             if at == 0 || compare(order[at - 1], order[at]).is_ne() {
                 starts.push(at);
             }
@@ -79,8 +79,8 @@ impl Popular {
         let mut indices = with_room(nnz, CELLS)?;
         let mut values = urm.values().map(|_| with_room(nnz, CELLS)).transpose()?;
         indptr.push(0);
-        for (nth, &at) in starts.iter().enumerate() {
-            progress.look(nth)?;
+        for &at in &starts {
+            progress.check()?;
             indices.extend_from_slice(cols(order[at]));
             if let (Some(out), Some(v)) = (values.as_mut(), weights(order[at])) {
                 out.extend_from_slice(v);
@@ -148,7 +148,7 @@ impl<T: Entry> Gram<T> {
     pub(crate) fn dense(x: &Popular, progress: &Progress) -> Result<Self> {
         let n = x.len();
         let (items, users) = (x.items.view(), x.users.view());
-        let mut values = zero_square::<T>(n, GRAM, progress)?;
+        let mut values = many_zeros::<T>(n.saturating_mul(n), GRAM, progress)?;
         progress.start(n as u64);
         values
             .par_chunks_mut(ROWS * n.max(1))

@@ -7,16 +7,13 @@
 //! Cost: a few multiplications per score; nothing is stored.
 
 use ndarray::Array2;
+use rayon::prelude::*;
 
 use crate::base::dispatch::{Kernel, dispatch};
-use crate::base::memory::{joined, zeros};
+use crate::base::memory::many_zeros;
 use crate::base::rng::bits;
-use crate::base::rows::par_chunks;
 use crate::base::{Error, Progress, Result};
 use crate::rank::{Lists, Request, rank_scores_by};
-
-/// Users per unit of work.
-const USERS: usize = 16;
 
 /// The scores of all items for a user.
 struct Fill<'a> {
@@ -64,26 +61,16 @@ pub fn random_scores(
             "users holds {user}, which is negative"
         )));
     }
-    let parts = par_chunks(
-        users.len(),
-        USERS,
-        progress,
-        || Ok(()),
-        |(), range| {
-            let mut block = zeros::<f32>(range.len().saturating_mul(n_items), SCORES)?;
-            progress.advance(range.len() as u64)?;
-            for (&user, scores) in users[range]
-                .iter()
-                .zip(block.chunks_exact_mut(n_items.max(1)))
-            {
-                let user = user as usize;
-                dispatch(Fill { seed, user, scores });
-            }
-            Ok(block)
-        },
-    )?;
+    let mut all = many_zeros(users.len().saturating_mul(n_items), SCORES, progress)?;
+    progress.start(users.len() as u64);
+    all.par_chunks_mut(n_items.max(1))
+        .zip(users)
+        .try_for_each(|(scores, &user)| {
+            let user = user as usize;
+            dispatch(Fill { seed, user, scores });
+            progress.advance(1)
+        })?;
     let shape = (users.len(), n_items);
-    let all = joined(&parts, SCORES)?;
     Ok(Array2::from_shape_vec(shape, all).expect("a row for each user"))
 }
 

@@ -194,7 +194,7 @@ fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
     let mut next = copied(&ends, KEYS)?;
     let mut keys = zeros::<u64>(view.nnz(), KEYS)?;
     for i in 0..view.n_rows() {
-        progress.look(i)?;
+        progress.check()?;
         for (j, x) in view.row(i) {
             keys[next[j]] = sort_key(x, i as u32);
             next[j] += 1;
@@ -202,8 +202,8 @@ fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
     }
     // The last key of each column that stays.
     let mut last = with_room(view.n_cols(), KEYS)?;
-    for (j, w) in ends.windows(2).enumerate() {
-        progress.look(j)?;
+    for w in ends.windows(2) {
+        progress.check()?;
         let column = &mut keys[w[0]..w[1]];
         last.push(if column.len() > k {
             *column.select_nth_unstable(k - 1).1
@@ -215,7 +215,7 @@ fn prune(m: CsrMatrix, k: usize, progress: &Progress) -> Result<CsrMatrix> {
     indptr.push(0);
     let (mut indices, mut values) = (Vec::new(), Vec::new());
     for i in 0..view.n_rows() {
-        progress.look(i)?;
+        progress.check()?;
         reserve(&mut indices, view.row_len(i), KEYS)?;
         reserve(&mut values, view.row_len(i), KEYS)?;
         for (j, x) in view.row(i) {

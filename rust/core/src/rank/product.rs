@@ -237,7 +237,7 @@ impl Tiles {
             let end = first + width;
             tiles.bases.push(base);
             for (i, at) in copied.iter_mut().enumerate() {
-                progress.look(i)?;
+                progress.check()?;
                 tiles.starts.push((tiles.columns.len() - base) as u32);
                 let rest = &right.indices()[*at..right.range(i).end];
                 let count = rest.iter().take_while(|&&j| (j as usize) < end).count();

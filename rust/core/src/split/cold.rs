@@ -31,7 +31,7 @@ pub fn cold_users(
     target.check("target_size")?;
     let mut able = Vec::new();
     for user in (0..urm.n_rows()).filter(|&u| urm.row_len(u) >= 2) {
-        progress.look(able.len())?;
+        progress.check()?;
         reserve(&mut able, 1, USERS)?;
         able.push(user);
     }

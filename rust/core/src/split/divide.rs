@@ -52,7 +52,7 @@ pub fn part(
     let mut rest_ptr = zeros::<i64>(n_rows + 1, ROWS)?;
     let mut held_ptr = zeros::<i64>(n_rows + 1, ROWS)?;
     for row in 0..n_rows {
-        progress.look(row)?;
+        progress.check()?;
         let of_row = &labels[urm.range(row)];
         // Counted in bytes where that cannot overflow, which is several times quicker.
         let held: i64 = of_row

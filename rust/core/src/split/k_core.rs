@@ -105,8 +105,8 @@ pub fn k_core(
     let mut indices = with_room(nnz, CELLS)?;
     let mut values = urm.values().map(|_| with_room(nnz, CELLS)).transpose()?;
     indptr.push(0);
-    for (nth, &user) in users.iter().enumerate() {
-        progress.look(nth)?;
+    for &user in &users {
+        progress.check()?;
         for (at, (col, value)) in urm.range(user as usize).zip(urm.row(user as usize)) {
             if renamed[col] >= 0 {
                 labels[at] = 1;

@@ -198,8 +198,8 @@ fn take(
     let mut values = urm.values().map(|_| Vec::new());
     indptr.push(0);
     let mut at = 0;
-    for (nth, &user) in users.iter().enumerate() {
-        progress.look(nth)?;
+    for &user in users {
+        progress.check()?;
         reserve(&mut indices, urm.row_len(user), CELLS)?;
         if let Some(values) = values.as_mut() {
             reserve(values, urm.row_len(user), CELLS)?;

@@ -104,7 +104,7 @@ pub fn looks_ahead(
     check_len("times", times.len(), urm)?;
     let (mut older, mut held) = (0, 0);
     for row in 0..urm.n_rows() {
-        progress.look(row)?;
+        progress.check()?;
         let cells = || urm.range(row).map(|at| (labels[at], times[at]));
         let newest = cells().filter(|c| c.0 == 0).map(|c| c.1).max();
         for (_, time) in cells().filter(|c| c.0 == 1) {

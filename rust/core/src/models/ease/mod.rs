@@ -17,7 +17,7 @@ mod tests;
 use faer::traits::RealField;
 use rayon::prelude::*;
 
-use crate::base::memory::{collected, joined, with_room, zero_square};
+use crate::base::memory::{collected, joined, many_zeros, with_room};
 use crate::base::rows::par_chunks;
 use crate::base::{CsrView, Error, Progress, Result};
 use crate::linalg::inverse::{Symmetric, TILE, rows_of};
@@ -130,7 +130,7 @@ fn weights<T: RealField + Copy>(
     let n = inverse.n();
     let diagonal = inverse.diagonal()?;
     let scale = collected(diagonal.iter().map(|&d| -1.0 / wide(d)), WEIGHTS)?;
-    let mut out = zero_square::<f32>(n, WEIGHTS, progress)?;
+    let mut out = many_zeros::<f32>(n.saturating_mul(n), WEIGHTS, progress)?;
     out.par_chunks_mut((TILE * n).max(1))
         .enumerate()
         .try_for_each(|(block, rows)| {
@@ -166,7 +166,7 @@ pub fn fit_dual(urm: CsrView, l2: f64, progress: &Progress) -> Result<Dual> {
     let mut tiles = Symmetric::from_rows(n, progress, fill, |x| x)?;
     tiles.add_diagonal(l2);
     tiles.invert(progress)?;
-    let mut inverse = zero_square::<f64>(n, WEIGHTS, progress)?;
+    let mut inverse = many_zeros::<f64>(n.saturating_mul(n), WEIGHTS, progress)?;
     inverse
         .par_chunks_mut((TILE * n).max(1))
         .enumerate()

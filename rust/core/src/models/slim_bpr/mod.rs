@@ -250,7 +250,7 @@ impl SlimBpr {
             ));
         }
         let state = match (params.storage, params.symmetric) {
-            (Storage::Dense, true) => State::Triangle(Triangle::new(n)?),
+            (Storage::Dense, true) => State::Triangle(Triangle::new(n, progress)?),
             (Storage::Dense, false) => State::Square(Square::new(n, progress)?),
             (Storage::Hashed(bytes), symmetric) => State::Hashed(Hashed::new(symmetric, bytes)),
         };
@@ -408,7 +408,7 @@ impl SlimBpr {
         let nnz = parts.iter().flatten().map(Vec::len).sum();
         let (mut indices, mut values) = (with_room(nnz, WEIGHTS)?, with_room(nnz, WEIGHTS)?);
         for item in 0..n {
-            progress.look(item)?;
+            progress.check()?;
             indices.extend(row_of(item).iter().map(|s| s.index));
             values.extend(row_of(item).iter().map(|s| s.score));
             indptr.push(indices.len() as i64);

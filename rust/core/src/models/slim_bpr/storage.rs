@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::base::memory::{filled, reserve, with_room, zero_square, zeros};
+use crate::base::memory::{filled, many_zeros, reserve, with_room, zeros};
 use crate::base::{Error, Progress, Result};
 
 const WEIGHTS: &str = "weights of SLIM-BPR";
@@ -60,8 +60,9 @@ const fn offset(row: usize) -> usize {
 }
 
 impl Triangle {
-    pub(super) fn new(n: usize) -> Result<Self> {
-        Ok(Self(zeros(n.saturating_mul(n.max(1) - 1) / 2, WEIGHTS)?))
+    pub(super) fn new(n: usize, progress: &Progress) -> Result<Self> {
+        let cells = n.saturating_mul(n.max(1) - 1) / 2;
+        Ok(Self(many_zeros(cells, WEIGHTS, progress)?))
     }
 
     #[inline(always)]
@@ -128,7 +129,7 @@ impl Square {
     pub(super) fn new(n: usize, progress: &Progress) -> Result<Self> {
         Ok(Self {
             n,
-            cells: zero_square(n, WEIGHTS, progress)?,
+            cells: many_zeros(n.saturating_mul(n), WEIGHTS, progress)?,
         })
     }
 }

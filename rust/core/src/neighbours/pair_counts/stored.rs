@@ -16,7 +16,7 @@ use super::panel::{Panel, Sink};
 use super::stream;
 use crate::base::accumulate::Accumulator;
 use crate::base::dispatch::dispatch;
-use crate::base::memory::{collected, copied, reserve, with_room, zero_square, zeros};
+use crate::base::memory::{collected, copied, many_zeros, reserve, with_room, zeros};
 use crate::base::rows::{build_rows, par_chunks};
 use crate::base::topk::{Scored, check_topk};
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
@@ -266,9 +266,10 @@ struct Square<C> {
 
 impl<C: Count> Square<C> {
     fn new(columns: &[u32], progress: &Progress) -> Result<Self> {
+        let n = columns.len().saturating_mul(columns.len());
         Ok(Self {
             columns: copied(columns, SIZES)?,
-            cells: zero_square(columns.len(), "counts of pairs of columns", progress)?,
+            cells: many_zeros(n, "counts of pairs of columns", progress)?,
         })
     }
 }
