@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 VARIABLE = "GANMF_MAX_UNPACKED"
-GRACE = 256 * 2**20
+GRACE = 128 * 2**20
 """Bytes that any file may become."""
 DEFLATE_RATIO = 150
 """For gzip and zip, which reach 1032; logs of one user after another have 4 to 30."""

@@ -17,6 +17,7 @@ from cyclopts import CycloptsError
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.cli.app import build
+from ganmf_fast.cli.common import printable
 from ganmf_fast.cli.config import ConfigError, install
 
 __all__ = ["main"]
@@ -120,7 +121,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(f"ganmf: {text}\n")
+    sys.stderr.write(f"ganmf: {printable(text)}\n")
     sys.stderr.flush()
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "numbers",
     "print_json",
     "print_table",
+    "printable",
     "say",
     "show",
 ]
@@ -83,10 +84,16 @@ def say(text: str) -> None:
 
 def show(content: RenderableType) -> None:
     """Print a result to stdout, without line breaks of our own when it is not a terminal."""
-    console = Console()
+    # What is shown may come from anyone: brackets are brackets.
+    console = Console(markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(width=_WIDTH)
-    console.print(content)
+        console = Console(width=_WIDTH, markup=False, emoji=False)
+    console.print(printable(content) if isinstance(content, str) else content)
+
+
+def printable(text: str) -> str:
+    """A text without what would steer the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -95,7 +102,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     table = Table(box=box.SIMPLE_HEAD)
     for place, column in enumerate(columns):
         numeric = all(isinstance(row[place], int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(printable(column), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_text(value) for value in row))
     if title:
@@ -111,7 +118,7 @@ def _text(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
