@@ -37,7 +37,7 @@ MOST = 2**40
 _SIZE = re.compile(r"(\d{1,18})([KMGT]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
 
 
-def most_unpacked(packed: int, ratio: int = DEFLATE_RATIO, grace: int = GRACE) -> int:
+def most_unpacked(packed: int, ratio: int = DEFLATE_RATIO) -> int:
     """Bytes that a compressed file of `packed` bytes may become.
 
     Raises
@@ -47,7 +47,7 @@ def most_unpacked(packed: int, ratio: int = DEFLATE_RATIO, grace: int = GRACE) -
     """
     given = os.environ.get(VARIABLE, "").strip()
     if not given:
-        return min(max(grace, ratio * packed), MOST)
+        return min(max(GRACE, ratio * packed), MOST)
     size = _SIZE.fullmatch(given)
     if size is None:
         raise ValueError(f"{VARIABLE} must be a number of bytes, such as 20G, not {given!r:.40}")
