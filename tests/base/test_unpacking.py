@@ -1,5 +1,4 @@
 import io
-import random
 
 import pytest
 
@@ -22,7 +21,9 @@ def test_the_environment_says_a_number_of_bytes(monkeypatch, given, size):
     assert most_unpacked(10**12) == size
 
 
-@pytest.mark.parametrize("given", ["a", "-1", "1e9", "5X", "1.5G", "９G", "9" * 30])
+@pytest.mark.parametrize(
+    "given", ["a", "-1", "1e9", "5X", "1.5G", "\N{FULLWIDTH DIGIT NINE}G", "9" * 30]
+)
 def test_what_is_no_number_of_bytes_is_refused(monkeypatch, given):
     monkeypatch.setenv("GANMF_MAX_UNPACKED", given)
     with pytest.raises(ValueError, match="GANMF_MAX_UNPACKED must be a number of bytes"):
@@ -37,12 +38,12 @@ def test_the_bound_grows_with_the_file():
 
 def test_bytes_are_counted_while_they_are_read(monkeypatch):
     monkeypatch.setattr(unpacking, "GRACE", 1000)
-    content = random.Random(0).randbytes(1000)
+    content = bytes(range(250)) * 4
     file = Unpacked(io.BytesIO(content), 3, "log.gz", RATIO)
     assert b"".join(iter(lambda: file.read(300), b"")) == content[:1000]
     file = Unpacked(io.BytesIO(content * 4), 3, "log.gz", RATIO, step=7)
     assert file.read(10) == content[:10]
-    with pytest.raises(TooLargeError, match=r"log\.gz has 3 bytes and unpacks to more than the 3,0"):
+    with pytest.raises(TooLargeError, match=r"log\.gz has 3 bytes and unpacks to more than"):
         file.read(10_000)
     assert file._file.tell() <= 3000 + 7
 
