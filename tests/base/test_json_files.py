@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.json_files import MAX_DEPTH, decode, read
+from ganmf_fast.base.json_files import MAX_DEPTH, decode, parse, read, typed
 
 
 class Point(msgspec.Struct):
@@ -62,3 +62,37 @@ def test_depth_is_bounded(pair):
     for depth in (MAX_DEPTH + 1, 900, 100_000):
         with pytest.raises(DataError, match=r"text is damaged: .*(nested deeper|recursion)"):
             decode(nested(depth), "text", Any)
+
+
+def test_plain_values_may_be_what_python_writes():
+    value = {"a": [1, 0.5, None, True, "é\ud83d\ude00"], "b": float("inf")}
+    assert parse(json.dumps(value).encode()) == {**value, "a": [*value["a"][:-1], "é\U0001f600"]}
+    assert parse("[NaN]")[0] != parse("[NaN]")[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is not JSON"),
+        (b"{'a': 1}", "is not JSON"),
+        (b'"\xff"', "is not JSON"),
+        ('{"a": 1}'.encode("utf-16"), "is not JSON"),
+        (b'"\\ud800"', "is not JSON"),
+        (b'{"\\udcff": 1}', "is not JSON"),
+        (b'{"a": {"b": 1, "c": 2, "b": 1}}', "'b' stands twice"),
+        (b"9" * 5000, "is not JSON"),
+        (b"[" * 65 + b"]" * 65, "deeper than 64"),
+        (b"[" * 10**5, "deeper than 64"),
+        (b'{"a":' * 10**5, "deeper than 64"),
+        (b" " * 101 + b"1", "larger than 100 bytes"),
+    ],
+)
+def test_other_plain_values_are_refused_in_a_phrase(content, words):
+    with pytest.raises(ValueError, match=words):
+        parse(content, 100 if words.startswith("larger") else 2**20)
+
+
+def test_plain_values_become_types():
+    assert typed({"x": 3, "label": "a"}, Point) == Point(3, "a")
+    with pytest.raises(ValueError, match=r"Expected `int`, got `str` - at `\$\.x`"):
+        typed({"x": "3"}, Point)

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 VARIABLE = "GANMF_MAX_UNPACKED"
-GRACE = 256 * 2**20
+GRACE = 128 * 2**20
 """Bytes that any file may become."""
 DEFLATE_RATIO = 150
 """For gzip and zip, which reach 1032; logs of one user after another have 4 to 30."""
@@ -37,7 +37,7 @@ MOST = 2**40
 _SIZE = re.compile(r"(\d{1,18})([KMGT]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
 
 
-def most_unpacked(packed: int, ratio: int = DEFLATE_RATIO, grace: int = GRACE) -> int:
+def most_unpacked(packed: int, ratio: int = DEFLATE_RATIO) -> int:
     """Bytes that a compressed file of `packed` bytes may become.
 
     Raises
@@ -47,7 +47,7 @@ def most_unpacked(packed: int, ratio: int = DEFLATE_RATIO, grace: int = GRACE) -
     """
     given = os.environ.get(VARIABLE, "").strip()
     if not given:
-        return min(max(grace, ratio * packed), MOST)
+        return min(max(GRACE, ratio * packed), MOST)
     size = _SIZE.fullmatch(given)
     if size is None:
         raise ValueError(f"{VARIABLE} must be a number of bytes, such as 20G, not {given!r:.40}")

@@ -27,6 +27,7 @@ __all__ = [
     "numbers",
     "print_json",
     "print_table",
+    "printable",
     "say",
     "show",
 ]

@@ -135,6 +135,8 @@ def _sample(source: DataFile, encoding: str) -> list[str]:
     lines = text.split("\n")
     if not whole:
         lines.pop()
+        if not lines:
+            raise DataError(f"{source.label}, line 1: longer than {_SAMPLE_BYTES >> 20} MiB")
     lines = [line.removesuffix("\r") for line in lines if line.strip()]
     return lines[:_SAMPLE_LINES]
 
@@ -147,11 +149,14 @@ def _records(lines: Sequence[str], separator: str, quote: str | None) -> list[li
         (f"{line}\n" for line in lines), delimiter=separator, quotechar=quote, strict=True
     )
     records: list[list[str]] = []
+    limit = csv.field_size_limit(_SAMPLE_BYTES)
     try:
         records.extend(islice(reader, _SAMPLE_LINES))
     except csv.Error:
         # The reader names the line, unless the sample was cut in the middle of a record.
         return records
+    finally:
+        csv.field_size_limit(limit)
     return records
 
 

@@ -448,15 +448,22 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
         role: CodedIds(np.array(parts[role], dtype=np.int32), interner.distinct())
         for role, interner in interners.items()
     }
+    rating = timestamp = None
+    try:
+        if "rating" in parts and roles.weights is None:
+            rating = numbers(parts["rating"], "rating", place)
+        elif "rating" in parts and roles.weights is not None:
+            rating = weighted(parts["rating"], roles.weights, "rating", place)
+        if "timestamp" in parts:
+            timestamp = _json_times(parts["timestamp"], place)
+    except TypeError as error:
+        where = "" if str(error).startswith(source.label) else f"{source.label}: "
+        raise DataError(f"{where}{error}") from None
     return Log(
         ids["user"],
         ids["item"],
-        None
-        if "rating" not in parts
-        else numbers(parts["rating"], "rating", place)
-        if roles.weights is None
-        else weighted(parts["rating"], roles.weights, "rating", place),
-        _json_times(parts["timestamp"], place) if "timestamp" in parts else None,
+        rating,
+        timestamp,
         place,
         Reading(
             format="json lines",
@@ -475,6 +482,10 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
 def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
     column = series(values, "timestamp", place)
     if column.dtype == pl.String:
+        broken = column.str.contains("[\n\r]")
+        if broken.any():
+            row = int(broken.arg_max() or 0)
+            raise DataError(f"{place(row)}: timestamp {column[row]!r:.40} is of several lines")
         reader = _core.DelimitedReader(
             b"\x1f", "off", 0, 1, [(0, "timestamp", "time")], False, False
         )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import reference
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.evaluation import Evaluation, evaluate
 from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments import environment
@@ -353,8 +354,14 @@ class Experiment:
         values: dict[Key, dict[str, list[NDArray[np.float64]]]] = {
             key: {} for key in names.values()
         }
+        evaluated: set[int] = set()
         for name, record in self.store.records().items():
-            for text, array in self.store.arrays(name, keys=names).items():
+            arrays = self.store.per_user(name, self._splits.n_users, names)
+            if arrays:
+                evaluated.add(len(arrays.pop("users")))
+            if len(evaluated) > 1:
+                raise DataError(f"{self.store.folder} holds models measured on other users")
+            for text, array in arrays.items():
                 values[names[text]].setdefault(record["row"], []).append(array)
         found = {}
         for key, users in values.items():

@@ -201,7 +201,7 @@ class Figure7(Experiment):
             found: dict[float, list[Run]] = {}
             for run in entry.runs:
                 cell = entry.model if run.seed is None else f"{entry.model}-{run.seed}"
-                arrays = self.store.arrays(cell)
+                arrays = self.store.per_user(cell, len(lengths))
                 group = profile_groups(lengths[arrays["users"]], self.n_groups)
                 for number in np.unique(group):
                     inside = group == number

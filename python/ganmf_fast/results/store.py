@@ -188,6 +188,27 @@ class Store:
         path = self._models / name / file
         return read_npz(path, None if keys is None else set(keys)) if path.is_file() else {}
 
+    def per_user(
+        self, name: str, n_users: int, keys: Iterable[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """``users``, rows of a matrix of `n_users`, and values of each; empty if there are none.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged, or of other data.
+        """
+        arrays = self.arrays(name, keys=None if keys is None else ["users", *keys])
+        users = arrays.get("users", np.empty(0))
+        if arrays and (
+            users.dtype.kind not in "iu"
+            or any(array.shape != (len(users),) for array in arrays.values())
+            or (len(users) and not 0 <= users.min() <= users.max() < n_users)
+        ):
+            path = self._models / name / "per_user.npz"
+            raise DataError(f"{path} is damaged: its users and values are not those of the data")
+        return arrays
+
     def cosine(self, name: str) -> NDArray[np.float32] | None:
         """The cosines beside a whole record; None if there are none, or they are damaged."""
         return cosine(self._models / name)
