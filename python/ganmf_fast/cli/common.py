@@ -27,7 +27,6 @@ __all__ = [
     "numbers",
     "print_json",
     "print_table",
-    "printable",
     "say",
     "show",
 ]
