@@ -1,6 +1,7 @@
 """Whatever is written is there as a whole, or as it was before, and one error says why not."""
 
 import errno
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -162,7 +163,8 @@ def test_a_cell_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
     store.write("EASE", {"status": "done"}, {})
     with full_disk(), pytest.raises(WriteError, match="EASE cannot be written: File too large"):
         store.write("EASE", {"status": "done"}, {"per_user.npz": npz({"noise": NOISE})})
-    assert store.read("EASE")["files"] == {}
+    kept = json.loads((tmp_path / "models" / "EASE" / "result.json").read_text())
+    assert kept["files"] == {}
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["EASE"]
 
 

@@ -52,9 +52,9 @@ CALLS = {
     "candidates": (
         np.arange(0, N, 3, dtype=np.int32),
         -1,
-        lambda a: _core.rank_product(X, X, RankRequest(ROWS, 20, X, a)),
+        lambda a: _core.ProductIndex(X).rank(X, RankRequest(ROWS, 20, X, a)),
     ),
-    "ranked users": (ROWS, 2**50, lambda a: _core.rank_product(X, X, RankRequest(a, 20, X))),
+    "ranked users": (ROWS, 2**50, lambda a: _core.ProductIndex(X).rank(X, RankRequest(a, 20, X))),
     "scores": (
         np.ones((N, N), np.float32),
         np.nan,
@@ -63,7 +63,7 @@ CALLS = {
     "factors": (
         np.ones((N, 8), np.float32),
         np.inf,
-        lambda a: _core.rank_factors(a, a, RankRequest(ROWS, 20, X)),
+        lambda a: _core.FactorIndex(a).rank(a, RankRequest(ROWS, 20, X)),
     ),
     "drawn counts": (
         np.full(N, 3),
