@@ -10,9 +10,8 @@
 #   OPS, DATASETS  comma-separated, what `make bench-peers` measures (default: everything)
 #   FRESH   FRESH=1 measures again what `make bench-peers` or `make bench-large` kept
 #   PEERS   the environment of the other packages; one that exists already is used as it is
-#   SECONDS how long `make fuzz-core` runs each target
+#   SECONDS how long `make fuzz` goes on, and `make fuzz-core` with each target
 #   SIZES   comma-separated sizes of the logs of `make bench-large`
-#   SECONDS how long `make fuzz` goes on
 #   JOBS    processes among which the Python tests are divided
 
 DATA ?= demo
@@ -29,7 +28,6 @@ PEERS ?= $(VENV)-peers
 SIZES ?= 1M,10M,100M
 SECONDS ?= 60
 JOBS ?= 2
-SECONDS ?= 600
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -86,7 +84,7 @@ test-dev: build ## Tests near the kernels under Python's development mode, every
 	$(PY) -X dev -W error -m pytest -q -p no:benchmark -n $(JOBS) --dist loadgroup --no-loadscope-reorder \
 		-m "not processes" tests/base tests/core tests/data tests/evaluation tests/models tests/split
 
-fuzz: build ## Break the public surface with inputs that nobody would pass [SECONDS=600]
+fuzz: build ## Break the public surface with inputs that nobody would pass [SECONDS=60]
 	$(PY) -m tests.fuzz --seconds $(SECONDS)
 
 # The stub is checked beside a copy of the extension: within the package, stubtest reads all of it.

@@ -99,7 +99,11 @@ impl ProductIndex {
     /// Whether [`rank`](Self::rank) takes no longer than starting a thread, and needs none.
     #[must_use]
     pub fn is_small(&self, left: CsrView, right: CsrView, request: &Request) -> bool {
-        is_alone(request) && is_small(work(left, right, request))
+        // What does not fit together is for `rank` to refuse.
+        left.n_cols() == right.n_rows()
+            && check_users(request, left.n_rows(), "left").is_ok()
+            && is_alone(request)
+            && is_small(work(left, right, request))
     }
 
     /// One user after the other.
