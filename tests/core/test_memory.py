@@ -70,7 +70,10 @@ def of_core(n: int) -> Iterator[tuple[str, Callable[[], Any]]]:
     small = _core.SlimBpr(wide(5), True, "sgd", 0.0, 0.0, 0.1, False, 1)
     yield "draws", lambda: small.draws(0, 1000 * n)
     yield "ials", lambda: _core.ials_half_step(X, few, None, 1.0, None, 0.1, 1.0, 3)
-    yield "popularity", lambda: _core.rank_popularity(few[0], _core.popularity_order(few[0]), request)
+    yield (
+        "popularity",
+        lambda: _core.rank_popularity(few[0], _core.popularity_order(few[0]), request),
+    )
     yield "product", lambda: _core.ProductIndex(wide(n)).rank(X, RankRequest(rows, n))
     yield "random", lambda: _core.rank_random(1, 2, n, request)
     yield "random scores", lambda: _core.random_scores(1, np.arange(2), n)
