@@ -92,7 +92,7 @@ def _is_sound(X: Any) -> bool:
         if X.format == "dia":
             return whole(X.offsets) and X.data.ndim == 2 and len(X.data) == len(X.offsets)
         if X.format == "dok":
-            return all(0 <= row < n_rows and 0 <= col < n_cols for row, col in X)
+            return all(0 <= row < n_rows and 0 <= col < n_cols for row, col in X.keys())
         return len(X.rows) == len(X.data) == n_rows and all(
             len(row) == len(values) and all(0 <= col < n_cols for col in row)
             for row, values in zip(X.rows, X.data, strict=True)
@@ -366,9 +366,8 @@ class ListTarget(Target):
         self.train = sp.csr_array(dense)
         test = np.array([[rng.random() < 0.4 for _ in range(9)] for _ in range(12)], dtype="f4")
         self.test = sp.csr_array(test * (dense == 0))
-        rows, cols = dense.nonzero()
-        named = {"user": [f"u{row}" for row in rows], "item": [f"i{col}" for col in cols]}
-        data = gf.Interactions.from_frame(named, user="user", item="item")
+        names = [[f"{letter}{at}" for at in range(side)] for letter, side in (("u", 12), ("i", 9))]
+        data = gf.Interactions.from_matrix(dense, *names)
         self.models = {
             "ItemKNN": gf.ItemKNN(topk=4).fit(self.train),
             "PureSVD": gf.PureSVD(num_factors=2).fit(data),
@@ -385,6 +384,7 @@ class ListTarget(Target):
                 ("score_users", ("users",)),
                 ("unknown_users", ("users",)),
                 ("similar_items", ("item", "n")),
+                ("similar_users", ("users", "n")),
                 ("fold_in", ("profiles", "unknown")),
                 ("evaluate", ("cutoffs", "metrics", "users", "block_size", "ties", "unknown")),
                 ("evaluate_lists", ("items", "cutoffs", "users", "metrics", "label")),
@@ -457,6 +457,8 @@ class ListTarget(Target):
         elif call == "evaluate_lists":
             gf.evaluate_lists(given.pop("items"), self.test, **given)
         else:
+            if call == "similar_items":
+                given["items"] = given.pop("item")
             found = getattr(model, call)(**given)
             if call == "recommend" and isinstance(found, tuple):
                 self._check_lists(found, given)

@@ -7,13 +7,15 @@ use crate::base::memory::zeros;
 use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 
 const ROWS: &str = "row offsets of a part";
+/// Values of a label.
+const MOST_PARTS: usize = 1 << 8;
 const CELLS: &str = "cells of a part";
 
 /// Write the parts that the labels name, `n_parts` matrices of the shape of `urm`.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] if there is not one label a cell or a label is not below `n_parts`;
-/// [`Error::Cancelled`].
+/// [`Error::InvalidArgument`] if there is not one label a cell, a label is not below `n_parts`, or
+/// that is more than a label can tell; [`Error::Cancelled`].
 pub fn divide(
     urm: CsrView<'_>,
     labels: &[u8],
@@ -21,6 +23,11 @@ pub fn divide(
     progress: &Progress,
 ) -> Result<Vec<CsrMatrix>> {
     check_len("labels", labels.len(), urm)?;
+    if n_parts > MOST_PARTS {
+        return Err(Error::invalid(format!(
+            "n_parts is {n_parts}; labels of one byte tell at most {MOST_PARTS} parts"
+        )));
+    }
     if let Some(at) = labels.iter().position(|&l| usize::from(l) >= n_parts) {
         return Err(Error::invalid(format!(
             "labels[{at}] is {}, outside 0..{n_parts}",
@@ -176,6 +183,8 @@ mod tests {
         };
         assert!(refused(&[0]).contains("labels has 1 entries but urm has 3 cells"));
         assert!(refused(&[0, 1, 2]).contains("labels[2] is 2, outside 0..2"));
+        let many = divide(urm.view(), &[0; 3], 257, &Progress::new()).expect_err("refused");
+        assert!(many.to_string().contains("at most 256 parts"));
     }
 
     #[test]
