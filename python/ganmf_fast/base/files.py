@@ -166,7 +166,7 @@ def read_tensors(path: Path, kind: str) -> tuple[str | None, dict[str, NDArray[A
         tensors = {}
         for place in places:
             raw: NDArray[np.uint8] = np.empty(place.size, np.uint8)
-            if file.readinto(raw) < place.size:
+            if file.readinto(raw.data) < place.size:
                 raise ValueError("it is cut short")
             array = raw != 0 if place.dtype.kind == "b" else raw.view(place.dtype)
             tensors[place.name] = array.reshape(place.shape)

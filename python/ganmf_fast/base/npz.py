@@ -166,7 +166,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
                 f"{header + size:,}"
             )
         raw: NDArray[np.uint8] = np.empty(size, np.uint8)
-        view, at = memoryview(raw), 0
+        view, at = raw.data, 0
         while at < size:
             piece = member.read(min(_CHUNK, size - at))
             if not piece:
@@ -200,7 +200,7 @@ def _header(member: IO[bytes], name: str) -> tuple[np.dtype[Any], bool, tuple[in
 def _typed(raw: NDArray[np.uint8], dtype: np.dtype[Any], name: str) -> NDArray[Any]:
     """Bytes as an array of one dimension, whose values are values of its type."""
     if dtype.kind == "b":
-        return raw != 0
+        return raw.astype(np.bool_)
     array = raw.view(dtype)
     if not array.dtype.isnative:
         array = array.astype(dtype.newbyteorder("="))
