@@ -20,6 +20,7 @@ HOSTILE = {
     "header": b"[" + b"a." * 1000 + b"a]",
     "tables below": b"[" + b"a." * 150 + b"a]",
     "digits": b"a = " + b"9" * 5000,
+    "hex": b"a = [{b = 0x" + b"f" * 17 + b"}]",
     "twice": b"a = 1\na = 2",
     "table twice": b"[a]\n[a]",
     "date": b"a = 2020-99-99",

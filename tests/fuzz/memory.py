@@ -92,7 +92,7 @@ def _is_sound(X: Any) -> bool:
         if X.format == "dia":
             return whole(X.offsets) and X.data.ndim == 2 and len(X.data) == len(X.offsets)
         if X.format == "dok":
-            return all(0 <= row < n_rows and 0 <= col < n_cols for row, col in X.keys())
+            return all(0 <= row < n_rows and 0 <= col < n_cols for row, col in dict(X.items()))
         return len(X.rows) == len(X.data) == n_rows and all(
             len(row) == len(values) and all(0 <= col < n_cols for col in row)
             for row, values in zip(X.rows, X.data, strict=True)

@@ -291,3 +291,85 @@ def test_a_checkpoint_of_a_newer_version_or_another_file_is_refused(left_behind,
 def test_a_folder_that_does_not_exist_is_an_error(data, tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         go_on(tmp_path / "nowhere" / "state.safetensors", data)
+
+
+def forged(path, change_meta=lambda meta: None, change=lambda tensors: None):
+    """The same file with other content and the right checksum."""
+    text, tensors, sound = files.read_tensors(path, "ganmf_fast.checkpoint")
+    assert sound
+    meta = json.loads(text)
+    change_meta(meta)
+    change(tensors)
+    files.write_tensors(path, "ganmf_fast.checkpoint", json.dumps(meta), tensors)
+
+
+FACTS = [
+    {"history": 5},
+    {"history": [5]},
+    {"history": [{"epoch": "a"}]},
+    {"history": []},
+    {"epochs_run": 3},
+    {"best_epoch": 7},
+    {"best_epoch": -1},
+    {"best_value": "a"},
+    {"without_improvement": 10**400},
+]
+
+
+@pytest.mark.parametrize("facts", FACTS, ids=str)
+def test_facts_that_no_training_states_are_refused(left_behind, data, facts):
+    forged(left_behind, lambda meta: meta["facts"].update(facts))
+    with pytest.raises(DataError, match=r"state.safetensors is damaged.*remove it"):
+        go_on(left_behind, data)
+
+
+@pytest.mark.parametrize("meta", [{"facts": 5}, {"config": []}, {"config": None}, {"facts": {}}])
+def test_descriptions_of_another_form_are_refused(left_behind, data, meta):
+    forged(left_behind, lambda stored: stored.update(meta))
+    with pytest.raises(DataError, match=r"state.safetensors is damaged.*remove it"):
+        go_on(left_behind, data)
+
+
+CHANGES = {
+    "gone": lambda _: None,
+    "scalar": lambda array: array.reshape(-1)[:1].copy(),
+    "flat": lambda array: array.reshape(-1).copy(),
+    "longer": lambda array: np.concatenate([array, array]),
+    "double": lambda array: array.astype(np.float64),
+    "whole": lambda array: array.astype(np.int32),
+    "nan": lambda array: np.full_like(array, np.nan),
+}
+NAMES = ["state.net.g.user_factors", "state.net.d.encoder", "state.adam.g.0.exp_avg", "kept.0"]
+
+
+@pytest.mark.parametrize("how", CHANGES)
+@pytest.mark.parametrize("name", NAMES)
+def test_tensors_of_other_networks_are_refused(left_behind, data, name, how):
+    if (how, name) == ("gone", NAMES[2]):
+        pytest.skip("what an optimiser remembers may be missing")
+
+    def change(tensors):
+        array = CHANGES[how](tensors.pop(name))
+        tensors.update({} if array is None else {name: array})
+
+    forged(left_behind, change=change)
+    with pytest.raises(DataError, match=rf"damaged: {name.removeprefix('state.')}.*remove it"):
+        go_on(left_behind, data)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"state.rng": np.zeros(5056, np.uint8)},
+        {"state.rng": np.zeros(3, np.uint8)},
+        {"state.net.g.more": np.zeros(3, np.float32)},
+        {"state.adam.g.0.step": np.array([-2], np.float32)},
+        {"state.adam.g.0.step": np.array([1e30], np.float32)},
+        {"state.adam.g.0.step": np.array([np.nan], np.float32)},
+    ],
+    ids=str,
+)
+def test_states_that_no_training_leaves_are_refused(left_behind, data, more):
+    forged(left_behind, change=lambda tensors: tensors.update(more))
+    with pytest.raises(DataError, match=r"state.safetensors is damaged.*remove it"):
+        go_on(left_behind, data)

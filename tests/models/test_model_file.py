@@ -1,5 +1,6 @@
 """Saved models: whole or refused, never half read."""
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -12,7 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import ganmf_fast as gf
-from ganmf_fast.base import files
+from ganmf_fast.base import checks, files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models.ids import Ids
@@ -218,3 +219,116 @@ def test_ids_of_another_length_do_not_fit():
         gf.TopPopular.from_parts(
             {}, as_csr(X), gf.TopPopular().fit(X).scorer_, Ids(np.arange(2), np.arange(4), "dict")
         )
+
+
+# what has the right checksum ---------------------------------------------------------------------
+
+FORMS = {
+    "ItemKNN": {}, "UserKNN": {}, "EASE": {}, "PureSVD": {"num_factors": 2}, "TopPopular": {},
+    "Random": {}, "WRMF": {"num_factors": 2, "epochs": 1},
+}  # fmt: skip
+
+
+def saved_form(tmp_path, name):
+    path = tmp_path / "model.safetensors"
+    data = gf.Interactions.from_matrix(X[:2] if name == "EASE" else X)
+    getattr(gf, name)(**FORMS[name]).fit(data).save(path)
+    return path, *parts(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "array", "message"),
+    [
+        ("PureSVD", "user_factors", np.ones((3, 3), np.float32), "columns"),
+        ("PureSVD", "item_factors", np.full((4, 2), np.nan, np.float32), "nan at"),
+        ("PureSVD", "item_factors", np.ones((5, 2), np.float32), "knows 3 users and 5 items"),
+        ("PureSVD", "item_factors", np.ones((4, 2)), "float32"),
+        ("TopPopular", "item_scores", np.full(4, np.inf, np.float32), "inf at"),
+        ("TopPopular", "item_scores", np.ones((4, 1), np.float32), "dimensions"),
+        ("Random", "parameters", np.array([0, -1, 4]), "users must be"),
+        ("Random", "parameters", np.array([0, 3, 2**31]), "items must be"),
+        ("UserKNN", "n_items", np.array([2**40]), "items"),
+        ("UserKNN", "n_items", np.array([4.0]), "one int64"),
+        ("EASE", "l2", np.array([np.nan]), "positive"),
+        ("EASE", "diagonal", np.zeros(4, np.float32), "positive"),
+        ("EASE", "inverse", np.ones((4, 4), np.float32), "2 users"),
+        ("EASE", "fitted.indices", np.array([0, 2, 1, 2], np.int32), "of another matrix"),
+    ],
+)
+def test_arrays_that_contradict_each_other_are_refused(tmp_path, model, name, array, message):
+    path, meta, tensors = saved_form(tmp_path, model)
+    forge(path, meta, tensors | {f"scorer.{name}": array})
+    refused(path, message)
+
+
+@pytest.mark.parametrize(
+    ("learned", "message"),
+    [
+        ({"best_epoch_": -1, "history_": []}, "at least|>= 0"),
+        ({"best_epoch_": "1", "history_": []}, "Expected `int`"),
+        ({"best_epoch_": 1, "history_": 5}, "Expected `array`"),
+        ({"best_epoch_": 1, "history_": [["epoch", 1]]}, "Expected `object`"),
+        ({"best_epoch_": 1, "history_": [{"epoch": []}]}, r"\[...\]"),
+        ({"best_epoch_": 1}, "'history_' is missing"),
+    ],
+)
+def test_learned_attributes_of_other_types_are_refused(tmp_path, learned, message):
+    path, meta, tensors = saved_form(tmp_path, "WRMF")
+    forge(path, meta | {"learned": learned}, tensors)
+    refused(path, message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids"),
+    [
+        ("float64", np.array([1, np.nan, 2])),
+        ("datetime64[s]", np.array([1, -(2**63), 2])),
+        ("datetime64[s]", np.zeros(24, np.uint8)),
+    ],
+)
+def test_ids_that_are_none_are_refused(saved, kind, ids):
+    meta, tensors = parts(saved)
+    meta["ids"]["users"] = kind
+    del tensors["ids.users.ends"]
+    forge(saved, meta, tensors | {"ids.users": ids})
+    refused(saved, "NaN|ids of users are")
+
+
+def test_more_items_than_memory_holds_are_refused(tmp_path, monkeypatch):
+    path, meta, tensors = saved_form(tmp_path, "Random")
+    n_items = 2**31 - 1
+    tensors |= {"urm.n_cols": np.array([n_items]), "scorer.parameters": np.array([0, 3, n_items])}
+    monkeypatch.setattr(checks, "available_memory", lambda: 2**30)
+    forge(path, meta, tensors)
+    refused(path, "2,147,483,647 items, needs")
+
+
+@pytest.mark.parametrize("model", FORMS)
+def test_whatever_loads_can_be_used(tmp_path, model):
+    """Arrays changed at random, with the right checksum: refused, or a model that answers."""
+    path, meta, tensors = saved_form(tmp_path, model)
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        name = rng.choice(sorted(tensors))
+        array = tensors[name].copy()
+        at = rng.integers(max(array.size, 1))
+        match rng.integers(5):
+            case 0 if array.size:
+                array.reshape(-1)[at] = rng.choice([-1, 0, 3, 127])
+            case 1:
+                array = array.reshape(-1)[:at]
+            case 2:
+                array = array.astype(rng.choice(["f4", "f8", "i4", "i8", "u1"]))
+            case 3:
+                array = np.concatenate([array, array])
+            case _ if array.dtype.kind == "f" and array.size:
+                array.reshape(-1)[at] = rng.choice([np.nan, np.inf, 3e38, -3e38])
+        forge(path, meta, tensors | {name: array})
+        try:
+            loaded = gf.load(path)
+        except DataError:
+            continue
+        with contextlib.suppress(ValueError, NotImplementedError), np.errstate(all="ignore"):
+            loaded.recommend([0, 1], n=3)
+            loaded.similar_items(0, n=2)
+            loaded.fold_in(X)

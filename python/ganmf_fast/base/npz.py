@@ -166,7 +166,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
                 f"{header + size:,}"
             )
         raw: NDArray[np.uint8] = np.empty(size, np.uint8)
-        view, at = memoryview(raw.data), 0
+        view, at = raw.data, 0
         while at < size:
             piece = member.read(min(_CHUNK, size - at))
             if not piece:

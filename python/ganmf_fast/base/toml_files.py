@@ -21,8 +21,9 @@ def read(path: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the file is missing, larger than 256 KiB, nested deeper than 64 levels, or not TOML
-        in UTF-8; one sentence names the file and what is wrong.
+        If the file is missing, larger than 256 KiB, nested deeper than 64 levels, holds a whole
+        number of more than 64 bits, or is not TOML in UTF-8; one sentence names the file and what
+        is wrong.
     """
     content = json_files.contents(path, MAX_BYTES)
     # tomllib takes more than the square of the parts of a dotted key: seconds for 16,000.
@@ -31,8 +32,18 @@ def read(path: Path) -> dict[str, Any]:
     try:
         found = tomllib.loads(content.decode())
         json_files.refuse_deeper(found)
+        _refuse_larger_numbers(found)
     except RecursionError:
         raise DataError(f"{path} is damaged: it is nested too deeply") from None
     except ValueError as error:
         raise DataError(f"{path} is not valid TOML: {error!s:.200}") from None
     return found
+
+
+def _refuse_larger_numbers(value: object) -> None:
+    """Refuse whole numbers that TOML has not; tomllib reads them."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _refuse_larger_numbers(inner)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError("a whole number has more than 64 bits")

@@ -457,8 +457,8 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
         if "timestamp" in parts:
             timestamp = _json_times(parts["timestamp"], place)
     except TypeError as error:
-        where = "" if str(error).startswith(source.label) else f"{source.label}: "
-        raise DataError(f"{where}{error}") from None
+        named = str(error).startswith(source.label)
+        raise DataError(str(error) if named else f"{source.label}: {error}") from None
     return Log(
         ids["user"],
         ids["item"],

@@ -195,13 +195,13 @@ class Trainer:
         stopping = EarlyStopping(self.settings.allow_worse)
         if self.checkpoint is None or (found := self.checkpoint.read()) is None:
             return TrainingState(stopping)
-        weights = {str(n): tensor for n, tensor in enumerate(self.module.weights())}
-        kept = with_prefix("kept.", found[1])
+        stored, tensors = found
+        weights = {f"kept.{n}": tensor for n, tensor in enumerate(self.module.weights())}
         try:
-            facts = json_files.typed(found[0], _Facts)
+            facts = json_files.typed(stored, _Facts)
             if facts.best_epoch:
-                refuse_unlike(weights, kept)
-            self.module.restore(with_prefix("state.", found[1]))
+                refuse_unlike(weights, tensors)
+            self.module.restore(with_prefix("state.", tensors))
         except ValueError as error:
             raise self.checkpoint.refusal(f"is damaged: {error}") from None
         for name in ("best_epoch", "best_value", "without_improvement"):
@@ -210,7 +210,7 @@ class Trainer:
         return TrainingState(
             stopping,
             with_current_names(facts.history),
-            [kept[n].to(tensor.device) for n, tensor in weights.items() if facts.best_epoch],
+            [tensors[n].to(one.device) for n, one in weights.items() if facts.best_epoch],
         )
 
     def _save(self, state: TrainingState, checkpoint: Checkpoint) -> None:

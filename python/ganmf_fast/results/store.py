@@ -13,8 +13,9 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -303,7 +304,7 @@ def _record(folder: Path) -> Record:
     return {**_ABSENT, **record}
 
 
-def _opened(folder: Path, file: str) -> IO[bytes]:
+def _opened(folder: Path, file: str) -> BufferedReader:
     """A file that lies in this folder itself: what is read may come from anyone."""
     path = folder / file
     if path.name != file or not path.is_file():

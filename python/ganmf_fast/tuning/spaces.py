@@ -404,7 +404,7 @@ def _dimension(
 
 
 def _number(name: str, kind: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
         raise TypeError(f"space: an end of {name} must be a number, not {value!r:.80}")
     if kind == "int":
         if not isinstance(value, int):
