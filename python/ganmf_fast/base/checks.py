@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.text import shown
 
 __all__ = [
     "as_array",
@@ -20,20 +21,9 @@ __all__ = [
     "check_memory",
     "check_real",
     "check_share",
-    "shown",
 ]
 
 _GIB = 2**30
-
-
-def shown(value: object) -> str:
-    """`value` for a message: on one line, and cut where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:
-        # Python writes out no whole number of thousands of digits.
-        text = f"a {type(value).__name__} that cannot be shown"
-    return " ".join(text.split())[:60]
 
 
 def as_array(name: str, given: object) -> NDArray[Any]:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ganmf_fast.base.text import few, one_line, printable
+from ganmf_fast.base.text import few, one_line, printable, shown
 
 __all__ = [
     "ConflictError",
@@ -71,7 +71,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
             if inner is not None:
                 return inner
         elif old != new:
-            return f"{printable(key)} {old!r:.80}, not {new!r:.80}"
+            return f"{printable(key)} {shown(old)}, not {shown(new)}"
     return None
 
 
@@ -98,7 +98,7 @@ def suggestion(name: object, known: Iterable[str], quote: str = "'") -> str:
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Message about a name that is none of the known ones."""
     known = list(known)
-    return f"there is no {kind} {name!r:.80}{suggestion(name, known)} ({kind}s are {few(known)})"
+    return f"there is no {kind} {shown(name)}{suggestion(name, known)} ({kind}s are {few(known)})"
 
 
 def reason(error: Exception) -> str:

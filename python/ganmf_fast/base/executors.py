@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, cast
 
 from ganmf_fast.base.errors import unknown
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.threads import get_num_threads
 from ganmf_fast.base.worker import Worker
 
@@ -134,6 +135,6 @@ def executor_maker(executor: object) -> MakeExecutor:
         return cast("MakeExecutor", getattr(importlib.import_module(module), name))
     if not callable(executor):
         raise TypeError(
-            f"executor must be a name or a callable that makes one, not {executor!r:.80}"
+            f"executor must be a name or a callable that makes one, not {shown(executor)}"
         )
     return cast("MakeExecutor", executor)

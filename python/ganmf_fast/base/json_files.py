@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ganmf_fast.base.errors import DataError, TooLargeError
+from ganmf_fast.base.text import shown
 
 __all__ = [
     "MAX_BYTES",
@@ -181,5 +182,5 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         [[twice, _]] = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"the name {twice!r:.60} stands twice")
+        raise ValueError(f"the name {shown(twice)} stands twice")
     return found

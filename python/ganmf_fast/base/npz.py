@@ -22,6 +22,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.unpacking import check_fits, check_unpacked
 
 __all__ = ["MAX_MEMBERS", "read_npz", "read_sparse"]
@@ -146,11 +147,11 @@ def _members(archive: zipfile.ZipFile, names: Collection[str] | None) -> dict[st
         if name == info.filename or (names is not None and name not in names):
             continue
         if name in found:
-            raise ValueError(f"it holds {name!r:.60} twice")
+            raise ValueError(f"it holds {shown(name)} twice")
         if info.flag_bits & _ENCRYPTED:
-            raise ValueError(f"its member {name!r:.60} is encrypted")
+            raise ValueError(f"its member {shown(name)} is encrypted")
         if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise ValueError(f"its member {name!r:.60} is compressed in a way that numpy is not")
+            raise ValueError(f"its member {shown(name)} is compressed in a way that numpy is not")
         found[name] = info
     return found
 
@@ -162,7 +163,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
         size = math.prod(shape) * dtype.itemsize
         if header + size != info.file_size:
             raise ValueError(
-                f"{name!r:.60} of shape {shape} has {info.file_size:,} bytes instead of "
+                f"{shown(name)} of shape {shape} has {info.file_size:,} bytes instead of "
                 f"{header + size:,}"
             )
         raw: NDArray[np.uint8] = np.empty(size, np.uint8)
@@ -170,7 +171,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
         while at < size:
             piece = member.read(min(_CHUNK, size - at))
             if not piece:
-                raise ValueError(f"{name!r:.60} is cut short")
+                raise ValueError(f"{shown(name)} is cut short")
             view[at : at + len(piece)] = piece
             at += len(piece)
         member.read(1)  # At the end, where the checksum is compared.
@@ -182,17 +183,17 @@ def _header(member: IO[bytes], name: str) -> tuple[np.dtype[Any], bool, tuple[in
     start = member.read(8)
     wide = start[6:7] in {b"\2", b"\3"}
     if start[:6] != _MAGIC or not (wide or start[6:7] == b"\1"):
-        raise ValueError(f"{name!r:.60} is no array")
+        raise ValueError(f"{shown(name)} is no array")
     field = member.read(4 if wide else 2)
     length = int.from_bytes(field, "little")
     content = member.read(min(length, _MAX_HEADER))
     found = _HEADER.fullmatch(content.decode("latin-1")) if length <= _MAX_HEADER else None
     if found is None:
-        raise ValueError(f"{name!r:.60} holds neither numbers nor text nor dates")
+        raise ValueError(f"{shown(name)} holds neither numbers nor text nor dates")
     try:
         dtype = np.dtype(found[1])
     except TypeError:
-        raise ValueError(f"{name!r:.60} is of an unknown type {found[1]!r}") from None
+        raise ValueError(f"{shown(name)} is of an unknown type {found[1]!r}") from None
     shape = tuple(int(side) for side in re.findall(r"\d+", found[3]))
     return dtype, found[2] == "True", shape, len(start) + len(field) + length
 
@@ -207,7 +208,7 @@ def _typed(raw: NDArray[np.uint8], dtype: np.dtype[Any], name: str) -> NDArray[A
     if dtype.kind == "U":
         points = array.view(np.uint32)
         if bool(((points > 0x10FFFF) | ((points >= 0xD800) & (points < 0xE000))).any()):
-            raise ValueError(f"{name!r:.60} holds what is no Unicode text")
+            raise ValueError(f"{shown(name)} holds what is no Unicode text")
     return array
 
 
@@ -267,7 +268,7 @@ def _format(stored: NDArray[Any]) -> str:
     value = stored.item() if stored.ndim == 0 else None
     kind = value.decode("latin-1") if isinstance(value, bytes) else value
     if kind not in {"csr", "csc", "coo", "bsr", "dia"}:
-        raise ValueError(f"its format is {kind!r:.20}, none of csr, csc, coo, bsr and dia")
+        raise ValueError(f"its format is {shown(kind, 20)}, none of csr, csc, coo, bsr and dia")
     return str(kind)
 
 

@@ -26,6 +26,7 @@ from typing import (
 )
 
 from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real
+from ganmf_fast.base.text import shown
 
 __all__ = [
     "check_params",
@@ -178,7 +179,7 @@ def _check(name: str, value: object, hint: Any, declared: _Param) -> None:
         if number == declared.below:
             raise ValueError(f"{name} must be less than {number:g}, not {number:g}")
     elif not isinstance(value, kind):
-        raise TypeError(f"{name} must be a string, not {value!r:.80}")
+        raise TypeError(f"{name} must be a string, not {shown(value)}")
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from ganmf_fast.base import json_files
+from ganmf_fast.base.text import shown
 
 __all__ = ["Place", "read_header"]
 
@@ -69,11 +70,11 @@ def _places(entries: dict[str, _Entry], size: int) -> list[Place]:
     places, at = [], 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
         if entry.dtype not in _DTYPES:
-            raise ValueError(f"{name!r:.60} is of an unknown type {entry.dtype!r:.20}")
+            raise ValueError(f"{shown(name)} is of an unknown type {shown(entry.dtype, 20)}")
         dtype, (start, end) = np.dtype(_DTYPES[entry.dtype]), entry.data_offsets
         if start != at or end - start != math.prod(entry.shape) * dtype.itemsize:
             raise ValueError(
-                f"{name!r:.60} of shape {entry.shape} cannot be at bytes {start} to {end}"
+                f"{shown(name)} of shape {entry.shape} cannot be at bytes {start} to {end}"
             )
         places.append(Place(name, dtype, tuple(entry.shape), end - start))
         at = end

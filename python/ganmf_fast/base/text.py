@@ -7,7 +7,7 @@ Ids, names, paths and messages may have been written by anyone. HTML is escaped 
 import re
 from collections.abc import Iterable
 
-__all__ = ["Markdown", "csv_cell", "few", "latex", "markdown", "one_line", "printable"]
+__all__ = ["Markdown", "csv_cell", "few", "latex", "markdown", "one_line", "printable", "shown"]
 
 _MOST = 500
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -42,6 +42,16 @@ def _shown(character: str) -> str:
 def one_line(text: object, most: int = 2000) -> str:
     """A message in one line: line ends become blanks, the rest is `printable`."""
     return printable(" ".join(str(text).split()), most)
+
+
+def shown(value: object, most: int = 80) -> str:
+    """`value` in a message as Python writes it, on one line, and cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes out no whole number of thousands of digits.
+        text = f"a {type(value).__name__} that cannot be shown"
+    return " ".join(text[: 10 * most].split())[:most]
 
 
 def few(names: Iterable[object], most: int = 20) -> str:

@@ -11,6 +11,7 @@ import scipy.linalg
 from threadpoolctl import ThreadpoolController
 
 from ganmf_fast import _core
+from ganmf_fast.base.text import shown
 
 __all__ = [
     "get_num_threads",
@@ -42,7 +43,7 @@ def set_num_threads(n: int) -> None:
         If `n` is out of range.
     """
     if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"n must be an integer number of threads, not {n!r:.80}")
+        raise TypeError(f"n must be an integer number of threads, not {shown(n)}")
     n = int(n)
     _core.set_num_threads(n)
     _blas_limited(n)

@@ -12,6 +12,7 @@ from typing import IO
 
 from ganmf_fast.base.checks import check_memory
 from ganmf_fast.base.errors import TooLargeError
+from ganmf_fast.base.text import shown
 
 __all__ = [
     "DEFLATE_RATIO",
@@ -50,7 +51,7 @@ def most_unpacked(packed: int, ratio: int = DEFLATE_RATIO) -> int:
         return min(max(GRACE, ratio * packed), MOST)
     size = _SIZE.fullmatch(given)
     if size is None:
-        raise ValueError(f"{VARIABLE} must be a number of bytes, such as 20G, not {given!r:.40}")
+        raise ValueError(f"{VARIABLE} must be a number of bytes, such as 20G, not {shown(given)}")
     return int(size[1]) << 10 * " KMGT".index(size[2].upper() or " ")
 
 

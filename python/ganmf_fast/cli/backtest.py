@@ -7,6 +7,7 @@ from typing import Annotated
 import polars as pl
 from cyclopts import Parameter
 
+from ganmf_fast.base.text import shown
 from ganmf_fast.cli.common import (
     Common,
     begin,
@@ -72,7 +73,7 @@ def backtest(
     check_suffix(output)
     rows = [named(name.strip()) for name in models.split(",")]
     if len({row.name for row in rows}) < len(rows):
-        raise ValueError(f"models holds a model twice: {models!r:.80}")
+        raise ValueError(f"models holds a model twice: {shown(models)}")
     arguments = fit.arguments(rows)
     sizes = {
         "test_size": size("test-size", test_size),
@@ -104,7 +105,7 @@ def _duration(option: str, text: str | None) -> float | None:
     found: float | None = None if text is None else parsed(text, None)
     if text is not None and found is None:
         raise ValueError(
-            f"{option} must be a number of days, or of the times' unit, not {text!r:.80}"
+            f"{option} must be a number of days, or of the times' unit, not {shown(text)}"
         )
     return found
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ganmf_fast.base import progress
 from ganmf_fast.base.console import TextConsole
-from ganmf_fast.base.text import printable
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.base.threads import set_num_threads
 from ganmf_fast.experiments.variants import ModelVariant
 
@@ -152,8 +152,8 @@ def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:
     except ValueError:
         numbers_ = "whole numbers" if kind is int else "numbers"
         raise ValueError(
-            f"{name} must be {numbers_} separated by commas, not {text!r:.80}"
+            f"{name} must be {numbers_} separated by commas, not {shown(text)}"
         ) from None
     if len(set(found)) < len(found):
-        raise ValueError(f"{name} holds a number twice: {text!r:.80}")
+        raise ValueError(f"{name} holds a number twice: {shown(text)}")
     return found

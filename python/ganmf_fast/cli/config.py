@@ -22,6 +22,7 @@ from cyclopts.config import Dict, Env
 
 from ganmf_fast.base import toml_files
 from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.unpacking import VARIABLE
 
 __all__ = ["ConfigError", "FileSource", "install", "user_config_path"]
@@ -118,7 +119,7 @@ class FileSource:
             for name in str(found[key]).split(","):
                 if names_code(name.strip()):
                     raise ConfigError(
-                        f"{key} in {self._path} names code, {name.strip()!r:.80}: give it on the "
+                        f"{key} in {self._path} names code, {shown(name.strip())}: give it on the "
                         "command line"
                     )
 
@@ -154,7 +155,7 @@ class FileSource:
             elif _dashed(key) not in known:
                 where = f"[{'.'.join(commands)}] of {self._path}" if commands else str(self._path)
                 raise ConfigError(
-                    f"unknown key {key!r:.80} in {where}{suggestion(key, known | subcommands)}"
+                    f"unknown key {shown(key)} in {where}{suggestion(key, known | subcommands)}"
                 )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ganmf_fast.base.text import one_line
+from ganmf_fast.base.text import one_line, shown
 from ganmf_fast.cli.common import Common, begin, load_torch_threads, print_json, say, show
 from ganmf_fast.cli.data_options import DataName, DataOptions, HeldOut, Part, part_of
 from ganmf_fast.cli.measured import FitOptions
@@ -53,7 +53,7 @@ def fit(
     [params] = options.arguments([row])
     params |= given_params(row.known_class, param)
     if not output.parent.is_dir():
-        raise ValueError(f"output is in {str(output.parent)!r:.400}, which is no folder")
+        raise ValueError(f"output is in {shown(str(output.parent), 400)}, which is no folder")
     load_torch_threads(common, [row])
     # A missing extra is named before anything is read.
     cls = row.make
@@ -73,7 +73,7 @@ def fit(
     else:
         X = opened
         if validate_on is not None:
-            raise ValueError(f"validate-on needs five splits, which {data!r:.80} does not have")
+            raise ValueError(f"validate-on needs five splits, which {shown(data)} does not have")
     fitted = cls(**params).fit(X, validation=held_out, metric=metric, k=k)
     if params.get("data_parallel") and os.environ.get("RANK", "0") != "0":
         return  # every rank of torchrun has the model, and the first one saves it

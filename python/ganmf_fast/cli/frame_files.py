@@ -7,7 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from ganmf_fast.base.files import written_whole
-from ganmf_fast.base.text import printable
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.cli.common import print_json, say
 
 __all__ = ["as_polars", "check_suffix", "show_frame", "write_frame"]
@@ -27,9 +27,9 @@ def check_suffix(path: Path | None, *more: str) -> None:
         return
     if path.suffix not in (*_SUFFIXES, *more):
         known = ", ".join((*_SUFFIXES, *more))
-        raise ValueError(f"output must end in {known}, not {str(path)!r:.400}")
+        raise ValueError(f"output must end in {known}, not {shown(str(path), 400)}")
     if not path.parent.is_dir():
-        raise ValueError(f"output is in {str(path.parent)!r:.400}, which is no folder")
+        raise ValueError(f"output is in {shown(str(path.parent), 400)}, which is no folder")
 
 
 def as_polars(table: Any) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.text import shown
 from ganmf_fast.data.frames import pairs_of
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import parquet_refused
@@ -72,7 +73,7 @@ def items_in(path: Path, model: Recommender, option: str) -> Any:
         raise ValueError(
             f"{option}: {path} must hold one item a line, or columns whose names in the first line "
             f"are those of users and items, such as user{separator}item; its first line is "
-            f"{first!r:.60}"
+            f"{shown(first)}"
         )
     data = Interactions.from_csv(path, rating=False, timestamp=False, duplicates="first")
     rows = np.repeat(np.arange(data.n_users), np.diff(data.csr.indptr))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.cli.data_options import DataOptions, HeldOut, part_of
 from ganmf_fast.cli.models import named
@@ -102,7 +103,7 @@ def _folder(source: DataOptions, data: str) -> Splits:
     if isinstance(opened, Splits):
         return opened
     raise ValueError(
-        f"data must have five splits, which {data!r:.80} has not: make them with "
+        f"data must have five splits, which {shown(data)} has not: make them with "
         f"`ganmf split --data {data} --output FOLDER` and fit on these"
     )
 
@@ -111,7 +112,7 @@ def _file(source: DataOptions, option: str, path: str) -> Interactions:
     opened = source.open(path)
     if isinstance(opened, Interactions):
         return opened
-    raise ValueError(f"{option} must be a file of interactions, which {path!r:.80} is not")
+    raise ValueError(f"{option} must be a file of interactions, which {shown(path)} is not")
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class FitOptions:
             if name.casefold() not in {row.name.casefold() for row in rows}:
                 hint = suggestion(name, [row.name for row in rows])
                 raise ValueError(
-                    f"{self.params} has parameters of {name!r:.80}, none of the models{hint}"
+                    f"{self.params} has parameters of {shown(name)}, none of the models{hint}"
                 )
         return [self._of(row, given.get(names.get(row.name.casefold(), ""), {})) for row in rows]
 
@@ -186,7 +187,7 @@ class FitOptions:
         for name in given:
             if name not in known:
                 hint = suggestion(name, known)
-                raise ValueError(f"{row.name} has no parameter {name!r:.80}{hint}")
+                raise ValueError(f"{row.name} has no parameter {shown(name)}{hint}")
         own = {"seed": self.seed, "device": self.device}
         return {
             **row.fixed,

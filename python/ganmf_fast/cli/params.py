@@ -5,6 +5,7 @@ from typing import Any
 
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.text import shown
 from ganmf_fast.models.own_model import parameters_of
 
 __all__ = ["given_params"]
@@ -23,10 +24,10 @@ def given_params(cls: Any, given: Sequence[str], option: str = "param") -> dict[
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"{option} must be NAME=VALUE, not {text!r:.80}")
+            raise ValueError(f"{option} must be NAME=VALUE, not {shown(text)}")
         if name not in defaults and not takes_any:
             hint = suggestion(name, defaults)
-            raise ValueError(f"{cls.__name__} has no parameter {name!r:.80}{hint}")
+            raise ValueError(f"{cls.__name__} has no parameter {shown(name)}{hint}")
         params[name] = _typed(name, value, defaults.get(name))
     return params
 
@@ -46,4 +47,4 @@ def _typed(name: str, text: str, default: object) -> object:
         # A fraction where a whole number belongs is refused by the model, in its own words.
         return value
     names = {bool: "true or false", int: "a whole number", float: "a number"}
-    raise ValueError(f"{name} must be {names.get(kind, kind.__name__)}, not {text!r:.80}")
+    raise ValueError(f"{name} must be {names.get(kind, kind.__name__)}, not {shown(text)}")

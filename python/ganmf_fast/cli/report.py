@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ganmf_fast.base.files import write_whole
+from ganmf_fast.base.text import shown
 from ganmf_fast.cli.common import Common, begin, print_json, say, show
 
 _NO_COMMON = Common()
@@ -35,7 +36,7 @@ def report(
     path = run / "report.html" if output is None else output
     if not path.parent.is_dir():
         raise ValueError(
-            f"output must lie in a folder that exists, and {str(path.parent)!r:.400} does not"
+            f"output must lie in a folder that exists, and {shown(str(path.parent), 400)} does not"
         )
     page = html.render(folder)
     write_whole(path, page)

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.text import shown
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say, show
 from ganmf_fast.cli.index_option import Index
 from ganmf_fast.results.search import JOURNAL, read_search
@@ -75,7 +76,7 @@ def _journal(run: str, index: Path | None) -> Path:
     if not found:
         raise ValueError(
             f"run must be a number that `ganmf runs list` shows, the folder of a search or a "
-            f"journal, not {run!r:.80}"
+            f"journal, not {shown(run)}"
         )
     return Path(found[0])
 

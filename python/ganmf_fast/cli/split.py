@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
+from ganmf_fast.base.text import shown
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.data.interactions import Interactions
@@ -202,7 +203,7 @@ def core_of(data: Interactions, text: str) -> Interactions:
     try:
         users, items = map(int, text.split(","))
     except ValueError:
-        raise ValueError(f"k-core must be two whole numbers, U,I, not {text!r:.80}") from None
+        raise ValueError(f"k-core must be two whole numbers, U,I, not {shown(text)}") from None
     return k_core(data, users, items)
 
 
@@ -210,7 +211,7 @@ def size(option: str, text: str | None) -> float | None:
     """What an option gives as a count, if it is a whole number, or as a fraction."""
     found: float | None = None if text is None else parsed(text, None)
     if text is not None and found is None:
-        raise ValueError(f"{option} must be a fraction or a count, not {text!r:.80}")
+        raise ValueError(f"{option} must be a fraction or a count, not {shown(text)}")
     return found
 
 

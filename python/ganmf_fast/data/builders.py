@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ganmf_fast._core import Csr, cell_order
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
 from ganmf_fast.data.columns import Place, id_column, numbers, times, weighted
 from ganmf_fast.data.frames import FrameType, columns_of
@@ -148,7 +149,7 @@ def from_matrix(
 ) -> IdMatrix:
     """From a scipy sparse matrix or a dense array; see `Interactions.from_matrix`."""
     if duplicates not in get_args(Duplicates):
-        raise ValueError(f'duplicates must be "error", "sum" or "first", not {duplicates!r:.80}')
+        raise ValueError(f'duplicates must be "error", "sum" or "first", not {shown(duplicates)}')
     choose = sp.issparse(X) and duplicates != "error"
     csr = as_csr(csr_from_sparse(X, "X", duplicates) if choose else X)
     return IdMatrix(
@@ -250,7 +251,7 @@ def _refuse_repeated(
         at = int(order[again + 1].min())
         user, item = (ids.distinct[int(ids.codes[at])] for ids in (log.user, log.item))
         raise DataError(
-            f"{log.place(at)}: user {user!r:.80} and item {item!r:.80} were given before; "
+            f"{log.place(at)}: user {shown(user)} and item {shown(item)} were given before; "
             'choose duplicates="sum", "first", "last", "max" or "mean"'
         )
 
@@ -265,7 +266,7 @@ def _given_ids(ids: Any, n: int, name: str) -> NDArray[Any]:
     array = id_array(column).copy()
     if len(encode(column).distinct) < n:
         repeated = next(v for v, k in Counter(array.tolist()).items() if k > 1)
-        raise ValueError(f"{name} must be distinct, but {repeated!r:.80} occurs more than once")
+        raise ValueError(f"{name} must be distinct, but {shown(repeated)} occurs more than once")
     return array
 
 
@@ -280,5 +281,5 @@ def check_repeated(duplicates: object) -> None:
     if duplicates not in get_args(Repeated):
         raise ValueError(
             f'duplicates must be "error", "sum", "first", "last", "max" or "mean", not '
-            f"{duplicates!r:.80}"
+            f"{shown(duplicates)}"
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast.base.checks import check_real
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.text import shown
 
 Place = Callable[[int], str]
 
@@ -46,7 +47,7 @@ def _polars(values: Any, name: str | int | None, place: Place) -> pl.Series:
         column = values
     elif isinstance(values, np.ndarray) and values.dtype != object:
         if values.ndim != 1:
-            raise TypeError(f"column {name!r:.80} must be one-dimensional, not {values.ndim}-D")
+            raise TypeError(f"column {shown(name)} must be one-dimensional, not {values.ndim}-D")
         column = pl.Series(values.astype("datetime64[us]") if values.dtype.kind == "M" else values)
     else:
         offered = _arrow(values)
@@ -54,7 +55,7 @@ def _polars(values: Any, name: str | int | None, place: Place) -> pl.Series:
     if column.dtype == pl.Object or column.dtype.is_nested():
         kind = "tuples or lists" if column.dtype.is_nested() else "objects"
         raise TypeError(
-            f"column {name!r:.80} holds {kind}, which are no ids, numbers or times: give text or "
+            f"column {shown(name)} holds {kind}, which are no ids, numbers or times: give text or "
             "integers"
         )
     return column
@@ -73,7 +74,7 @@ def id_column(values: Any, name: str | int | None, place: Place) -> pl.Series:
     text = kind in (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
     if not (text or kind.is_integer() or kind.is_float() or kind.is_temporal()):
         raise TypeError(
-            f"column {name!r:.80} holds {kind} values, which are no ids: give them as text"
+            f"column {shown(name)} holds {kind} values, which are no ids: give them as text"
         )
     return column
 
@@ -96,8 +97,8 @@ def _of_one_type(values: list[Any], name: str | int | None, place: Place) -> pl.
             continue
         if _kind(value) is not _kind(known):
             raise TypeError(
-                f"{place(row)}: column {name!r:.80} holds {value!r:.40}, {_named(value)}, beside "
-                f"{known!r:.40}, {_named(known)}: give all as text, for example"
+                f"{place(row)}: column {shown(name)} holds {shown(value)}, {_named(value)}, beside "
+                f"{shown(known)}, {_named(known)}: give all as text, for example"
             )
     kept = [None if _is_missing(value) else value for value in values]
     try:
@@ -160,7 +161,7 @@ def numbers(values: Any, name: str | int | None, place: Place) -> NDArray[np.flo
         _refuse(parsed.is_null(), name, "is not a number", place, column)
         column = parsed
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        raise TypeError(f"column {name!r:.80} must hold numbers, not {column.dtype}")
+        raise TypeError(f"column {shown(name)} must hold numbers, not {column.dtype}")
     wide = column.cast(pl.Float64)
     with np.errstate(over="ignore"):
         single = wide.to_numpy().astype(np.float32)
@@ -187,10 +188,12 @@ def weighted(
         If a value is missing or has no weight, or a weight is no rating (see `numbers`).
     """
     if not isinstance(weights, Mapping):
-        raise TypeError(f"weights must map values of {name!r:.80} to numbers, not {weights!r:.60}")
+        raise TypeError(
+            f"weights must map values of {shown(name)} to numbers, not {shown(weights)}"
+        )
     column = series(values, name, place).cast(pl.String)
     known = {
-        str(value): check_real(f"the weight of {value!r:.80}", weight, above=0.0)
+        str(value): check_real(f"the weight of {shown(value)}", weight, above=0.0)
         for value, weight in weights.items()
     }
     found = column.replace_strict(known, default=None, return_dtype=pl.Float64)
@@ -210,15 +213,19 @@ def times(values: Any, name: str | int | None, place: Place) -> NDArray[Any]:
     """Timestamps: integers, floating point, or dates as numpy datetime64."""
     column = series(values, name, place)
     if not (column.dtype.is_numeric() or column.dtype in (pl.Date, pl.Datetime)):
-        raise TypeError(f"column {name!r:.80} must hold numbers or dates, not {column.dtype}")
+        raise TypeError(f"column {shown(name)} must hold numbers or dates, not {column.dtype}")
     return column.to_numpy()
 
 
 def _refuse(
-    bad: pl.Series, name: str | int | None, what: str, place: Place, shown: pl.Series | None = None
+    bad: pl.Series,
+    name: str | int | None,
+    what: str,
+    place: Place,
+    content: pl.Series | None = None,
 ) -> None:
     row = bad.arg_max()
     if row is None or not bad[row]:
         return
-    value = "" if shown is None else f" {shown[row]!r:.80}"
+    value = "" if content is None else f" {shown(content[row])}"
     raise DataError(f"{place(row)}: {name}{value} {what}")

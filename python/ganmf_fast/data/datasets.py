@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast.base.errors import DataError, TooLargeError, WriteError, suggestion
 from ganmf_fast.base.files import all_written, make_folder, write_whole, written_whole
-from ganmf_fast.base.text import printable
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.base.urm import as_csr, fingerprint
 from ganmf_fast.data import downloads
 from ganmf_fast.data.builders import from_text
@@ -227,7 +227,7 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
     source = _source(name)
     root = default_folder() if data_dir is None else Path(data_dir)
     if data_dir is not None and not root.exists() and not download:
-        raise DataError(f"data_dir {str(root)!r:.400} does not exist")
+        raise DataError(f"data_dir {shown(str(root), 400)} does not exist")
     text = _local_file(source, root) or _from_archive(name, source, root, download=download)
     roles = Roles(0, 1, timestamp=source.timestamp)
     options = Options(source.separator, source.header, quote="off", strip=True)
@@ -275,7 +275,7 @@ def fetch_published_splits(
     """
     if name not in PUBLISHED_SPLITS:
         raise ValueError(
-            f"no splits of {name!r:.80} were published; there are those of "
+            f"no splits of {shown(name)} were published; there are those of "
             f"{', '.join(PUBLISHED_SPLITS)}{suggestion(name, PUBLISHED_SPLITS)}"
         )
     published, folder = PUBLISHED_SPLITS[name], splits_folder(name, data_dir)
@@ -367,7 +367,7 @@ def _sizes(sizes: tuple[int, int, int]) -> str:
 def _source(name: str) -> Source:
     if name not in SOURCES:
         raise ValueError(
-            f"there is no data set {name!r:.80}; known are {', '.join(names())}"
+            f"there is no data set {shown(name)}; known are {', '.join(names())}"
             f"{suggestion(name, names())}"
         )
     return SOURCES[name]

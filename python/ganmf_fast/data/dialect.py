@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.text import shown
 from ganmf_fast.data.roles import Role, Roles, known_role
 from ganmf_fast.data.sources import DataFile
 
@@ -116,11 +117,11 @@ def _check(separator: str | None, quote: str | None) -> None:
         not isinstance(separator, str) or not separator or any(c in separator for c in '"\r\n')
     ):
         raise ValueError(
-            f"separator must be one or more characters to split at, not {separator!r:.80}"
+            f"separator must be one or more characters to split at, not {shown(separator)}"
         )
     plain = isinstance(quote, str) and len(quote.encode()) == 1 and quote not in "\r\n"
     if not (quote is None or quote in {"auto", "off"} or plain):
-        raise ValueError(f'quote must be "auto", "off" or one character, not {quote!r:.80}')
+        raise ValueError(f'quote must be "auto", "off" or one character, not {shown(quote)}')
 
 
 def _sample(source: DataFile, encoding: str) -> list[str]:
@@ -180,7 +181,7 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
         named = " and ".join(_NAMES[separator] for separator in equal)
         raise DataError(
             f"{label}: {named} each cut every line into as many fields: say separator="
-            f"{equal[-1]!r:.80}, for example"
+            f"{shown(equal[-1])}, for example"
         )
     nearly = [s for s, widths in counts.items() if widths.most_common(1)[0][1] > widths.total() / 2]
     if len(nearly) == 1:
@@ -189,7 +190,7 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
         return next(iter(counts))
     raise DataError(
         f"{label}, line 1: none of the separators '::', tab, ';', ',' and '|' cuts every line into "
-        f"as many fields, such as {lines[0][:80]!r:.80}: say separator="
+        f"as many fields, such as {shown(lines[0][:80])}: say separator="
     )
 
 
@@ -215,9 +216,9 @@ def _has_header(
             return False
     if not rest and all(_is_number(field) for field in first):
         return False
-    shown = ", ".join(first)[:80]
+    start = ", ".join(first)[:80]
     raise DataError(
-        f"{label}, line 1: {shown!r:.80} may be a header or an interaction: say header=True or "
+        f"{label}, line 1: {shown(start)} may be a header or an interaction: say header=True or "
         "header=False (--header or --no-header)"
     )
 

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
-from ganmf_fast.base.text import printable
+from ganmf_fast.base.text import printable, shown
 
 if TYPE_CHECKING:
     import requests
@@ -55,11 +55,11 @@ def mirrors() -> list[str]:
     for mirror in found:
         if not mirror.startswith(("https://", "http://")):
             raise ValueError(
-                f"GANMF_MIRROR must hold http or https addresses, not {_shown(mirror)!r:.80}"
+                f"GANMF_MIRROR must hold http or https addresses, not {shown(_shown(mirror))}"
             )
         if not _is_allowed(mirror):
             raise ValueError(
-                f"GANMF_MIRROR holds {_shown(mirror)!r:.80}, for which anyone on the way can "
+                f"GANMF_MIRROR holds {shown(_shown(mirror))}, for which anyone on the way can "
                 "answer: give an https address, or allow it with GANMF_ALLOW_HTTP=1"
             )
     return [mirror.rstrip("/") for mirror in found]

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ganmf_fast.base.text import few
+from ganmf_fast.base.text import few, shown
 from ganmf_fast.data.columns import id_column
 from ganmf_fast.data.roles import Role, Roles, column_position, known_role
 
@@ -120,7 +120,7 @@ def frame(columns: Mapping[str, Any], frame_type: FrameType) -> Any:
     """
     if frame_type not in get_args(FrameType):
         raise ValueError(
-            f"frame_type must be one of {', '.join(get_args(FrameType))}, not {frame_type!r:.80}"
+            f"frame_type must be one of {', '.join(get_args(FrameType))}, not {shown(frame_type)}"
         )
     arrays = {name: np.asarray(column) for name, column in columns.items()}
     if frame_type == "dict":

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast.base.checks import as_array
+from ganmf_fast.base.text import shown
 
 __all__ = ["CodedIds", "IdIndex", "encode", "id_array", "listed", "object_array", "sorted_ids"]
 
@@ -143,8 +144,8 @@ class IdIndex:
             value = values[unknown[0]]
             value = value.item() if isinstance(value, np.generic) else value
             raise ValueError(
-                f"{self._what} {value!r:.80} is unknown; there are {len(self._ids)} {self._what}s "
-                f"with ids such as {self._ids.tolist()[0]!r:.80}"
+                f"{self._what} {shown(value)} is unknown; there are {len(self._ids)} {self._what}s "
+                f"with ids such as {shown(self._ids.tolist()[0])}"
             )
         return found
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_real
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import CsrView, as_csr, fingerprint, to_scipy
 from ganmf_fast.data import builders
 from ganmf_fast.data.builders import Repeated
@@ -255,7 +256,7 @@ class Interactions:
         """Name and sizes."""
         simulated = ", simulated" if self.simulated else ""
         return (
-            f"Interactions({self.name!r:.80}: {self.n_interactions:,} of {self.n_users:,} users "
+            f"Interactions({shown(self.name)}: {self.n_interactions:,} of {self.n_users:,} users "
             f"on {self.n_items:,} items{simulated})"
         )
 

@@ -8,6 +8,7 @@ from typing import Literal
 import polars as pl
 
 from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.text import shown
 from ganmf_fast.data.dialect import find_dialect
 from ganmf_fast.data.ids import CodedIds
 from ganmf_fast.data.readers import Options, parquet_refused, read_text
@@ -115,7 +116,7 @@ def _refuse(source: DataFile, frame: pl.DataFrame, bad: pl.Series, what: str) ->
     if bad.any():
         row = int(bad.arg_max() or 0)
         line = frame["line"][row]
-        raise DataError(f"{source.label}, line {frame['number'][row]} {what}: {line!r:.80}")
+        raise DataError(f"{source.label}, line {frame['number'][row]} {what}: {shown(line)}")
 
 
 def _parquet(path: Path, columns: ListColumns) -> pl.DataFrame:

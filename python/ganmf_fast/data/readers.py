@@ -22,7 +22,7 @@ from ganmf_fast import _core
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.base.files import reserve, write_errors
 from ganmf_fast.base.progress import Report
-from ganmf_fast.base.text import printable
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.base.unpacking import RATIO, check_fits, check_unpacked, most_unpacked
 from ganmf_fast.data.columns import Place, numbers, parsed_ids, series, times, weighted
 from ganmf_fast.data.dialect import Dialect, find_dialect
@@ -268,7 +268,7 @@ def _text_ids(role: str, codes: NDArray[np.int32], distinct: list[str], place: P
     first = int(padded.arg_max() or 0)
     row = int(np.flatnonzero(codes == first)[0])
     raise DataError(
-        f"{place(row)}: {role} {ids[first]!r:.80} is a number with blanks around it: say "
+        f"{place(row)}: {role} {shown(ids[first])} is a number with blanks around it: say "
         "strip=True (--strip)"
     )
 
@@ -362,18 +362,20 @@ class _Interner:
 
     def __call__(self, value: Any, where: Callable[[], str]) -> int:
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise DataError(f"{where()}: {self._role} {value!r:.40} is neither text nor an integer")
+            raise DataError(
+                f"{where()}: {self._role} {shown(value)} is neither text nor an integer"
+            )
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            raise DataError(f"{where()}: {self._role} {value!r:.40} is beyond 64 bits: give text")
+            raise DataError(f"{where()}: {self._role} {shown(value)} is beyond 64 bits: give text")
         if isinstance(value, str) and not value.isascii() and _has_surrogate(value):
-            raise DataError(f"{where()}: {self._role} {value!r:.40} is not Unicode text")
+            raise DataError(f"{where()}: {self._role} {shown(value)} is not Unicode text")
         number = self._numbers.get(value)
         if number is None:
             known = next(iter(self._numbers), value)
             if type(known) is not type(value):
                 raise DataError(
-                    f"{where()}: {self._role} {value!r:.40} is {_kind(value)}, but those before, "
-                    f"such as {known!r:.40}, are {_kind(known)}"
+                    f"{where()}: {self._role} {shown(value)} is {_kind(value)}, but those before, "
+                    f"such as {shown(known)}, are {_kind(known)}"
                 )
             number = self._numbers[value] = len(self._numbers)
         return number
@@ -485,7 +487,7 @@ def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
         broken = column.str.contains("[\n\r]")
         if broken.any():
             row = int(broken.arg_max() or 0)
-            raise DataError(f"{place(row)}: timestamp {column[row]!r:.40} is of several lines")
+            raise DataError(f"{place(row)}: timestamp {shown(column[row])} is of several lines")
         reader = _core.DelimitedReader(
             b"\x1f", "off", 0, 1, [(0, "timestamp", "time")], False, False
         )

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, TypeAlias, cast, get_args
 
-from ganmf_fast.base.text import few
+from ganmf_fast.base.text import few, shown
 
 __all__ = ["Column", "ColumnOrFalse", "Role", "Roles", "column_position", "known_role"]
 
@@ -112,9 +112,9 @@ class Roles:
                 named = known_role(names[column])
                 if named is not None and named != role:
                     raise ValueError(
-                        f"{label}: {role}={column} is the column {names[column]!r:.80}, which is "
+                        f"{label}: {role}={column} is the column {shown(names[column])}, which is "
                         f"named like {_with_article(named)}: give {role} by name, such as "
-                        f"{role}={names[column]!r:.80}, if it is meant"
+                        f"{role}={shown(names[column])}, if it is meant"
                     )
 
 
@@ -131,22 +131,22 @@ def column_position(column: Column, names: Sequence[str] | None, width: int, lab
             raise ValueError(f"{label} has no column {column}; it has {width}, numbered from 0")
         return column
     if names is None:
-        raise ValueError(f"{label} has no header, so the column {column!r:.80} needs its position")
+        raise ValueError(f"{label} has no header, so the column {shown(column)} needs its position")
     matches = [at for at, name in enumerate(names) if column in {name, str(name).partition(":")[0]}]
     if len(matches) != 1:
         what = "no column" if not matches else f"{len(matches)} columns"
-        raise ValueError(f"{label} has {what} {column!r:.80}; its columns are {few(names)}")
+        raise ValueError(f"{label} has {what} {shown(column)}; its columns are {few(names)}")
     return matches[0]
 
 
 def _recognised(role: Role, free: Mapping[int, str], label: str) -> int | None:
     candidates = [at for at, name in free.items() if known_role(name) == role]
     if len(candidates) > 1:
-        named = few(f"{free[at]!r:.80}" for at in candidates)
+        named = few(f"{shown(free[at])}" for at in candidates)
         off = "" if role in {"user", "item"} else f", or {role}=False to leave it out"
         raise ValueError(
             f"{label}: {named} may each be the {role} column: say which, such as "
-            f"{role}={_settling(free, candidates[0])!r:.80}{off}"
+            f"{role}={shown(_settling(free, candidates[0]))}{off}"
         )
     return candidates[0] if candidates else None
 

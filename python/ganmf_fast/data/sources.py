@@ -22,7 +22,7 @@ from typing import IO, Any, Final
 import zstandard
 
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.text import few, printable
+from ganmf_fast.base.text import few, printable, shown
 from ganmf_fast.base.unpacking import DEFLATE_RATIO, RATIO, Unpacked
 
 __all__ = ["CHUNK", "UNREADABLE", "DataFile"]
@@ -225,9 +225,9 @@ class DataFile:
         archive = zipfile.ZipFile(raw)
         members = [info for info in archive.infolist() if not info.is_dir()]
         if len(members) != 1:
-            shown = few((info.filename for info in members), 5)
+            some = few((info.filename for info in members), 5)
             raise DataError(
-                f"{self.label} is an archive of {len(members)} files ({shown}): unpack it and name "
+                f"{self.label} is an archive of {len(members)} files ({some}): unpack it and name "
                 "the one to read"
             )
         if members[0].flag_bits & 1:
@@ -247,7 +247,7 @@ class DataFile:
             io.TextIOWrapper(io.BytesIO(), encoding=encoding).close()
             return codecs.getincrementaldecoder(encoding)()
         except LookupError:
-            raise ValueError(f"encoding {encoding!r:.80} is unknown, such as 'utf-8'") from None
+            raise ValueError(f"encoding {shown(encoding)} is unknown, such as 'utf-8'") from None
 
     def _decoded(
         self,

@@ -23,7 +23,7 @@ from ganmf_fast._core import Csr, CsrBuilder
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.base.files import error_number
 from ganmf_fast.base.progress import Report, reporter
-from ganmf_fast.base.text import few
+from ganmf_fast.base.text import few, shown
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_frame, from_log, use_polars
 from ganmf_fast.data.ids import id_array, sorted_ids
@@ -137,7 +137,7 @@ def _parquet(
     for name in names.values():
         if not (schema[name].is_integer() or schema[name] == pl.String):
             raise DataError(
-                f"{label}: ids are integers or text, but column {name!r:.80} is {schema[name]}"
+                f"{label}: ids are integers or text, but column {shown(name)} is {schema[name]}"
             )
     ids_only = log.select(pl.col(names[role]).alias(role) for role in _ROLES)
     users, items = (_distinct(ids_only, role, label) for role in _ROLES)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import as_array, check_int, shown
+from ganmf_fast.base.checks import as_array, check_int
+from ganmf_fast.base.text import shown
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.scorers.metrics import NEED_TRAIN, Tally, of_lists
 

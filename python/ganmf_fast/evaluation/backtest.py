@@ -13,6 +13,7 @@ from sklearn.base import clone
 from ganmf_fast import _core
 from ganmf_fast.base.checks import check_real
 from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.text import shown
 from ganmf_fast.evaluation.evaluate import evaluate
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.evaluation.significance import interval_of_mean
@@ -64,7 +65,7 @@ class Backtest:
             pl.col("k") == k,
         )
         if not len(found):
-            raise KeyError(f"there is no {metric}@{k} of {model!r:.80}")
+            raise KeyError(f"there is no {metric}@{k} of {shown(model)}")
         return float(found["value"][0])
 
     def to_frame(self) -> pl.DataFrame:
@@ -146,7 +147,7 @@ def _named(models: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
     if isinstance(models, Mapping):
         named = dict(models)
     elif isinstance(models, str) or not isinstance(models, Sequence):
-        raise TypeError(f"models must be a sequence of models, not {models!r:.80}")
+        raise TypeError(f"models must be a sequence of models, not {shown(models)}")
     else:
         named = {}
         for model in models:
@@ -162,7 +163,7 @@ def _named(models: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         if not callable(model) and not hasattr(model, "get_params"):
             raise TypeError(
                 f"models holds {name}, which is neither a class, a function nor an estimator with "
-                f"get_params: {model!r:.80}"
+                f"get_params: {shown(model)}"
             )
     return named
 

@@ -18,6 +18,7 @@ from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import as_array, check_bool, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.threads import num_threads
 from ganmf_fast.base.urm import as_csr, rows_of
 from ganmf_fast.evaluation.accumulator import (
@@ -158,7 +159,7 @@ def evaluate(
     ks = checked_cutoffs(cutoffs, known.n_items_)
     names = check_metrics(metrics)
     if ties not in ("index", "published"):
-        raise ValueError(f'ties must be "index" or "published", not {ties!r:.80}')
+        raise ValueError(f'ties must be "index" or "published", not {shown(ties)}')
     if ties != "index" and not of_library:
         raise ValueError(f"ties is for models of this library, and {type(model).__name__} is none")
     check_bool("allow_overlap", allow_overlap)

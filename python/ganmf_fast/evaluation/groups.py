@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.accumulator import (
     MetricAccumulator,
@@ -169,7 +170,7 @@ def by_item_popularity(
     names = check_metrics(list(metrics))
     joint = [name for name in names if name not in PER_USER[:-2]]
     if joint:
-        raise ValueError(f"metrics holds {joint[0]!r:.80}, which does not depend on test items")
+        raise ValueError(f"metrics holds {shown(joint[0])}, which does not depend on test items")
     n_groups = check_int("n_groups", n_groups, 1)
     held_out, known, lists, rows = _lists_of(model_or_lists, train, test, ks, users)
     counts = np.bincount(known.indices, minlength=known.n_cols)

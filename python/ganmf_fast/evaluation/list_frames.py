@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.columns import id_column, series
 from ganmf_fast.data.frames import columns_of
@@ -78,8 +79,8 @@ def lists_of_frame(
     kept = np.flatnonzero(np.isin(rows, wanted))
     if not len(kept):
         raise ValueError(
-            f"none of the {len(given):,} users of lists, such as {given.tolist()[0]!r:.80}, has "
-            f"test items; test has users such as {ids.users.tolist()[0]!r:.80}"
+            f"none of the {len(given):,} users of lists, such as {shown(given.tolist()[0])}, has "
+            f"test items; test has users such as {shown(ids.users.tolist()[0])}"
         )
     of_lists = id_array(item.distinct)
     items, col_of = _union("item", ids.items, of_lists, from_text)
@@ -89,8 +90,8 @@ def lists_of_frame(
     )
     if len(items) > len(ids.items) and (foreign or interactions_of(test) is None):
         raise ValueError(
-            f"lists hold item {items.tolist()[-1]!r:.80}, but the {len(ids.items):,} items of test "
-            f"are such as {ids.items.tolist()[0]!r:.80}"
+            f"lists hold item {shown(items.tolist()[-1])}, but the {len(ids.items):,} items of "
+            f"test are such as {shown(ids.items.tolist()[0])}"
         )
     ordered = _ordered(
         rows[kept],
@@ -124,7 +125,7 @@ def _columns(lists: Any, columns: Mapping[str, str | None]) -> dict[str, pl.Seri
         raise ValueError(
             "lists are in the order of a column of ranks or scores, and none of "
             f"{', '.join(map(str, names))} is called rank or score: say which, such as "
-            f"score={str(names[-1])!r:.80}"
+            f"score={shown(str(names[-1]))}"
         )
     picked, _ = columns_of(lists, given)  # type: ignore[arg-type]
     found = {role: series(column, given[role], _PLACE) for role, column in picked.items()}
@@ -196,7 +197,7 @@ def _ordered(
         if bad.any():
             at = int(np.argmax(bad))
             user, item = users.tolist()[rows[at]], items.tolist()[cols[at]]
-            raise ValueError(f"the list of user {user!r:.80} {what.format(item=repr(item)[:80])}")
+            raise ValueError(f"the list of user {shown(user)} {what.format(item=repr(item)[:80])}")
 
     by = "rank" if "rank" in orders else "score"
     key = orders["rank"] if by == "rank" else -orders["score"].astype(np.float64)

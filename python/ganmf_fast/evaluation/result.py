@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only
 from ganmf_fast.models.ids import Skipped
 from ganmf_fast.scorers.metrics import PER_USER, Tally
@@ -179,7 +180,7 @@ class Evaluation:
 
     def _absent(self, key: object) -> str:
         return (
-            f"there is no {key!r:.80}; metrics are {', '.join(self.metrics)} "
+            f"there is no {shown(key)}; metrics are {', '.join(self.metrics)} "
             f"at {', '.join(map(str, self.cutoffs))}"
         )
 

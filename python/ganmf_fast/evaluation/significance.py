@@ -16,6 +16,7 @@ from scipy import stats
 
 from ganmf_fast import _core
 from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.text import shown
 from ganmf_fast.evaluation.result import Evaluation
 
 __all__ = ["Comparison", "compare", "compare_values", "holm", "interval_of_mean"]
@@ -147,7 +148,7 @@ def compare(
     evs = _checked_evaluations(evaluations)
     names = _names(evs, labels)
     if isinstance(confidence, bool) or not isinstance(confidence, int | float):
-        raise TypeError(f"confidence must be a number, not {confidence!r:.80}")
+        raise TypeError(f"confidence must be a number, not {shown(confidence)}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, both excluded, not {confidence}")
     n_resamples = check_int("n_resamples", n_resamples, 100)
@@ -287,7 +288,7 @@ def interval_of_mean(
 
 def _checked_evaluations(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     if isinstance(evaluations, Evaluation) or not hasattr(evaluations, "__iter__"):
-        raise TypeError(f"evaluations must be a sequence of evaluations, not {evaluations!r:.60}")
+        raise TypeError(f"evaluations must be a sequence of evaluations, not {shown(evaluations)}")
     evs = list(evaluations)
     for ev in evs:
         if not isinstance(ev, Evaluation):
@@ -314,7 +315,7 @@ def _names(evs: list[Evaluation], labels: Sequence[str] | None) -> list[str]:
         ]
     names = list(labels)
     if len(names) != len(evs) or len(set(names)) < len(names):
-        raise ValueError(f"labels must be {len(evs)} distinct names, not {names!r:.80}")
+        raise ValueError(f"labels must be {len(evs)} distinct names, not {shown(names)}")
     return names
 
 
@@ -322,5 +323,5 @@ def _pairs(names: list[str], baseline: str | None) -> list[tuple[str, str]]:
     if baseline is None:
         return list(combinations(names, 2))
     if baseline not in names:
-        raise ValueError(f"baseline {baseline!r:.80} is none of {', '.join(names)}")
+        raise ValueError(f"baseline {shown(baseline)} is none of {', '.join(names)}")
     return [(name, baseline) for name in names if name != baseline]

@@ -8,7 +8,7 @@ from typing import Any, Self
 from ganmf_fast import reference
 from ganmf_fast.base import json_files, toml_files
 from ganmf_fast.base.errors import DataError, suggestion
-from ganmf_fast.base.text import one_line, printable
+from ganmf_fast.base.text import one_line, printable, shown
 from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
 
 __all__ = ["QUICK_EPOCHS", "RunSpec", "read_params", "run_specs"]
@@ -77,7 +77,7 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         raise ValueError(
             "params must be 'published', 'tuned' or a JSON or TOML file, and "
-            f"{str(path)!r:.400} is none"
+            f"{shown(str(path), 400)} is none"
         )
     try:
         if path.suffix == ".toml":
@@ -122,7 +122,7 @@ def run_specs(
     names = list(dict.fromkeys(row.name for row in (*VARIANTS, *rows)))
     for name in given:
         if name not in names:
-            raise ValueError(f"params has no model {name!r:.80}{suggestion(name, names)}")
+            raise ValueError(f"params has no model {shown(name)}{suggestion(name, names)}")
     specs = [_spec(row, dataset, given.get(row.name), source) for row in rows]
     for spec in specs:
         _check(spec)
@@ -136,8 +136,8 @@ def _spec(
         for name, value in row.fixed.items():
             if given.get(name, value) != value:
                 raise ValueError(
-                    f"params gives {row.name} {name}={given[name]!r:.80}, but that row has "
-                    f"{value!r:.80}"
+                    f"params gives {row.name} {name}={shown(given[name])}, but that row has "
+                    f"{shown(value)}"
                 )
         return RunSpec(row, {**row.fixed, **given}, source)
     if dataset is not None:
@@ -157,4 +157,4 @@ def _check(spec: RunSpec) -> None:
         if name in ("seed", "device"):
             raise ValueError(f"params sets {name} of {model}: use the option --{name}")
         if name not in known:
-            raise ValueError(f"{model} has no parameter {name!r:.80}{suggestion(name, known)}")
+            raise ValueError(f"{model} has no parameter {shown(name)}{suggestion(name, known)}")

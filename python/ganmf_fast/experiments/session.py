@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from ganmf_fast import reference
 from ganmf_fast.base.checks import check_int
-from ganmf_fast.base.text import one_line
+from ganmf_fast.base.text import one_line, shown
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.experiment import Experiment, published_dataset
@@ -173,7 +173,7 @@ def reproduce(
 
 def _check_options(experiment: str, given: Mapping[str, Any]) -> None:
     if experiment not in NAMES:
-        raise ValueError(f"experiment must be one of {', '.join(NAMES)}, not {experiment!r:.80}")
+        raise ValueError(f"experiment must be one of {', '.join(NAMES)}, not {shown(experiment)}")
     for name in sorted(given.keys() - set(options_of(experiment))):
         if given[name] is not _DEFAULTS[name] and given[name] != _DEFAULTS[name]:
             raise ValueError(f"{experiment} has no option {name}")
@@ -326,7 +326,9 @@ def _stores(folders: Sequence[str | Path]) -> list[Store]:
     stores = []
     for folder in map(Path, folders):
         if not folder.is_dir():
-            raise ValueError(f"reuse must be folders of runs, but {str(folder)!r:.400} is none")
+            raise ValueError(
+                f"reuse must be folders of runs, but {shown(str(folder), 400)} is none"
+            )
         stores += [Store(path.parent) for path in sorted(folder.rglob("models")) if path.is_dir()]
     return stores
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganmf_fast.base.errors import suggestion, unknown
+from ganmf_fast.base.text import shown
 from ganmf_fast.models.own_model import imported, names_code, parameters_of
 from ganmf_fast.models.registry import fittable_class, known_name, model_class
 
@@ -211,7 +212,7 @@ def _rows(name: Any) -> list[ModelVariant]:
     if isinstance(name, type):
         return [_own(name)]
     if not isinstance(name, str):
-        raise TypeError(f"models must hold names or classes, not {name!r:.80}")
+        raise TypeError(f"models must hold names or classes, not {shown(name)}")
     if names_code(name):
         return [_own(imported(name))]
     folded = name.casefold()
@@ -222,7 +223,7 @@ def _rows(name: Any) -> list[ModelVariant]:
     ]
     if not rows:
         raise ValueError(
-            f"models has no {name!r:.80}{suggestion(name, _KNOWN)} "
+            f"models has no {shown(name)}{suggestion(name, _KNOWN)} "
             f"(there are {', '.join(row.name for row in VARIANTS)})"
         )
     return rows

@@ -20,6 +20,7 @@ from torch import Tensor
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError, TooLargeError
 from ganmf_fast.base.files import read_tensors, write_tensors
+from ganmf_fast.base.text import shown
 
 __all__ = ["FORMAT", "Checkpoint", "with_prefix"]
 
@@ -99,7 +100,7 @@ class Checkpoint:
             raise self.refusal("is damaged: it has no description") from None
         if version != FORMAT:
             raise self.refusal(
-                f"has format {version!r:.20}, but this version reads format {FORMAT}"
+                f"has format {shown(version, 20)}, but this version reads format {FORMAT}"
             )
         if not sound:
             raise self.refusal("is damaged: its contents do not match their checksum")
@@ -114,8 +115,8 @@ class Checkpoint:
         for name in dict.fromkeys([*stored, *now]):
             if stored.get(name) != now.get(name):
                 raise self.refusal(
-                    f"belongs to a run with {name} = {stored.get(name)!r:.80}, not "
-                    f"{now.get(name)!r:.80}"
+                    f"belongs to a run with {name} = {shown(stored.get(name))}, not "
+                    f"{shown(now.get(name))}"
                 )
 
     def refusal(self, what: str) -> DataError:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.text import shown
 from ganmf_fast.gan.adam import Moments, TensorFlowAdam
 from ganmf_fast.gan.checkpoint import with_prefix
 from ganmf_fast.gan.device import Footprint, find_device
@@ -165,7 +166,7 @@ class GANModule(ABC):
         # What optimisers remember may be missing: then it is as before the first step.
         refuse_unlike({n: t for n, t in wanted.items() if n in state or n[:5] != "adam."}, state)
         if unknown := [name for name in state if name not in wanted]:
-            raise ValueError(f"there is no {unknown[0]!r:.60} in these networks")
+            raise ValueError(f"there is no {shown(unknown[0])} in these networks")
         try:
             self.rng.set_state(state["rng"])
         except RuntimeError as error:

@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY
 from typing import Any, Literal
 
 from ganmf_fast.base.params import hyperparameters, param
+from ganmf_fast.base.text import shown
 
 __all__ = [
     "BinGANMFSettings",
@@ -40,7 +41,7 @@ _CAAE_TENTHS = {"choice": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]}
 def _check_device(name: str, value: object) -> None:
     if not isinstance(value, str) or not _DEVICE.fullmatch(value):
         raise ValueError(
-            f'{name} must be "auto", "cpu", "cuda" or "cuda:<number>", not {value!r:.80}'
+            f'{name} must be "auto", "cpu", "cuda" or "cuda:<number>", not {shown(value)}'
         )
 
 

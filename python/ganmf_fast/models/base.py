@@ -12,10 +12,11 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import as_array, check_choice, check_int, shown
+from ganmf_fast.base.checks import as_array, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr, row_of, rows_of, to_scipy
 from ganmf_fast.data.frames import frame
 from ganmf_fast.data.interactions import interactions_of
@@ -134,10 +135,10 @@ class Recommender(BaseEstimator, ABC):
         self._validate_params()
         if callback is not None and not callable(callback):
             raise TypeError(
-                f"callback must be called as callback(epoch, values), not {callback!r:.80}"
+                f"callback must be called as callback(epoch, values), not {shown(callback)}"
             )
         if not isinstance(metric, str):
-            raise TypeError(f"metric must be the name of a metric, not {metric!r:.80}")
+            raise TypeError(f"metric must be the name of a metric, not {shown(metric)}")
         check_metrics(metric)
         k = check_int("k", k, 1)
         prepared = X if isinstance(X, Cooccurrence) else None
@@ -543,8 +544,8 @@ class Recommender(BaseEstimator, ABC):
         order = order[parts[order] != 0][: None if n is None else check_int("n", n, 1)]
         if self.ids_ is None:
             return Recommendations(items[order], parts[order])
-        shown = {"item": self.ids_.items[items[order]], "contribution": parts[order]}
-        return frame(shown, self.ids_.frame_type)
+        parted = {"item": self.ids_.items[items[order]], "contribution": parts[order]}
+        return frame(parted, self.ids_.frame_type)
 
     def fold_in(self, profiles: object, unknown: str = "error") -> NDArray[np.float32]:
         """Scores of all items for users that were not fitted, from their interactions.

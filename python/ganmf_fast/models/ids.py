@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import as_array, check_choice, shown
+from ganmf_fast.base.checks import as_array, check_choice
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.text import shown
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.history import with_current_names
 from ganmf_fast.models.model_file import ModelFile, damage_refused
@@ -44,7 +45,7 @@ def load(path: str | Path, model: type[Recommender] | None = None) -> Recommende
         If `model` is no such class.
     """
     if model is not None and not (isinstance(model, type) and issubclass(model, Recommender)):
-        raise TypeError(f"model must be a subclass of Recommender, not {model!r:.80}")
+        raise TypeError(f"model must be a subclass of Recommender, not {shown(model)}")
     with damage_refused(path):
         file = ModelFile.read(path)
         cls = _class_of(file, path, model)
@@ -67,5 +68,5 @@ def _class_of(
                 "ganmf_fast.load(path, model=Class)"
             ) from None
     if file.model != given.__name__:
-        raise DataError(f"the model file {path} holds a {file.model!r:.80}, no {given.__name__}")
+        raise DataError(f"the model file {path} holds a {shown(file.model)}, no {given.__name__}")
     return given

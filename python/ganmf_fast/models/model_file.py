@@ -20,6 +20,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import checksum, read_tensors, write_tensors
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.unpacking import check_fits
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.data.frames import FrameType
@@ -208,7 +209,7 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
 def _ids(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> Ids:
     frame_type: FrameType = _text(meta, "frame_type")  # checked on the next line
     if frame_type not in get_args(FrameType):
-        raise ValueError(f"there is no frame type {frame_type!r:.80}")
+        raise ValueError(f"there is no frame type {shown(frame_type)}")
     return Ids(
         _ids_from_tensors(_text(meta, "users"), "users", tensors),
         _ids_from_tensors(_text(meta, "items"), "items", tensors),
@@ -219,7 +220,7 @@ def _ids(meta: Any, tensors: Mapping[str, NDArray[Any]]) -> Ids:
 def _text(mapping: Any, key: str) -> Any:
     value = mapping[key]
     if not isinstance(value, str):
-        raise TypeError(f"{key} must be a string, not {value!r:.40}")
+        raise TypeError(f"{key} must be a string, not {shown(value)}")
     return value
 
 
@@ -227,7 +228,7 @@ def _plain(value: object) -> object:
     """Numpy scalars as JSON writes them."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{value!r:.60} cannot be saved: parameters are numbers, strings or None")
+    raise TypeError(f"{shown(value)} cannot be saved: parameters are numbers, strings or None")
 
 
 def _ids_to_tensors(ids: NDArray[Any], name: str, tensors: dict[str, NDArray[Any]]) -> str:
@@ -245,7 +246,7 @@ def _ids_to_tensors(ids: NDArray[Any], name: str, tensors: dict[str, NDArray[Any
     else:
         odd = next(value for value in ids.tolist())
         raise TypeError(
-            f"the {name[:-1]} id {odd!r:.60} cannot be saved: a model file holds ids that are all "
+            f"the {name[:-1]} id {shown(odd)} cannot be saved: a model file holds ids that are all "
             "numbers, all strings or all dates"
         )
     return str(ids.dtype)
@@ -270,7 +271,7 @@ def _ids_from_tensors(kind: str, name: str, tensors: Mapping[str, NDArray[Any]])
     elif kind == str(stored.dtype):
         ids = stored
     else:
-        raise ValueError(f"ids of {name} are {stored.dtype}, not {kind!r:.30}")
+        raise ValueError(f"ids of {name} are {stored.dtype}, not {shown(kind, 30)}")
     if ids.dtype.kind in "fmM" and np.isnan(ids).any():
         raise ValueError(f"ids of {name} hold NaN")
     if len(set(ids.tolist())) != len(ids):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.text import shown
 
 __all__ = ["check_recommends", "imported", "lists_of", "names_code", "parameters_of"]
 
@@ -42,15 +43,15 @@ def imported(text: str) -> Any:
     try:
         found = importlib.import_module(module)
     except (ImportError, SyntaxError) as error:
-        raise ValueError(f"{text!r:.80} cannot be imported: {error}") from None
+        raise ValueError(f"{shown(text)} cannot be imported: {error}") from None
     cls = getattr(found, name, None)
     if cls is None:
         classes = [known for known, value in vars(found).items() if isinstance(value, type)]
-        raise ValueError(f"module {module} has no class {name!r:.80}{suggestion(name, classes)}")
+        raise ValueError(f"module {module} has no class {shown(name)}{suggestion(name, classes)}")
     missing = [method for method in ("fit", "recommend") if not callable(getattr(cls, method, 0))]
     if not isinstance(cls, type) or missing:
         what = f"has no {missing[0]}" if isinstance(cls, type) else "is no class"
-        raise TypeError(f"{text!r:.80} {what}: a model is a class with fit and recommend")
+        raise TypeError(f"{shown(text)} {what}: a model is a class with fit and recommend")
     return cls
 
 

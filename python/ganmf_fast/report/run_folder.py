@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganmf_fast import reference
+from ganmf_fast.base.text import shown
 from ganmf_fast.experiments.variants import VARIANTS
 from ganmf_fast.report.run_record import (
     MOST_RECORDS,
@@ -77,7 +78,7 @@ def open_run(folder: Path) -> RunFolder:
         If there is no such folder, or nothing of an experiment or a search in it.
     """
     if not folder.is_dir():
-        raise ValueError(f"run must be the folder of a run, and {str(folder)!r:.400} is none")
+        raise ValueError(f"run must be the folder of a run, and {shown(str(folder), 400)} is none")
     problems: list[Problem] = []
     places = list(_folders(folder, _DEEPEST))
     experiments = [_experiment(folder, p, problems) for p in places if _has_experiment(p)]
@@ -86,8 +87,8 @@ def open_run(folder: Path) -> RunFolder:
     if not experiments and not searches:
         raise ValueError(
             "run must hold results of ganmf reproduce or ganmf tune, and "
-            f"{str(folder)!r:.400} holds neither models/ nor comparison.json nor a config.json "
-            f"with models nor a {JOURNAL} that can be read"
+            f"{shown(str(folder), 400)} holds neither models/ nor comparison.json nor a "
+            f"config.json with models nor a {JOURNAL} that can be read"
         )
     there = {experiment.path for experiment in experiments}
     problems += [
@@ -225,14 +226,14 @@ def _from_records(records: tuple[RunRecord, ...], config: Mapping[str, Any]) -> 
         )
     keys = dict.fromkeys(key for record in records for key in record.values)
     cutoffs = tuple(sorted({k for _, k in keys if k is not None}))
-    shown = [(metric, k) for k in cutoffs for metric in ("map", "ndcg") if (metric, k) in keys]
+    usual = [(metric, k) for k in cutoffs for metric in ("map", "ndcg") if (metric, k) in keys]
     return ResultTable(
         dataset=name or "data that are not named",
         simulated=simulated,
         splits=texts(dataset).get("splits", ""),
         cutoffs=cutoffs,
         entries=tuple(entries),
-        columns=tuple(shown or list(keys)[:4]),
+        columns=tuple(usual or list(keys)[:4]),
         title=experiment or "Comparison",
         experiment=experiment,
         chart="lines" if any(point is not None for _, point in places) else "bars",

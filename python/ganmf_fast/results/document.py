@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args
 
 from ganmf_fast.base import json_files
-from ganmf_fast.base.text import printable
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.results.result_table import (
     PUBLISHED_SPLITS,
     Chart,
@@ -169,7 +169,9 @@ def read(content: str | bytes) -> ResultTable:
     """
     document = table(plain(content), "document")
     if document.get("format") != FORMAT:
-        raise DamagedError(f"it has format {document.get('format')!r:.20}, and {FORMAT} is known")
+        raise DamagedError(
+            f"it has format {shown(document.get('format'), 20)}, and {FORMAT} is known"
+        )
     splits = text(document, "splits")
 
     def read_entry(value: object) -> Entry:
@@ -202,7 +204,7 @@ def _one_of(holder: Mapping[str, Any], name: str, words: tuple[W, ...]) -> W:
     for word in words:
         if holder.get(name) == word:
             return word
-    raise DamagedError(f"{name} is {holder.get(name)!r:.40}, none of {', '.join(words)}")
+    raise DamagedError(f"{name} is {shown(holder.get(name))}, none of {', '.join(words)}")
 
 
 def _read_entry(value: object, *, another_split: bool) -> Entry:
@@ -247,11 +249,11 @@ def _tables(holder: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
 
 def _key(value: object) -> Key:
     if not isinstance(value, str):
-        raise DamagedError(f"a metric is {value!r:.40}")
+        raise DamagedError(f"a metric is {shown(value)}")
     try:
         return key_of(_short(value))
     except ValueError:
-        raise DamagedError(f"a metric is {value!r:.40}") from None
+        raise DamagedError(f"a metric is {shown(value)}") from None
 
 
 def _positive(value: object) -> int:
@@ -279,7 +281,7 @@ def text(holder: Mapping[str, Any], name: str) -> str:
     """A text of an object, empty if it is not there."""
     found = holder.get(name, "")
     if not isinstance(found, str):
-        raise DamagedError(f"{name} is {found!r:.40}, not a text")
+        raise DamagedError(f"{name} is {shown(found)}, not a text")
     return _short(found)
 
 
@@ -287,7 +289,7 @@ def number(value: object, name: str) -> float:
     """A finite number."""
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
-    raise DamagedError(f"{name} holds {value!r:.40}, not a number")
+    raise DamagedError(f"{name} holds {shown(value)}, not a number")
 
 
 def whole(value: object, name: str) -> int:

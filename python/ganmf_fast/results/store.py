@@ -33,7 +33,7 @@ from ganmf_fast.base.files import (
     write_whole,
 )
 from ganmf_fast.base.npz import read_npz
-from ganmf_fast.base.text import printable
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.results.result_table import key_of
 
 __all__ = ["FORMAT", "ConflictError", "Store", "cosine", "difference", "load", "npz"]
@@ -99,7 +99,7 @@ class Store:
         with write_errors(folder):
             is_file = folder.exists() and not folder.is_dir()
         if is_file:
-            raise ValueError(f"output must be a folder, but {str(folder)!r:.400} is a file")
+            raise ValueError(f"output must be a folder, but {shown(str(folder), 400)} is a file")
 
     @contextmanager
     def locked(self, experiment: str) -> Iterator[None]:
@@ -291,7 +291,9 @@ def _record(folder: Path) -> Record:
     try:
         checksum, version = record.pop("sha256"), record["format"]
         if version not in (1, FORMAT):
-            raise ValueError(f"{_RESULT} has format {version!r:.20}, and 1 and {FORMAT} are known")
+            raise ValueError(
+                f"{_RESULT} has format {shown(version, 20)}, and 1 and {FORMAT} are known"
+            )
         if checksum != _digest(_canonical(record)):
             raise ValueError(f"{_RESULT} is damaged: its checksum is another")
         record = _as_now(record)

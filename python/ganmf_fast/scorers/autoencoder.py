@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr, FactorIndex, RankRequest
 from ganmf_fast.base.progress import Report
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.scorers.base import Lists, Scorer
@@ -96,7 +97,7 @@ class Autoencoder(Scorer):
         ):
             raise ValueError("the layers of the autoencoder do not fit together")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"there is no activation {self.activation!r:.80}")
+            raise ValueError(f"there is no activation {shown(self.activation)}")
         if self.block < 0:
             raise ValueError(f"block must be at least 0, not {self.block}")
         forbid_writing(self)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only
 
 __all__ = [
@@ -64,11 +65,11 @@ def check_metrics(metrics: object) -> tuple[str, ...]:
     if isinstance(metrics, str):
         metrics = (metrics,)
     if not isinstance(metrics, list | tuple | set | frozenset):
-        raise TypeError(f"metrics must be a list of names, not {metrics!r:.80}")
+        raise TypeError(f"metrics must be a list of names, not {shown(metrics)}")
     for name in metrics:
         if name not in METRICS:
             hint = suggestion(str(name), METRICS)
-            raise ValueError(f"metrics has no {name!r:.80}{hint} (there are {', '.join(METRICS)})")
+            raise ValueError(f"metrics has no {shown(name)}{hint} (there are {', '.join(METRICS)})")
     return tuple(name for name in METRICS if name in metrics)
 
 

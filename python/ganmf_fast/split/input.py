@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.interactions import Interactions, interactions_of
 
@@ -103,7 +104,7 @@ def check_seed(seed: object) -> int:
 def check_size(name: str, size: object) -> float:
     """Return a fraction in (0, 1) as float, or a count of at least 1 as int."""
     if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} must be a fraction between 0 and 1 or a count, not {size!r:.80}")
+        raise TypeError(f"{name} must be a fraction between 0 and 1 or a count, not {shown(size)}")
     if isinstance(size, int | np.integer):
         if size < 1:
             raise ValueError(f"{name} must be at least 1, not {size}")

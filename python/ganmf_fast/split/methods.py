@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast.base.checks import check_int, check_real
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.input import SplitInput, check_seed, check_size, leakage, ordered
@@ -122,7 +123,7 @@ def temporal(
     if per_user:
         if cut is not None:
             raise ValueError(
-                f"cut is one moment for all users: {cut!r:.80} cannot go with per_user"
+                f"cut is one moment for all users: {shown(cut)} cannot go with per_user"
             )
         size = check_size("test_size", test_size)
         labels = _core.split_latest(source.csr, times, size)
@@ -432,7 +433,7 @@ def _moment(cut: Any, source: SplitInput) -> int:
         return operator.index(cut) if hasattr(cut, "__index__") else math.ceil(cut)
     except (TypeError, ValueError) as error:
         what = "a date" if kind == "M" else "a number"
-        raise TypeError(f"cut must be {what}, as the timestamps are, not {cut!r:.80}") from error
+        raise TypeError(f"cut must be {what}, as the timestamps are, not {shown(cut)}") from error
 
 
 def _earliest(source: SplitInput, labels: NDArray[np.uint8]) -> Any:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.text import shown
 from ganmf_fast.data import builders, datasets
 from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
@@ -82,8 +83,8 @@ def open_data(
     if reading is not None and (spec in datasets.names() or path.is_dir()):
         what = "a data set" if spec in datasets.names() else "a folder of splits"
         raise ValueError(
-            f"{spec!r:.80} is {what}, whose columns are known: options for reading a file, such as "
-            "user or separator, cannot go with it"
+            f"{shown(spec)} is {what}, whose columns are known: options for reading a file, such "
+            "as user or separator, cannot go with it"
         )
     if spec in datasets.names():
         folder = datasets.splits_folder(spec, data_dir)
@@ -95,7 +96,7 @@ def open_data(
     if path.is_dir():
         return Splits.load(path)
     raise DataError(
-        f"{spec!r:.80} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
+        f"{shown(spec)} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
         f"{suggestion(spec, datasets.names())}"
     )
 

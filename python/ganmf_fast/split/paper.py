@@ -24,6 +24,7 @@ from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import all_written, make_folder, write_errors
 from ganmf_fast.base.npz import read_npz, read_sparse
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr, fingerprint, read_only, to_scipy
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import object_array
@@ -219,7 +220,7 @@ class Splits:
         sizes = ", ".join(f"{part} {getattr(self, part).nnz:,}" for part in PARTS)
         simulated = ", simulated" if self.simulated else ""
         lines = [
-            f"Splits({self.name!r:.80}: {self.n_users:,} x {self.n_items:,}; {sizes}{simulated})"
+            f"Splits({shown(self.name)}: {self.n_users:,} x {self.n_items:,}; {sizes}{simulated})"
         ]
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
 
@@ -418,7 +419,7 @@ def _jsonable(ids: NDArray[Any], key: str) -> list[Any]:
     for value in values:
         if not isinstance(value, str | int | float):
             raise TypeError(
-                f"{key} holds {value!r:.80}; only numbers, strings and dates can be saved"
+                f"{key} holds {shown(value)}; only numbers, strings and dates can be saved"
             )
     return cast("list[Any]", values)
 

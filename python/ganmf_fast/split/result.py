@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only, to_scipy
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.input import SplitInput, leakage
@@ -98,7 +99,7 @@ class Split:
 
     def __repr__(self) -> str:
         """Rule, sizes, number of users without a side, and warnings."""
-        name = "" if self._source.data is None else f"{self._source.data.name!r:.80}, "
+        name = "" if self._source.data is None else f"{shown(self._source.data.name)}, "
         sizes = f"{self.n_users:,} x {self.n_items:,}; {self._sizes()}"
         lines = [f"{type(self).__name__}({name}{self.rule}: {sizes})"]
         lines += [

@@ -21,7 +21,7 @@ from typing import Any
 from ganmf_fast.base.errors import ConflictError, DataError, WriteError, difference
 from ganmf_fast.base.files import make_folder, sync_folder, try_lock, unlock, write_errors
 from ganmf_fast.base.json_files import contents, decode
-from ganmf_fast.base.text import printable
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["FORMAT", "MAX_BYTES", "Journal", "in_use", "parse_journal", "read_journal"]
@@ -82,7 +82,9 @@ class Journal(AbstractContextManager["Journal"]):
         with write_errors(self.path):
             is_folder = self.path.is_dir()
         if is_folder:
-            raise ValueError(f"journal must be a file, but {str(self.path)!r:.400} is a folder")
+            raise ValueError(
+                f"journal must be a file, but {shown(str(self.path), 400)} is a folder"
+            )
         make_folder(self.path.parent)
         with write_errors(self.path):
             self._lock = try_lock(_lock_path(self.path))
@@ -289,7 +291,7 @@ def _parse(
         raise DataError(f"{name} is no journal of a search")
     if header["format"] != FORMAT:
         raise DataError(
-            f"{name} is a journal of format {header['format']!r:.20}, but this version reads "
+            f"{name} is a journal of format {shown(header['format'], 20)}, but this version reads "
             f"{FORMAT}"
         )
     trials: dict[int, Trial] = {}

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 from ganmf_fast.base import toml_files
 from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.base.params import search_ranges
-from ganmf_fast.base.text import one_line, printable
+from ganmf_fast.base.text import one_line, printable, shown
 from ganmf_fast.models.registry import NAMES, model_class
 
 __all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]
@@ -136,7 +136,7 @@ class Space:
             If the table is invalid; the message names the parameter.
         """
         if not isinstance(table, Mapping):
-            raise TypeError(f"space must be a table of ranges, not {table!r:.80}")
+            raise TypeError(f"space must be a table of ranges, not {shown(table)}")
         try:
             return cls._resolved(table, params, shape)
         except (TypeError, ValueError) as error:
@@ -157,7 +157,7 @@ class Space:
                 continue
             for entry in given if isinstance(given, list) else [given]:
                 if not isinstance(entry, Mapping):
-                    raise TypeError(f"space: {name} must be {_FORM}, not {given!r:.80}")
+                    raise TypeError(f"space: {name} must be {_FORM}, not {shown(given)}")
                 if not _applies(name, entry.get("when", {}), params):
                     continue
                 found = _dimension(name, entry, params, shape)
@@ -212,7 +212,7 @@ class Space:
                 raise ValueError(f"{name}, which is not searched")
             whole = isinstance(value, int) or not isinstance(dimension, Int)
             if dimension.height(value) is None or not whole:
-                raise ValueError(f"{name} {value!r:.40}")
+                raise ValueError(f"{name} {shown(value)}")
 
     def to_dict(self) -> dict[str, Any]:
         """The space as a table of ranges, clipped and without conditions."""
@@ -262,7 +262,7 @@ def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
     ValueError
         If the file cannot be read, is not TOML, or holds anything but tables.
     """
-    path, shown = Path(path), printable(str(path))
+    path, name = Path(path), printable(str(path))
     try:
         content = toml_files.read(path)
     except DataError as error:
@@ -270,8 +270,8 @@ def read_spaces(path: str | Path) -> dict[str, dict[str, Any]]:
     plain = [name for name, table in content.items() if not isinstance(table, dict)]
     if plain:
         raise ValueError(
-            f"the space file {shown} must hold a table for each model, such as [ItemKNN], but "
-            f"{printable(plain[0], 80)} is {content[plain[0]]!r:.80}"
+            f"the space file {name} must hold a table for each model, such as [ItemKNN], but "
+            f"{printable(plain[0], 80)} is {shown(content[plain[0]])}"
         )
     return content
 
@@ -299,7 +299,7 @@ def table_for(
         for name in tables:
             if name != model and name not in NAMES:
                 raise ValueError(
-                    f"the space file {printable(str(space))} has a table for {name!r:.80}, which "
+                    f"the space file {printable(str(space))} has a table for {shown(name)}, which "
                     f"is no model{suggestion(name, [model, *NAMES])}"
                 )
         if model in tables:
@@ -307,7 +307,7 @@ def table_for(
     elif isinstance(space, Mapping):
         return dict(space), False
     elif space is not None:
-        raise TypeError(f"space must be a dict or the path of a TOML file, not {space!r:.80}")
+        raise TypeError(f"space must be a dict or the path of a TOML file, not {shown(space)}")
     table = packaged_space(make if isinstance(make, type) else model)
     if table is None:
         raise ValueError(
@@ -342,13 +342,13 @@ def _counted_as(name: str, other: object, table: Mapping[str, Any]) -> str:
         or other == name
         or not isinstance(table.get(other), Mapping | list)
     ):
-        raise ValueError(f"space: counts_as of {name} must be another range, not {other!r:.80}")
+        raise ValueError(f"space: counts_as of {name} must be another range, not {shown(other)}")
     return other
 
 
 def _applies(name: str, when: object, params: Mapping[str, Any]) -> bool:
     if not isinstance(when, Mapping):
-        raise TypeError(f"space: when of {name} must be a table, not {when!r:.80}")
+        raise TypeError(f"space: when of {name} must be a table, not {shown(when)}")
     return all(_meets(name, params.get(other), wanted) for other, wanted in when.items())
 
 
@@ -357,7 +357,7 @@ def _meets(name: str, value: Any, wanted: Any) -> bool:
         return value in (wanted if isinstance(wanted, list | tuple) else [wanted])
     if set(wanted) != {"above"}:
         raise ValueError(
-            f"space: when of {name} must be values or {{ above = number }}, not {wanted!r:.80}"
+            f"space: when of {name} must be values or {{ above = number }}, not {shown(wanted)}"
         )
     return isinstance(value, int | float) and value > wanted["above"]
 
@@ -374,27 +374,27 @@ def _dimension(
     kinds = [kind for kind in _KINDS if kind in entry]
     unknown = set(entry) - {*_KINDS, "log", "at_most", "when", "counts_as"}
     if len(kinds) != 1 or unknown:
-        raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r:.80}")
+        raise ValueError(f"space: {name} must be {_FORM}, not {shown(dict(entry))}")
     [kind] = kinds
     values = [params.get(name)] if entry[kind] == _GIVEN else entry[kind]
     if not isinstance(values, Sequence) or isinstance(values, str):
-        raise TypeError(f"space: {name} must be {_FORM}, not {dict(entry)!r:.80}")
+        raise TypeError(f"space: {name} must be {_FORM}, not {shown(dict(entry))}")
     if kind == "choice":
         choices = tuple(_plain(name, value) for value in values)
         if not choices or "log" in entry or "at_most" in entry:
             raise ValueError(
-                f"space: {name} must be a choice of at least one value, not {dict(entry)!r:.80}"
+                f"space: {name} must be a choice of at least one value, not {shown(dict(entry))}"
             )
         if len({repr(choice) for choice in choices}) < len(choices):
-            raise ValueError(f"space: {name} holds a choice twice: {list(choices)!r:.80}")
+            raise ValueError(f"space: {name} holds a choice twice: {shown(list(choices))}")
         return Choice(choices)
     log = entry.get("log", False)
     if len(values) != 2 or not isinstance(log, bool):
-        raise ValueError(f"space: {name} must be {_FORM}, not {dict(entry)!r:.80}")
+        raise ValueError(f"space: {name} must be {_FORM}, not {shown(dict(entry))}")
     low, high = (_number(name, kind, value) for value in values)
     if not low < high or (log and low <= 0):
         wanted = "0 < low < high" if log else "low < high"
-        raise ValueError(f"space: {name} needs {wanted}, not {list(values)!r:.80}")
+        raise ValueError(f"space: {name} needs {wanted}, not {shown(list(values))}")
     if "at_most" in entry:
         limit = _limit(name, entry["at_most"], shape)
         low, high = min(low, limit), min(high, limit)
@@ -405,10 +405,10 @@ def _dimension(
 
 def _number(name: str, kind: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
-        raise TypeError(f"space: an end of {name} must be a number, not {value!r:.80}")
+        raise TypeError(f"space: an end of {name} must be a number, not {shown(value)}")
     if kind == "int":
         if not isinstance(value, int):
-            raise TypeError(f"space: an end of {name} must be a whole number, not {value!r:.80}")
+            raise TypeError(f"space: an end of {name} must be a whole number, not {shown(value)}")
         return value
     return float(value)
 
@@ -416,7 +416,7 @@ def _number(name: str, kind: str, value: Any) -> Any:
 def _limit(name: str, what: object, shape: tuple[int, int]) -> int:
     if not isinstance(what, str) or what not in _LIMITS:
         raise ValueError(
-            f"space: at_most of {name} must be one of {list(_LIMITS)}, not {what!r:.80}"
+            f"space: at_most of {name} must be one of {list(_LIMITS)}, not {shown(what)}"
         )
     return _LIMITS[what](*shape)
 
@@ -424,4 +424,4 @@ def _limit(name: str, what: object, shape: tuple[int, int]) -> int:
 def _plain(name: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"space: {name} must be {_FORM}, or a plain value, not {value!r:.80}")
+    raise TypeError(f"space: {name} must be {_FORM}, or a plain value, not {shown(value)}")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
+from ganmf_fast.base.text import shown
 from ganmf_fast.tuning.spaces import Params
 
 __all__ = ["Curve", "Trial", "TrialSpec", "best_of", "describe_best"]
@@ -93,7 +94,7 @@ class Trial:
     def __post_init__(self) -> None:
         """Check the value of a trial from a file; the types are checked in decoding."""
         if (self.status == "done") != (self.value is not None):
-            raise ValueError(f"value is {self.value!r:.80} of a trial that is {self.status}")
+            raise ValueError(f"value is {shown(self.value)} of a trial that is {self.status}")
 
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
@@ -106,8 +107,8 @@ def describe_best(best: Trial | None) -> str:
     """The best trial in one line: value, number, parameters; empty for None."""
     if best is None:
         return ""
-    shown = best.params if best.epochs is None else {**best.params, "epochs": best.epochs}
-    params = ", ".join(f"{name}={_short(value)}" for name, value in shown.items())
+    named = best.params if best.epochs is None else {**best.params, "epochs": best.epochs}
+    params = ", ".join(f"{name}={_short(value)}" for name, value in named.items())
     return f"best {best.value:.4f} (trial {best.number}: {params})"
 
 

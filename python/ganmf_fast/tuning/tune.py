@@ -11,6 +11,7 @@ import numpy as np
 
 from ganmf_fast.base.checks import check_bool, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
+from ganmf_fast.base.text import shown
 from ganmf_fast.scorers.metrics import check_metrics
 from ganmf_fast.split import Split, Splits
 from ganmf_fast.tuning.backends import backend_class
@@ -221,13 +222,13 @@ def tune(
 def _first_points(first: Any, space: Space, n_calls: int) -> list[Params]:
     """The points of the first trials, as plain values."""
     if isinstance(first, str | Mapping) or not isinstance(first, Sequence):
-        raise TypeError(f"first must be a list of dicts, not {first!r:.60}")
+        raise TypeError(f"first must be a list of dicts, not {shown(first)}")
     if len(first) > n_calls:
         raise ValueError(f"first has {len(first)} points, more than the {n_calls} of n_calls")
     points = []
     for number, given in enumerate(first):
         if not isinstance(given, Mapping):
-            raise TypeError(f"first[{number}] must be a dict, not {given!r:.60}")
+            raise TypeError(f"first[{number}] must be a dict, not {shown(given)}")
         point = {n: v.item() if isinstance(v, np.generic) else v for n, v in given.items()}
         try:
             space.check(point)
@@ -256,7 +257,7 @@ def _metric_name(metric: Metric, k: int) -> str:
     if callable(metric):
         return _qualified(metric)
     if not isinstance(metric, str):
-        raise TypeError(f"metric must be a name or a callable, not {metric!r:.80}")
+        raise TypeError(f"metric must be a name or a callable, not {shown(metric)}")
     check_metrics((metric,))
     return f"{metric}@{k}"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.text import shown
 from ganmf_fast.models.own_model import parameters_of
 from ganmf_fast.models.registry import fittable_class
 from ganmf_fast.tuning.spaces import Params
@@ -59,7 +60,7 @@ class TunedModel:
             return cls(type(model).__name__, type(model), params, is_instance=True, takes_any=False)
         raise TypeError(
             "model must be the name of a model, a class, a function that makes one, or an instance "
-            f"with get_params, not {model!r:.80}"
+            f"with get_params, not {shown(model)}"
         )
 
     @property
@@ -81,6 +82,6 @@ class TunedModel:
         for name in names:
             if not self.takes_any and name not in self.params:
                 raise ValueError(
-                    f"space: {self.name} has no parameter {name!r:.80}"
+                    f"space: {self.name} has no parameter {shown(name)}"
                     f"{suggestion(name, self.params)}"
                 )

@@ -11,6 +11,7 @@ again.
 from typing import cast
 
 from ganmf_fast.base.errors import unknown
+from ganmf_fast.base.text import shown
 from ganmf_fast.tuning.backends.base import Backend
 from ganmf_fast.tuning.backends.optuna import Optuna, median_pruner
 from ganmf_fast.tuning.backends.random import RandomSearch
@@ -54,6 +55,6 @@ def backend_class(backend: object) -> type[Backend]:
         return BACKENDS[backend]
     if not (callable(backend) and hasattr(backend, "ask") and hasattr(backend, "tell")):
         raise TypeError(
-            f"backend must be a name or a class with the methods ask and tell, not {backend!r:.80}"
+            f"backend must be a name or a class with the methods ask and tell, not {shown(backend)}"
         )
     return cast("type[Backend]", backend)

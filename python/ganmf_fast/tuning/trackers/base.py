@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from ganmf_fast.base.errors import reason, unknown
+from ganmf_fast.base.text import shown
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["TRACKERS", "Ending", "Study", "Tracker", "Trackers", "tracker_of"]
@@ -77,7 +78,7 @@ def tracker_of(tracker: object) -> Tracker:
     if not all(callable(getattr(tracker, method, None)) for method in ("begin", "trial", "end")):
         raise TypeError(
             "trackers must hold names or objects with the methods begin, trial and end, not "
-            f"{tracker!r:.80}"
+            f"{shown(tracker)}"
         )
     return cast("Tracker", tracker)
 
