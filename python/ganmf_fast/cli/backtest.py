@@ -1,7 +1,6 @@
 """``ganmf backtest``."""
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import polars as pl
@@ -19,7 +18,7 @@ from ganmf_fast.cli.common import (
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.cli.evaluate import metric_names
 from ganmf_fast.cli.frame_files import check_suffix, write_frame
-from ganmf_fast.cli.measured import FitOptions
+from ganmf_fast.cli.measured import Cutoffs, FiguresFile, FitOptions
 from ganmf_fast.cli.models import named
 from ganmf_fast.cli.split import core_of, not_split, parsed, size
 from ganmf_fast.evaluation import Backtest
@@ -51,14 +50,12 @@ def backtest(
     k_core: Annotated[
         str | None, Parameter(help="U,I: keep users and items with as many interactions.")
     ] = None,
-    cutoffs: Annotated[str, Parameter(help="Lengths of lists, separated by commas.")] = "5,20",
+    cutoffs: Cutoffs = "5,20",
     metrics: Annotated[
         str, Parameter(help="Metrics, separated by commas.")
     ] = "precision,recall,map,ndcg",
     confidence: Annotated[float, Parameter(help="Of the intervals.")] = 0.95,
-    output: Annotated[
-        Path | None, Parameter(help="File for all figures: .csv, .parquet or .json.")
-    ] = None,
+    output: FiguresFile = None,
     fit: FitOptions = _NO_FIT,
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,

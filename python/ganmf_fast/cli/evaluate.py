@@ -20,10 +20,13 @@ from ganmf_fast.cli.data_options import DataOptions
 from ganmf_fast.cli.frame_files import check_suffix, write_frame
 from ganmf_fast.cli.measured import (
     MEASURED_HELP,
+    Cutoffs,
+    FiguresFile,
     FitOptions,
     Held,
     HeldOptions,
     Measured,
+    Metrics,
     evaluations,
 )
 from ganmf_fast.evaluation import Evaluation
@@ -41,13 +44,9 @@ def evaluate(
     models: Annotated[list[str], Parameter(help=MEASURED_HELP, negative="")],
     *,
     held: HeldOptions = _NO_HELD,
-    cutoffs: Annotated[str, Parameter(help="Lengths of lists, separated by commas.")] = "5,20",
-    metrics: Annotated[
-        str | None, Parameter(help="Metrics, separated by commas; all by default.")
-    ] = None,
-    output: Annotated[
-        Path | None, Parameter(help="File for the figures: .csv, .parquet or .json.")
-    ] = None,
+    cutoffs: Cutoffs = "5,20",
+    metrics: Metrics = None,
+    output: FiguresFile = None,
     fit: FitOptions = _NO_FIT,
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,

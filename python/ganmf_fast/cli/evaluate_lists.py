@@ -9,7 +9,14 @@ from ganmf_fast.cli.common import Common, begin, numbers
 from ganmf_fast.cli.data_options import DataOptions, column
 from ganmf_fast.cli.evaluate import metric_names, show_evaluations
 from ganmf_fast.cli.frame_files import check_suffix
-from ganmf_fast.cli.measured import HeldOptions, Measured, evaluations
+from ganmf_fast.cli.measured import (
+    Cutoffs,
+    FiguresFile,
+    HeldOptions,
+    Measured,
+    Metrics,
+    evaluations,
+)
 from ganmf_fast.data.list_files import ListColumns, ListFormat
 from ganmf_fast.data.readers import Options
 
@@ -45,13 +52,9 @@ def evaluate_lists(
     list_header: Annotated[
         bool | None, Parameter(help="Whether the first line of the lists names the columns.")
     ] = None,
-    cutoffs: Annotated[str, Parameter(help="Lengths of lists, separated by commas.")] = "5,20",
-    metrics: Annotated[
-        str | None, Parameter(help="Metrics, separated by commas; all by default.")
-    ] = None,
-    output: Annotated[
-        Path | None, Parameter(help="File for the figures: .csv, .parquet or .json.")
-    ] = None,
+    cutoffs: Cutoffs = "5,20",
+    metrics: Metrics = None,
+    output: FiguresFile = None,
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:

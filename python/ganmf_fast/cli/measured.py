@@ -28,10 +28,13 @@ from ganmf_fast.split import Splits
 
 __all__ = [
     "MEASURED_HELP",
+    "Cutoffs",
+    "FiguresFile",
     "FitOptions",
     "Held",
     "HeldOptions",
     "Measured",
+    "Metrics",
     "evaluations",
     "fitted",
 ]
@@ -40,6 +43,12 @@ MEASURED_HELP = (
     "Files that `ganmf fit` wrote, or models to be fitted here: names such as EASE or GANMF-u, or "
     "classes of your own, package.module:Class."
 )
+Cutoffs = Annotated[str, Parameter(help="Lengths of lists, separated by commas.")]
+Metrics = Annotated[str | None, Parameter(help="Metrics, separated by commas; all by default.")]
+FiguresFile = Annotated[
+    Path | None, Parameter(help="File for the figures: .csv, .parquet or .json.")
+]
+
 _NO_DATA_OPTIONS = DataOptions()
 
 

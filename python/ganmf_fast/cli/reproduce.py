@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from ganmf_fast.cli.common import Common, begin, load_torch_threads, numbers, print_json, say, show
 from ganmf_fast.cli.data_options import DataName, DataOptions
+from ganmf_fast.cli.measured import Cutoffs
 from ganmf_fast.cli.models import find_code
 from ganmf_fast.experiments.session import options_of, reproduce
 from ganmf_fast.experiments.variants import select
@@ -58,7 +59,7 @@ def _reproduce(
     n_calls: Annotated[
         int, Parameter(name="--calls", help="Trials for each model with --params tuned.")
     ] = 50,
-    cutoffs: Annotated[str, Parameter(help="Lengths of lists, separated by commas.")] = "5,20",
+    cutoffs: Cutoffs = "5,20",
     points: Annotated[
         str | None, Parameter(help="Values on the axis, separated by commas; those of the paper.")
     ] = None,
