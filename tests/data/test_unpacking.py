@@ -15,7 +15,7 @@ import zstandard
 
 from ganmf_fast.base import checks, unpacking
 from ganmf_fast.base.errors import DataError, TooLargeError
-from ganmf_fast.data import readers
+from ganmf_fast.data import json_lines, parquet, readers
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.sources import _Zstandard
 
@@ -82,14 +82,14 @@ def test_one_piece_of_zstandard_stays_small():
 def test_rows_beyond_memory_are_refused_while_they_are_read(tmp_path, monkeypatch):
     path = tmp_path / "log.csv"
     path.write_bytes(b"1,2\n" * 3_000_000)
-    monkeypatch.setattr(readers, "_MEMORY_STEP", 2**22)
+    monkeypatch.setattr(readers, "MEMORY_STEP", 2**22)
     monkeypatch.setattr(checks, "available_memory", lambda: 2**24)
     with pytest.raises(TooLargeError, match=r"records so far, needs .*Interactions\.scan"):
         Interactions.from_csv(path)
     assert Interactions.scan(path).reading.records == 3_000_000
     lines = path.with_suffix(".jsonl")
     lines.write_bytes(b'{"user": 1, "item": 2, "rating": 3}\n' * 300_000)
-    monkeypatch.setattr(readers, "_MEMORY_STEP", 2**24)
+    monkeypatch.setattr(json_lines, "MEMORY_STEP", 2**24)
     monkeypatch.setattr(checks, "available_memory", lambda: 2**20)
     with pytest.raises(TooLargeError, match="262,144 records so far, needs"):
         Interactions.from_csv(lines)
@@ -105,7 +105,7 @@ def test_parquet_of_too_many_rows_is_refused(tmp_path, monkeypatch, read):
     with pytest.raises(TooLargeError, match=r"log\.parquet, of 3,000,000 rows, needs"):
         read(path)
     monkeypatch.setattr(unpacking, "GRACE", 1000)
-    monkeypatch.setattr(readers, "RATIO", 100)
+    monkeypatch.setattr(parquet, "RATIO", 100)
     with pytest.raises(TooLargeError, match="GANMF_MAX_UNPACKED"):
         read(path)
 

@@ -11,7 +11,7 @@ from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.text import shown
 from ganmf_fast.data.frames import pairs_of
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.data.readers import parquet_refused
+from ganmf_fast.data.parquet import parquet_refused
 from ganmf_fast.data.roles import Role, known_role
 from ganmf_fast.models.base import Recommender
 

@@ -22,14 +22,9 @@ from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
 from ganmf_fast.data.columns import Place, id_column, numbers, times, weighted
 from ganmf_fast.data.frames import FrameType, columns_of
 from ganmf_fast.data.ids import encode, id_array, sorted_ids
-from ganmf_fast.data.readers import (
-    Log,
-    Options,
-    Scratch,
-    read_json_lines,
-    read_parquet,
-    read_text,
-)
+from ganmf_fast.data.json_lines import read_json_lines
+from ganmf_fast.data.parquet import read_parquet
+from ganmf_fast.data.readers import Log, Options, Scratch, read_text
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Roles
 from ganmf_fast.data.sources import DataFile

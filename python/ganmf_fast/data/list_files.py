@@ -11,7 +11,8 @@ from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.base.text import shown
 from ganmf_fast.data.dialect import find_dialect
 from ganmf_fast.data.ids import CodedIds
-from ganmf_fast.data.readers import Options, parquet_refused, read_text
+from ganmf_fast.data.parquet import parquet_refused
+from ganmf_fast.data.readers import Options, read_text
 from ganmf_fast.data.roles import Column, Roles, known_role
 from ganmf_fast.data.sources import DataFile
 

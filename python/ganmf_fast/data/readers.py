@@ -1,4 +1,4 @@
-"""From files to columns: delimited text, JSON lines and parquet, each read in chunks.
+"""Delimited text to columns, read in chunks; what every reader returns.
 
 Ids become numbers by first appearance on the way, so that memory holds each distinct id once and
 four bytes for each of its uses; these may be kept on disk (`Scratch`). `Log.place(row)` says where
@@ -6,25 +6,24 @@ a row stands, such as "ratings.csv, line 6".
 """
 
 import io
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.errors import DataError, WriteError
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import reserve, write_errors
 from ganmf_fast.base.progress import Report
-from ganmf_fast.base.text import printable, shown
-from ganmf_fast.base.unpacking import RATIO, check_fits, check_unpacked, most_unpacked
-from ganmf_fast.data.columns import Place, numbers, parsed_ids, series, times, weighted
+from ganmf_fast.base.text import shown
+from ganmf_fast.base.unpacking import check_fits
+from ganmf_fast.data.columns import Place, numbers, parsed_ids, weighted
 from ganmf_fast.data.dialect import Dialect, find_dialect
 from ganmf_fast.data.ids import CodedIds
 from ganmf_fast.data.reading import Reading
@@ -32,22 +31,17 @@ from ganmf_fast.data.roles import Role, Roles
 from ganmf_fast.data.sources import DataFile
 
 __all__ = [
+    "DTYPES",
+    "MEMORY_STEP",
     "Log",
     "Options",
     "Scratch",
-    "check_parquet",
     "joined",
-    "parquet_columns",
-    "parquet_reading",
-    "parquet_refused",
-    "read_json_lines",
-    "read_parquet",
     "read_text",
 ]
 
 _KINDS: dict[Role, str] = {"user": "id", "item": "id", "rating": "number", "timestamp": "time"}
-_LINE_LIMIT = 1 << 26
-_MEMORY_STEP = 1 << 26
+MEMORY_STEP: Final = 1 << 26
 """Bytes of columns after which memory is looked at again."""
 
 
@@ -147,7 +141,7 @@ def read_text(
             reader.feed(chunk)
             _store(reader, columns, scratch)
             read += len(chunk)
-            if scratch.size - asked > _MEMORY_STEP:
+            if scratch.size - asked > MEMORY_STEP:
                 asked = scratch.size
                 what = f"{source.label}, of {reader.rows:,} records so far,"
                 # To join the parts, and to put them in order.
@@ -195,7 +189,7 @@ def _reader(
     )
 
 
-_DTYPES = {"codes": "int32", "real": "float64", "whole": "int64", "moment": "datetime64[us]"}
+DTYPES: Final = {"codes": "int32", "real": "float64", "whole": "int64", "moment": "datetime64[us]"}
 
 
 def _store(
@@ -204,9 +198,9 @@ def _store(
     """Move what was read to `scratch`; the types of the columns."""
     kinds: dict[Role, str] = {}
     for role, (kind, values) in zip(columns, reader.take(), strict=True):
-        kinds[role] = _DTYPES[kind]
+        kinds[role] = DTYPES[kind]
         if len(values):
-            scratch.append(role, values.view(_DTYPES[kind]))
+            scratch.append(role, values.view(DTYPES[kind]))
     return kinds
 
 
@@ -351,260 +345,3 @@ def _joined_ids(columns: Sequence[CodedIds]) -> CodedIds:
         for ids, column in zip(distinct, columns, strict=True)
     ]
     return CodedIds(np.concatenate(codes), whole)
-
-
-class _Interner:
-    """Numbers of ids by first appearance; ids are all text or all integers."""
-
-    def __init__(self, role: str) -> None:
-        self._role = role
-        self._numbers: dict[Any, int] = {}
-
-    def __call__(self, value: Any, where: Callable[[], str]) -> int:
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise DataError(
-                f"{where()}: {self._role} {shown(value)} is neither text nor an integer"
-            )
-        if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            raise DataError(f"{where()}: {self._role} {shown(value)} is beyond 64 bits: give text")
-        if isinstance(value, str) and not value.isascii() and _has_surrogate(value):
-            raise DataError(f"{where()}: {self._role} {shown(value)} is not Unicode text")
-        number = self._numbers.get(value)
-        if number is None:
-            known = next(iter(self._numbers), value)
-            if type(known) is not type(value):
-                raise DataError(
-                    f"{where()}: {self._role} {shown(value)} is {_kind(value)}, but those before, "
-                    f"such as {shown(known)}, are {_kind(known)}"
-                )
-            number = self._numbers[value] = len(self._numbers)
-        return number
-
-    def distinct(self) -> pl.Series:
-        """The ids by their numbers."""
-        return _series_of(list(self._numbers))
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _kind(value: object) -> str:
-    return "text" if isinstance(value, str) else "an integer"
-
-
-def _series_of(values: list[Any]) -> pl.Series:
-    if values and isinstance(values[0], int):
-        if min(values) < 0 and max(values) >= 2**63:
-            raise DataError(
-                f"ids from {min(values)} to {max(values)} have no type of 64 bits in common: give "
-                "them as text"
-            )
-        return pl.Series(values, dtype=pl.Int64 if max(values) < 2**63 else pl.UInt64, strict=True)
-    return pl.Series(values, dtype=pl.String)
-
-
-def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
-    """Read one JSON object a line, whose names are the columns.
-
-    Raises
-    ------
-    DataError
-        If a line is not an object of these names; the message gives the line.
-    ValueError
-        If a column does not exist or is not certain.
-    """
-    both: tuple[Role, Role] = ("user", "item")
-    interners = {role: _Interner(role) for role in both}
-    parts: dict[Role, list[Any]] = {}
-    columns: dict[Role, int] = {}
-    names: tuple[str, ...] = ()
-    rows: list[int] = []
-    line = blank = 0
-    for line, text in enumerate(_lines(source, options.encoding), 1):
-        if not text.strip():
-            blank += 1
-            continue
-        where = f"{source.label}, line {line}".format
-        record = _record(text, where())
-        if not columns:
-            names = tuple(record)
-            columns = roles.resolve(names, len(names), source.label)
-            parts = {role: [] for role in columns}
-        for role, at in columns.items():
-            value = record.get(names[at])
-            if value is None:
-                raise DataError(f"{where()}: {role} is missing")
-            parts[role].append(interners[role](value, where) if role in interners else value)
-        rows.append(line)
-        if len(rows) % (_MEMORY_STEP >> 6) == 0:
-            what = f"{source.label}, of {len(rows):,} records so far,"
-            check_fits(32 * len(rows) * len(columns), what, "write it as parquet or CSV")
-    if not rows:
-        raise DataError(f"{source.label} holds no interactions")
-
-    def place(row: int) -> str:
-        return f"{source.label}, line {rows[row]}"
-
-    ids = {
-        role: CodedIds(np.array(parts[role], dtype=np.int32), interner.distinct())
-        for role, interner in interners.items()
-    }
-    rating = timestamp = None
-    try:
-        if "rating" in parts and roles.weights is None:
-            rating = numbers(parts["rating"], "rating", place)
-        elif "rating" in parts and roles.weights is not None:
-            rating = weighted(parts["rating"], roles.weights, "rating", place)
-        if "timestamp" in parts:
-            timestamp = _json_times(parts["timestamp"], place)
-    except TypeError as error:
-        named = str(error).startswith(source.label)
-        raise DataError(str(error) if named else f"{source.label}: {error}") from None
-    return Log(
-        ids["user"],
-        ids["item"],
-        rating,
-        timestamp,
-        place,
-        Reading(
-            format="json lines",
-            columns={role: names[at] for role, at in columns.items()},
-            unread=tuple(name for at, name in enumerate(names) if at not in columns.values()),
-            lines=line,
-            records=len(rows),
-            left_out={"blank": blank} if blank else {},
-            header=False,
-            compression=source.compression,
-            encoding=options.encoding,
-        ),
-    )
-
-
-def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
-    column = series(values, "timestamp", place)
-    if column.dtype == pl.String:
-        broken = column.str.contains("[\n\r]")
-        if broken.any():
-            row = int(broken.arg_max() or 0)
-            raise DataError(f"{place(row)}: timestamp {shown(column[row])} is of several lines")
-        reader = _core.DelimitedReader(
-            b"\x1f", "off", 0, 1, [(0, "timestamp", "time")], False, False
-        )
-        try:
-            reader.feed("".join(f"{value}\n" for value in column).encode())
-        except ValueError as error:
-            raise DataError(f"{place(reader.rows)}: {str(error).partition(': ')[2]}") from None
-        [(kind, parsed)] = reader.take()
-        return parsed.view(_DTYPES[kind])
-    return times(column, "timestamp", place)
-
-
-def _lines(source: DataFile, encoding: str) -> Iterator[bytes]:
-    rest = b""
-    for chunk in source.chunks(encoding):
-        *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _LINE_LIMIT:
-            raise DataError(f"{source.label}: a line of more than {_LINE_LIMIT >> 20} MiB")
-        yield from whole
-    if rest:
-        yield rest
-
-
-def _record(text: bytes, where: str) -> dict[str, Any]:
-    try:
-        record = json.loads(text, object_pairs_hook=_without_repetition)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not a JSON object: {error}") from None
-    if not isinstance(record, dict):
-        raise DataError(f"{where}: not a JSON object")
-    return record
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        raise ValueError("a name stands twice")
-    return record
-
-
-def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str], Reading]:
-    """Read the columns of `roles` of a parquet file, or of a folder of them.
-
-    Returns
-    -------
-    frame : polars.DataFrame
-    names : dict of role to column name
-    reading : Reading
-
-    Raises
-    ------
-    DataError
-        If the file is missing or no parquet file.
-    ValueError
-        If a column does not exist or is not certain.
-    """
-    with parquet_refused(path):
-        if not path.is_dir():
-            path.open("rb").close()
-        log = pl.scan_parquet(path)
-        names = parquet_columns(log, roles, str(path))
-        check_parquet(log, [path], names, str(path), 24)
-        frame = log.select(list(dict.fromkeys(names.values()))).collect()
-    return frame, names, parquet_reading(log, names, len(frame))
-
-
-def check_parquet(
-    log: pl.LazyFrame, paths: Sequence[Path], names: dict[Role, str], label: str, held: int
-) -> None:
-    """Refuse parquet whose rows are too many: for its size, or for memory.
-
-    Parameters
-    ----------
-    log : polars.LazyFrame
-    paths : sequence of Path
-        Its files, or folders of them.
-    names : dict of role to column name
-    label : str
-    held : int
-        Bytes of memory for each value.
-
-    Raises
-    ------
-    TooLargeError
-    """
-    rows = log.select(pl.len()).collect().item()
-    files = [f for path in paths for f in (path.rglob("*.parquet") if path.is_dir() else [path])]
-    packed = sum(file.stat().st_size for file in files)
-    check_unpacked(8 * rows * len(names), packed, label, most_unpacked(packed, RATIO))
-    what = f"{label}, of {rows:,} rows,"
-    check_fits(held * rows * len(names), what, "read it with Interactions.scan, or parts of it")
-
-
-def parquet_columns(log: pl.LazyFrame, roles: Roles, label: str) -> dict[Role, str]:
-    """Names of the columns of `roles`."""
-    names = log.collect_schema().names()
-    found = roles.resolve(names, len(names), printable(label))
-    return {role: names[at] for role, at in found.items()}
-
-
-def parquet_reading(log: pl.LazyFrame, names: dict[Role, str], rows: int) -> Reading:
-    """How parquet files were read."""
-    unread = tuple(name for name in log.collect_schema().names() if name not in names.values())
-    columns = {str(role): name for role, name in names.items()}
-    return Reading("parquet", columns, unread, rows, rows)
-
-
-@contextmanager
-def parquet_refused(path: object) -> Iterator[None]:
-    """Name the file in errors of reading parquet."""
-    try:
-        with ExitStack():
-            yield
-    except WriteError:  # of a scan's own files
-        raise
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise DataError(f"{path} is not a readable parquet file: {first}") from None

@@ -27,18 +27,9 @@ from ganmf_fast.base.text import few, shown
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_frame, from_log, use_polars
 from ganmf_fast.data.ids import id_array, sorted_ids
-from ganmf_fast.data.readers import (
-    Log,
-    Options,
-    Scratch,
-    check_parquet,
-    joined,
-    parquet_columns,
-    parquet_reading,
-    parquet_refused,
-    read_json_lines,
-    read_text,
-)
+from ganmf_fast.data.json_lines import read_json_lines
+from ganmf_fast.data.parquet import check_parquet, parquet_columns, parquet_reading, parquet_refused
+from ganmf_fast.data.readers import Log, Options, Scratch, joined, read_text
 from ganmf_fast.data.roles import Role, Roles
 from ganmf_fast.data.sources import DataFile
 

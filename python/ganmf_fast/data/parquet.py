@@ -1,0 +1,96 @@
+"""Parquet to columns, by polars."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from ganmf_fast.base.errors import DataError, WriteError
+from ganmf_fast.base.text import printable
+from ganmf_fast.base.unpacking import RATIO, check_fits, check_unpacked, most_unpacked
+from ganmf_fast.data.reading import Reading
+from ganmf_fast.data.roles import Role, Roles
+
+__all__ = ["check_parquet", "parquet_columns", "parquet_reading", "parquet_refused", "read_parquet"]
+
+
+def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str], Reading]:
+    """Read the columns of `roles` of a parquet file, or of a folder of them.
+
+    Returns
+    -------
+    frame : polars.DataFrame
+    names : dict of role to column name
+    reading : Reading
+
+    Raises
+    ------
+    DataError
+        If the file is missing or no parquet file.
+    ValueError
+        If a column does not exist or is not certain.
+    """
+    with parquet_refused(path):
+        if not path.is_dir():
+            path.open("rb").close()
+        log = pl.scan_parquet(path)
+        names = parquet_columns(log, roles, str(path))
+        check_parquet(log, [path], names, str(path), 24)
+        frame = log.select(list(dict.fromkeys(names.values()))).collect()
+    return frame, names, parquet_reading(log, names, len(frame))
+
+
+def check_parquet(
+    log: pl.LazyFrame, paths: Sequence[Path], names: dict[Role, str], label: str, held: int
+) -> None:
+    """Refuse parquet whose rows are too many: for its size, or for memory.
+
+    Parameters
+    ----------
+    log : polars.LazyFrame
+    paths : sequence of Path
+        Its files, or folders of them.
+    names : dict of role to column name
+    label : str
+    held : int
+        Bytes of memory for each value.
+
+    Raises
+    ------
+    TooLargeError
+    """
+    rows = log.select(pl.len()).collect().item()
+    files = [f for path in paths for f in (path.rglob("*.parquet") if path.is_dir() else [path])]
+    packed = sum(file.stat().st_size for file in files)
+    check_unpacked(8 * rows * len(names), packed, label, most_unpacked(packed, RATIO))
+    what = f"{label}, of {rows:,} rows,"
+    check_fits(held * rows * len(names), what, "read it with Interactions.scan, or parts of it")
+
+
+def parquet_columns(log: pl.LazyFrame, roles: Roles, label: str) -> dict[Role, str]:
+    """Names of the columns of `roles`."""
+    names = log.collect_schema().names()
+    found = roles.resolve(names, len(names), printable(label))
+    return {role: names[at] for role, at in found.items()}
+
+
+def parquet_reading(log: pl.LazyFrame, names: dict[Role, str], rows: int) -> Reading:
+    """How parquet files were read."""
+    unread = tuple(name for name in log.collect_schema().names() if name not in names.values())
+    columns = {str(role): name for role, name in names.items()}
+    return Reading("parquet", columns, unread, rows, rows)
+
+
+@contextmanager
+def parquet_refused(path: object) -> Iterator[None]:
+    """Name the file in errors of reading parquet."""
+    try:
+        yield
+    except WriteError:  # of a scan's own files
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise DataError(f"{path} is not a readable parquet file: {first}") from None
