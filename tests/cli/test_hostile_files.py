@@ -64,7 +64,7 @@ def test_brackets_and_escapes_of_strangers_are_shown_as_text(ganmf, tmp_path, to
     (tmp_path / "s" / "splits.json").write_text(json.dumps(info))
     done = ganmf("data", "describe", "--data", tmp_path / "s")
     assert done.returncode == 0, done.stderr
-    assert "[/x] [bold red] :smile: \N{REPLACEMENT CHARACTER}[2J" in done.stdout
+    assert r"[/x] [bold red] :smile: \x1b[2J" in done.stdout
     journal = tmp_path / "[bold].jsonl"
     header = {
         "format": 1, "model": "[/x]", "space": {"[/y]": {"int": [1, 9]}}, "dataset": "\x1b]0;a\x07",

@@ -39,6 +39,7 @@ import ganmf_fast as gf
 from ganmf_fast.base.errors import ConflictError, DataError
 from ganmf_fast.base.files import checksum
 from ganmf_fast.base.progress import set_quiet
+from ganmf_fast.base.unpacking import GRACE
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.cli import config, main
 from ganmf_fast.cli.app import build
@@ -453,6 +454,8 @@ class SplitsTarget(FileTarget):
 
     name = "splits"
     documented = (DataError,)
+    memory = FileTarget.memory + GRACE
+    """What a file may become is allocated (docs/reliability.md)."""
 
     @classmethod
     def make_corpus(cls) -> dict[str, Any]:

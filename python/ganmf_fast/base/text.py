@@ -54,10 +54,10 @@ def shown(value: object, most: int = 80) -> str:
     return " ".join(text[: 10 * most].split())[:most]
 
 
-def few(names: Iterable[object], most: int = 20) -> str:
-    """Names in a message, the first of many."""
+def few(names: Iterable[object], most: int = 20, longest: int = 80) -> str:
+    """Names in a message, the first of many, each cut where it is long."""
     names = list(names)
-    shown = ", ".join(printable(str(name), 80) for name in names[:most])
+    shown = ", ".join(printable(str(name), longest) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 

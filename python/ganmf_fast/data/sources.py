@@ -223,7 +223,7 @@ class DataFile:
     def _member(self, raw: IO[bytes]) -> tuple[IO[bytes], int]:
         """The only file of an archive, and how it is compressed."""
         archive = zipfile.ZipFile(raw)
-        members = [info for info in archive.infolist() if not info.is_dir()]
+        members = [info for info in archive.infolist() if not info.filename.endswith("/")]
         if len(members) != 1:
             some = few((info.filename for info in members), 5)
             raise DataError(
@@ -264,5 +264,7 @@ class DataFile:
             raise DataError(f"{self.label} is not {encoding} text: {reason}") from None
 
 
-def _is_utf8(encoding: str) -> bool:
+def _is_utf8(encoding: object) -> bool:
+    if not isinstance(encoding, str):
+        raise TypeError(f"encoding must be the name of an encoding, not {shown(encoding)}")
     return encoding.casefold().replace("_", "-") in {"utf-8", "utf8", "utf-8-sig"}

@@ -52,7 +52,7 @@ def stream(
     use_polars()
     if not paths:
         raise ValueError("source holds no path")
-    label = few(paths, 3)
+    label = few(paths, 3, longest=500)
     parquet = [path.is_dir() or DataFile(path, str(path)).format == "parquet" for path in paths]
     if any(parquet) and not all(parquet):
         raise DataError(f"{label}: parquet and text cannot be read together")

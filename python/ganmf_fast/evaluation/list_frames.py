@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import few, shown
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.columns import id_column, series
 from ganmf_fast.data.frames import columns_of
@@ -124,7 +124,7 @@ def _columns(lists: Any, columns: Mapping[str, str | None]) -> dict[str, pl.Seri
     if not given.keys() & {"rank", "score"}:
         raise ValueError(
             "lists are in the order of a column of ranks or scores, and none of "
-            f"{', '.join(map(str, names))} is called rank or score: say which, such as "
+            f"{few(names)} is called rank or score: say which, such as "
             f"score={shown(str(names[-1]))}"
         )
     picked, _ = columns_of(lists, given)  # type: ignore[arg-type]
