@@ -1,9 +1,11 @@
-"""The fuzzer sees every kind of fault, and keeps what it finds."""
+"""The fuzzer sees every kind of fault, keeps what it finds, and finds none within a minute."""
 
 import json
 import os
+import secrets
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from random import Random
 
@@ -76,6 +78,16 @@ def test_every_kind_of_fault_is_seen_and_can_be_run_again(tmp_path):
     again = fuzz("--replay", wrong["kept"][0])
     assert again.returncode == 1
     assert "one and one is three" in again.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_minute_of_fuzzing_finds_nothing():
+    seed = secrets.randbelow(2**32)
+    keep = Path(tempfile.gettempdir()) / f"ganmf-fuzz-{seed}"
+    done = fuzz("--seconds", 60, "--seed", seed, "--keep", keep)
+    if done.returncode:
+        pytest.fail(f"failing inputs are in {keep}:\n{done.stdout}{done.stderr}", pytrace=False)
 
 
 def test_numbers_of_every_type_are_drawn():

@@ -117,7 +117,7 @@ def test_a_changed_array_is_refused_or_read_as_a_valid_matrix(
         ("bsr", "indptr", [0, 2, 10**6], "BSR matrix: indptr ends at 1000000"),
         ("bsr", "data", np.ones((4, 3, 2)), "BSR matrix: blocks of 3 x 2 do not fill 4 x 4"),
         ("dia", "offsets", [0, 1], "DIA matrix: data has shape .* not a row for each of 2"),
-        ("dia", "offsets", None, "DIA matrix: offsets must have one dimension"),
+        ("dia", "offsets", None, "DIA matrix: offsets must be an array, not None"),
         ("coo", "coords", ([0, 9], [0, 1]), "COO matrix: row holds 9, outside 0..4"),
         ("coo", "coords", ([0, 1], [0, 1]), "row, col and data must have one length, not 2, 2, 6"),
         ("coo", "coords", ([0],), "COO matrix: coords must be two arrays, not 1"),

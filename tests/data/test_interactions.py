@@ -60,7 +60,7 @@ def test_the_order_of_rows_changes_nothing():
 @pytest.mark.parametrize(
     ("users", "words"),
     [
-        ([("x", 1), ("y", 2)], "holds objects, which are no ids"),
+        ([("x", 1), ("y", 2)], "holds tuples or lists, which are no ids"),
         ([uuid.UUID(int=1), uuid.UUID(int=2)], "holds objects, which are no ids"),
         (["q", 7], "row 1: .* 7, of type int, beside 'q', of type str"),
         ([1, 2.5], "row 1: .* 2.5, of type float, beside 1, of type int"),

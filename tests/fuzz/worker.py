@@ -26,6 +26,8 @@ import numpy as np
 from tests.fuzz.cases import ODD, UnbuildableError, from_json, keep, to_json
 from tests.fuzz.targets import Target, WrongError
 
+from ganmf_fast.base.errors import TooLargeError
+
 _HEADROOM = 2**30
 """Bytes of address space that a case may ask for, beyond what the process has."""
 _LONGEST = 1000
@@ -92,9 +94,9 @@ class Worker:
 
     def batch(self, name: str, seed: int, first: int, count: int, say: Any) -> dict[str, Any]:
         """Run cases; `say` each failure, and return the numbers of accepted and refused ones."""
+        _limit(resource.RLIM_INFINITY)
         target = self.target(name)
         accepted = refused = 0
-        _limit(resource.RLIM_INFINITY)
         _limit(self._used(b"VmSize")[0] + _HEADROOM)
         self._before = self._used(b"VmRSS", b"VmHWM")
         started = time.perf_counter()
@@ -192,7 +194,8 @@ def _size(value: Any) -> int:
 def _out_of_memory(error: BaseException | None) -> bool:
     """Whether memory ran out on the way to an error, and not by the library's own estimate."""
     while error is not None:
-        if isinstance(error, MemoryError) and "of memory but" not in str(error):
+        estimate = isinstance(error, TooLargeError) or "of memory but" in str(error)
+        if isinstance(error, MemoryError) and not estimate:
             return True
         error = error.__cause__ or error.__context__
     return False

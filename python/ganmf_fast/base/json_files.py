@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ganmf_fast.base.errors import DataError, TooLargeError
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import printable, shown
 
 __all__ = [
     "MAX_BYTES",
@@ -103,7 +103,7 @@ def decode(content: bytes, name: str, kind: type[T], limit_bytes: int = MAX_BYTE
         value = msgspec.json.decode(content, type=kind)
         refuse_deeper(value)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise DataError(f"{name} is damaged: {error}") from None
+        raise DataError(f"{name} is damaged: {printable(str(error))}") from None
     return value
 
 

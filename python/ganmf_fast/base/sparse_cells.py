@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base.checks import as_array
+from ganmf_fast.base.text import shown
 
 __all__ = ["Cells", "Compressed", "cells", "compressed"]
 
@@ -180,7 +181,12 @@ def _repeated(pointers: NDArray[np.int64]) -> NDArray[np.int32]:
 
 
 def _plain(given: Any, what: str) -> NDArray[Any]:
-    """An array, no subclass."""
+    """An array, no subclass, of an array or a list of numbers; others may have no end."""
+    if not isinstance(given, np.ndarray | list):
+        raise TypeError(f"{what} must be an array, not {shown(given)}")
+    for value in given if isinstance(given, list) else ():
+        if not isinstance(value, int | float | complex | np.generic):
+            raise TypeError(f"{what} must hold numbers, not {shown(value)}")
     if isinstance(given, np.ma.MaskedArray):
         raise TypeError(f"{what} must not be a masked array")
     return as_array(what, given)

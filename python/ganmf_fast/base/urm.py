@@ -7,6 +7,7 @@ it afterwards, or meanwhile, changes nothing here; a `CsrView` gives its `Csr` b
 
 import copyreg
 import hashlib
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.sparse_cells import cells, compressed
+from ganmf_fast.base.text import shown
 
 Duplicates = Literal["error", "sum", "first"]
 _MAX_SIDE = 2**31 - 1
@@ -173,12 +175,15 @@ def _from_dense(X: NDArray[Any], name: str) -> Csr:
 
 
 def _checked_shape(X: Any, name: str) -> tuple[int, int]:
-    shape = tuple(X.shape)
+    try:
+        shape = tuple(map(operator.index, X.shape))
+    except TypeError:
+        raise TypeError(f"{name} has shape {shown(X.shape)}, not whole numbers") from None
     if len(shape) != 2:
         raise ValueError(f"{name} must have two dimensions, not {len(shape)}")
     if max(shape) > _MAX_SIDE or min(shape) < 0:
         raise ValueError(f"{name} has shape {shape}; a side holds at most {_MAX_SIDE} entries")
-    return int(shape[0]), int(shape[1])
+    return shape[0], shape[1]
 
 
 def to_scipy(csr: Csr, owner: object = None) -> CsrView:

@@ -31,6 +31,8 @@ def series(values: Any, name: str | int | None, place: Place) -> pl.Series:
         If the column is not one-dimensional, or its entries are of several types or of one that
         has no order, such as tuples.
     """
+    if getattr(values, "ndim", 1) != 1:
+        raise TypeError(f"column {shown(name)} must be one-dimensional, not {values.ndim}-D")
     package = type(values).__module__.partition(".")[0]
     if package == "pandas":
         _refuse(pl.Series(np.asarray(values.isna(), dtype=bool)), name, "is missing", place)
@@ -46,19 +48,22 @@ def _polars(values: Any, name: str | int | None, place: Place) -> pl.Series:
     if isinstance(values, pl.Series):
         column = values
     elif isinstance(values, np.ndarray) and values.dtype != object:
-        if values.ndim != 1:
-            raise TypeError(f"column {shown(name)} must be one-dimensional, not {values.ndim}-D")
-        column = pl.Series(values.astype("datetime64[us]") if values.dtype.kind == "M" else values)
+        # Of the units of numpy, polars takes a few.
+        unit = {"M": "datetime64[us]", "m": "timedelta64[us]"}.get(values.dtype.kind)
+        column = pl.Series(values if unit is None else values.astype(unit))
     else:
         offered = _arrow(values)
         column = _of_one_type(list(values), name, place) if offered is None else offered
     if column.dtype == pl.Object or column.dtype.is_nested():
-        kind = "tuples or lists" if column.dtype.is_nested() else "objects"
-        raise TypeError(
-            f"column {shown(name)} holds {kind}, which are no ids, numbers or times: give text or "
-            "integers"
-        )
+        raise _no_ids(name, "tuples or lists" if column.dtype.is_nested() else "objects")
     return column
+
+
+def _no_ids(name: str | int | None, kind: str) -> TypeError:
+    return TypeError(
+        f"column {shown(name)} holds {kind}, which are no ids, numbers or times: give text or "
+        "integers"
+    )
 
 
 def id_column(values: Any, name: str | int | None, place: Place) -> pl.Series:
@@ -100,6 +105,9 @@ def _of_one_type(values: list[Any], name: str | int | None, place: Place) -> pl.
                 f"{place(row)}: column {shown(name)} holds {shown(value)}, {_named(value)}, beside "
                 f"{shown(known)}, {_named(known)}: give all as text, for example"
             )
+    # Polars panics at some of what these may hold.
+    if isinstance(known, list | tuple | np.ndarray | Mapping):
+        raise _no_ids(name, "tuples or lists")
     kept = [None if _is_missing(value) else value for value in values]
     try:
         if _kind(known) is int and any(v is not None and v >= 2**63 for v in kept):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from ganmf_fast.base.checks import check_bool
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.text import shown
 from ganmf_fast.data.roles import Role, Roles, known_role
@@ -88,10 +89,12 @@ def find_dialect(
     ------
     DataError
         If the text is empty, or separator or header cannot be told.
-    ValueError
-        If `separator` or `quote` is unusable.
+    TypeError, ValueError
+        If `separator`, `header` or `quote` is unusable.
     """
     _check(separator, quote)
+    if header is not None:
+        check_bool("header", header)
     lines = _sample(source, encoding)
     if not lines:
         raise DataError(f"{source.label} is empty")

@@ -122,6 +122,8 @@ def _columns(lists: Any, columns: Mapping[str, str | None]) -> dict[str, pl.Seri
     if not given.keys() & {"rank", "score"}:
         given |= {role: role for role in ("rank", "score") if role in names}
     if not given.keys() & {"rank", "score"}:
+        if not names:
+            raise ValueError("lists has no columns")
         raise ValueError(
             "lists are in the order of a column of ranks or scores, and none of "
             f"{few(names)} is called rank or score: say which, such as "

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import as_array, check_choice, check_int
+from ganmf_fast.base.checks import as_array, check_bool, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
@@ -388,6 +388,7 @@ class Recommender(BaseEstimator, ABC):
 
     def _ranking(self, n: int, exclude_seen: bool, fallback: str | None) -> Ranking:
         popular = None if fallback is None else self._popularity
+        check_bool("exclude_seen", exclude_seen)
         return Ranking(self.scorer_, self.urm_, n, exclude_seen, popular)
 
     @cached_property

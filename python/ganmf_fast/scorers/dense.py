@@ -231,7 +231,9 @@ def _nearest(
 
 def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:
     """`rows` - `dense` / `divisor`, computed in place of `dense`."""
-    np.divide(dense, divisor, out=dense)
+    # What a file holds may lead to scores beyond float32, which the ranking refuses.
+    with np.errstate(over="ignore"):
+        np.divide(dense, divisor, out=dense)
     np.negative(dense, out=dense)
     coo = rows.tocoo()
     dense[coo.row, coo.col] += coo.data
