@@ -28,16 +28,20 @@ from ganmf_fast.evaluation.accumulator import (
 )
 from ganmf_fast.evaluation.arguments import (
     cold_rows,
+    items_of,
+    new_users,
+    parts_of,
     refuse_overlap,
-    rows_of,
     warn_of_other_train,
 )
 from ganmf_fast.evaluation.result import Evaluation, check_metrics
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.ids import find, matching, matching_csr, numbers, skips
-from ganmf_fast.scorers.dense import rank_blocks
+from ganmf_fast.models.ids import Ids, find, matching, matching_csr, numbers, skips
+from ganmf_fast.models.profiles import rows_of
+from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.validation import users_with_items
+from ganmf_fast.split.result import Split
 
 __all__ = ["evaluate", "evaluate_any_model", "evaluate_lists"]
 
@@ -49,7 +53,7 @@ _NOBODY = np.empty(0, dtype=np.int64)
 def evaluate(
     model: Recommender,
     train: object,
-    test: object,
+    test: object = None,
     cutoffs: Sequence[int] = (5, 20),
     metrics: Sequence[str] | None = None,
     block_size: int | None = None,
@@ -61,6 +65,7 @@ def evaluate(
     executor: Any = "local",
     allow_overlap: bool = False,
     unknown: str = "error",
+    profiles: object = None,
 ) -> Evaluation:
     """Rank the whole catalogue for every user with test items and measure the top-N lists.
 
@@ -75,7 +80,8 @@ def evaluate(
         Items to mask for each user, and the item popularity for novelty; usually what the model was
         fitted on. Users and items of `Interactions` are matched by id if the model was fitted on
         `Interactions`. Users that have interactions here, but had none in what was fitted, are
-        ranked by `fold_in` of these.
+        ranked by these, as `recommend` ranks profiles. A `Split` or a `ColdSplit` brings its test,
+        and its profiles.
     test : matrix or Interactions
         Held-out items, relevant for any value; only `ndcg_graded` uses their values.
     cutoffs : sequence of int, default (5, 20)
@@ -108,6 +114,10 @@ def evaluate(
         Whether users and items of `Interactions` that were not fitted are refused or left out;
         `Evaluation.skipped` counts those of `test`. Without unknown items, users have fewer items
         to be found.
+    profiles : matrix or Interactions, optional
+        Profiles of people who were not fitted, whose items `test` holds: row by row, or by user id.
+        All are ranked by their profiles, as by ``recommend(profiles=...)``, and the items of these
+        are masked. `train` is the item popularity alone then, or None for that of what was fitted.
 
     Returns
     -------
@@ -119,8 +129,8 @@ def evaluate(
         If the model is not fitted.
     TypeError, ValueError
         If an argument is out of range, a metric does not exist, shapes do not fit, no user has
-        a test item, the model was fitted on an interaction of `test`, or users need a `fold_in`
-        that the model has not.
+        a test item, the model was fitted on an interaction of `test` or a profile holds it, or
+        new users need something that an old model file does not hold.
     MemoryError
         If the lists of a block do not fit.
     ImportError
@@ -152,17 +162,30 @@ def evaluate(
         raise ValueError(f'ties must be "index" or "published", not {ties!r}')
     check_bool("allow_overlap", allow_overlap)
     skips(unknown)
-    shape = (model.n_users_, model.n_items_)
-    masked = matching(train, "train", shape, model.ids_, unknown).csr
-    held_out, skipped = matching(test, "test", shape, model.ids_, unknown)
-    rows = _users_to_evaluate(held_out, model, users, unknown)
-    if not allow_overlap:
-        refuse_overlap(model, held_out)
-    cold = cold_rows(model, masked, rows)
-    warn_of_other_train(model, masked, np.setdiff1d(rows, cold, assume_unique=True))
+    of_split = isinstance(train, Split)
+    if isinstance(train, Split):
+        train, test, profiles = parts_of(train, model, test, profiles)
+    if test is None:
+        raise TypeError("test is missing: pass held-out interactions, or a split in place of train")
+    if profiles is None:
+        shape = (model.n_users_, model.n_items_)
+        masked = matching(train, "train", shape, model.ids_, unknown).csr
+        held_out, skipped = matching(test, "test", shape, model.ids_, unknown)
+        rows = _users_to_evaluate(held_out, model.ids_, users, unknown)
+        if not allow_overlap:
+            refuse_overlap(model, held_out)
+        cold, popularity = cold_rows(model, masked, rows), masked
+        warn_of_other_train(model, masked, np.setdiff1d(rows, cold, assume_unique=True))
+    else:
+        new = new_users(model, profiles, test, unknown, of_split)
+        if not allow_overlap:
+            new.refuse_overlap(model)
+        masked, held_out, skipped = new.profiles, new.test, new.skipped
+        cold = rows = _users_to_evaluate(held_out, new.ids, users, unknown)
+        popularity = items_of(train, model, unknown)
     found = _evaluation(
         model, masked, held_out, rows, ks, names, block_size, n_threads, ties, per_user,
-        n_workers, executor, cold,
+        n_workers, executor, cold, popularity,
     )  # fmt: skip
     return replace(found, skipped=skipped)
 
@@ -181,14 +204,17 @@ def _evaluation(
     n_workers: int = 1,
     executor: Any = "local",
     cold: NDArray[np.int64] = _NOBODY,
+    popularity: Csr | None = None,
 ) -> Evaluation:
-    """`evaluate` without a look at what was fitted; users in `cold` are ranked by `fold_in`."""
+    """`evaluate` without a look at what was fitted; users in `cold` are ranked as new ones."""
     if block_size is None:
         block_size = max(1, _BLOCK_ENTRIES // ks[-1])
     block_size = check_int("block_size", block_size, 1)
     n_workers = check_int("n_workers", n_workers, 1)
     make = executor_maker(executor)
-    work = _UserEvaluation(model, masked, held_out, ks, names, block_size, ties, per_user, cold)
+    work = _UserEvaluation(
+        model, masked, held_out, ks, names, block_size, ties, per_user, cold, popularity or masked
+    )
     with num_threads(n_threads):
         if executor == "local" and n_workers == 1:
             return work(rows)
@@ -214,6 +240,7 @@ class _UserEvaluation:
     ties: str
     per_user: bool
     cold: NDArray[np.int64]
+    popularity: Csr
 
     @property
     def label(self) -> str:
@@ -221,7 +248,7 @@ class _UserEvaluation:
 
     def __call__(self, rows: NDArray[np.int64]) -> Evaluation:
         found = MetricAccumulator(
-            self.held_out, self.masked, self.cutoffs, self.metrics, self.per_user
+            self.held_out, self.popularity, self.cutoffs, self.metrics, self.per_user
         )
         with reporter(f"{self.label}: evaluate") as report:
             for start in range(0, len(rows), self.block_size):
@@ -231,20 +258,20 @@ class _UserEvaluation:
         return found.evaluation(self.label)
 
     def _lists(self, users: NDArray[np.int64]) -> NDArray[np.int32]:
-        as_published = self.ties == "published"
-        request = RankRequest(users, self.cutoffs[-1], self.masked)
-        items, _ = rank_lists(
-            self.model.scorer_, self.model.urm_, request, as_published=as_published
-        )
-        folded = np.flatnonzero(np.isin(users, self.cold)) if len(self.cold) else _NOBODY
-        if len(folded):
-            items[folded], _ = rank_blocks(
-                lambda block: self.model.scores_of_profiles(rows_of(self.masked, block)),
-                self.model.n_items_,
-                RankRequest(users[folded], self.cutoffs[-1], self.masked),
-                as_published=as_published,
-            )
+        n, model = self.cutoffs[-1], self.model
+        is_new = np.isin(users, self.cold)
+        items = np.empty((len(users), n), dtype=np.int32)
+        if not is_new.all():
+            request = RankRequest(users[~is_new], n, self.masked)
+            items[~is_new] = self._ranked(model.scorer_, model.urm_, request)
+        if is_new.any():
+            profiles = rows_of(self.masked, users[is_new])
+            request = RankRequest(np.arange(profiles.n_rows), n, profiles)
+            items[is_new] = self._ranked(model.scorer_of(profiles), profiles, request)
         return items
+
+    def _ranked(self, scorer: Scorer, urm: Csr, request: RankRequest) -> NDArray[np.int32]:
+        return rank_lists(scorer, urm, request, as_published=self.ties == "published")[0]
 
 
 def evaluate_lists(
@@ -331,7 +358,7 @@ def evaluate_any_model(
         # What is masked may be more than was fitted, as the protocol of a search has it.
         return _evaluation(
             model, matching_csr(masked, "masked", shape, model.ids_), hidden,
-            _users_to_evaluate(hidden, model, None), checked_cutoffs(cutoffs, model.n_items_),
+            _users_to_evaluate(hidden, model.ids_, None), checked_cutoffs(cutoffs, model.n_items_),
             check_metrics(None), ties=ties, per_user=False,
         )  # fmt: skip
     users = users_with_items(as_csr(held_out, "held_out", borrow=True))
@@ -344,15 +371,15 @@ def evaluate_any_model(
 
 
 def _users_to_evaluate(
-    test: Csr, model: Recommender, users: object, unknown: str = "error"
+    test: Csr, ids: Ids | None, users: object, unknown: str = "error"
 ) -> NDArray[np.int64]:
     with_items = users_with_items(test)
     if not len(with_items):
         raise ValueError("test holds no interaction: there is nothing to evaluate")
     if users is None:
         return with_items
-    if model.ids_ is not None:
-        rows = find(model.ids_.user_index, users, unknown)
+    if ids is not None:
+        rows = find(ids.user_index, users, unknown)
     else:
         given: NDArray[Any] = np.atleast_1d(np.asarray(users))
         if skips(unknown):

@@ -16,11 +16,11 @@ from ganmf_fast.base.params import check_params
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.data.frames import frame
-from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.fit_data import FitCallback, FitData
 from ganmf_fast.models.ids import Ids, find, matching_csr, numbers, skips
 from ganmf_fast.models.model_file import ModelFile
+from ganmf_fast.models.profiles import read_profiles
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights
 from ganmf_fast.scorers.factors import Factors
@@ -50,7 +50,8 @@ class Recommendations(_Arrays):
     scores : float32 array
         Their scores, of the same shape, padded with -inf.
     skipped : int
-        Number of unknown users, whose lists are empty.
+        Number of unknown users, whose lists are empty; of profiles the number of interactions with
+        unknown items, which were left out.
     """
 
     skipped: int = 0
@@ -198,15 +199,17 @@ class Recommender(BaseEstimator, ABC):
 
     def recommend(
         self,
-        users: object,
+        users: object = None,
         n: Any = 20,
         exclude_seen: bool = True,
         candidates: object = None,
         exclude_items: object = None,
         unknown: str = "error",
         fallback: str | None = None,
+        *,
+        profiles: object = None,
     ) -> Any:
-        """Best items for each user.
+        """Best items for each user, or for each of some `profiles`.
 
         A user without interactions in the fitted matrix has an empty list, unless the model is
         the same for everybody or random (`TopPopular`, `Random`).
@@ -231,6 +234,12 @@ class Recommender(BaseEstimator, ABC):
         fallback : {None, "popular"}, default None
             Lists of fitted users without interactions: empty, or the items with the most users in
             the fitted matrix, in the order of `TopPopular`, the score being that number.
+        profiles : scipy sparse matrix or array, 2-D numpy array, Csr, Interactions, or items
+            In place of `users`, the interactions of people who were not fitted: one row each, over
+            the fitted items; Interactions, whose items are matched by id; or the items of one
+            person, as a sequence of numbers or ids. What is said of users holds for them, seen
+            items being those of the profile. `unknown` is about the items of Interactions and
+            sequences; with "skip" those left out are counted in `Recommendations.skipped`.
 
         Returns
         -------
@@ -238,19 +247,29 @@ class Recommender(BaseEstimator, ABC):
             `items` int32 and `scores` float32 of shape (n users, n), best first, equal scores by
             ascending item number; -1 and -inf pad lists that run out of items. A model fitted on
             Interactions returns a frame in the type it was made from, with columns user, rank
-            (from 1), item and score, and without padding.
+            (from 1), item and score, and without padding. Users of `profiles` have their ids in
+            Interactions, else the numbers of their rows.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
+        NotImplementedError
+            If `profiles` need something that an old model file does not hold.
         TypeError, ValueError
-            If a user, a candidate or an excluded item does not exist, no item is left, or `n` is
-            not positive or not one number for each user; the message names it.
+            If a user, a candidate or an excluded item does not exist, no item is left, `n` is
+            not positive or not one number for each user, or `profiles` is given together with
+            users or is no matrix over the fitted items; the message names it.
         MemoryError
             If the lists do not fit.
         """
         self._check_fitted()
+        if profiles is not None:
+            if users is not None:
+                raise TypeError("users and profiles are both given: recommend for one of them")
+            return self._recommend_to(
+                profiles, n, exclude_seen, candidates, exclude_items, unknown, fallback
+            )
         if fallback is not None:
             check_choice("fallback", fallback, ("popular",))
         skips(unknown)
@@ -293,6 +312,56 @@ class Recommender(BaseEstimator, ABC):
             np.pad(items, pad, constant_values=-1), np.pad(scores, pad, constant_values=-np.inf)
         )
         lists.skipped = n_missing
+        return lists
+
+    def _recommend_to(
+        self,
+        profiles: object,
+        n: Any,
+        exclude_seen: bool,
+        candidates: object,
+        exclude_items: object,
+        unknown: str,
+        fallback: str | None,
+    ) -> Any:
+        """`recommend` for profiles."""
+        if fallback is not None:
+            check_choice("fallback", fallback, ("popular",))
+        found = read_profiles(profiles, self.n_items_, self.ids_, unknown)
+        people = np.arange(found.rows.n_rows)
+        lengths = _lengths(n, len(people))
+        n = int(lengths.max()) if len(people) else np.max(n, initial=1)
+        width = min(n, self.n_items_)
+        allowed = self._allowed(candidates, exclude_items, unknown)
+        check_lists_fit(len(people), n)
+        seen = found.rows if exclude_seen else None
+        with reporter(f"{type(self).__name__}: recommend") as report:
+            scorer = self.scorer_of(found.rows)
+            request = RankRequest(people, width, seen, allowed)
+            items, scores = rank_lists(scorer, found.rows, request, report)
+            if fallback is not None:
+                cold = without_evidence(scorer, found.rows, people)
+                request = RankRequest(cold, width, seen, allowed)
+                items[cold], scores[cold] = popularity(self.urm_).rank(self.urm_, request)
+        beyond = np.arange(width) >= lengths[:, None]
+        items[beyond], scores[beyond] = -1, -np.inf
+        if self.ids_ is not None:
+            real = items >= 0
+            at, place = np.nonzero(real)
+            return frame(
+                {
+                    "user": found.names[at],
+                    "rank": place + 1,
+                    "item": self.ids_.items[items[real]],
+                    "score": scores[real],
+                },
+                self.ids_.frame_type,
+            )
+        pad = ((0, 0), (0, n - width))
+        lists = Recommendations(
+            np.pad(items, pad, constant_values=-1), np.pad(scores, pad, constant_values=-np.inf)
+        )
+        lists.skipped = found.skipped
         return lists
 
     def unknown_users(self, users: object) -> list[Any]:
@@ -380,52 +449,47 @@ class Recommender(BaseEstimator, ABC):
 
         Parameters
         ----------
-        profiles : scipy sparse matrix or array, 2-D numpy array, Csr or Interactions
-            One row per new user; columns are the fitted items. Of Interactions the items are
-            matched by id.
+        profiles : as for `recommend`
         unknown : {"error", "skip"}, default "error"
-            Whether items of Interactions that were not fitted are refused or left out.
+            Whether items that were not fitted are refused or left out.
 
         Returns
         -------
         float32 array, shape (n new users, n_items)
-            Items of the profile keep their scores.
+            Items of the profile keep their scores. For lists of many, `recommend` needs no such
+            array.
 
         Raises
         ------
         NotImplementedError
-            If the model is only defined for the users it was fitted on.
+            If the model file is an old one that does not hold what this needs.
         TypeError, ValueError
             If `profiles` is not a matrix over the fitted items.
         """
         self._check_fitted()
-        skips(unknown)
-        data = interactions_of(profiles)
-        if data is not None and self.ids_ is not None:
-            rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data, unknown).csr
-        else:
-            rows = as_csr(profiles, "profiles", allow_empty=True, borrow=True)
-        if rows.n_cols != self.n_items_:
-            raise ValueError(
-                f"profiles has {rows.n_cols} columns but the model knows {self.n_items_} items"
-            )
-        return self.scores_of_profiles(rows)
+        rows = read_profiles(profiles, self.n_items_, self.ids_, unknown).rows
+        return self.scorer_of(rows).scores(rows, np.arange(rows.n_rows))
 
-    def scores_of_profiles(self, rows: Csr) -> NDArray[np.float32]:
-        """`fold_in` of a matrix over the fitted items.
+    def scorer_of(self, profiles: Csr) -> Scorer:
+        """What scores users that were not fitted: user r of it is row r of `profiles`.
+
+        Parameters
+        ----------
+        profiles : Csr
+            Over the fitted items.
 
         Raises
         ------
         NotImplementedError
-            If the model is only defined for the users it was fitted on.
+            If the scorer is one of an old model file that knows fitted users only.
         """
         try:
-            return self._fold_in(rows)
+            return self._scorer_of(profiles)
         except NotImplementedError as error:
             raise NotImplementedError(f"{type(self).__name__} has no fold_in: {error}") from None
 
-    def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:
-        return self.scorer_.fold_in(profiles)
+    def _scorer_of(self, profiles: Csr) -> Scorer:
+        return self.scorer_.of_profiles(profiles)
 
     @property
     def item_weights_(self) -> "sp.csr_array[np.float32] | NDArray[np.float32]":

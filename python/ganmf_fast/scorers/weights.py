@@ -57,10 +57,6 @@ class ItemWeights(Scorer):
         """See `Scorer.scores`."""
         return dense_float32(to_scipy(profiles)[users] @ to_scipy(self.weights))
 
-    def fold_in(self, profiles: Csr) -> Floats:
-        """See `Scorer.fold_in`."""
-        return dense_float32(to_scipy(profiles) @ to_scipy(self.weights))
-
     def similarity(self, item: int) -> Floats:
         """Weights with which other items contribute to `item`: its column of W."""
         near = np.full(self.n_items, -np.inf, dtype=np.float32)
@@ -91,15 +87,18 @@ class UserWeights(Scorer):
         Row u holds the neighbours of user u and their similarities.
     items : int
         Number of items.
+    fitted : Csr, optional
+        X, where `neighbours` are those of users who are not among its rows.
     """
 
     kind: ClassVar[str] = "user_weights"
     neighbours: Csr
     items: int
+    fitted: Csr | None = None
 
     def __post_init__(self) -> None:
         """Check the shape."""
-        if self.neighbours.n_rows != self.neighbours.n_cols:
+        if self.fitted is None and self.neighbours.n_rows != self.neighbours.n_cols:
             raise ValueError(
                 f"neighbours must be square, not {self.neighbours.n_rows} x "
                 f"{self.neighbours.n_cols}"
@@ -117,11 +116,15 @@ class UserWeights(Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        return _core.rank_product(self.neighbours, profiles, request, report)
+        return _core.rank_product(self.neighbours, self._rows(profiles), request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
-        return dense_float32(to_scipy(self.neighbours)[users] @ to_scipy(profiles))
+        rows = to_scipy(self._rows(profiles))
+        return dense_float32(to_scipy(self.neighbours)[users] @ rows)
+
+    def _rows(self, profiles: Csr) -> Csr:
+        return profiles if self.fitted is None else self.fitted
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""

@@ -33,32 +33,72 @@ const B: f64 = 0.75;
 /// `urm` with weighted values.
 #[must_use]
 pub fn weighted(urm: CsrView, weighting: Weighting) -> CsrMatrix {
-    let n_items = urm.n_cols();
-    let mut lengths = vec![0f64; n_items];
+    Weights::new(urm, weighting).of_columns(urm)
+}
+
+/// What the weights depend on beside an item itself.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    weighting: Weighting,
+    /// Rarity of each user.
+    idf: Vec<f64>,
+    mean_length: f64,
+}
+
+impl Weights {
+    pub(crate) fn new(urm: CsrView, weighting: Weighting) -> Self {
+        let n_items = urm.n_cols();
+        let idf = |user| (n_items as f64 / (1.0 + urm.row_len(user) as f64)).ln();
+        Self {
+            weighting,
+            idf: (0..urm.n_rows()).map(idf).collect(),
+            mean_length: lengths(urm).iter().sum::<f64>() / n_items.max(1) as f64,
+        }
+    }
+
+    /// Weighted values of items that are columns.
+    pub(crate) fn of_columns(&self, urm: CsrView) -> CsrMatrix {
+        let lengths = lengths(urm);
+        self.weighted(urm, |user, item| (user, lengths[item]))
+    }
+
+    /// Weighted values of items that are rows.
+    pub(crate) fn of_rows(&self, items: CsrView) -> CsrMatrix {
+        let length = |item| items.row(item).map(|(_, x)| f64::from(x)).sum();
+        let lengths: Vec<f64> = (0..items.n_rows()).map(length).collect();
+        self.weighted(items, |item, user| (user, lengths[item]))
+    }
+
+    /// `cell(row, column)` is the user, and the length of the item.
+    fn weighted(&self, csr: CsrView, cell: impl Fn(usize, usize) -> (usize, f64)) -> CsrMatrix {
+        let mut values = Vec::with_capacity(csr.nnz());
+        for row in 0..csr.n_rows() {
+            values.extend(csr.row(row).map(|(col, x)| {
+                let (user, length) = cell(row, col);
+                let x = f64::from(x);
+                let frequency = match self.weighting {
+                    Weighting::TfIdf => x.sqrt(),
+                    Weighting::Bm25 => {
+                        x * (K1 + 1.0) / (K1 * (1.0 - B + B * length / self.mean_length) + x)
+                    }
+                };
+                (frequency * self.idf[user]) as f32
+            }));
+        }
+        let (indptr, indices) = (csr.indptr().to_vec(), csr.indices().to_vec());
+        CsrMatrix::from_parts(csr.n_cols(), indptr, indices, Some(values))
+    }
+}
+
+/// Sum of the values of each column.
+fn lengths(urm: CsrView) -> Vec<f64> {
+    let mut lengths = vec![0f64; urm.n_cols()];
     for row in 0..urm.n_rows() {
         for (i, x) in urm.row(row) {
             lengths[i] += f64::from(x);
         }
     }
-    let mean = lengths.iter().sum::<f64>() / n_items.max(1) as f64;
-    let mut values = Vec::with_capacity(urm.nnz());
-    for row in 0..urm.n_rows() {
-        let idf = (n_items as f64 / (1.0 + urm.row_len(row) as f64)).ln();
-        values.extend(urm.row(row).map(|(i, x)| {
-            let x = f64::from(x);
-            let frequency = match weighting {
-                Weighting::TfIdf => x.sqrt(),
-                Weighting::Bm25 => x * (K1 + 1.0) / (K1 * (1.0 - B + B * lengths[i] / mean) + x),
-            };
-            (frequency * idf) as f32
-        }));
-    }
-    CsrMatrix::from_parts(
-        n_items,
-        urm.indptr().to_vec(),
-        urm.indices().to_vec(),
-        Some(values),
-    )
+    lengths
 }
 
 #[cfg(test)]
