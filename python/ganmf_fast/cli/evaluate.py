@@ -1,12 +1,12 @@
 """``ganmf evaluate``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from ganmf_fast.base.urm import to_scipy
-from ganmf_fast.cli.common import Common, begin, numbers, print_json, print_table
+from ganmf_fast.cli.common import Common, begin, numbers, print_json, print_table, say
 from ganmf_fast.cli.data_options import DataName, DataOptions, HeldOut, part_of
 from ganmf_fast.cli.frame_files import check_suffix, write_frame
 from ganmf_fast.data.interactions import Interactions
@@ -23,6 +23,17 @@ def evaluate(
     *,
     data: DataName,
     on: Annotated[HeldOut, Parameter(help="Split that is predicted.")] = "test",
+    profiles: Annotated[
+        str | None,
+        Parameter(
+            help="File of interactions of people who were not fitted, whose held-out items are "
+            "in --data; both are read with the same options."
+        ),
+    ] = None,
+    unknown: Annotated[
+        Literal["error", "skip"],
+        Parameter(help="With --profiles: refuse unknown items, or leave them out."),
+    ] = "error",
     cutoffs: Annotated[str, Parameter(help="Lengths of lists, separated by commas.")] = "5,20",
     output: Annotated[
         Path | None, Parameter(help="File for the figures: .csv, .parquet or .json.")
@@ -30,23 +41,33 @@ def evaluate(
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:
-    """Measure a fitted model on held-out interactions of five splits."""
+    """Measure a fitted model on held-out interactions: of five splits, or of new users."""
     begin(common)
     ks = numbers("cutoffs", cutoffs)
     check_suffix(output)
     fitted = load(model)
-    opened = _five_splits(source.open(data), data)
-    held_out = part_of(opened, on)
-    shape = (fitted.n_users_, fitted.n_items_)
-    hidden = to_scipy(matching_csr(held_out, on, shape, fitted.ids_))
-    leaked = int(to_scipy(fitted.urm_).multiply(hidden).nnz)
-    if leaked:
-        raise ValueError(
-            f"the model was fitted on {leaked:,} interactions of {on}: fit it on the split "
-            f"{'train' if on == 'test' else 'train_small'} of the same folder"
-        )
-    # What was fitted is masked, as the protocol has it.
-    result = evaluate_model(fitted, to_scipy(fitted.urm_), hidden, ks)
+    opened = source.open(data)
+    if profiles is None:
+        held_out = part_of(_five_splits(opened, data), on)
+        shape = (fitted.n_users_, fitted.n_items_)
+        hidden = to_scipy(matching_csr(held_out, on, shape, fitted.ids_))
+        leaked = int(to_scipy(fitted.urm_).multiply(hidden).nnz)
+        if leaked:
+            raise ValueError(
+                f"the model was fitted on {leaked:,} interactions of {on}: fit it on the split "
+                f"{'train' if on == 'test' else 'train_small'} of the same folder"
+            )
+        # What was fitted is masked, as the protocol has it.
+        result = evaluate_model(fitted, to_scipy(fitted.urm_), hidden, ks)
+    else:
+        result = evaluate_model(
+            fitted, None, _interactions(opened, data), ks,
+            unknown=unknown, profiles=_interactions(source.open(profiles), profiles),
+        )  # fmt: skip
+        on = "new users"
+        skipped = result.skipped.interactions
+        if skipped:
+            say(f"{skipped:,} interactions of {data} left out: their users or items are unknown")
     if output is not None:
         write_frame(result.to_frame(), output)
     if common.json:
@@ -67,6 +88,12 @@ def evaluate(
         ("metric", *(f"@{k}" for k in result.cutoffs)),
         [(name, *(result[name, k] for k in result.cutoffs)) for name in result.metrics],
     )
+
+
+def _interactions(opened: Splits | Interactions, name: str) -> Interactions:
+    if isinstance(opened, Interactions):
+        return opened
+    raise ValueError(f"profiles need files of interactions, but {name!r} has five splits")
 
 
 def _five_splits(opened: Splits | Interactions, data: str) -> Splits:

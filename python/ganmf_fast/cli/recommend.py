@@ -2,17 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import polars as pl
 from cyclopts import Parameter
 
 from ganmf_fast.cli.common import Common, begin, print_json, say
+from ganmf_fast.cli.data_options import DataOptions
 from ganmf_fast.cli.frame_files import check_suffix, write_frame
+from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.models.base import Recommendations, Recommender
 from ganmf_fast.models.load import load
 
-_NO_COMMON = Common()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 
 
 def recommend(
@@ -21,19 +23,39 @@ def recommend(
     users: Annotated[
         str | None, Parameter(help="Users, separated by commas; all by default.")
     ] = None,
+    profiles: Annotated[
+        str | None,
+        Parameter(help="In place of users, a file of interactions of people who were not fitted."),
+    ] = None,
+    unknown: Annotated[
+        Literal["error", "skip"],
+        Parameter(help="With --profiles: refuse unknown items, or leave them out."),
+    ] = "error",
     n: Annotated[int, Parameter(name=["--n", "-n"], help="Length of the lists.")] = 20,
     include_seen: Annotated[
         bool, Parameter(help="Also items the user had already.", negative="")
     ] = False,
     output: Annotated[Path | None, Parameter(help="File: .csv, .parquet or .json.")] = None,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:
     """Recommend items: one line for each user and item, as CSV."""
     begin(common)
     check_suffix(output)
     fitted = load(model)
-    wanted = _users(fitted, users)
-    lists = fitted.recommend(wanted, n=n, exclude_seen=not include_seen)
+    if profiles is None:
+        wanted = _users(fitted, users)
+        lists = fitted.recommend(wanted, n=n, exclude_seen=not include_seen)
+    elif users is not None:
+        raise ValueError("users and profiles are both given: recommend for one of them")
+    else:
+        new = source.open(profiles)
+        if not isinstance(new, Interactions):
+            raise ValueError(
+                f"profiles must be a file of interactions, but {profiles!r} has five splits"
+            )
+        wanted = new.user_ids
+        lists = fitted.recommend(profiles=new, n=n, exclude_seen=not include_seen, unknown=unknown)
     table = _as_polars(lists, wanted)
     if output is not None:
         write_frame(table, output)
