@@ -414,11 +414,6 @@ def test_saved_model_gives_the_same_scores(toy_urm, tmp_path):
     assert loaded.get_params() == model.get_params()
 
 
-def test_fold_in_is_refused_with_a_reason(toy_urm):
-    with pytest.raises(NotImplementedError, match="GANMF has no fold_in"):
-        GANMF(**SMALL).fit(toy_urm).fold_in(toy_urm)
-
-
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
