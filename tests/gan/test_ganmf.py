@@ -71,6 +71,9 @@ class Counter:
         self.count += 1
         return {"g_loss": math.nan if self.count > self.bad_after else float(self.count)}
 
+    def companions(self):
+        return ()
+
     def weights(self):
         return [self.count]
 

@@ -150,7 +150,7 @@ def parts_of(
     """
     if test is not None or profiles is not None:
         raise TypeError("train is a split, which brings its own test and profiles: pass no others")
-    of_new = None
+    of_new: object = None
     if isinstance(split, ColdSplit):
         of_new = split.profile_data if with_ids else split.profile
     if with_ids:

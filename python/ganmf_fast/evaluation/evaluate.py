@@ -231,7 +231,16 @@ def _evaluation(
     n_workers = check_int("n_workers", n_workers, 1)
     make = executor_maker(executor)
     work = _UserEvaluation(
-        model, masked, held_out, ks, names, block_size, ties, per_user, cold, popularity or masked
+        model,
+        masked,
+        held_out,
+        ks,
+        names,
+        block_size,
+        ties,
+        per_user,
+        cold,
+        masked if popularity is None else popularity,
     )
     with num_threads(n_threads):
         if executor == "local" and n_workers == 1:

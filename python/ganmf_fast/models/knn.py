@@ -9,6 +9,7 @@ number; a cold item has no normalised euclidean neighbour.
 Cost: O(sum over users of n_u^2) time at most, O(topk items) memory, plus blocks of rows.
 """
 
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 
 from ganmf_fast import _core
@@ -232,12 +233,17 @@ class UserKNN(_KNN):
         ],
     )
 
+    @cached_property
+    def _columns(self) -> Csr:
+        """Users of each item, in which new users find those they share items with."""
+        return self.urm_.transpose()
+
     def _fit(self, data: FitData) -> Scorer:
+        self.__dict__.pop("_columns", None)
         columns = data.urm.transpose()
         return UserWeights(self._neighbours(columns, data, by_target=True), data.urm.n_cols)
 
     def _scorer_of(self, profiles: Csr) -> Scorer:
-        urm = self.urm_
-        params = self._params(urm.n_rows)
-        found = _core.knn_of_new(urm.transpose(), profiles, params, self._weighting())
-        return UserWeights(found, urm.n_cols, urm)
+        params = self._params(self.urm_.n_rows)
+        found = _core.knn_of_new(self._columns, profiles, params, self._weighting())
+        return UserWeights(found, self.urm_.n_cols, self.urm_)

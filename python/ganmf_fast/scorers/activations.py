@@ -1,10 +1,9 @@
 """Activations of perceptrons by their names in the published code, and their slopes."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-
-from ganmf_fast.scorers.tensors import Floats
 
 __all__ = ["ACTIVATIONS", "SLOPES", "sigmoid"]
 
@@ -12,13 +11,12 @@ __all__ = ["ACTIVATIONS", "SLOPES", "sigmoid"]
 _LEAK = np.float32(0.2)
 
 
-def sigmoid(x: Floats) -> Floats:
+def sigmoid(x: Any) -> Any:
     """The logistic function, without overflow."""
-    result: Floats = 0.5 * (1 + np.tanh(0.5 * x))
-    return result
+    return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
+ACTIVATIONS: Mapping[str, Callable[[Any], Any]] = {
     "linear": lambda x: x,
     "tanh": np.tanh,
     "sigmoid": sigmoid,
@@ -26,7 +24,7 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
     "LeakyReLU": lambda x: np.where(x < 0, _LEAK * x, x),
 }
 
-SLOPES: Mapping[str, Callable[[Floats], Floats]] = {
+SLOPES: Mapping[str, Callable[[Any], Any]] = {
     "linear": np.ones_like,
     "tanh": lambda y: 1 - y * y,
     "sigmoid": lambda y: y * (1 - y),

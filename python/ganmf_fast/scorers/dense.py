@@ -134,7 +134,7 @@ class DualEase(UsersByProfile, Scorer):
         forbid_writing(self)
 
     @property
-    def n_users(self) -> int:
+    def n_users(self) -> int | None:
         """Number of users."""
         return self.urm.n_rows
 

@@ -83,7 +83,8 @@ class Factors(Scorer):
         """See `Scorer.of_profiles`."""
         if self.profile_map is None:
             raise NotImplementedError(
-                "it was fitted by a version that kept nothing for new users: fit it again"
+                "it holds nothing that gives new users factors; if an older version fitted it, fit "
+                "it again"
             )
         return Factors(self.profile_map.factors(profiles), self.item_factors)
 
@@ -127,6 +128,9 @@ class Factors(Scorer):
         """See `Scorer.from_tensors`."""
         prefix = "profile_map."
         of_map = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        form = PerceptronMap if "mixed" in of_map else LinearMap
-        profile_map = form.from_tensors(of_map) if of_map else None
+        profile_map: ProfileMap | None = None
+        if "mixed" in of_map:
+            profile_map = PerceptronMap.from_tensors(of_map)
+        elif of_map:
+            profile_map = LinearMap.from_tensors(of_map)
         return cls(tensors["user_factors"], tensors["item_factors"], profile_map)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.threads import one_blas_thread
-from ganmf_fast.scorers.activations import ACTIVATIONS, SLOPES
+from ganmf_fast.scorers.activations import ACTIVATIONS, SLOPES, sigmoid
 from ganmf_fast.scorers.profile_maps import ProfileMap
 from ganmf_fast.scorers.tensors import (
     Floats,
@@ -146,7 +146,7 @@ class PerceptronMap(ProfileMap):
             J = slope[:, :, None] * np.matmul(kernel.T.astype(np.float64), J)
         output = self.output.astype(np.float64)
         logit = (hidden * output).sum(axis=1) + self.output_bias
-        score = 0.5 * (1 + np.tanh(0.5 * logit))
+        score = sigmoid(logit)
         difference = hidden - target
         weight = self.features / len(output)
         loss = (
@@ -203,11 +203,11 @@ class PerceptronMap(ProfileMap):
             tuple(tensors[f"biases.{n}"] for n in range(layers)),
             tensors["output"],
             tensors["start"],
-            *(
-                scalar(name, tensors, np.float64)
-                for name in ("output_bias", "features", "label", "penalty")
-            ),
-            activation=list(ACTIVATIONS)[number],
+            scalar("output_bias", tensors, np.float64),
+            scalar("features", tensors, np.float64),
+            scalar("label", tensors, np.float64),
+            scalar("penalty", tensors, np.float64),
+            list(ACTIVATIONS)[number],
         )
 
 

@@ -16,6 +16,7 @@ Cost: O(items E K) time once, and no torch afterwards.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from ganmf_fast.scorers.profile_maps import minimum
 
 __all__ = ["FixedNetworks", "best_factors"]
 
-Array = NDArray[np.floating]
+Array = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
 
 # Rows that are converted to double precision at once.
