@@ -19,6 +19,7 @@ __all__ = [
     "bootstrap_means",
     "cell_order",
     "demo_urm",
+    "dense_product",
     "divide_cells",
     "draw_items",
     "fit_ease_dual",
@@ -30,6 +31,7 @@ __all__ = [
     "ials_half_step",
     "ials_loss",
     "k_core",
+    "knn_of_new",
     "looks_ahead",
     "mask_unobserved",
     "measure_lists",
@@ -43,6 +45,7 @@ __all__ = [
     "rank_scores",
     "set_num_threads",
     "slim_elastic_net_bytes",
+    "sparse_product",
     "split_cold_users",
     "split_cut_at",
     "split_cut_for",
@@ -146,6 +149,14 @@ def looks_ahead(
 # 2000 users and 3000 items by default
 def demo_urm(seed: int, n_users: int | None = None, n_items: int | None = None) -> Csr: ...
 
+# products: each row has the same bits whatever the others are -------------------------------------
+def dense_product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+# left @ right + bias
+def sparse_product(
+    left: Csr, right: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float32]: ...
+
 # models -----------------------------------------------------------------------------------------
 class _KnnParams(TypedDict):
     topk: int
@@ -167,6 +178,15 @@ def fit_knn(
     weighting: str | None = None,
     report: _Report | None = None,
     as_published: bool = False,
+) -> Csr: ...
+
+# Neighbours, among the columns of `urm`, of new columns, each a row of `targets` over its rows.
+def knn_of_new(
+    urm: Csr,
+    targets: Csr,
+    params: _KnnParams,
+    weighting: str | None = None,
+    report: _Report | None = None,
 ) -> Csr: ...
 
 # Counts of common rows of all pairs of columns, from which `fit_knn` without values can be made.

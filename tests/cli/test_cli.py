@@ -202,6 +202,39 @@ def test_split_fit_evaluate_recommend_work_on_a_file_of_ones_own(
     assert "nobody" in one_sentence(done.stderr)
 
 
+def test_people_who_were_not_fitted_have_lists_and_figures(
+    ganmf, fitted: Path, splits: Path, tmp_path: Path
+) -> None:
+    profiles, held_out = tmp_path / "profiles.csv", tmp_path / "held_out.csv"
+    profiles.write_text("user,item\nnew,i1\nnew,i2\nother,i3\n")
+    held_out.write_text("user,item\nnew,i4\nother,i5\n")
+    done = ganmf("recommend", fitted, "--profiles", profiles, "-n", "3")
+    assert done.returncode == 0, done.stderr
+    model = gf.load(fitted)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["user"] for row in rows] == ["new"] * 3 + ["other"] * 3
+    assert [row["item"] for row in rows[3:]] == list(model.recommend(profiles=["i3"], n=3)["item"])
+    done = ganmf("evaluate", fitted, "--test", held_out, "--profiles", profiles, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    data = [gf.Interactions.from_csv(path) for path in (held_out, profiles)]
+    ev = gf.evaluate(model, None, data[0], profiles=data[1])
+    assert (found["users"], found["metrics"]["5"]["map"]) == (2, ev["map", 5])
+    profiles.write_text("user,item\nnew,i1\nnew,elsewhere\n")
+    for command in (["recommend", fitted], ["evaluate", fitted, "--test", held_out]):
+        done = ganmf(*command, "--profiles", profiles)
+        assert done.returncode == 2
+        assert "elsewhere" in one_sentence(done.stderr)
+        assert ganmf(*command, "--profiles", profiles, "--unknown", "skip").returncode == 0
+    for other in (["--users", "u1"], ["--all", "--output", tmp_path / "lists.parquet"]):
+        done = ganmf("recommend", fitted, "--profiles", profiles, *other)
+        assert "both given" in one_sentence(done.stderr)
+    done = ganmf("recommend", fitted, "--profiles", splits)
+    assert "five splits" in one_sentence(done.stderr)
+    done = ganmf("evaluate", fitted, "--data", splits, "--profiles", profiles)
+    assert "profiles go with --test" in one_sentence(done.stderr)
+
+
 def test_a_model_is_not_measured_on_what_it_was_fitted_on(
     ganmf, ratings: Path, splits: Path, tmp_path: Path
 ) -> None:

@@ -123,3 +123,12 @@ def test_it_is_not_measured_on_what_it_knows(halves):
         gf.evaluate(Wrapped().fit(train), train, train)
     with pytest.raises(ValueError, match="ties is for models of this library"):
         gf.evaluate(Wrapped().fit(train), train, test, ties="published")
+
+
+def test_a_split_brings_its_test_and_profiles_are_refused(toy_urm):
+    split = gf.split.holdout(toy_urm, 0.3)
+    model = Wrapped().fit(split.train)
+    expected = gf.evaluate(model, split.train, split.test)
+    assert gf.evaluate(model, split).to_dict() == expected.to_dict()
+    with pytest.raises(TypeError, match="profiles are for models of this library, and Wrapped is"):
+        gf.evaluate(model, split.train, split.test, profiles=split.train)

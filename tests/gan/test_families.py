@@ -372,13 +372,10 @@ def test_cfgan_without_its_adversary_trains_no_discriminator(toy_urm):
     assert losses[-1] < losses[0] / 2
 
 
-def test_cfgan_in_user_mode_scores_new_profiles_and_in_item_mode_cannot(toy_urm):
+def test_cfgan_in_user_mode_scores_new_profiles(toy_urm):
     model = CFGAN(**CF, g_layers=2).fit(toy_urm)
     assert isinstance(model.scorer_, Autoencoder)
     assert_allclose(model.fold_in(toy_urm), model.score_users(range(60)), atol=1e-6)
-    by_item = CFGAN(**CF, mode="item").fit(toy_urm)
-    with pytest.raises(NotImplementedError, match="CFGAN has no fold_in"):
-        by_item.fold_in(toy_urm)
 
 
 def test_cfgan_item_mode_is_user_mode_on_the_transpose(toy_urm):

@@ -71,6 +71,9 @@ class Counter:
         self.count += 1
         return {"g_loss": math.nan if self.count > self.bad_after else float(self.count)}
 
+    def companions(self):
+        return ()
+
     def weights(self):
         return [self.count]
 
@@ -416,11 +419,6 @@ def test_saved_model_gives_the_same_scores(toy_urm, tmp_path):
     loaded = load(tmp_path / "m.safetensors")
     assert_array_equal(loaded.score_users([0, 9]), model.score_users([0, 9]))
     assert loaded.get_params() == model.get_params()
-
-
-def test_fold_in_is_refused_with_a_reason(toy_urm):
-    with pytest.raises(NotImplementedError, match="GANMF has no fold_in"):
-        GANMF(**SMALL).fit(toy_urm).fold_in(toy_urm)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,9 @@ def given_users(model: Recommender, text: str) -> Any:
     return typed([part.strip() for part in text.split(",")], model.user_ids_, "users")
 
 
-def items_in(path: Path, model: Recommender, option: str) -> Any:
+def items_in(
+    path: Path, user_ids: NDArray[Any] | None, item_ids: NDArray[Any] | None, option: str
+) -> Any:
     """Items for all users from a file of one a line, or pairs from columns of users and items.
 
     Raises
@@ -55,7 +57,7 @@ def items_in(path: Path, model: Recommender, option: str) -> Any:
     DataError
         If the file cannot be read.
     ValueError
-        If it is not certain which of both it is, or an id has another type than those of the model.
+        If it is not certain which of both it is, or an id has another type than those given.
     """
     if not path.is_file():
         raise DataError(f"{option}: there is no file {path}")
@@ -68,7 +70,7 @@ def items_in(path: Path, model: Recommender, option: str) -> Any:
     first = _first_line(path)
     separator = next((s for s in _SEPARATORS if s in first), None)
     if separator is None:
-        return typed(_lines(path, "item"), model.item_ids_, f"{option}: {path}")
+        return typed(_lines(path, "item"), item_ids, f"{option}: {path}")
     if not _has_user(first.split(separator)):
         raise ValueError(
             f"{option}: {path} must hold one item a line, or columns whose names in the first line "
@@ -81,8 +83,8 @@ def items_in(path: Path, model: Recommender, option: str) -> Any:
     items = [str(item) for item in data.item_ids.tolist()]
     return pl.DataFrame(
         {
-            "user": pl.Series(typed(users, model.user_ids_, option)).gather(rows),
-            "item": pl.Series(typed(items, model.item_ids_, option)).gather(data.csr.indices),
+            "user": pl.Series(typed(users, user_ids, option)).gather(rows),
+            "item": pl.Series(typed(items, item_ids, option)).gather(data.csr.indices),
         }
     )
 

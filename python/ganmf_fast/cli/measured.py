@@ -68,6 +68,13 @@ class HeldOptions:
     test: Annotated[
         str | None, Parameter(help="Instead of --data: file of the interactions held out.")
     ] = None
+    profiles: Annotated[
+        str | None,
+        Parameter(
+            help="With --test: file of the interactions of people who were not fitted, whose "
+            "held-out items --test holds; --train says how popular items are, or what is fitted."
+        ),
+    ] = None
     unknown: Annotated[
         Literal["error", "skip"],
         Parameter(help="Refuse users and items of the files that were not fitted, or skip them."),
@@ -87,9 +94,22 @@ class HeldOptions:
         if self.test is not None:
             test = _file(source, "test", self.test)
             train = None if self.train is None else _file(source, "train", self.train)
+            profiles = None
+            if self.profiles is not None:
+                profiles = _file(source, "profiles", self.profiles)
             return Held(
-                test.name, test.simulated, "test", train, train, test, train, unknown=self.unknown
+                test.name,
+                test.simulated,
+                "test" if profiles is None else "new users",
+                train,
+                train,
+                test,
+                train,
+                profiles=profiles,
+                unknown=self.unknown,
             )
+        if self.profiles is not None:
+            raise ValueError("profiles go with --test: a folder brings its own")
         if self.train is not None:
             raise ValueError("train goes with --test: a folder brings its own")
         opened = _folder(source, str(self.data))
@@ -141,6 +161,8 @@ class Held:
     test : Interactions or matrix
     masked : Interactions, matrix or None
         As `known`, for files of models; None for what each of these was fitted on.
+    profiles : Interactions or None
+        Of people who were not fitted, to whom `test` belongs then.
     unknown : {"error", "skip"}
     of_folder : bool
         Whether these are sets of one folder.
@@ -155,6 +177,7 @@ class Held:
     known: Any
     test: Any
     masked: Any = None
+    profiles: Any = None
     unknown: str = "error"
     of_folder: bool = False
     fit_name: str = "train"
@@ -251,6 +274,8 @@ class Measured:
     ) -> Evaluation:
         """Its figures on what is held out."""
         if self.row is None and not self.is_model:
+            if held.profiles is not None:
+                raise ValueError(f"profiles are for models, and {self.given} holds lists")
             lists = read_lists(self.given, columns, form, options)
             return evaluate_lists(
                 lists, held.test, cutoffs, held.known, metrics=metrics, from_text=True,
@@ -261,13 +286,18 @@ class Measured:
             model: Any = load(self.given)
             if held.of_folder:
                 _refuse_leak(self.given, model, held)
-            known = to_scipy(model.urm_) if held.masked is None else held.masked
+            known = held.masked
+            if known is None and held.profiles is None:
+                known = to_scipy(model.urm_)
         elif held.fit is None:
             raise ValueError(f"train must be given, the file that {self.row.name} is fitted on")
         else:
             model = fitted(self.row, self.arguments or {}, held.fit)
         try:
-            found = evaluate_model(model, known, held.test, cutoffs, metrics, unknown=held.unknown)
+            found = evaluate_model(
+                model, known, held.test, cutoffs, metrics, unknown=held.unknown,
+                profiles=held.profiles,
+            )  # fmt: skip
         except ValueError as error:
             if held.unknown == "error" and " is unknown; " in str(error):
                 raise ValueError(f"{error}; --unknown skip leaves such ids out") from None

@@ -7,13 +7,15 @@ import numpy as np
 from cyclopts import Parameter
 
 from ganmf_fast.cli.common import Common, begin, print_json, say
+from ganmf_fast.cli.data_options import DataOptions
 from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
 from ganmf_fast.cli.id_files import given_users, items_in
+from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.models.base import Recommendations
 from ganmf_fast.models.load import load
 from ganmf_fast.models.ranking import columns
 
-_NO_COMMON = Common()
+_NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 
 
 def recommend(
@@ -25,6 +27,10 @@ def recommend(
             help="Users, separated by commas, or a file: one a line, or parquet with a column of "
             "users. All by default."
         ),
+    ] = None,
+    profiles: Annotated[
+        str | None,
+        Parameter(help="In place of users, a file of interactions of people who were not fitted."),
     ] = None,
     all_: Annotated[
         bool,
@@ -51,24 +57,32 @@ def recommend(
     ] = None,
     unknown: Annotated[
         Literal["error", "skip"],
-        Parameter(help="Whether users and candidates that were not fitted are refused."),
+        Parameter(
+            help="Whether users, candidates and items of profiles that were not fitted are refused."
+        ),
     ] = "error",
     fallback: Annotated[
         Literal["popular"] | None,
         Parameter(help="Lists of users without interactions; none by default."),
     ] = None,
     output: Annotated[Path | None, Parameter(help="File: .csv, .parquet or .json.")] = None,
+    source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> None:
     """Recommend items: one line for each user and item, as CSV."""
     begin(common)
+    if profiles is not None and (users is not None or all_):
+        other = "users" if users is not None else "all"
+        raise ValueError(f"{other} and profiles are both given: recommend for one of them")
     if all_ and output is None:
         raise ValueError("all needs --output, a .parquet file or a folder")
     if not all_:
         check_suffix(output)
     fitted = load(model)
+    new = None if profiles is None else _opened(source, profiles)
+    user_ids = fitted.user_ids_ if new is None else new.user_ids
     filters: dict[str, Any] = {
-        name: None if path is None else items_in(path, fitted, name)
+        name: None if path is None else items_in(path, user_ids, fitted.item_ids_, name)
         for name, path in (("candidates", candidates), ("exclude_items", exclude_items))
     }
     options = {
@@ -89,9 +103,22 @@ def recommend(
         if common.json:
             print_json({**done._asdict(), "path": str(output)})
         return
-    if wanted is None:
-        wanted = range(fitted.n_users_) if fitted.user_ids_ is None else fitted.user_ids_
-    lists = fitted.recommend(wanted, **options)
+    if new is not None:
+        wanted = new.user_ids
+        lists = fitted.recommend(profiles=new, **options)
+    else:
+        if wanted is None:
+            wanted = range(fitted.n_users_) if user_ids is None else user_ids
+        lists = fitted.recommend(wanted, **options)
     if isinstance(lists, Recommendations):
         lists = columns(None, np.asarray(wanted), lists.items, lists.scores)
     show_frame(as_polars(lists), output, "recommendations", as_json=common.json)
+
+
+def _opened(source: DataOptions, profiles: str) -> Interactions:
+    opened = source.open(profiles)
+    if isinstance(opened, Interactions):
+        return opened
+    raise ValueError(
+        f"profiles must be a file of interactions, but {profiles!r:.80} has five splits"
+    )

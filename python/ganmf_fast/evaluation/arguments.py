@@ -1,6 +1,7 @@
 """Checks of what a model is evaluated on, against what it was fitted on."""
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,21 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.urm import as_csr, rows_of
+from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.ids import Ids
+from ganmf_fast.models.ids import Ids, Skipped
+from ganmf_fast.models.profiles import read_profiles
 from ganmf_fast.scorers.lists import without_evidence
+from ganmf_fast.split.result import ColdSplit, Split
 
 __all__ = [
     "KnownElsewhere",
+    "NewUsers",
     "cold_rows",
     "common_per_row",
+    "items_of",
+    "new_users",
+    "parts_of",
     "refuse_overlap",
     "warn_of_known_items",
     "warn_of_other_train",
@@ -44,20 +52,110 @@ def refuse_overlap(model: Recommender | KnownElsewhere, test: Csr) -> None:
     ValueError
         The message names a user and an item, and the way out.
     """
-    common = common_per_row(model.urm_, test)
+    name = model.name if isinstance(model, KnownElsewhere) else type(model).__name__
+    _refuse_common(
+        model.urm_,
+        test,
+        model.ids_,
+        f"that {name} was fitted on",
+        "fit the model on train alone, and pass train before test",
+    )
+
+
+def _refuse_common(known: Csr, test: Csr, ids: Ids | None, which: str, way_out: str) -> None:
+    common = common_per_row(known, test)
     total = int(common.sum())
     if not total:
         return
     row = int(np.argmax(common > 0))
-    col = int(np.intersect1d(_row(model.urm_, row), _row(test, row))[0])
-    ids = model.ids_
-    name = model.name if isinstance(model, KnownElsewhere) else type(model).__name__
+    col = int(np.intersect1d(_row(known, row), _row(test, row))[0])
     user, item = (row, col) if ids is None else (ids.users[row], ids.items[col])
     raise ValueError(
-        f"test holds {total:,} of its {test.nnz:,} interactions that {name} was "
-        f"fitted on, such as user {_shown(user)} and item {_shown(item)}: fit the model on train "
-        "alone, and pass train before test; allow_overlap=True evaluates nevertheless"
+        f"test holds {total:,} of its {test.nnz:,} interactions {which}, such as user "
+        f"{_shown(user)} and item {_shown(item)}: {way_out}; allow_overlap=True evaluates "
+        "nevertheless"
     )
+
+
+@dataclass(frozen=True, eq=False)
+class NewUsers:
+    """Profiles of people who were not fitted and their test items, over the items of a model."""
+
+    profiles: Csr
+    test: Csr
+    ids: Ids | None
+    skipped: Skipped
+    fitted: Csr | None
+    """Their test items in the rows of the model, where it is known which of these are theirs."""
+
+    def refuse_overlap(self, model: Recommender) -> None:
+        """Refuse test interactions that a profile holds, or that the model was fitted on."""
+        _refuse_common(
+            self.profiles,
+            self.test,
+            self.ids,
+            "that profiles hold as well",
+            "pass profiles without the interactions of test",
+        )
+        if self.fitted is not None:
+            refuse_overlap(model, self.fitted)
+
+
+def new_users(
+    model: Recommender, profiles: object, test: object, unknown: str, of_split: bool
+) -> NewUsers:
+    """`profiles` and `test` of people who were not fitted, row by row or by user id.
+
+    Those of a split have the rows of its train, which the model should have been fitted on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they do not fit together or to the items of the model.
+    """
+    found = read_profiles(profiles, model.n_items_, model.ids_, unknown)
+    shape = (found.rows.n_rows, model.n_items_)
+    data = interactions_of(test)
+    if model.ids_ is None or data is None or interactions_of(profiles) is None:
+        csr = as_csr(test, "test")
+        if (csr.n_rows, csr.n_cols) != shape:
+            raise ValueError(
+                f"test is {csr.n_rows} x {csr.n_cols} but profiles {shape[0]} x {shape[1]}"
+            )
+        known = of_split and csr.n_rows == model.n_users_
+        return NewUsers(found.rows, csr, None, Skipped(), csr if known else None)
+    ids = Ids(found.names, model.ids_.items, "dict")
+    csr, skipped = ids.aligned(data, unknown)
+    return NewUsers(found.rows, csr, ids, skipped, model.ids_.aligned(data, "skip").csr)
+
+
+def items_of(train: object, model: Recommender, unknown: str) -> Csr:
+    """Interactions of anybody with the items of the model, for their popularity."""
+    return (
+        model.urm_
+        if train is None
+        else read_profiles(train, model.n_items_, model.ids_, unknown, "train").rows
+    )
+
+
+def parts_of(
+    split: Split, test: object, profiles: object, *, with_ids: bool
+) -> tuple[object, object, object]:
+    """Train, test and profiles of a split, with ids or as matrices.
+
+    Raises
+    ------
+    TypeError
+        If there are others beside it.
+    """
+    if test is not None or profiles is not None:
+        raise TypeError("train is a split, which brings its own test and profiles: pass no others")
+    of_new: object = None
+    if isinstance(split, ColdSplit):
+        of_new = split.profile_data if with_ids else split.profile
+    if with_ids:
+        return split.train_data, split.test_data, of_new
+    return split.train, split.test, of_new
 
 
 def warn_of_other_train(model: Recommender, masked: Csr, rows: NDArray[np.int64]) -> None:
@@ -90,13 +188,13 @@ def warn_of_other_train(model: Recommender, masked: Csr, rows: NDArray[np.int64]
 def cold_rows(model: Recommender, masked: Csr, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those of `rows` that have interactions in `masked` but were fitted without any.
 
-    Their lists need `fold_in`.
+    They are ranked as new users.
 
     Raises
     ------
     ValueError
         If no list is left because no user has an interaction anywhere, or if there are such users
-        and the model has no `fold_in`.
+        and an old model file does not hold what they need.
     """
     unfitted = rows[without_evidence(model.scorer_, model.urm_, rows)]
     cold = unfitted[masked.indptr[unfitted] < masked.indptr[unfitted + 1]]
@@ -104,16 +202,15 @@ def cold_rows(model: Recommender, masked: Csr, rows: NDArray[np.int64]) -> NDArr
     if len(unfitted) == len(rows) and not len(cold):
         raise ValueError(
             f"none of the {len(rows):,} users with test items has an interaction in what {name} "
-            "was fitted on: pass their profiles as train, such as the `profile` of a ColdSplit"
+            "was fitted on: pass their profiles, such as the `profile` of a ColdSplit"
         )
     if len(cold):
         try:
-            model.scores_of_profiles(rows_of(masked, cold[:1]))
-        except NotImplementedError:
+            model.scorer_of(rows_of(masked, cold[:1]))
+        except NotImplementedError as error:
             raise ValueError(
                 f"{len(cold):,} of {len(rows):,} users have interactions in train but none in what "
-                f"{name} was fitted on, and {name} has no fold_in: leave them out with `users`, or "
-                "fit the model on train"
+                f"{name} was fitted on, and {error}, or leave them out with `users`"
             ) from None
     return cold
 

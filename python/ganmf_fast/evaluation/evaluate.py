@@ -30,6 +30,9 @@ from ganmf_fast.evaluation.accumulator import (
 from ganmf_fast.evaluation.arguments import (
     KnownElsewhere,
     cold_rows,
+    items_of,
+    new_users,
+    parts_of,
     refuse_overlap,
     warn_of_known_items,
     warn_of_other_train,
@@ -39,10 +42,11 @@ from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import Ids, find, matching, matching_csr, numbers, skips
 from ganmf_fast.models.own_model import check_recommends, lists_of
-from ganmf_fast.scorers.dense import rank_blocks
+from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.metrics import check_metrics
 from ganmf_fast.scorers.validation import users_with_items
+from ganmf_fast.split.result import Split
 
 __all__ = ["evaluate", "evaluate_any_model", "evaluate_lists"]
 
@@ -54,7 +58,7 @@ _NOBODY = np.empty(0, dtype=np.int64)
 def evaluate(
     model: Any,
     train: object,
-    test: object,
+    test: object = None,
     cutoffs: Sequence[int] = (5, 20),
     metrics: Sequence[str] | None = None,
     block_size: int | None = None,
@@ -66,6 +70,7 @@ def evaluate(
     executor: Any = "local",
     allow_overlap: bool = False,
     unknown: str = "error",
+    profiles: object = None,
 ) -> Evaluation:
     """Rank the whole catalogue for every user with test items and measure the top-N lists.
 
@@ -81,7 +86,8 @@ def evaluate(
         Items to mask for each user, and the item popularity for novelty; usually what the model was
         fitted on. Users and items of `Interactions` are matched by id if the model was fitted on
         `Interactions`. Users that have interactions here, but had none in what was fitted, are
-        ranked by `fold_in` of these. A model that is not of this library was fitted on it.
+        ranked by these, as `recommend` ranks profiles. A model that is not of this library was
+        fitted on it. A `Split` or a `ColdSplit` brings its test, and its profiles.
     test : matrix or Interactions
         Held-out items, relevant for any value; only `ndcg_graded` uses their values.
     cutoffs : sequence of int, default (5, 20)
@@ -114,6 +120,10 @@ def evaluate(
         Whether users and items of `Interactions` that were not fitted are refused or left out;
         `Evaluation.skipped` counts those of `test`. Without unknown items, users have fewer items
         to be found.
+    profiles : matrix or Interactions, optional
+        Profiles of people who were not fitted, whose items `test` holds: row by row, or by user id.
+        All are ranked by their profiles, as by ``recommend(profiles=...)``, and the items of these
+        are masked. `train` is the item popularity alone then, or None for that of what was fitted.
 
     Returns
     -------
@@ -125,8 +135,8 @@ def evaluate(
         If the model is not fitted.
     TypeError, ValueError
         If an argument is out of range, a metric does not exist, shapes do not fit, no user has
-        a test item, the model was fitted on an interaction of `test`, or users need a `fold_in`
-        that the model has not.
+        a test item, the model was fitted on an interaction of `test` or a profile holds it, or
+        new users need something that an old model file does not hold.
     MemoryError
         If the lists of a block do not fit.
     ImportError
@@ -155,6 +165,17 @@ def evaluate(
         check_is_fitted(model)
     else:
         check_recommends(model)
+    of_split = isinstance(train, Split)
+    if isinstance(train, Split):
+        with_ids = of_library and model.ids_ is not None
+        train, test, profiles = parts_of(train, test, profiles, with_ids=with_ids)
+    if test is None:
+        raise TypeError("test is missing: pass held-out interactions, or a split in place of train")
+    if profiles is not None and not of_library:
+        raise TypeError(
+            f"profiles are for models of this library, and {type(model).__name__} is none: fit it "
+            "on train and profiles together, and pass these as train"
+        )
     known = model if of_library else KnownElsewhere(model, train)
     ks = checked_cutoffs(cutoffs, known.n_items_)
     names = check_metrics(metrics)
@@ -165,18 +186,25 @@ def evaluate(
     check_bool("allow_overlap", allow_overlap)
     skips(unknown)
     shape = (known.n_users_, known.n_items_)
-    masked = matching(train, "train", shape, known.ids_, unknown).csr
-    held_out, skipped = matching(test, "test", shape, known.ids_, unknown)
-    rows = _users_to_evaluate(held_out, known.ids_, users, unknown)
-    if not allow_overlap:
-        refuse_overlap(known, held_out)
-    cold = _NOBODY
-    if of_library:
-        cold = cold_rows(model, masked, rows)
-        warn_of_other_train(model, masked, np.setdiff1d(rows, cold, assume_unique=True))
+    if profiles is None:
+        masked = popularity = matching(train, "train", shape, known.ids_, unknown).csr
+        held_out, skipped = matching(test, "test", shape, known.ids_, unknown)
+        rows, cold = _users_to_evaluate(held_out, known.ids_, users, unknown), _NOBODY
+        if not allow_overlap:
+            refuse_overlap(known, held_out)
+        if of_library:
+            cold = cold_rows(model, masked, rows)
+            warn_of_other_train(model, masked, np.setdiff1d(rows, cold, assume_unique=True))
+    else:
+        new = new_users(model, profiles, test, unknown, of_split)
+        if not allow_overlap:
+            new.refuse_overlap(model)
+        masked, held_out, skipped = new.profiles, new.test, new.skipped
+        cold = rows = _users_to_evaluate(held_out, new.ids, users, unknown)
+        popularity = items_of(train, model, unknown)
     found = _evaluation(
         model, masked, held_out, rows, ks, names, block_size, n_threads, ties, per_user,
-        n_workers, executor, cold,
+        n_workers, executor, cold, popularity,
     )  # fmt: skip
     return replace(found, skipped=skipped)
 
@@ -195,14 +223,26 @@ def _evaluation(
     n_workers: int = 1,
     executor: Any = "local",
     cold: NDArray[np.int64] = _NOBODY,
+    popularity: Csr | None = None,
 ) -> Evaluation:
-    """`evaluate` without a look at what was fitted; users in `cold` are ranked by `fold_in`."""
+    """`evaluate` without a look at what was fitted; users in `cold` are ranked as new ones."""
     if block_size is None:
         block_size = max(1, _BLOCK_ENTRIES // ks[-1])
     block_size = check_int("block_size", block_size, 1)
     n_workers = check_int("n_workers", n_workers, 1)
     make = executor_maker(executor)
-    work = _UserEvaluation(model, masked, held_out, ks, names, block_size, ties, per_user, cold)
+    work = _UserEvaluation(
+        model,
+        masked,
+        held_out,
+        ks,
+        names,
+        block_size,
+        ties,
+        per_user,
+        cold,
+        masked if popularity is None else popularity,
+    )
     with num_threads(n_threads):
         if executor == "local" and n_workers == 1:
             return work(rows)
@@ -228,6 +268,7 @@ class _UserEvaluation:
     ties: str
     per_user: bool
     cold: NDArray[np.int64]
+    popularity: Csr
 
     @property
     def label(self) -> str:
@@ -235,7 +276,7 @@ class _UserEvaluation:
 
     def __call__(self, rows: NDArray[np.int64]) -> Evaluation:
         found = MetricAccumulator(
-            self.held_out, self.masked, self.cutoffs, self.metrics, self.per_user
+            self.held_out, self.popularity, self.cutoffs, self.metrics, self.per_user
         )
         with reporter(f"{self.label}: evaluate") as report:
             for start in range(0, len(rows), self.block_size):
@@ -248,22 +289,22 @@ class _UserEvaluation:
         return found.evaluation(self.label)
 
     def _lists(self, users: NDArray[np.int64]) -> NDArray[np.int32]:
-        if not isinstance(self.model, Recommender):
-            return lists_of(self.model, users, self.cutoffs[-1])
-        as_published = self.ties == "published"
-        request = RankRequest(users, self.cutoffs[-1], self.masked)
-        items, _ = rank_lists(
-            self.model.scorer_, self.model.urm_, request, as_published=as_published
-        )
-        folded = np.flatnonzero(np.isin(users, self.cold)) if len(self.cold) else _NOBODY
-        if len(folded):
-            items[folded], _ = rank_blocks(
-                lambda block: self.model.scores_of_profiles(rows_of(self.masked, block)),
-                self.model.n_items_,
-                RankRequest(users[folded], self.cutoffs[-1], self.masked),
-                as_published=as_published,
-            )
+        n, model = self.cutoffs[-1], self.model
+        if not isinstance(model, Recommender):
+            return lists_of(model, users, n)
+        is_new = np.isin(users, self.cold)
+        items = np.empty((len(users), n), dtype=np.int32)
+        if not is_new.all():
+            request = RankRequest(users[~is_new], n, self.masked)
+            items[~is_new] = self._ranked(model.scorer_, model.urm_, request)
+        if is_new.any():
+            profiles = rows_of(self.masked, users[is_new])
+            request = RankRequest(np.arange(profiles.n_rows), n, profiles)
+            items[is_new] = self._ranked(model.scorer_of(profiles), profiles, request)
         return items
+
+    def _ranked(self, scorer: Scorer, urm: Csr, request: RankRequest) -> NDArray[np.int32]:
+        return rank_lists(scorer, urm, request, as_published=self.ties == "published")[0]
 
 
 def evaluate_lists(

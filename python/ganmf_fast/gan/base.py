@@ -1,9 +1,11 @@
 """What the estimators of all adversarial models share; torch is imported by fitting alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, ClassVar
 
+from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_memory
 from ganmf_fast.base.params import earlier_params
 from ganmf_fast.base.urm import fingerprint
@@ -11,6 +13,7 @@ from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.factors import Factors
 
 __all__ = ["GANRecommender"]
 
@@ -97,7 +100,14 @@ class GANRecommender(GANSettings, Recommender):
         if self.published_quirks and validate is not None:
             self.best_epoch_ = max(1, len(run.history) - self.freq * self.allow_worse + 1)
         scorer: Scorer = module.scorer()
+        if isinstance(scorer, Factors) and run.has_companions:
+            scorer = replace(scorer, profile_map=module.profile_map())
         return scorer
+
+    def _scorer_of(self, profiles: Csr) -> Scorer:
+        if not self.maps_profiles and isinstance(self.scorer_, Factors):
+            return self.scorer_.by_least_squares(profiles)
+        return super()._scorer_of(profiles)
 
     def _config(self, data: FitData) -> dict[str, Any]:
         """All that the weights depend on."""

@@ -15,21 +15,30 @@ Cost: the first layer is linear, so a generated profile enters as ``P_b (Q^T K)`
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from torch.nn.functional import mse_loss
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.gan.adam import TensorFlowAdam
 from ganmf_fast.gan.batches import Batch, Batches
 from ganmf_fast.gan.device import Footprint
 from ganmf_fast.gan.matmul import affine
-from ganmf_fast.gan.module import GANModule, Losses, discriminator_loss, factors_scorer
+from ganmf_fast.gan.module import (
+    GANModule,
+    Losses,
+    array_of,
+    discriminator_loss,
+    factors_scorer,
+)
 from ganmf_fast.gan.networks import ACTIVATIONS, Generator, Perceptron, mean_cosine_of_factors
 from ganmf_fast.gan.settings import BinGANMFSettings
 from ganmf_fast.gan.sparse_ops import times
 from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.perceptron_map import PerceptronMap
 
 __all__ = ["BinGANMFModule"]
 
@@ -107,6 +116,37 @@ class BinGANMFModule(GANModule):
         """See ``GANModule``."""
         rows, columns = self.weights()
         return factors_scorer(rows, columns, self._settings.by_item)
+
+    def companions(self) -> Sequence[Tensor]:
+        """See ``GANModule``: the discriminator, by which users who were not fitted are judged."""
+        if not self._settings.maps_profiles:
+            return ()
+        return [parameter.detach() for parameter in self.discriminator.parameters()]
+
+    def profile_map(self) -> PerceptronMap | None:
+        """See ``GANModule``. As published, a new user has the number of the next row."""
+        s, D = self._settings, self.discriminator
+        if not s.maps_profiles:
+            return None
+        users, items = (array_of(factors) for factors in self.weights())
+        kernel, first_bias, *biases = map(array_of, (D.first[-1], *D.biases))
+        if self._quirks:
+            first_bias += self.profiles.n_rows * array_of(D.first[0])[0]
+        with one_blas_thread():
+            mixed = kernel.T.astype(np.float64) @ items
+        return PerceptronMap(
+            first=kernel,
+            mixed=mixed.astype(np.float32),
+            inner=tuple(map(array_of, D.inner)),
+            biases=(first_bias, *biases),
+            output=array_of(D.output)[0],
+            start=users.mean(axis=0),
+            output_bias=D.output_bias.item(),
+            features=float(s.recon_coefficient),
+            label=0.0 if self._quirks else 1.0,
+            penalty=float(self.profiles.n_rows * s.g_reg),
+            activation=s.d_hidden_act,
+        )
 
     def footprint(self) -> Footprint:
         """See ``GANModule``."""

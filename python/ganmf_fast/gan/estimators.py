@@ -39,7 +39,9 @@ class GANMF(GANMFSettings, GANRecommender):
     Notes
     -----
     The same seed gives the same weights for any number of threads on one machine, and again on
-    the same kind of GPU. Users are those that were fitted: there is no fold-in.
+    the same kind of GPU. New users have the factors of the least generator's loss, which are linear
+    in the profile; in item mode, or with another `matching` than "features", those of least squared
+    error.
 
     References
     ----------
@@ -100,7 +102,8 @@ class CFGAN(CFGANSettings, GANRecommender):
 
     Notes
     -----
-    In user mode new profiles can be scored (`fold_in`); in item mode users are inputs.
+    In user mode new users are scored as fitted ones; in item mode users are inputs, and new ones
+    have the factors of least squared error.
 
     References
     ----------

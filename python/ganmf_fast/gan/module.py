@@ -25,11 +25,13 @@ from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.scorers.autoencoder import Autoencoder
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.profile_maps import ProfileMap
 
 __all__ = [
     "DivergedError",
     "GANModule",
     "Losses",
+    "array_of",
     "autoencoder_scorer",
     "discriminator_loss",
     "factors_scorer",
@@ -118,6 +120,14 @@ class GANModule(ABC):
     def weights(self) -> Sequence[Tensor]:
         """What the fitted model consists of: kept when best, put back in the end."""
         return [parameter.detach() for parameter in self.networks["g"].parameters()]
+
+    def companions(self) -> Sequence[Tensor]:
+        """What `profile_map` reads beside `weights`: kept and put back with them."""
+        return ()
+
+    def profile_map(self) -> ProfileMap | None:
+        """Factors of users who are not among the rows, in a form that needs no torch."""
+        return None
 
     @abstractmethod
     def diagnose(self) -> Losses:
@@ -231,21 +241,22 @@ def discriminator_loss(real: Tensor, generated: Tensor) -> tuple[Tensor, dict[st
 def factors_scorer(rows: Tensor, columns: Tensor, by_item: bool) -> Factors:
     """Factors of profiles and of their columns in the form that ranks, without torch."""
     users, items = (columns, rows) if by_item else (rows, columns)
-    return Factors(_array(users), _array(items))
+    return Factors(array_of(users), array_of(items))
 
 
 def autoencoder_scorer(network: Perceptron, activation: str, block: int = 0) -> Autoencoder:
     """A generator of profiles from profiles in the form that ranks, without torch."""
     return Autoencoder(
-        _array(network.first[0]),
-        tuple(map(_array, network.inner)),
-        tuple(map(_array, network.biases)),
-        _array(network.output),
-        _array(network.output_bias),
+        array_of(network.first[0]),
+        tuple(map(array_of, network.inner)),
+        tuple(map(array_of, network.biases)),
+        array_of(network.output),
+        array_of(network.output_bias),
         activation,
         block,
     )
 
 
-def _array(tensor: Tensor) -> NDArray[np.float32]:
+def array_of(tensor: Tensor) -> NDArray[np.float32]:
+    """A copy of the values, on the CPU."""
     return tensor.numpy(force=True).copy()

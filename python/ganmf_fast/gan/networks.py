@@ -38,7 +38,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     # The slope that TensorFlow has by default.
     "LeakyReLU": lambda x: nn.functional.leaky_relu(x, 0.2),
 }
-"""By the names of the published code, as in :mod:`ganmf_fast.scorers.autoencoder`."""
+"""By the names of the published code, as in :mod:`ganmf_fast.scorers.activations`."""
 
 
 def glorot(rows: int, cols: int, rng: torch.Generator, dtype: torch.dtype) -> Tensor:

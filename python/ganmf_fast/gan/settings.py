@@ -161,6 +161,14 @@ class GANSettings:
         """Whether the profiles of items are learned."""
         return self.mode == "item"
 
+    @property
+    def maps_profiles(self) -> bool:
+        """Whether the networks say which factors a new user has; else least squares do.
+
+        Where items have profiles, users are columns, of which the discriminator knows no others.
+        """
+        return not self.by_item
+
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """Number of parameters for profiles of shape (n_rows, n_cols), small biases aside."""
         raise NotImplementedError
@@ -265,6 +273,11 @@ class GANMFSettings(GANSettings):
     tf32: bool = param(
         False, "On a GPU, round the factors of matrix products to 10 bits, which is faster."
     )
+
+    @property
+    def maps_profiles(self) -> bool:
+        """See ``GANSettings``: the closed form is that of the published loss."""
+        return super().maps_profiles and self.matching == "features"
 
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """See ``GANSettings``."""

@@ -101,7 +101,9 @@ class TrainingState:
     stopping: EarlyStopping
     history: list[dict[str, float]] = field(default_factory=list)
     kept: list[Tensor] = field(default_factory=list)
-    """The best weights; empty before the first check."""
+    """The best weights and their companions; empty before the first check."""
+    has_companions: bool = True
+    """Whether those of the best weights are known, as in old checkpoints they are not."""
 
     @property
     def best_epoch(self) -> int:
@@ -155,7 +157,7 @@ class Trainer:
                 row["validation"] = value = self.validate()
                 row["validation_seconds"] = time.perf_counter() - before
                 if stopping.update(epoch, value):
-                    state.kept = [tensor.clone() for tensor in self.module.weights()]
+                    state.kept = [tensor.clone() for tensor in self._to_keep()]
             row["seconds"] = time.perf_counter() - started
             _log.debug("epoch %d: %s", epoch, row)
             if self.checkpoint is not None and epoch % self.checkpoint.every == 0:
@@ -163,11 +165,16 @@ class Trainer:
             progress(epoch, last, _in_words(row, state))
             if callback is not None:
                 callback(epoch, row)
-        for tensor, best in zip(self.module.weights(), state.kept, strict=False):
+        tensors = self._to_keep()
+        for tensor, best in zip(tensors, state.kept, strict=False):
             tensor.copy_(best)
+        state.has_companions = len(state.kept) in (0, len(tensors))
         if self.checkpoint is not None:
             self.checkpoint.remove()
         return state
+
+    def _to_keep(self) -> list[Tensor]:
+        return [*self.module.weights(), *self.module.companions()]
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         """Train every network; means of the losses, and the seconds of each network."""

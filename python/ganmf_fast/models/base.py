@@ -12,20 +12,20 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import as_array, check_bool, check_choice, check_int
+from ganmf_fast.base.checks import as_array, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.text import shown
-from ganmf_fast.base.urm import as_csr, row_of, rows_of, to_scipy
+from ganmf_fast.base.urm import as_csr, row_of, to_scipy
 from ganmf_fast.data.frames import frame
-from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.all_lists import AllLists, ListsTask, part_size, write_lists
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.fit_data import FitCallback, FitData
 from ganmf_fast.models.ids import Ids, matching_csr, skips
 from ganmf_fast.models.item_filters import Catalogue, ItemFilters, item_filters
 from ganmf_fast.models.model_file import ModelFile
+from ganmf_fast.models.profiles import read_profiles
 from ganmf_fast.models.ranking import Ranking, columns
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights, score_blocks
@@ -61,7 +61,8 @@ class Recommendations(_Arrays):
     scores : float32 array
         Their scores, of the same shape, padded with -inf.
     skipped : int
-        Number of unknown users, whose lists are empty.
+        Number of unknown users, whose lists are empty; of profiles the number of interactions with
+        unknown items, which were left out.
     """
 
     skipped: int = 0
@@ -228,15 +229,17 @@ class Recommender(BaseEstimator, ABC):
 
     def recommend(
         self,
-        users: object,
+        users: object = None,
         n: Any = 20,
         exclude_seen: bool = True,
         candidates: object = None,
         exclude_items: object = None,
         unknown: str = "error",
         fallback: str | None = None,
+        *,
+        profiles: object = None,
     ) -> Any:
-        """Best items for each user.
+        """Best items for each user, or for each of some `profiles`.
 
         A user without interactions in the fitted matrix has an empty list, unless the model is
         the same for everybody or random (`TopPopular`, `Random`).
@@ -265,6 +268,12 @@ class Recommender(BaseEstimator, ABC):
         fallback : {None, "popular"}, default None
             Lists of fitted users without interactions: empty, or the items with the most users in
             the fitted matrix, in the order of `TopPopular`, the score being that number.
+        profiles : scipy sparse matrix or array, 2-D numpy array, Csr, Interactions, or items
+            In place of `users`, the interactions of people who were not fitted: one row each, over
+            the fitted items; Interactions, whose items are matched by id; or the items of one
+            person, as a sequence of numbers or ids. What is said of users holds for them, seen
+            items being those of the profile. `unknown` is about the items of Interactions and
+            sequences; with "skip" those left out are counted in `Recommendations.skipped`.
 
         Returns
         -------
@@ -272,15 +281,19 @@ class Recommender(BaseEstimator, ABC):
             `items` int32 and `scores` float32 of shape (n users, n), best first, equal scores by
             ascending item number; -1 and -inf pad lists that run out of items. A model fitted on
             Interactions returns a frame in the type it was made from, with columns user, rank
-            (from 1), item and score, and without padding.
+            (from 1), item and score, and without padding. Users of `profiles` have their ids in
+            Interactions, else the numbers of their rows.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
+        NotImplementedError
+            If `profiles` need something that an old model file does not hold.
         TypeError, ValueError
             If a user or a candidate does not exist, no item is left, a matrix has another shape,
-            or `n` is not positive or not one number for each user; the message names it.
+            `n` is not positive or not one number for each user, or `profiles` is given together
+            with users or is no matrix over the fitted items; the message names it.
         MemoryError
             If the lists do not fit.
         """
@@ -288,24 +301,34 @@ class Recommender(BaseEstimator, ABC):
         if fallback is not None:
             check_choice("fallback", fallback, ("popular",))
         skips(unknown)
-        rows = self._rows(users, unknown)
+        catalogue, ranked, skipped = self._catalogue, self.urm_, 0
+        if profiles is None:
+            rows = self._rows(users, unknown)
+            skipped = int(np.count_nonzero(rows < 0))
+        elif users is not None:
+            raise TypeError("users and profiles are both given: recommend for one of them")
+        else:
+            ranked, names, skipped = read_profiles(profiles, self.n_items_, self.ids_, unknown)
+            rows, ids = np.arange(ranked.n_rows), self.ids_
+            if ids is not None:
+                ids = Ids(names, ids.items, ids.frame_type)
+            catalogue = Catalogue(ranked.n_rows, self.n_items_, ids)
         longest, lengths = _lengths(n, len(rows))
         check_lists_fit(len(rows), longest)
         filters = _NO_FILTERS
         if candidates is not None or exclude_items is not None:
-            filters = item_filters(candidates, exclude_items, rows, self._catalogue, unknown)
-        ranking = self._ranking(longest, exclude_seen, fallback)
+            filters = item_filters(candidates, exclude_items, rows, catalogue, unknown)
         with reporter(f"{type(self).__name__}: recommend") as report:
+            scorer = self.scorer_ if profiles is None else self.scorer_of(ranked)
+            popular = None if fallback is None else self._popularity
+            ranking = Ranking(scorer, ranked, longest, exclude_seen, popular)
             items, scores = ranking.lists(rows, filters, report)
         if lengths is not None:
             beyond = np.arange(items.shape[1]) >= lengths[:, None]
             items[beyond], scores[beyond] = -1, -np.inf
-        if self.ids_ is not None:
-            return frame(columns(self.ids_, rows, items, scores), self.ids_.frame_type)
-        lists = _padded(items, scores, longest)
-        if unknown == "skip":
-            lists.skipped = int(np.count_nonzero(rows < 0))
-        return lists
+        if catalogue.ids is not None:
+            return frame(columns(catalogue.ids, rows, items, scores), catalogue.ids.frame_type)
+        return _padded(items, scores, longest, skipped)
 
     def recommend_all(
         self,
@@ -379,17 +402,13 @@ class Recommender(BaseEstimator, ABC):
             known = np.flatnonzero(rows >= 0)
             skipped = len(rows) - len(known)
             rows, filters = rows[known], filters.of(known)
-        ranking = self._ranking(n, exclude_seen, fallback)
+        popular = None if fallback is None else self._popularity
+        ranking = Ranking(self.scorer_, self.urm_, n, exclude_seen, popular)
         size = part_size(min(n, self.n_items_))
         task = ListsTask(self._file().fingerprint(), ranking, self.ids_, rows, filters, size)
         with reporter(f"{type(self).__name__}: recommend") as report:
             n_rows = write_lists(task, Path(path), make, n_workers, report)
         return AllLists(Path(path), task.n_users, n_rows, skipped)
-
-    def _ranking(self, n: int, exclude_seen: bool, fallback: str | None) -> Ranking:
-        popular = None if fallback is None else self._popularity
-        check_bool("exclude_seen", exclude_seen)
-        return Ranking(self.scorer_, self.urm_, n, exclude_seen, popular)
 
     @cached_property
     def _popularity(self) -> Popularity:
@@ -553,56 +572,50 @@ class Recommender(BaseEstimator, ABC):
 
         Parameters
         ----------
-        profiles : scipy sparse matrix or array, 2-D numpy array, Csr or Interactions
-            One row per new user; columns are the fitted items. Of Interactions the items are
-            matched by id.
+        profiles : as for `recommend`
         unknown : {"error", "skip"}, default "error"
-            Whether items of Interactions that were not fitted are refused or left out.
+            Whether items that were not fitted are refused or left out.
 
         Returns
         -------
         float32 array, shape (n new users, n_items)
-            Items of the profile keep their scores.
+            Items of the profile keep their scores. For lists of many, `recommend` needs no such
+            array.
 
         Raises
         ------
         NotImplementedError
-            If the model is only defined for the users it was fitted on.
+            If the model file is an old one that does not hold what this needs.
         TypeError, ValueError
             If `profiles` is not a matrix over the fitted items.
         """
         self._check_fitted()
-        skips(unknown)
-        data = interactions_of(profiles)
-        if data is not None and self.ids_ is not None:
-            rows = Ids(data.user_ids, self.ids_.items, "dict").aligned(data, unknown).csr
-        else:
-            rows = as_csr(profiles, "profiles", allow_empty=True)
-        if rows.n_cols != self.n_items_:
-            raise ValueError(
-                f"profiles has {rows.n_cols} columns but the model knows {self.n_items_} items"
-            )
-        return self.scores_of_profiles(rows)
+        rows = read_profiles(profiles, self.n_items_, self.ids_, unknown).rows
+        scorer = self.scorer_of(rows)
+        return score_blocks(
+            lambda block: scorer.scores(rows, block), np.arange(rows.n_rows), self.n_items_
+        )
 
-    def scores_of_profiles(self, rows: Csr) -> NDArray[np.float32]:
-        """`fold_in` of a matrix over the fitted items.
+    def scorer_of(self, profiles: Csr) -> Scorer:
+        """What scores users that were not fitted: user r of it is row r of `profiles`.
+
+        Parameters
+        ----------
+        profiles : Csr
+            Over the fitted items.
 
         Raises
         ------
         NotImplementedError
-            If the model is only defined for the users it was fitted on.
+            If the scorer is one of an old model file that knows fitted users only.
         """
         try:
-            return score_blocks(
-                lambda block: self._fold_in(rows_of(rows, block)),
-                np.arange(rows.n_rows),
-                self.n_items_,
-            )
+            return self._scorer_of(profiles)
         except NotImplementedError as error:
             raise NotImplementedError(f"{type(self).__name__} has no fold_in: {error}") from None
 
-    def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:
-        return self.scorer_.fold_in(profiles)
+    def _scorer_of(self, profiles: Csr) -> Scorer:
+        return self.scorer_.of_profiles(profiles)
 
     @property
     def item_weights_(self) -> "sp.csr_array[np.float32] | NDArray[np.float32]":
@@ -699,11 +712,13 @@ def _lengths(n: object, n_users: int) -> tuple[int, NDArray[np.int64] | None]:
     return int(lengths.max(initial=1)), lengths.astype(np.int64)
 
 
-def _padded(items: NDArray[np.int32], scores: Floats, n: int) -> Recommendations:
+def _padded(items: NDArray[np.int32], scores: Floats, n: int, skipped: int) -> Recommendations:
     """Lists of `n` places, though the catalogue may hold fewer items."""
     width = items.shape[1]
     if n > width:
         pad = ((0, 0), (0, n - width))
         items = np.pad(items, pad, constant_values=-1)
         scores = np.pad(scores, pad, constant_values=-np.inf)
-    return Recommendations(items, scores)
+    lists = Recommendations(items, scores)
+    lists.skipped = skipped
+    return lists

@@ -9,6 +9,7 @@ number; a cold item has no normalised euclidean neighbour.
 Cost: O(sum over users of n_u^2) time at most, O(topk items) memory, plus blocks of rows.
 """
 
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 
 from ganmf_fast import _core
@@ -144,7 +145,7 @@ class _KNN(Recommender):
                 f"X counts co-occurrences of {counts.of}, but {type(self).__name__} "
                 f'needs of="{self._of}"'
             )
-        weighting = None if self.feature_weighting == "none" else self.feature_weighting
+        weighting = self._weighting()
         params = self._params(urm.n_cols)
         binary = self.similarity in ("jaccard", "dice", "tversky")
         if self.published_quirks:
@@ -154,6 +155,9 @@ class _KNN(Recommender):
         if counts is not None and (binary or (weighting is None and urm.values is None)):
             return counts.counts.fit_knn(params, by_target, data.progress)
         return _core.fit_knn(urm, params, by_target, weighting, data.progress)
+
+    def _weighting(self) -> str | None:
+        return None if self.feature_weighting == "none" else self.feature_weighting
 
     def _params(self, n: int) -> "_KnnParams":
         """Parameters of the kernel, for `n` items or users."""
@@ -201,8 +205,10 @@ class UserKNN(_KNN):
 
     `ItemKNN` on the transposed matrix: the `topk` users most similar to user u are its neighbours,
     and the score of an item is the sum of the similarities of those who interacted with it. In the
-    parameters, users take the place of items and items that of users. There are no scores for users
-    who were not fitted.
+    parameters, users take the place of items and items that of users. New users have the `topk`
+    most similar fitted users as neighbours, not each other; similarities are those of a fit with
+    the new user, `feature_weighting` and `published_quirks` aside: rarities are those that were
+    fitted, and of equally similar users the smaller numbers are kept.
 
     References
     ----------
@@ -227,6 +233,17 @@ class UserKNN(_KNN):
         ],
     )
 
+    @cached_property
+    def _columns(self) -> Csr:
+        """Users of each item, in which new users find those they share items with."""
+        return self.urm_.transpose()
+
     def _fit(self, data: FitData) -> Scorer:
+        self.__dict__.pop("_columns", None)
         columns = data.urm.transpose()
         return UserWeights(self._neighbours(columns, data, by_target=True), data.urm.n_cols)
+
+    def _scorer_of(self, profiles: Csr) -> Scorer:
+        params = self._params(self.urm_.n_rows)
+        found = _core.knn_of_new(self._columns, profiles, params, self._weighting())
+        return UserWeights(found, self.urm_.n_cols, self.urm_)

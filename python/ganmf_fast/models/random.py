@@ -4,10 +4,6 @@ Objective: none; the score of an item for a user is a pure function of (seed, us
 in [0, 1). Source: the usual floor of a comparison. Cost: no memory beyond the top-N lists.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ganmf_fast._core import Csr
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
@@ -40,7 +36,3 @@ class Random(Recommender):
 
     def _fit(self, data: FitData) -> RandomScores:
         return RandomScores(int(self.seed), data.urm.n_rows, data.urm.n_cols)
-
-    def scores_of_profiles(self, rows: Csr) -> NDArray[np.float32]:
-        """See `Recommender.scores_of_profiles`; a block of rows would count them anew."""
-        return self._fold_in(rows)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr, RankRequest
+from ganmf_fast.base.checks import check_bool
 from ganmf_fast.base.progress import Report
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.models.item_filters import ItemFilters
@@ -38,6 +39,10 @@ class Ranking:
     n: int
     exclude_seen: bool = True
     fallback: Popularity | None = None
+
+    def __post_init__(self) -> None:
+        """Check the one argument that nothing else looks at."""
+        check_bool("exclude_seen", self.exclude_seen)
 
     def lists(
         self, rows: NDArray[np.int64], filters: ItemFilters, report: Report | None = None

@@ -8,7 +8,6 @@ Deviation: none. Cost: O(nnz k) time for each of a few passes, O((users + items)
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
 from ganmf_fast._core import Csr
@@ -35,8 +34,9 @@ class PureSVD(Recommender):
 
     Notes
     -----
-    ``fold_in`` projects a profile x on the item space: scores x V V^T, which for a fitted user are
-    the model's own scores up to the error of the decomposition.
+    New users have the factors of least squared error, the projection of the profile on the item
+    space: scores x V V^T, which for a fitted user are the model's own up to the error of the
+    decomposition.
 
     References
     ----------
@@ -71,12 +71,5 @@ class PureSVD(Recommender):
             np.ascontiguousarray(items.T * singular, dtype=np.float32),
         )
 
-    def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:
-        """Scores x V V^T, with V the item factors divided by their lengths, the singular values."""
-        items = self.item_factors_
-        singular = np.sqrt((items.astype(np.float64) ** 2).sum(axis=0))
-        # Directions with a vanishing singular value are rounding noise.
-        kept = singular > singular.max() * 1e-6
-        V = (items[:, kept] / singular[kept]).astype(np.float32)
-        with one_blas_thread():
-            return np.ascontiguousarray((to_scipy(profiles) @ V) @ V.T)
+    def _scorer_of(self, profiles: Csr) -> Factors:
+        return self._factors("item_factors_").by_least_squares(profiles)

@@ -15,7 +15,6 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_memory
 from ganmf_fast.base.params import hyperparameters, param
-from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.early_stopping import TrainingResult, run_epochs
@@ -197,8 +196,6 @@ class WRMF(Recommender):
             urm, urm.transpose(), self.user_factors_, self.item_factors_, *self._objective()
         )
 
-    def _fold_in(self, profiles: Csr) -> NDArray[np.float32]:
+    def _scorer_of(self, profiles: Csr) -> Factors:
         items = self.item_factors_
-        users = self._solve(profiles, items, None, None)
-        with one_blas_thread():
-            return np.ascontiguousarray(users @ items.T, dtype=np.float32)
+        return Factors(self._solve(profiles, items, None, None), items)

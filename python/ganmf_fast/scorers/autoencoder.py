@@ -6,18 +6,20 @@ users x items matrix. torch is not needed.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ganmf_fast import _core
 from ganmf_fast._core import Csr, FactorIndex, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.scorers.activations import ACTIVATIONS
 from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.similar import FactorCosines
 from ganmf_fast.scorers.tensors import (
@@ -30,25 +32,10 @@ from ganmf_fast.scorers.tensors import (
     scalar,
 )
 
-__all__ = ["ACTIVATIONS", "Autoencoder"]
+__all__ = ["Autoencoder"]
 
 # Users whose hidden layers are in memory at once.
 _BLOCK = 4096
-
-
-def _sigmoid(x: Floats) -> Floats:
-    result: Floats = 0.5 * (1 + np.tanh(0.5 * x))
-    return result
-
-
-ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
-    "linear": lambda x: x,
-    "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "relu": lambda x: np.maximum(x, 0),
-    "LeakyReLU": lambda x: np.where(x < 0, np.float32(0.2) * x, x),
-}
-"""Activations, by their names in the published code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +97,9 @@ class Autoencoder(Scorer):
     def hidden(self, profiles: Any) -> Floats:
         """Last hidden layer of sparse rows, and a column of ones for the bias of the output."""
         act = ACTIVATIONS[self.activation]
-        with one_blas_thread():
-            layer = act(dense_float32(profiles @ self.first) + self.biases[0])
-            for kernel, bias in zip(self.inner, self.biases[1:], strict=True):
-                layer = act(layer @ kernel + bias)
+        layer = act(dense_float32(profiles @ self.first) + self.biases[0])
+        for kernel, bias in zip(self.inner, self.biases[1:], strict=True):
+            layer = act(_core.dense_product(layer, kernel) + bias)
         ones = np.ones((len(layer), 1), np.float32)
         return np.concatenate([layer, ones], axis=1, dtype=np.float32)
 
@@ -149,15 +135,13 @@ class Autoencoder(Scorer):
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
         layer = self.hidden(to_scipy(profiles)[self._sources(users)])
-        return self._scored(layer)
-
-    def fold_in(self, profiles: Csr) -> Floats:
-        """See `Scorer.fold_in`."""
-        return self._scored(self.hidden(to_scipy(profiles)))
-
-    def _scored(self, layer: Floats) -> Floats:
         with one_blas_thread():
             return dense_float32(layer @ self.output_rows.T)
+
+    def of_profiles(self, profiles: Csr) -> "Autoencoder":
+        """See `Scorer.of_profiles`: each has its own scores, whatever the `block`."""
+        del profiles
+        return replace(self, block=0) if self.block else self
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Cosine between the items' output kernels."""

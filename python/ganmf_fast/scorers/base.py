@@ -72,14 +72,19 @@ class Scorer(ABC):
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """Scores of all items, float32 (len(users), n_items); for rows `users` of `profiles`."""
 
-    def fold_in(self, profiles: Csr) -> Floats:
-        """Scores of all items for users that were not fitted, float32 (rows, n_items).
+    def of_profiles(self, profiles: Csr) -> "Scorer":
+        """Scorer of users that were not fitted: its user r is row r of `profiles`.
+
+        `profiles` are to be passed to its methods. A form that holds no users is its own.
 
         Raises
         ------
         NotImplementedError
             If the scores are only defined for the users that were fitted.
         """
+        del profiles
+        if self.n_users is None:
+            return self
         raise NotImplementedError("scores are only defined for the users that were fitted")
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:

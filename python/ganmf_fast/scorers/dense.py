@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
-from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import row_of, to_scipy
 from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.similar import UsersByProfile, padding, themselves
@@ -73,10 +72,6 @@ class DenseWeights(UsersByProfile, Scorer):
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
         return dense_float32(to_scipy(profiles)[users] @ self.weights)
-
-    def fold_in(self, profiles: Csr) -> Floats:
-        """See `Scorer.fold_in`."""
-        return dense_float32(to_scipy(profiles) @ self.weights)
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Weights with which other items contribute to each of `items`: its column of B."""
@@ -138,7 +133,7 @@ class DualEase(UsersByProfile, Scorer):
         forbid_writing(self)
 
     @property
-    def n_users(self) -> int:
+    def n_users(self) -> int | None:
         """Number of users."""
         return self.urm.n_rows
 
@@ -169,14 +164,10 @@ class DualEase(UsersByProfile, Scorer):
             to_scipy(self.urm)[users], self._times_urm(self.inverse[users]), self.diagonal
         )
 
-    def fold_in(self, profiles: Csr) -> Floats:
-        """See `Scorer.fold_in`."""
-        rows = to_scipy(profiles)
-        overlap = dense_float32(rows @ self._items)
-        with one_blas_thread():
-            left = overlap @ self.inverse
-        projected = _minus(rows, self._times_urm(left), np.float32(1.0)) / np.float32(self.l2)
-        return _minus(rows, projected, self.diagonal)
+    def of_profiles(self, profiles: Csr) -> "DualEase":
+        """See `Scorer.of_profiles`."""
+        del profiles
+        return _DualEaseOfProfiles(self.urm, self.inverse, self.diagonal, self.l2)
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Weights with which other items contribute to each of `items`: its column of B."""
@@ -227,6 +218,21 @@ def _nearest(
     request = RankRequest(which, width, excluded=themselves(which, n_items))
     items[:, :width], scores[:, :width] = rank_blocks(scores_of, n_items, request)
     return items, scores
+
+
+class _DualEaseOfProfiles(DualEase):
+    """The same weights for any profile."""
+
+    @property
+    def n_users(self) -> None:
+        """Any profile can be scored."""
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        rows = to_scipy(profiles)[users]
+        left = _core.dense_product(dense_float32(rows @ self._items), self.inverse)
+        projected = _minus(rows, self._times_urm(left), np.float32(1.0)) / np.float32(self.l2)
+        return _minus(rows, projected, self.diagonal)
 
 
 def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:

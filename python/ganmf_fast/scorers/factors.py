@@ -12,6 +12,8 @@ from ganmf_fast._core import Csr, FactorIndex, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.perceptron_map import PerceptronMap
+from ganmf_fast.scorers.profile_maps import LinearMap, ProfileMap, least_squares
 from ganmf_fast.scorers.similar import FactorCosines
 from ganmf_fast.scorers.tensors import (
     Floats,
@@ -32,11 +34,14 @@ class Factors(Scorer):
     ----------
     user_factors : float32 array, shape (n_users, k)
     item_factors : float32 array, shape (n_items, k)
+    profile_map : ProfileMap, optional
+        Factors of users who were not fitted; what was saved before there were any has none.
     """
 
     kind: ClassVar[str] = "factors"
     user_factors: Floats
     item_factors: Floats
+    profile_map: ProfileMap | None = None
 
     def __post_init__(self) -> None:
         """Check types, shapes and values."""
@@ -74,6 +79,24 @@ class Factors(Scorer):
         with one_blas_thread():
             return dense_float32(self.user_factors[users] @ self.item_factors.T)
 
+    def of_profiles(self, profiles: Csr) -> "Factors":
+        """See `Scorer.of_profiles`."""
+        if self.profile_map is None:
+            raise NotImplementedError(
+                "it holds nothing that gives new users factors; if an older version fitted it, fit "
+                "it again"
+            )
+        return Factors(self.profile_map.factors(profiles), self.item_factors)
+
+    @cached_property
+    def least_squares_map(self) -> LinearMap:
+        """Factors whose scores are nearest to a profile, of all items."""
+        return least_squares(self.item_factors)
+
+    def by_least_squares(self, profiles: Csr) -> "Factors":
+        """As `of_profiles`, by `least_squares_map`."""
+        return Factors(self.least_squares_map.factors(profiles), self.item_factors)
+
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Cosine between item factors; none for factors of zeros."""
         del profiles
@@ -94,9 +117,20 @@ class Factors(Scorer):
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""
-        return {"user_factors": self.user_factors, "item_factors": self.item_factors}
+        saved = {"user_factors": self.user_factors, "item_factors": self.item_factors}
+        if self.profile_map is not None:
+            tensors = self.profile_map.tensors().items()
+            saved |= {f"profile_map.{name}": array for name, array in tensors}
+        return saved
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "Factors":
         """See `Scorer.from_tensors`."""
-        return cls(tensors["user_factors"], tensors["item_factors"])
+        prefix = "profile_map."
+        of_map = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        profile_map: ProfileMap | None = None
+        if "mixed" in of_map:
+            profile_map = PerceptronMap.from_tensors(of_map)
+        elif of_map:
+            profile_map = LinearMap.from_tensors(of_map)
+        return cls(tensors["user_factors"], tensors["item_factors"], profile_map)

@@ -59,10 +59,6 @@ class Popularity(Scorer):
         del profiles
         return np.tile(self.item_scores, (len(users), 1))
 
-    def fold_in(self, profiles: Csr) -> Floats:
-        """See `Scorer.fold_in`."""
-        return np.tile(self.item_scores, (profiles.n_rows, 1))
-
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""
         return {"item_scores": self.item_scores}

@@ -1,7 +1,7 @@
 """Random scores: a pure function of (seed, user, item), of which nothing is stored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -58,11 +58,9 @@ class RandomScores(Scorer):
         del profiles
         return _core.random_scores(self.seed, users, self.items)
 
-    def fold_in(self, profiles: Csr) -> Floats:
+    def of_profiles(self, profiles: Csr) -> "RandomScores":
         """Scores by row number: a new user in row r has those of the fitted user r."""
-        return _core.random_scores(
-            self.seed, np.arange(profiles.n_rows, dtype=np.int64), self.items
-        )
+        return replace(self, users=profiles.n_rows)
 
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""

@@ -62,10 +62,6 @@ class ItemWeights(UsersByProfile, Scorer):
         """See `Scorer.scores`."""
         return dense_float32(to_scipy(profiles)[users] @ to_scipy(self.weights))
 
-    def fold_in(self, profiles: Csr) -> Floats:
-        """See `Scorer.fold_in`."""
-        return dense_float32(to_scipy(profiles) @ to_scipy(self.weights))
-
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Weights with which other items contribute to each of `items`: its column of W."""
         del profiles
@@ -103,15 +99,18 @@ class UserWeights(Scorer):
         Row u holds the neighbours of user u and their similarities.
     items : int
         Number of items.
+    fitted : Csr, optional
+        X, where `neighbours` are those of users who are not among its rows.
     """
 
     kind: ClassVar[str] = "user_weights"
     neighbours: Csr
     items: int
+    fitted: Csr | None = None
 
     def __post_init__(self) -> None:
         """Check the shape."""
-        if self.neighbours.n_rows != self.neighbours.n_cols:
+        if self.fitted is None and self.neighbours.n_rows != self.neighbours.n_cols:
             raise ValueError(
                 f"neighbours must be square, not {self.neighbours.n_rows} x "
                 f"{self.neighbours.n_cols}"
@@ -129,7 +128,7 @@ class UserWeights(Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        return self._index_of(profiles).rank(self.neighbours, request, report)
+        return self._index_of(self._rows(profiles)).rank(self.neighbours, request, report)
 
     @cached_property
     def _index_of(self) -> Callable[[Csr], ProductIndex]:
@@ -138,11 +137,15 @@ class UserWeights(Scorer):
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
-        return dense_float32(to_scipy(self.neighbours)[users] @ to_scipy(profiles))
+        rows = to_scipy(self._rows(profiles))
+        return dense_float32(to_scipy(self.neighbours)[users] @ rows)
+
+    def _rows(self, profiles: Csr) -> Csr:
+        return profiles if self.fitted is None else self.fitted
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Cosine between the items' columns of the profiles."""
-        return self._item_cosines(profiles).lists(items, n)
+        return self._item_cosines(self._rows(profiles)).lists(items, n)
 
     def similar_users(self, profiles: Csr, users: NDArray[np.int64], n: int) -> Lists:
         """The neighbours."""

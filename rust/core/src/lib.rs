@@ -10,7 +10,7 @@
 pub mod base;
 pub mod bootstrap;
 pub mod delimited;
-mod linalg;
+pub mod linalg;
 pub mod metrics;
 pub mod models;
 pub mod neighbours;

@@ -9,6 +9,7 @@ mod error;
 mod ials;
 mod metrics;
 mod neighbours;
+mod product;
 mod random_walk;
 mod rank;
 mod run;
@@ -31,7 +32,8 @@ mod _core {
         ease::{fit_ease_dual, fit_ease_primal},
         ials::{ials_half_step, ials_loss},
         metrics::{bootstrap_means, measure_lists, metric_names},
-        neighbours::{PairCounts, fit_knn},
+        neighbours::{PairCounts, fit_knn, knn_of_new},
+        product::{dense_product, sparse_product},
         random_walk::fit_p3alpha,
         rank::{
             FactorIndex, ProductIndex, RankRequest, popularity_order, random_scores,

@@ -1,5 +1,6 @@
 //! Fitting of item and user weights.
 
+use ganmf_core::neighbours::new_targets::neighbours_of;
 use ganmf_core::neighbours::pair_counts::stored;
 use ganmf_core::neighbours::similarity::{Kind, Similarity};
 use ganmf_core::neighbours::weighting::{Weighting, weighted};
@@ -93,6 +94,27 @@ pub(crate) fn fit_knn(
         }
     };
     let found = run(py, report.as_ref(), kernel)?;
+    Csr::from_matrix(py, found)
+}
+
+/// Neighbours, among the columns of `urm`, of new columns, each a row of `targets` over its rows.
+#[pyfunction]
+#[pyo3(signature = (urm, targets, params, weighting=None, report=None))]
+pub(crate) fn knn_of_new(
+    py: Python<'_>,
+    urm: &Csr,
+    targets: &Csr,
+    params: KnnArgs,
+    weighting: Option<&str>,
+    report: Option<Py<PyAny>>,
+) -> PyResult<Csr> {
+    let params = params.params()?;
+    let weighting: Option<Weighting> = weighting.map(choice).transpose()?;
+    let (urm, targets) = (urm.guard(py), targets.guard(py));
+    let (urm, targets) = (urm.view()?, targets.view()?);
+    let found = run(py, report.as_ref(), |progress| {
+        neighbours_of(urm, targets, params, weighting, progress)
+    })?;
     Csr::from_matrix(py, found)
 }
 

@@ -44,12 +44,14 @@ from ganmf_fast.gan.ema import Average
 from ganmf_fast.gan.ganmf.closed_form import Grams
 from ganmf_fast.gan.ganmf.dense import DenseStep, LossWeights
 from ganmf_fast.gan.ganmf.exact import ExactStep, d_costs
+from ganmf_fast.gan.ganmf.new_users import FixedNetworks, best_factors
 from ganmf_fast.gan.ganmf.steps import GradientSteps, Steps
 from ganmf_fast.gan.init import start_from
-from ganmf_fast.gan.module import GANModule, Losses, factors_scorer
+from ganmf_fast.gan.module import GANModule, Losses, array_of, factors_scorer
 from ganmf_fast.gan.networks import Discriminator, Generator, mean_cosine_of_factors
 from ganmf_fast.gan.settings import GANMFSettings
 from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.profile_maps import LinearMap
 
 __all__ = ["GANMFModule"]
 
@@ -199,6 +201,23 @@ class GANMFModule(GANModule):
         best = self._loss_weights().best_factors(Grams.of(Q, We, W), bias, len(Q))
         blocks = Batches(self.profiles, _BLOCK, self.device).ordered(rows)
         return torch.cat([best.of(block.times(We)) for block in blocks]), Q
+
+    def companions(self) -> Sequence[Tensor]:
+        """See ``GANModule``: the discriminator, by which users who were not fitted are judged."""
+        if not self._settings.maps_profiles:
+            return ()
+        return [parameter.detach() for parameter in self.discriminator.parameters()]
+
+    def profile_map(self) -> LinearMap | None:
+        """See ``GANModule``."""
+        s = self._settings
+        if not s.maps_profiles:
+            return None
+        D = self.discriminator
+        tensors = self.weights()[1], D.encoder, D.encoder_bias, D.decoder
+        networks = FixedNetworks(*map(array_of, tensors))
+        found = best_factors(networks, s.recon_coefficient, self.profiles.n_rows * s.g_reg)
+        return LinearMap(*(array.astype(np.float32) for array in found))
 
     def footprint(self) -> Footprint:
         """See ``GANModule``."""

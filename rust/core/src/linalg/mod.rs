@@ -1,4 +1,5 @@
-//! Gram matrices and inverses of symmetric matrices.
+//! Gram matrices, inverses of symmetric matrices, and products with dense matrices.
 
 pub(crate) mod gram;
 pub(crate) mod inverse;
+pub mod product;

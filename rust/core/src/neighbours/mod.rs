@@ -20,6 +20,7 @@
 //! the vector width; euclidean always takes the latter. Memory is O(nnz + columns topk).
 
 mod kth_largest;
+pub mod new_targets;
 pub mod pair_counts;
 pub mod similarity;
 pub(crate) mod topk_per_target;
@@ -190,7 +191,7 @@ mod tests {
     }
 
     /// Rows and columns of falling popularity, in a fixed disorder.
-    fn skewed(n_rows: usize, n_cols: usize, values: bool) -> CsrMatrix {
+    pub(super) fn skewed(n_rows: usize, n_cols: usize, values: bool) -> CsrMatrix {
         let mut indptr = vec![0];
         let (mut indices, mut cells) = (Vec::new(), Vec::new());
         for row in 0..n_rows {
@@ -207,7 +208,7 @@ mod tests {
         CsrMatrix::try_new(n_cols, indptr, indices, values.then_some(cells)).expect("valid")
     }
 
-    const KINDS: [Kind; 7] = [
+    pub(super) const KINDS: [Kind; 7] = [
         Kind::Cosine { normalize: true },
         Kind::Cosine { normalize: false },
         Kind::Asymmetric {

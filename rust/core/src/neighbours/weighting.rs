@@ -11,7 +11,7 @@
 //! Cost: O(nnz).
 
 use crate::base::error::from_word;
-use crate::base::memory::{with_room, zeros};
+use crate::base::memory::{collected, with_room, zeros};
 use crate::base::{CsrMatrix, CsrView, Result};
 
 /// How interactions are weighted.
@@ -31,32 +31,83 @@ from_word!(Weighting, "feature_weighting", "TF-IDF or BM25", {
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
 
+const LENGTHS: &str = "lengths of the items";
+const WEIGHTS: &str = "weights";
+
 /// `urm` with weighted values.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub fn weighted(urm: CsrView, weighting: Weighting) -> Result<CsrMatrix> {
-    let n_items = urm.n_cols();
-    let mut lengths = zeros::<f64>(n_items, "lengths of the columns")?;
+    Weights::new(urm, weighting)?.of_columns(urm)
+}
+
+/// What the weights depend on beside an item itself.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    weighting: Weighting,
+    /// Rarity of each user.
+    idf: Vec<f64>,
+    mean_length: f64,
+}
+
+impl Weights {
+    pub(crate) fn new(urm: CsrView, weighting: Weighting) -> Result<Self> {
+        let n_items = urm.n_cols();
+        let idf = |user| (n_items as f64 / (1.0 + urm.row_len(user) as f64)).ln();
+        Ok(Self {
+            weighting,
+            idf: collected((0..urm.n_rows()).map(idf), WEIGHTS)?,
+            mean_length: lengths(urm)?.iter().sum::<f64>() / n_items.max(1) as f64,
+        })
+    }
+
+    /// Weighted values of items that are columns.
+    pub(crate) fn of_columns(&self, urm: CsrView) -> Result<CsrMatrix> {
+        let lengths = lengths(urm)?;
+        self.weighted(urm, |user, item| (user, lengths[item]))
+    }
+
+    /// Weighted values of items that are rows.
+    pub(crate) fn of_rows(&self, items: CsrView) -> Result<CsrMatrix> {
+        let length = |item| items.row(item).map(|(_, x)| f64::from(x)).sum();
+        let lengths: Vec<f64> = collected((0..items.n_rows()).map(length), LENGTHS)?;
+        self.weighted(items, |item, user| (user, lengths[item]))
+    }
+
+    /// `cell(row, column)` is the user, and the length of the item.
+    fn weighted(
+        &self,
+        csr: CsrView,
+        cell: impl Fn(usize, usize) -> (usize, f64),
+    ) -> Result<CsrMatrix> {
+        let mut values = with_room(csr.nnz(), WEIGHTS)?;
+        for row in 0..csr.n_rows() {
+            values.extend(csr.row(row).map(|(col, x)| {
+                let (user, length) = cell(row, col);
+                let x = f64::from(x);
+                let frequency = match self.weighting {
+                    Weighting::TfIdf => x.sqrt(),
+                    Weighting::Bm25 => {
+                        x * (K1 + 1.0) / (K1 * (1.0 - B + B * length / self.mean_length) + x)
+                    }
+                };
+                (frequency * self.idf[user]) as f32
+            }));
+        }
+        csr.with_values(values)
+    }
+}
+
+/// Sum of the values of each column.
+fn lengths(urm: CsrView) -> Result<Vec<f64>> {
+    let mut lengths = zeros::<f64>(urm.n_cols(), LENGTHS)?;
     for row in 0..urm.n_rows() {
         for (i, x) in urm.row(row) {
             lengths[i] += f64::from(x);
         }
     }
-    let mean = lengths.iter().sum::<f64>() / n_items.max(1) as f64;
-    let mut values = with_room(urm.nnz(), "weights")?;
-    for row in 0..urm.n_rows() {
-        let idf = (n_items as f64 / (1.0 + urm.row_len(row) as f64)).ln();
-        values.extend(urm.row(row).map(|(i, x)| {
-            let x = f64::from(x);
-            let frequency = match weighting {
-                Weighting::TfIdf => x.sqrt(),
-                Weighting::Bm25 => x * (K1 + 1.0) / (K1 * (1.0 - B + B * lengths[i] / mean) + x),
-            };
-            (frequency * idf) as f32
-        }));
-    }
-    urm.with_values(values)
+    Ok(lengths)
 }
 
 #[cfg(test)]

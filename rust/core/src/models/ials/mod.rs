@@ -74,7 +74,12 @@ pub fn half_step(
         check_shape("start", start, (rows.n_rows(), k))?;
     }
     let penalties = params.penalties(rows)?;
-    let basis = Basis::new(fixed, penalties.typical()?, progress)?;
+    // An exact row has the same bits whatever the other rows are.
+    let (typical, together) = match params.solver {
+        Solver::Cholesky => (params.least_penalty(rows.n_cols()), 1),
+        Solver::ConjugateGradient(_) => (penalties.typical()?, ROWS),
+    };
+    let basis = Basis::new(fixed, typical, progress)?;
     let kp = padded(k);
     let start = match params.solver {
         Solver::Cholesky => None,
@@ -100,7 +105,12 @@ pub fn half_step(
                 progress.advance(1)?;
             }
             let mut out = zeros::<f32>(range.len() * k, FACTORS)?;
-            basis.out_of_basis(&solved, &mut out);
+            for (t, out) in solved
+                .chunks(together * kp)
+                .zip(out.chunks_mut(together * k))
+            {
+                basis.out_of_basis(t, out);
+            }
             match out.iter().position(|x| !x.is_finite()) {
                 Some(at) => Err(Error::NonFinite(format!(
                     "the factors of row {} are not finite",

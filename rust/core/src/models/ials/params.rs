@@ -69,6 +69,11 @@ impl IalsParams {
         }
     }
 
+    /// Penalty of a row without cells over `n_cols` columns.
+    pub(super) fn least_penalty(&self, n_cols: usize) -> f64 {
+        self.reg * (n_cols as f64).powf(self.reg_exponent)
+    }
+
     /// Penalty of each row of `rows`.
     pub(super) fn penalties(&self, rows: CsrView) -> Result<Penalties> {
         if self.reg_exponent == 0.0 {

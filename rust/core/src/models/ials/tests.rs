@@ -1,7 +1,7 @@
 //! Normal equations, the objective, and the two solvers against each other.
 
 use crate::base::testing::on_threads;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis, Slice};
 use proptest::prelude::*;
 
 use super::*;
@@ -237,6 +237,19 @@ fn thread_count_does_not_change_the_result() {
         let one = with(1);
         assert_eq!(one, with(2));
         assert_eq!(one, with(5));
+    }
+}
+
+#[test]
+fn an_exact_row_has_the_same_bits_alone() {
+    let dense = random_matrix(70, 40, 0.2);
+    let y = factors(40, 9, 5);
+    for p in variants(Solver::Cholesky) {
+        let all = step(&dense, &y, None, &p);
+        for row in 0..70 {
+            let alone = dense.slice_axis(Axis(0), Slice::from(row..=row)).to_owned();
+            assert_eq!(step(&alone, &y, None, &p).row(0), all.row(row));
+        }
     }
 }
 

@@ -1,0 +1,106 @@
+"""Profiles of people who were not fitted: what they may be given as, over the items of a model."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ganmf_fast._core import Csr
+from ganmf_fast.base.urm import as_csr
+from ganmf_fast.data.interactions import interactions_of
+from ganmf_fast.models.ids import Ids, find, numbers, skips
+
+__all__ = ["Profiles", "read_profiles"]
+
+
+class Profiles(NamedTuple):
+    """Profiles over the items of a model."""
+
+    rows: Csr
+    names: NDArray[Any]
+    """Ids of the people, or their numbers."""
+    skipped: int = 0
+    """Interactions with unknown items, which were left out."""
+
+
+def read_profiles(
+    given: object,
+    n_items: int,
+    ids: Ids | None,
+    unknown: str = "error",
+    name: str = "profiles",
+) -> Profiles:
+    """Profiles from a matrix, from Interactions or from the items of one person.
+
+    Parameters
+    ----------
+    given : scipy sparse matrix or array, 2-D numpy array, Csr, Interactions, or sequence of items
+    n_items : int
+        Items of the model.
+    ids : Ids, optional
+        Ids of the model; `Interactions` are matched by those of the items.
+    unknown : {"error", "skip"}, default "error"
+        Treatment of items of Interactions or of a sequence that the model does not know.
+    name : str, default "profiles"
+        What messages call it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else, has another number of columns, or holds unknown items.
+    """
+    skips(unknown)
+    data = interactions_of(given)
+    if data is not None and ids is not None:
+        # New people: all of theirs are known here.
+        csr, skipped = Ids(data.user_ids, ids.items, "dict").aligned(data, unknown)
+        return Profiles(csr, data.user_ids, skipped.interactions)
+    if _is_matrix(given):
+        rows = as_csr(given, name, allow_empty=True)
+        if rows.n_cols != n_items:
+            raise ValueError(
+                f"{name} has {rows.n_cols} columns but the model knows {n_items} items"
+            )
+        return Profiles(rows, np.arange(rows.n_rows))
+    places = _items(given, n_items, ids, unknown, name)
+    known = np.unique(places[places >= 0]).astype(np.int32)
+    row = Csr(np.array([0, len(known)]), known, None, n_items)
+    return Profiles(row, np.arange(1), int((places < 0).sum()))
+
+
+def _is_matrix(given: object) -> bool:
+    """Whether it has rows, each of one person."""
+    return (
+        isinstance(given, Csr)
+        or interactions_of(given) is not None
+        or sp.issparse(given)
+        or (isinstance(given, np.ndarray) and given.ndim != 1)
+    )
+
+
+def _items(
+    given: object, n_items: int, ids: Ids | None, unknown: str, name: str
+) -> NDArray[np.int64]:
+    """Numbers of the items of one person, -1 for those that are skipped."""
+    nested = isinstance(given, list | tuple) and any(
+        isinstance(item, Iterable) and not isinstance(item, str | bytes) for item in given
+    )
+    if given is None or nested or isinstance(given, Mapping):
+        what = f"{type(given).__name__} of several" if nested else type(given).__name__
+        raise TypeError(
+            f"{name} must be a matrix, Interactions, or a list of the items of one person, not a "
+            f"{what}"
+        )
+    if isinstance(given, Iterable) and not hasattr(given, "__len__"):
+        given = list(given)
+    if ids is not None:
+        return find(ids.item_index, given, unknown)
+    places = numbers(given, "item", n_items, unknown)
+    if len(places) == n_items and len(np.unique(places)) < n_items:
+        raise ValueError(
+            f"{name} holds {n_items} numbers, some of them repeatedly: pass the numbers of the "
+            "items of one person, or a row of a matrix as X[[row]]"
+        )
+    return places
