@@ -2,10 +2,8 @@
 
 import json
 import os
-import secrets
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from random import Random
 
@@ -82,12 +80,10 @@ def test_every_kind_of_fault_is_seen_and_can_be_run_again(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_a_minute_of_fuzzing_finds_nothing():
-    seed = secrets.randbelow(2**32)
-    keep = Path(tempfile.gettempdir()) / f"ganmf-fuzz-{seed}"
-    done = fuzz("--seconds", 60, "--seed", seed, "--keep", keep)
-    if done.returncode:
-        pytest.fail(f"failing inputs are in {keep}:\n{done.stdout}{done.stderr}", pytrace=False)
+def test_the_first_cases_of_every_target_find_nothing(tmp_path):
+    # Always the same ones: what others find belongs to a campaign (make fuzz), not to this change.
+    done = fuzz("--cases", 300, "--seed", 1, "--keep", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_numbers_of_every_type_are_drawn():

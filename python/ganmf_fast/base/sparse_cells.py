@@ -145,10 +145,10 @@ def _of_diagonals(X: Any, shape: tuple[int, int], kind: str) -> Cells:
 
 
 def _of_lists(X: Any, shape: tuple[int, int], kind: str) -> Cells:
-    try:
-        cols, values = ([list(line) for line in part] for part in (X.rows, X.data))
-    except TypeError:
-        raise ValueError(f"{kind}rows and data must hold lists") from None
+    for part in (X.rows, X.data):
+        if not isinstance(part, np.ndarray | list) or not all(isinstance(p, list) for p in part):
+            raise ValueError(f"{kind}rows and data must hold lists")
+    cols, values = list(X.rows), list(X.data)
     lengths = [len(line) for line in cols]
     if len(cols) != shape[0] or lengths != [len(line) for line in values]:
         raise ValueError(f"{kind}rows and data must hold lists of one length for each row")

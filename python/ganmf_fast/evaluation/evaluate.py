@@ -184,6 +184,7 @@ def evaluate(
     if ties != "index" and not of_library:
         raise ValueError(f"ties is for models of this library, and {type(model).__name__} is none")
     check_bool("allow_overlap", allow_overlap)
+    check_bool("per_user", per_user)
     skips(unknown)
     shape = (known.n_users_, known.n_items_)
     if profiles is None:
@@ -381,7 +382,7 @@ def evaluate_lists(
             popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
         lists = checked_lists(items, ks[-1])
         rows = checked_rows(users, len(lists), held_out.n_rows)
-    found = MetricAccumulator(held_out, popularity, ks, names, per_user)
+    found = MetricAccumulator(held_out, popularity, ks, names, check_bool("per_user", per_user))
     with reporter(f"{label}: evaluate") as report:
         found.add(lists, rows, report)
     return found.evaluation(label)

@@ -203,11 +203,13 @@ class Trainer:
         if self.checkpoint is None or (found := self.checkpoint.read()) is None:
             return TrainingState(stopping)
         stored, tensors = found
-        weights = {f"kept.{n}": tensor for n, tensor in enumerate(self.module.weights())}
+        kept = {f"kept.{n}": tensor for n, tensor in enumerate(self._to_keep())}
+        if not kept.keys() <= tensors.keys():  # an older version kept no companions
+            kept = dict(zip(kept, self.module.weights(), strict=False))
         try:
             facts = json_files.typed(stored, _Facts)
             if facts.best_epoch:
-                refuse_unlike(weights, tensors)
+                refuse_unlike(kept, tensors)
             self.module.restore(with_prefix("state.", tensors))
         except ValueError as error:
             raise self.checkpoint.refusal(f"is damaged: {error}") from None
@@ -217,7 +219,7 @@ class Trainer:
         return TrainingState(
             stopping,
             with_current_names(facts.history),
-            [tensors[n].to(one.device) for n, one in weights.items() if facts.best_epoch],
+            [tensors[n].to(one.device) for n, one in kept.items() if facts.best_epoch],
         )
 
     def _save(self, state: TrainingState, checkpoint: Checkpoint) -> None:

@@ -40,7 +40,7 @@ def findings(folder: RunFolder, most: int = 3) -> list[Finding]:
     folder : RunFolder
     most : int, default 3
     """
-    tables = main_tables(folder)
+    tables = [table for table in main_tables(folder) if table.comparison.columns]
     made = [
         _best(tables),
         _agreement(folder.experiments),

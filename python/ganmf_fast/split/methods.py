@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.checks import check_int, check_real
+from ganmf_fast.base.checks import check_bool, check_int, check_real
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only
 from ganmf_fast.data.interactions import Interactions
@@ -56,7 +56,8 @@ def holdout(
     """
     source = SplitInput.of(X)
     size = check_size("test_size", test_size)
-    labels = _core.split_holdout(source.csr, size, bool(per_user), check_seed(seed))
+    check_bool("per_user", per_user)
+    labels = _core.split_holdout(source.csr, size, per_user, check_seed(seed))
     scope = "per user" if per_user else "of all"
     return _two_sides(source, labels, f"holdout {size} {scope}, seed {seed}", random="holdout")
 
@@ -120,7 +121,7 @@ def temporal(
     """
     source = SplitInput.of(X)
     times = source.times("temporal")
-    if per_user:
+    if check_bool("per_user", per_user):
         if cut is not None:
             raise ValueError(
                 f"cut is one moment for all users: {shown(cut)} cannot go with per_user"
@@ -164,7 +165,8 @@ def k_fold(X: object, n_splits: int = 5, per_user: bool = True, seed: int = 0) -
     """
     source = SplitInput.of(X)
     n_splits = check_int("n_splits", n_splits, 2, 255)
-    labels = _core.split_k_fold(source.csr, n_splits, bool(per_user), check_seed(seed))
+    check_bool("per_user", per_user)
+    labels = _core.split_k_fold(source.csr, n_splits, per_user, check_seed(seed))
     scope = "per user" if per_user else "of all"
     return Folds(f"k_fold {n_splits} {scope}, seed {seed}", n_splits, source, labels)
 
