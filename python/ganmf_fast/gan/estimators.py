@@ -40,8 +40,7 @@ class GANMF(GANMFSettings, GANRecommender):
     -----
     The same seed gives the same weights for any number of threads on one machine, and again on
     the same kind of GPU. New users have the factors of the least generator's loss, which are linear
-    in the profile; in item mode, or with another `matching` than "features", those of least squared
-    error.
+    in the profile; in item mode those of least squared error.
 
     References
     ----------

@@ -274,11 +274,6 @@ class GANMFSettings(GANSettings):
         False, "On a GPU, round the factors of matrix products to 10 bits, which is faster."
     )
 
-    @property
-    def maps_profiles(self) -> bool:
-        """See ``GANSettings``: the closed form is that of the published loss."""
-        return super().maps_profiles and self.matching == "features"
-
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """See ``GANSettings``."""
         rows = n_rows if self.user_factors == "learned" else 0

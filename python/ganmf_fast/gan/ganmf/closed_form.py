@@ -27,6 +27,8 @@ the best factors are taken.
 Cost: ``O(K^3 + K^2 E + K E^2)`` beside the products, then ``O(nnz_b E + batch K E)`` for a batch.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +37,21 @@ from torch import Tensor
 from ganmf_fast.gan.matmul import product
 from ganmf_fast.gan.settings import Matching
 
-__all__ = ["BestFactors", "Grams", "best_factors"]
+__all__ = ["BestFactors", "Grams", "best_factors", "factor_map"]
+
+# Items whose weights are converted to double precision at once.
+_ITEMS = 4096
+
+
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Results of LAPACK, and of long sums in double precision, may depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,21 @@ class Grams:
         """Those of item factors, encoder, and decoder with its bias as the last column."""
         Qt = Q.T
         return cls(product(Qt, We), product(Qt, W), product(W.T, W), product(Qt, Q))
+
+    @classmethod
+    @_on_one_thread()
+    def in_double(cls, Q: Tensor, We: Tensor, W: Tensor) -> "Grams":
+        """As `of`, summed in double precision."""
+        K, E = Q.shape[1], We.shape[1]
+        shapes = (K, E), (K, E + 1), (E + 1, E + 1), (K, K)
+        sums = cls(*(Q.new_zeros(shape, dtype=torch.float64) for shape in shapes))
+        for start in range(0, len(Q), _ITEMS):
+            q, we, w = (part[start : start + _ITEMS].double() for part in (Q, We, W))
+            sums.QWe.addmm_(q.T, we)
+            sums.QW.addmm_(q.T, w)
+            sums.WW.addmm_(w.T, w)
+            sums.QQ.addmm_(q.T, q)
+        return sums
 
 
 @dataclass(frozen=True)
@@ -114,22 +145,25 @@ def best_factors(
     return BestFactors(solution[:, :-1].contiguous(), solution[:, -1].contiguous())
 
 
+@_on_one_thread()
+def factor_map(best: BestFactors, encoder: Tensor) -> tuple[Tensor, Tensor]:
+    """The same function of the profile itself: weights, shape (n_items, K), and bias, float32."""
+    parts = encoder.split(_ITEMS)
+    weights = torch.cat([(part.to(best.M.dtype) @ best.M.T).float() for part in parts])
+    return weights, best.o.float()
+
+
+@_on_one_thread()
 def _solved(S: Tensor, right: Tensor, precision: float) -> Tensor:
     """``S^-1 right``, the shortest solution where S is singular to a relative `precision`."""
     if not torch.isfinite(S).all():
         # Training diverges, which it is told from the losses.
         return torch.full_like(right, torch.nan)
-    threads = torch.get_num_threads()
-    # Results of LAPACK may depend on the number of threads.
-    torch.set_num_threads(1)
-    try:
-        factor, failed = torch.linalg.cholesky_ex(S)
-        pivots = factor.diagonal().square()
-        if not failed and pivots.min() > precision * S.diagonal().max():
-            return torch.cholesky_solve(right, factor)
-        values, vectors = torch.linalg.eigh(S)
-        inverse = torch.where(values > precision * values[-1], 1 / values, 0.0)
-        found: torch.Tensor = vectors @ (inverse[:, None] * (vectors.T @ right))
-        return found
-    finally:
-        torch.set_num_threads(threads)
+    factor, failed = torch.linalg.cholesky_ex(S)
+    pivots = factor.diagonal().square()
+    if not failed and pivots.min() > precision * S.diagonal().max():
+        return torch.cholesky_solve(right, factor)
+    values, vectors = torch.linalg.eigh(S)
+    inverse = torch.where(values > precision * values[-1], 1 / values, 0.0)
+    found: torch.Tensor = vectors @ (inverse[:, None] * (vectors.T @ right))
+    return found

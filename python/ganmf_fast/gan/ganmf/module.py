@@ -41,10 +41,9 @@ from ganmf_fast.gan.adam import Moments
 from ganmf_fast.gan.batches import Batches
 from ganmf_fast.gan.device import Footprint
 from ganmf_fast.gan.ema import Average
-from ganmf_fast.gan.ganmf.closed_form import Grams
+from ganmf_fast.gan.ganmf.closed_form import Grams, best_factors, factor_map
 from ganmf_fast.gan.ganmf.dense import DenseStep, LossWeights
 from ganmf_fast.gan.ganmf.exact import ExactStep, d_costs
-from ganmf_fast.gan.ganmf.new_users import FixedNetworks, best_factors
 from ganmf_fast.gan.ganmf.steps import GradientSteps, Steps
 from ganmf_fast.gan.init import start_from
 from ganmf_fast.gan.module import GANModule, Losses, array_of, factors_scorer
@@ -209,15 +208,23 @@ class GANMFModule(GANModule):
         return [parameter.detach() for parameter in self.discriminator.parameters()]
 
     def profile_map(self) -> LinearMap | None:
-        """See ``GANModule``."""
-        s = self._settings
+        """See ``GANModule``: the closed form, which learned factors are near to.
+
+        Their penalty is that of all users in every batch; with `g_reg_exponent` a new user has the
+        mean weight, one.
+        """
+        s, D = self._settings, self.discriminator
         if not s.maps_profiles:
             return None
-        D = self.discriminator
-        tensors = self.weights()[1], D.encoder, D.encoder_bias, D.decoder
-        networks = FixedNetworks(*map(array_of, tensors))
-        found = best_factors(networks, s.recon_coefficient, self.profiles.n_rows * s.g_reg)
-        return LinearMap(*(array.astype(np.float32) for array in found))
+        Q = (self._average or self.generator).item_factors.detach()
+        penalty = s.g_reg if self._solved else self.profiles.n_rows * s.g_reg / 2
+        with torch.no_grad():
+            best = best_factors(
+                Grams.in_double(Q, D.encoder, D.decoder), D.encoder_bias, len(Q),
+                s.recon_coefficient, penalty, s.matching,
+            )  # fmt: skip
+            weights, bias = factor_map(best, D.encoder)
+        return LinearMap(array_of(weights), array_of(bias))
 
     def footprint(self) -> Footprint:
         """See ``GANModule``."""
