@@ -197,5 +197,5 @@ class WRMF(Recommender):
         )
 
     def _scorer_of(self, profiles: Csr) -> Factors:
-        items = self.item_factors_
-        return Factors(self._solve(profiles, items, None, None), items)
+        fitted = self._factors("item_factors_")
+        return fitted.with_users(self._solve(profiles, fitted.item_factors, None, None))

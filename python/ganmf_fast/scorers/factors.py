@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ganmf_fast._core import Csr, FactorIndex, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
+from ganmf_fast.base.urm import read_only
 from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.perceptron_map import PerceptronMap
 from ganmf_fast.scorers.profile_maps import LinearMap, ProfileMap, least_squares
@@ -86,7 +87,16 @@ class Factors(Scorer):
                 "it holds nothing that gives new users factors; if an older version fitted it, fit "
                 "it again"
             )
-        return Factors(self.profile_map.factors(profiles), self.item_factors)
+        return self.with_users(self.profile_map.factors(profiles))
+
+    def with_users(self, user_factors: Floats) -> "Factors":
+        """The same items, and what was prepared of them, for other users."""
+        check_matrix("user_factors", user_factors)
+        _ = self._index  # prepared once for all that are made from this one
+        other = object.__new__(Factors)
+        kept = {name: value for name, value in vars(self).items() if name != "_user_cosines"}
+        vars(other).update(kept, user_factors=read_only(user_factors))
+        return other
 
     @cached_property
     def least_squares_map(self) -> LinearMap:
@@ -95,7 +105,7 @@ class Factors(Scorer):
 
     def by_least_squares(self, profiles: Csr) -> "Factors":
         """As `of_profiles`, by `least_squares_map`."""
-        return Factors(self.least_squares_map.factors(profiles), self.item_factors)
+        return self.with_users(self.least_squares_map.factors(profiles))
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Cosine between item factors; none for factors of zeros."""
