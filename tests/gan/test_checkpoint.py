@@ -373,3 +373,13 @@ def test_states_that_no_training_leaves_are_refused(left_behind, data, more):
     forged(left_behind, change=lambda tensors: tensors.update(more))
     with pytest.raises(DataError, match=r"state.safetensors is damaged.*remove it"):
         go_on(left_behind, data)
+
+
+def test_what_a_killed_writer_left_is_removed_in_the_end(data, tmp_path):
+    path = tmp_path / "state.[x]"
+    left = tmp_path / f".state.[x].{'0a' * 8}.part"
+    others = [tmp_path / ".state.[x].mine.part", tmp_path / f".state.x.{'0a' * 8}.part"]
+    for file in (left, *others):
+        file.write_bytes(b"begun")
+    GANMF(epochs=2, device="cpu", checkpoint_every=1, checkpoint_path=str(path)).fit(*data)
+    assert sorted(tmp_path.iterdir()) == sorted(others)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -31,6 +32,7 @@ __all__ = [
     "error_number",
     "make_folder",
     "read_tensors",
+    "remove_parts",
     "reserve",
     "sync_file",
     "sync_folder",
@@ -90,8 +92,7 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
             if path.exists() and not path.is_file():
                 # Renaming would put a file in the place of a device.
                 raise WriteError(errno.EINVAL, "It is a device or a pipe", str(path))
-        # Not the whole name, which may be as long as names can be.
-        parts = [p.with_name(f".{p.name[:40]}.{secrets.token_hex(8)}.part") for p in paths]
+        parts = [p.with_name(f"{_part_of(p)}{secrets.token_hex(8)}.part") for p in paths]
         try:
             yield parts
             for part in parts:
@@ -106,6 +107,17 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
                     part.unlink()
     for folder in {path.parent for path in paths}:
         sync_folder(folder)
+
+
+def _part_of(path: Path) -> str:
+    # Not the whole name, which may be as long as names can be.
+    return f".{path.name[:40]}."
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what writers of `path` that were killed had begun; there must be no other now."""
+    for part in path.parent.glob(f"{glob.escape(_part_of(path))}{'[0-9a-f]' * 16}.part"):
+        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ganmf_fast.base.checks import check_real
+from ganmf_fast.base.checks import available_memory, check_real
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.text import shown
 
@@ -53,10 +53,17 @@ def _polars(values: Any, name: str | int | None, place: Place) -> pl.Series:
         column = pl.Series(values if unit is None else values.astype(unit))
     else:
         offered = _arrow(values)
-        column = _of_one_type(list(values), name, place) if offered is None else offered
+        column = _of_one_type(_listed(values, name), name, place) if offered is None else offered
     if column.dtype == pl.Object or column.dtype.is_nested():
         raise _no_ids(name, "tuples or lists" if column.dtype.is_nested() else "objects")
     return column
+
+
+def _listed(values: Any, name: str | int | None) -> list[Any]:
+    # Python asks for the room of all that it is told of, before it looks at the first.
+    if hasattr(values, "__len__") and 8 * len(values) > available_memory():
+        raise TypeError(f"column {shown(name)} says that it is longer than memory")
+    return list(values)
 
 
 def _no_ids(name: str | int | None, kind: str) -> TypeError:

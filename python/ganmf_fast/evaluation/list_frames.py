@@ -113,7 +113,10 @@ def _columns(lists: Any, columns: Mapping[str, str | None]) -> dict[str, pl.Seri
     if isinstance(lists, pl.LazyFrame):
         lists = lists.collect()
     if not isinstance(lists, Mapping) and not hasattr(lists, "columns"):
-        lists = pl.DataFrame(lists)
+        try:
+            lists = pl.DataFrame(lists)
+        except (pl.exceptions.PolarsError, ValueError, TypeError):
+            raise TypeError(f"lists must be a frame with columns, not {shown(lists)}") from None
     # The attribute `columns` of a pyarrow table holds the columns themselves.
     names = list(
         lists if isinstance(lists, Mapping) else getattr(lists, "column_names", lists.columns)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError, TooLargeError
-from ganmf_fast.base.files import read_tensors, write_tensors
+from ganmf_fast.base.files import read_tensors, remove_parts, write_tensors
 from ganmf_fast.base.text import shown
 
 __all__ = ["FORMAT", "Checkpoint", "with_prefix"]
@@ -88,8 +88,9 @@ class Checkpoint:
         return facts, {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def remove(self) -> None:
-        """Remove the file: training has ended."""
+        """Remove the file, and what killed runs left of it: training has ended."""
         self.path.unlink(missing_ok=True)
+        remove_parts(self.path)
 
     def _parsed(self, text: str, sound: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         """Configuration and facts."""

@@ -22,7 +22,14 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.executors import MakeExecutor
-from ganmf_fast.base.files import checksum, try_lock, unlock, write_whole, written_whole
+from ganmf_fast.base.files import (
+    checksum,
+    remove_parts,
+    try_lock,
+    unlock,
+    write_whole,
+    written_whole,
+)
 from ganmf_fast.base.progress import Report
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.models.item_filters import ItemFilters
@@ -202,8 +209,9 @@ def _owned(folder: Path, fingerprint: str, path: Path) -> Iterator[None]:
         if any(_written_by(file) != fingerprint for file in others):
             raise ValueError(_other(folder))
         # What a process that was killed had begun.
-        for file in (*begun, *path.parent.glob(f".{path.name}.*.part")):
+        for file in begun:
             file.unlink()
+        remove_parts(path)
         yield
     finally:
         unlock(lock)

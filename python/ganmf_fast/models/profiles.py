@@ -66,11 +66,11 @@ def read_profiles(
         return Profiles(rows, np.arange(rows.n_rows))
     places = _items(given, n_items, ids, unknown, name)
     known = np.sort(places).astype(np.int32)
-    skipped = int(np.searchsorted(known, 0))
+    n_skipped = int(np.searchsorted(known, 0))
     # As a rule they are distinct, and looking takes less time than np.unique.
-    if skipped or not (known[1:] > known[:-1]).all():
-        known = np.unique(known[skipped:])
-    return Profiles(Csr(np.array([0, len(known)]), known, None, n_items), np.arange(1), skipped)
+    if n_skipped or not (known[1:] > known[:-1]).all():
+        known = np.unique(known[n_skipped:])
+    return Profiles(Csr(np.array([0, len(known)]), known, None, n_items), np.arange(1), n_skipped)
 
 
 def _is_matrix(given: object) -> bool:

@@ -423,6 +423,8 @@ def _moment(cut: Any, source: SplitInput) -> int:
     stamps = _stamps(source)
     kind = stamps.dtype.kind
     try:
+        if isinstance(cut, np.complexfloating):
+            cut = complex(cut)  # of numpy's, the imaginary part would be dropped
         if kind == "M":
             given = np.datetime64(cut).astype("datetime64[ns]")
             cast = given.astype(stamps.dtype)
