@@ -14,6 +14,7 @@ import argparse
 import datetime as dt
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -237,11 +238,16 @@ def interrupts_table(found: list[dict[str, Any]]) -> str:
 
 
 def _unwanted(one: dict[str, Any]) -> str:
-    """What was printed that is not the one sentence of a command."""
-    lines = one["said"].strip().splitlines()
-    if len(lines) <= 1 and all(line.startswith("ganmf: interrupted") for line in lines):
-        return ""
-    return str(one["said"])
+    """What was printed beside a command's own progress and its one sentence at the end."""
+    if one["seconds"] is None:
+        return ""  # it had ended before, and says what it always says
+    *before, last = one["said"].strip().splitlines() or [""]
+    own = all(_PROGRESS.match(line) for line in before)
+    return "" if own and (not last or last.startswith("ganmf: interrupted")) else str(one["said"])
+
+
+# Lines of `reproduce` where its output is no terminal.
+_PROGRESS = re.compile(r"data: Splits|\[\d+/\d+\] ")
 
 
 def threads_table(found: list[dict[str, Any]]) -> str:
