@@ -28,7 +28,9 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(_MODULES[name])
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'ganmf_fast' has no attribute {name!r}")
+    errors = importlib.import_module("ganmf_fast.base.errors")
+    near = "" if name.startswith("_") else errors.suggestion(name, __all__)
+    raise AttributeError(f"module 'ganmf_fast' has no attribute {name!r}{near}")
 
 
 def __dir__() -> list[str]:

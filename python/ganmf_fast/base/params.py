@@ -12,7 +12,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields, is_dataclass
-from functools import cache
+from functools import cache, wraps
 from types import NoneType, UnionType
 from typing import (
     Any,
@@ -26,7 +26,8 @@ from typing import (
 )
 
 from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.text import few, shown
 
 __all__ = [
     "check_params",
@@ -107,7 +108,26 @@ def hyperparameters(cls: _Class) -> _Class:
     """Make a class a dataclass of hyperparameters and document them in its docstring."""
     made: Any = dataclass(eq=False, repr=False)(cls)
     made.__doc__ = _documented(inspect.cleandoc(cls.__doc__ or ""), made)
+    made.__init__ = _refusing(made.__init__)
     return made  # type: ignore[no-any-return]
+
+
+def _refusing(init: Callable[..., None]) -> Callable[..., None]:
+    """An initialiser that says which parameter an unknown one may be meant to be."""
+
+    @wraps(init)
+    def initialise(self: Any, *args: Any, **kwargs: Any) -> None:
+        cls: Any = type(self)
+        names = _declared(cls)
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(
+                    f"{cls.__name__} has no parameter {shown(name)}"
+                    f"{suggestion(name, names)} (its parameters are {few(names, 40)})"
+                )
+        init(self, *args, **kwargs)
+
+    return initialise
 
 
 def check_params(params: object) -> None:

@@ -8,6 +8,7 @@ it afterwards, or meanwhile, changes nothing here; a `CsrView` gives its `Csr` b
 import copyreg
 import hashlib
 import operator
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -112,9 +113,20 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
     else:
         raise TypeError(
             f"{name} must be a scipy sparse matrix, a 2-D numpy array or Interactions, "
-            f"not {type(X).__name__}"
+            f"not {type(X).__name__}{_way_out(X)}"
         )
     return _finished(csr, name, allow_empty=allow_empty)
+
+
+def _way_out(X: object) -> str:
+    """What makes a matrix of what people pass in its place."""
+    if isinstance(X, str | os.PathLike):
+        return ": read files with Interactions.from_csv or from_parquet"
+    if hasattr(X, "train_data") or hasattr(X, "train"):
+        return ": pass its train"
+    if hasattr(X, "columns"):
+        return ": make Interactions of it with Interactions.from_frame(frame, user=..., item=...)"
+    return ""
 
 
 def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -> Csr:

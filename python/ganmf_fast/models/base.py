@@ -67,6 +67,21 @@ class Recommendations(_Arrays):
 
     skipped: int = 0
 
+    def to_frame(self, users: object = None) -> Any:
+        """A polars frame of user, rank (from 1), item and score, without padding.
+
+        Parameters
+        ----------
+        users : sequence, optional
+            What the lists' users are called, one for each list; their positions by default.
+        """
+        names = np.arange(len(self.items)) if users is None else as_array("users", users)
+        if names.shape != (len(self.items),):
+            raise ValueError(
+                f"users must be one for each of {len(self.items)} lists, not {shown(users)}"
+            )
+        return frame(columns(None, names, self.items, self.scores), "polars")
+
 
 class Recommender(BaseEstimator, ABC):
     """Base of all models: a scikit-learn estimator that ranks items for users.
