@@ -299,7 +299,9 @@ def faults(part: str, found: list[dict[str, Any]]) -> list[str]:
 
 def write(content: dict[str, Any]) -> None:
     """The results, and the tables of the page between their marks."""
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    # What commands said holds paths, which are those of this machine.
+    text = json.dumps(content, indent=1).replace(f"{ROOT}/", "")
+    RESULTS.write_text(f"{text}\n", encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
     about = content["about"]
     for part, found in content["parts"].items():

@@ -3,6 +3,7 @@
 import re
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -82,14 +83,15 @@ def test_a_log_of_ones_own_becomes_lists(n, ganmf, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch) -> str:
+def own(tmp_path, monkeypatch) -> Iterator[str]:
     """The model of one's own in the working folder, as ``mine``; the code that uses it."""
     code, use, _ = blocks("A model of your own")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     Path("mine").with_suffix(".py").write_text(code)
-    return f"from mine import *\n{use}"
+    yield f"from mine import *\n{use}"
+    sys.modules.pop("mine", None)  # other tests have a module of this name
 
 
 def test_a_model_of_ones_own_takes_two_methods(own, monkeypatch):

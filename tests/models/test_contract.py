@@ -23,7 +23,8 @@ from ganmf_fast._core import RankRequest
 from ganmf_fast.base import checks, threads
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models import registry
-from ganmf_fast.models.base import Recommendations, Recommender
+from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.recommendations import Recommendations
 from ganmf_fast.scorers.autoencoder import Autoencoder
 from ganmf_fast.scorers.dense import DenseWeights, DualEase
 from ganmf_fast.scorers.factors import Factors

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import ganmf_fast as gf
-from ganmf_fast.models.base import Recommendations
+from ganmf_fast.models.recommendations import Recommendations
 
 
 @pytest.mark.parametrize(

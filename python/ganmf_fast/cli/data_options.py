@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from ganmf_fast.base.text import shown
 from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
@@ -105,6 +106,15 @@ class DataOptions(DataFolder):
     def open(self, data: str) -> Splits | Interactions:
         """Open what ``--data`` names."""
         return open_data(data, self.data_dir, self.offline, self.reading)
+
+    def interactions(self, option: str, path: str) -> Interactions:
+        """Open the file that another option names."""
+        opened = self.open(path)
+        if isinstance(opened, Interactions):
+            return opened
+        raise ValueError(
+            f"{option} must be a file of interactions, but {shown(path)} has five splits"
+        )
 
 
 def column(text: str | None) -> Column | None:

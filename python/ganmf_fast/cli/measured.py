@@ -12,7 +12,7 @@ from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.cli.data_options import DataOptions, HeldOut, part_of
 from ganmf_fast.cli.models import named
-from ganmf_fast.data.interactions import Interactions, interactions_of
+from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.data.list_files import ListColumns, ListFormat, read_lists
 from ganmf_fast.data.readers import Options
 from ganmf_fast.evaluation import Evaluation, evaluate_lists
@@ -92,11 +92,11 @@ class HeldOptions:
             both = "and" if self.data is not None else "or"
             raise ValueError(f"give --data FOLDER {both} --test FILE, one of them")
         if self.test is not None:
-            test = _file(source, "test", self.test)
-            train = None if self.train is None else _file(source, "train", self.train)
+            test = source.interactions("test", self.test)
+            train = None if self.train is None else source.interactions("train", self.train)
             profiles = None
             if self.profiles is not None:
-                profiles = _file(source, "profiles", self.profiles)
+                profiles = source.interactions("profiles", self.profiles)
             return Held(
                 test.name,
                 test.simulated,
@@ -135,13 +135,6 @@ def _folder(source: DataOptions, data: str) -> Splits:
         f"data must have five splits, which {shown(data)} has not: make them with "
         f"`ganmf split --data {data} --output FOLDER` and fit on these"
     )
-
-
-def _file(source: DataOptions, option: str, path: str) -> Interactions:
-    opened = source.open(path)
-    if isinstance(opened, Interactions):
-        return opened
-    raise ValueError(f"{option} must be a file of interactions, which {shown(path)} is not")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from ganmf_fast.cli.common import Common, begin, print_json, say
 from ganmf_fast.cli.data_options import DataOptions
 from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
 from ganmf_fast.cli.id_files import given_users, items_in
-from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.models.base import Recommendations
 from ganmf_fast.models.load import load
 from ganmf_fast.models.ranking import columns
+from ganmf_fast.models.recommendations import Recommendations
 
 _NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 
@@ -79,7 +78,7 @@ def recommend(
     if not all_:
         check_suffix(output)
     fitted = load(model)
-    new = None if profiles is None else _opened(source, profiles)
+    new = None if profiles is None else source.interactions("profiles", profiles)
     user_ids = fitted.user_ids_ if new is None else new.user_ids
     filters: dict[str, Any] = {
         name: None if path is None else items_in(path, user_ids, fitted.item_ids_, name)
@@ -113,12 +112,3 @@ def recommend(
     if isinstance(lists, Recommendations):
         lists = columns(None, np.asarray(wanted), lists.items, lists.scores)
     show_frame(as_polars(lists), output, "recommendations", as_json=common.json)
-
-
-def _opened(source: DataOptions, profiles: str) -> Interactions:
-    opened = source.open(profiles)
-    if isinstance(opened, Interactions):
-        return opened
-    raise ValueError(
-        f"profiles must be a file of interactions, but {profiles!r:.80} has five splits"
-    )

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from ganmf_fast.cli.common import Common, begin
 from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
 from ganmf_fast.cli.id_files import typed
-from ganmf_fast.models.base import Recommendations
 from ganmf_fast.models.load import load
+from ganmf_fast.models.recommendations import Recommendations
 
 _NO_COMMON = Common()
 

@@ -171,7 +171,8 @@ class GANSettings:
 
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """Number of parameters for profiles of shape (n_rows, n_cols), small biases aside."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how many it has")
+        # Each model says it; the settings that all share are made without one as well.
+        raise NotImplementedError(f"{type(self).__name__} is no model")
 
 
 @hyperparameters

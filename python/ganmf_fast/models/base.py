@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import as_array, check_choice, check_int
+from ganmf_fast.base.checks import check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
@@ -27,60 +27,21 @@ from ganmf_fast.models.item_filters import Catalogue, ItemFilters, item_filters
 from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.models.profiles import read_profiles
 from ganmf_fast.models.ranking import Ranking, columns
+from ganmf_fast.models.recommendations import Recommendations, lengths_of, padded
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights, score_blocks
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.lists import check_lists_fit, popularity
 from ganmf_fast.scorers.metrics import check_metrics
 from ganmf_fast.scorers.popularity import Popularity
-from ganmf_fast.scorers.tensors import Floats
 from ganmf_fast.scorers.weights import ItemWeights
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["Recommendations", "Recommender"]
+__all__ = ["Recommender"]
 
 _NO_FILTERS = ItemFilters()
-
-
-class _Arrays(NamedTuple):
-    items: NDArray[np.int32]
-    """Item numbers, shape (n users, n), padded with -1."""
-    scores: NDArray[np.float32]
-    """Their scores, of the same shape, padded with -inf."""
-
-
-class Recommendations(_Arrays):
-    """Top-N lists, best first.
-
-    Attributes
-    ----------
-    items : int32 array, shape (n users, n)
-        Item numbers, padded with -1.
-    scores : float32 array
-        Their scores, of the same shape, padded with -inf.
-    skipped : int
-        Number of unknown users, whose lists are empty; of profiles the number of interactions with
-        unknown items, which were left out.
-    """
-
-    skipped: int = 0
-
-    def to_frame(self, users: object = None) -> Any:
-        """A polars frame of user, rank (from 1), item and score, without padding.
-
-        Parameters
-        ----------
-        users : sequence, optional
-            What the lists' users are called, one for each list; their positions by default.
-        """
-        names = np.arange(len(self.items)) if users is None else as_array("users", users)
-        if names.shape != (len(self.items),):
-            raise ValueError(
-                f"users must be one for each of {len(self.items)} lists, not {shown(users)}"
-            )
-        return frame(columns(None, names, self.items, self.scores), "polars")
 
 
 class Recommender(BaseEstimator, ABC):
@@ -328,7 +289,7 @@ class Recommender(BaseEstimator, ABC):
             if ids is not None:
                 ids = Ids(names, ids.items, ids.frame_type)
             catalogue = Catalogue(ranked.n_rows, self.n_items_, ids)
-        longest, lengths = _lengths(n, len(rows))
+        longest, lengths = lengths_of(n, len(rows))
         check_lists_fit(len(rows), longest)
         filters = _NO_FILTERS
         if candidates is not None or exclude_items is not None:
@@ -343,7 +304,7 @@ class Recommender(BaseEstimator, ABC):
             items[beyond], scores[beyond] = -1, -np.inf
         if catalogue.ids is not None:
             return frame(columns(catalogue.ids, rows, items, scores), catalogue.ids.frame_type)
-        return _padded(items, scores, longest, skipped)
+        return padded(items, scores, longest, skipped)
 
     def recommend_all(
         self,
@@ -709,31 +670,3 @@ def _one(what: str, found: NDArray[np.int64]) -> int:
     if len(found) != 1:
         raise ValueError(f"{what} must be one {what}, not {len(found)}")
     return int(found[0])
-
-
-def _lengths(n: object, n_users: int) -> tuple[int, NDArray[np.int64] | None]:
-    """The longest list, and the length of each where these differ."""
-    if isinstance(n, int) or as_array("n", n).ndim == 0:
-        # Whatever is beyond the bound does not fit into memory either.
-        return min(check_int("n", n, 1), 2**62), None
-    lengths: NDArray[Any] = as_array("n", n)
-    if lengths.shape != (n_users,) or lengths.dtype.kind not in "iu":
-        raise TypeError(
-            f"n must be an integer, or {n_users} integers, one for each user, not {shown(n)}"
-        )
-    bad = np.flatnonzero(lengths < 1)
-    if len(bad):
-        raise ValueError(f"n must be at least 1, not {lengths[bad[0]]} for user {bad[0]} of users")
-    return int(lengths.max(initial=1)), lengths.astype(np.int64)
-
-
-def _padded(items: NDArray[np.int32], scores: Floats, n: int, skipped: int) -> Recommendations:
-    """Lists of `n` places, though the catalogue may hold fewer items."""
-    width = items.shape[1]
-    if n > width:
-        pad = ((0, 0), (0, n - width))
-        items = np.pad(items, pad, constant_values=-1)
-        scores = np.pad(scores, pad, constant_values=-np.inf)
-    lists = Recommendations(items, scores)
-    lists.skipped = skipped
-    return lists

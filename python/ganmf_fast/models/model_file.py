@@ -190,7 +190,7 @@ def damage_refused(path: str | Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"the model file {path} cannot be read: {error.strerror}") from None
     except _DAMAGE as error:
-        what = f"{error!s:.300}" + " is missing" * isinstance(error, KeyError)
+        what = f"{error!s:.300}{' is missing' if isinstance(error, KeyError) else ''}"
         raise DataError(f"the model file {path} is damaged or cut short: {what}") from None
 
 

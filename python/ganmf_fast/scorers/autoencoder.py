@@ -19,7 +19,7 @@ from ganmf_fast.base.progress import Report
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import to_scipy
-from ganmf_fast.scorers.activations import ACTIVATIONS
+from ganmf_fast.scorers.activations import ACTIVATIONS, layers_from, layers_to
 from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.similar import FactorCosines
 from ganmf_fast.scorers.tensors import (
@@ -169,27 +169,22 @@ class Autoencoder(Scorer):
         """See `Scorer.tensors`."""
         return {
             "first": self.first,
-            **{f"inner.{n}": kernel for n, kernel in enumerate(self.inner)},
-            **{f"biases.{n}": bias for n, bias in enumerate(self.biases)},
+            **layers_to(self.inner, self.biases, self.activation),
             "output": self.output,
             "output_bias": self.output_bias,
-            "activation": np.array([list(ACTIVATIONS).index(self.activation)]),
             "block": np.array([self.block]),
         }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "Autoencoder":
         """See `Scorer.from_tensors`."""
-        number = scalar("activation", tensors, np.int64)
-        if not 0 <= number < len(ACTIVATIONS):
-            raise ValueError(f"there is no activation {number}")
-        layers = sum(name.startswith("biases.") for name in tensors)
+        inner, biases, activation = layers_from(tensors)
         return cls(
             tensors["first"],
-            tuple(tensors[f"inner.{n}"] for n in range(layers - 1)),
-            tuple(tensors[f"biases.{n}"] for n in range(layers)),
+            inner,
+            biases,
             tensors["output"],
             tensors["output_bias"],
-            list(ACTIVATIONS)[number],
+            activation,
             scalar("block", tensors, np.int64),
         )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.threads import one_blas_thread
-from ganmf_fast.scorers.activations import ACTIVATIONS, SLOPES, sigmoid
+from ganmf_fast.scorers.activations import ACTIVATIONS, SLOPES, layers_from, layers_to, sigmoid
 from ganmf_fast.scorers.profile_maps import ProfileMap
 from ganmf_fast.scorers.tensors import (
     Floats,
@@ -178,36 +178,31 @@ class PerceptronMap(ProfileMap):
         return {
             "first": self.first,
             "mixed": self.mixed,
-            **{f"inner.{n}": kernel for n, kernel in enumerate(self.inner)},
-            **{f"biases.{n}": bias for n, bias in enumerate(self.biases)},
+            **layers_to(self.inner, self.biases, self.activation),
             "output": self.output,
             "start": self.start,
             "output_bias": np.array([self.output_bias]),
             "features": np.array([self.features]),
             "label": np.array([self.label]),
             "penalty": np.array([self.penalty]),
-            "activation": np.array([list(ACTIVATIONS).index(self.activation)]),
         }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "PerceptronMap":
         """As of a scorer."""
-        number = scalar("activation", tensors, np.int64)
-        if not 0 <= number < len(ACTIVATIONS):
-            raise ValueError(f"there is no activation {number}")
-        layers = sum(name.startswith("biases.") for name in tensors)
+        inner, biases, activation = layers_from(tensors)
         return cls(
             tensors["first"],
             tensors["mixed"],
-            tuple(tensors[f"inner.{n}"] for n in range(layers - 1)),
-            tuple(tensors[f"biases.{n}"] for n in range(layers)),
+            inner,
+            biases,
             tensors["output"],
             tensors["start"],
             scalar("output_bias", tensors, np.float64),
             scalar("features", tensors, np.float64),
             scalar("label", tensors, np.float64),
             scalar("penalty", tensors, np.float64),
-            list(ACTIVATIONS)[number],
+            activation,
         )
 
 
