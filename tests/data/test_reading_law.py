@@ -207,3 +207,15 @@ def test_what_is_not_certain_is_refused(tmp_path, text, words):
     options |= {"header": False} if text.startswith("2026") else {}
     with pytest.raises(ValueError, match=words):
         Interactions.from_csv(path, **options)
+
+
+@pytest.mark.parametrize("separator", ["|", "\t"])
+def test_quotes_that_are_off_make_two_separators_possible(tmp_path, separator):
+    # Two fields a line between "::"; three, with quotes, between what it was written with.
+    path = tmp_path / "log"
+    path.write_text(f'0{separator}::{separator}0\n0{separator}::{separator}"{separator}"\n')
+    for read in (Interactions.from_csv, Interactions.scan, opened):
+        with pytest.raises(DataError, match="each cut every line into as many fields"):
+            read(path, user=1, item=0)
+    data = Interactions.from_csv(path, user=1, item=0, separator=separator, quote='"', header=False)
+    assert pairs(data) == [("::", "0")]

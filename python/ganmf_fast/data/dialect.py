@@ -178,6 +178,10 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
         if widths and len(records[0]) > 1:
             counts[separator] = widths
     equal = [separator for separator, widths in counts.items() if len(widths) == 1]
+    if equal and quote == "auto":
+        # Written with quotes that are off for these: what lies between quotes may look like fields.
+        others = [s for s in _SEPARATORS if s not in _QUOTED and s not in equal and len(s) == 1]
+        equal += [separator for separator in others if _is_equal_with_quotes(lines, separator)]
     if len(equal) == 1:
         return equal[0]
     if equal:
@@ -195,6 +199,19 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
         f"{label}, line 1: none of the separators '::', tab, ';', ',' and '|' cuts every line into "
         f"as many fields, such as {shown(lines[0][:80])}: say separator="
     )
+
+
+def _is_equal_with_quotes(lines: Sequence[str], separator: str) -> bool:
+    """Whether quotes as RFC 4180 has them make as many fields of every line, more than one."""
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=separator, strict=True)
+    limit = csv.field_size_limit(_SAMPLE_BYTES)
+    try:
+        widths = {len(record) for record in reader}
+    except csv.Error:
+        return False
+    finally:
+        csv.field_size_limit(limit)
+    return len(widths) == 1 and widths != {1}
 
 
 def _has_header(
