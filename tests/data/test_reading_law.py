@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.readers import Options
 from ganmf_fast.data.roles import Roles
 from ganmf_fast.split.open_data import FileReading, open_data
 
@@ -67,9 +68,9 @@ def pairs(data: Interactions) -> list[tuple[str, str]]:
     return sorted(zip(map(str, frame["user"]), map(str, frame["item"]), strict=True))
 
 
-def opened(path, user=None, item=None) -> Interactions:
+def opened(path, user=None, item=None, header=None) -> Interactions:
     """As the command line reads a file."""
-    return open_data(str(path), reading=FileReading(Roles(user, item)))
+    return open_data(str(path), reading=FileReading(Roles(user, item), Options(header=header)))
 
 
 @settings(max_examples=TABLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -96,6 +97,9 @@ def test_what_is_written_is_read_back_or_refused(
         options = {"user": "user_id", "item": "item_id"}
     elif not header:
         options = {"user": order.index(0), "item": order.index(1)}
+        if {"user", "item"} <= set(placed[0]):
+            # A table with this line as its header has the same bytes: only the caller can tell.
+            options["header"] = False
     expected = sorted({(row[0], row[1]) for row in rows})
     found = []
     for read in (Interactions.from_csv, Interactions.scan, opened):
