@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::args::slice;
 use crate::csr::Csr;
-use crate::run::run;
+use crate::run::{run, run_here};
 
 /// `left @ right`.
 #[pyfunction]
@@ -31,6 +31,11 @@ pub(crate) fn sparse_product<'py>(
     let guard = left.guard(py);
     let (left, right) = (guard.view()?, right.as_array());
     let bias = slice(&bias, "bias")?;
-    let found = run(py, None, |p| product::sparse_product(left, right, bias, p))?;
+    let kernel = |progress: &_| product::sparse_product(left, right, bias, progress);
+    let found = if product::is_small_product(left, right.ncols()) {
+        run_here(py, kernel)?
+    } else {
+        run(py, None, kernel)?
+    };
     Ok(found.into_pyarray(py))
 }

@@ -7,6 +7,15 @@ use super::error::{Error, Result};
 /// Steps of a loop, or cells of a pass, between two looks at the cancel flag.
 pub const LOOK: usize = 4096;
 
+/// Multiplications that take a millisecond or two, far less than what a person or a signal waits.
+const SMALL: usize = 1 << 23;
+
+/// Whether so many multiplications are done before a thread has started, and need no progress.
+#[must_use]
+pub fn is_small(multiplications: usize) -> bool {
+    multiplications <= SMALL
+}
+
 /// Counters a kernel writes and a watcher reads, and a flag the watcher writes and the kernel
 /// reads.
 ///

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::memory::{self, zeros};
+use crate::base::progress::is_small;
 use crate::base::{CsrView, Error, Progress, Result};
 
 /// Rows that share a packed tile of the right side.
@@ -110,25 +111,35 @@ pub fn sparse_product(
     let right = right.as_slice().expect("row after row");
     let mut out = zeros::<f32>(n_rows.saturating_mul(n_cols), PRODUCT)?;
     progress.start(n_rows as u64);
-    out.par_chunks_mut(ROWS * n_cols.max(1))
-        .enumerate()
-        .try_for_each(|(nth, out)| {
-            progress.check()?;
-            for (r, sums) in out.chunks_exact_mut(n_cols).enumerate() {
-                dispatch(SparseRow {
-                    cells: left,
-                    row: nth * ROWS + r,
-                    right,
-                    sums,
-                });
-                for (sum, &b) in sums.iter_mut().zip(bias) {
-                    *sum += b;
-                }
-                progress.advance(1)?;
+    let fill = |(nth, out): (usize, &mut [f32])| {
+        progress.check()?;
+        for (r, sums) in out.chunks_exact_mut(n_cols.max(1)).enumerate() {
+            dispatch(SparseRow {
+                cells: left,
+                row: nth * ROWS + r,
+                right,
+                sums,
+            });
+            for (sum, &b) in sums.iter_mut().zip(bias) {
+                *sum += b;
             }
-            Ok(())
-        })?;
+            progress.advance(1)?;
+        }
+        Ok(())
+    };
+    if n_rows <= ROWS {
+        fill((0, &mut out))?;
+    } else {
+        let parts = out.par_chunks_mut(ROWS * n_cols.max(1));
+        parts.enumerate().try_for_each(fill)?;
+    }
     Ok(Array2::from_shape_vec((n_rows, n_cols), out).expect("of this size"))
+}
+
+/// Whether [`sparse_product`] takes no longer than starting a thread, and needs none.
+#[must_use]
+pub fn is_small_product(left: CsrView, n_cols: usize) -> bool {
+    left.n_rows() <= ROWS && is_small(left.nnz().saturating_mul(n_cols))
 }
 
 struct SparseRow<'a> {

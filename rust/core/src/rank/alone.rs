@@ -1,23 +1,17 @@
 //! When users are ranked one by one instead of side by side, and when no thread is worth starting.
 
 use super::request::Request;
+use crate::base::progress::is_small;
 
 /// Users side by side cost nearly as much as a whole vector of them; up to so many are faster
 /// one by one.
 const ALONE: usize = 8;
-/// Multiplications that take a millisecond or two, far less than what a person or a signal waits.
-const SMALL: usize = 1 << 23;
 /// Users of a batch, so that handing them out costs little.
 const BATCH: usize = 16;
 
 /// Whether users are ranked one by one: there are few, or each has candidates of its own.
 pub(super) fn is_alone(request: &Request) -> bool {
     request.users.len() <= ALONE || request.has_own_candidates()
-}
-
-/// Whether so many multiplications are done before a thread has started.
-pub(super) fn is_small(multiplications: usize) -> bool {
-    multiplications <= SMALL
 }
 
 /// Users of a batch: all of them where the work is small, else such that no thread is idle.

@@ -11,7 +11,8 @@
 //! Factors trained on data with popular and rare items end early; where lengths are alike nothing
 //! is lost.
 //!
-//! A few users, or users with candidates of their own, are scored one by one (`factors_alone`).
+//! A few users, or users with candidates of their own, are scored one by one (`factors_alone`),
+//! after a look at factors that are rounded to bytes (`factors_short`).
 
 use std::array::from_fn;
 use std::cmp::Ordering;
@@ -20,13 +21,15 @@ use std::sync::OnceLock;
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use pulp::{Simd, WithSimd};
 
-use super::alone::{alone_size, is_alone, is_small};
+use super::alone::{alone_size, is_alone};
 use super::batches::{rank_batches, row};
 use super::factors_alone::{Block, ITEMS, Line, pack};
+use super::factors_short::ShortFactors;
 use super::request::{Filter, Lists, Request, check_users, not_finite};
 use super::select::{Lanes, Selector};
 use crate::base::dispatch::dispatch_simd;
 use crate::base::memory::{collected, copied, filled, with_room, zeros};
+use crate::base::progress::is_small;
 use crate::base::{Error, Progress, Result};
 
 const INDEX: &str = "items by length of their factors";
@@ -38,16 +41,18 @@ const LANES: usize = 32;
 const PANEL: usize = 8;
 /// Panels of a tile: packed factors of that many items stay in the second-level cache.
 const TILE: usize = 32;
+/// Items that are scored together for a single user: a vector of them, so that none waits long.
+const FEW: usize = 16;
 /// Users of a batch, for whom a tile of item factors is packed once.
 const USERS: usize = 16 * LANES;
 
-/// What lists from factors need of the items: their order by length, and for single users a copy
-/// of their factors in blocks, which is made when the first one comes.
+/// What lists from factors need of the items: their order by length, and for single users their
+/// factors in bytes, which are made when the first one comes.
 pub struct FactorIndex {
     lengths: Vec<f32>,
     /// By descending length.
     order: Vec<i32>,
-    blocks: OnceLock<Vec<Line>>,
+    short: OnceLock<ShortFactors>,
 }
 
 impl FactorIndex {
@@ -62,7 +67,7 @@ impl FactorIndex {
         Ok(Self {
             lengths,
             order,
-            blocks: OnceLock::new(),
+            short: OnceLock::new(),
         })
     }
 
@@ -131,8 +136,8 @@ impl FactorIndex {
     ) -> Result<Lists> {
         let n_factors = item_factors.ncols();
         let n_columns = request.most_columns();
-        let blocks = match request.filter.candidates {
-            None => Some(self.blocks(item_factors)?),
+        let short = match request.filter.candidates {
+            None => Some(self.short(item_factors)?),
             Some(_) => None,
         };
         rank_batches(
@@ -140,44 +145,25 @@ impl FactorIndex {
             progress,
             alone_size(request, work(n_factors, request)),
             |_| 0,
-            || {
-                let lines = filled(n_factors, [0.0; ITEMS], FACTORS)?;
-                Ok((Selector::new(request.n, n_columns)?, lines))
-            },
-            |(selector, lines), positions, lists| {
+            || Alone::new(request, item_factors, n_columns),
+            |alone, positions, lists| {
                 for (nth, &at) in positions.iter().enumerate() {
                     progress.check()?;
                     let user = users.of(request, at);
-                    let longest = length(user);
-                    let user = user.to_vec();
-                    let items = request.columns(at).candidates.unwrap_or(&self.order);
-                    let mut zeros = 0.0;
-                    for (nth, items) in items.chunks(ITEMS).enumerate() {
-                        let lines = if let Some(blocks) = blocks {
-                            // Later items are no longer than the first of a block.
-                            let reach = self.lengths[items[0] as usize] * longest;
-                            if reach < selector.threshold() {
-                                break;
-                            }
-                            &blocks[nth * n_factors..(nth + 1) * n_factors]
-                        } else {
-                            pack(item_factors, items, lines);
-                            &*lines
-                        };
-                        zeros += dispatch_simd(Block {
-                            user: &user,
-                            lines,
-                            items,
-                            request,
-                            at,
-                            selector,
-                        });
+                    alone.start(user);
+                    if let Some(short) = short {
+                        self.offer_all(alone, short, length(user), request, at);
+                    } else if let Some(items) = request.columns(at).candidates {
+                        for items in items.chunks(ITEMS) {
+                            alone.offer(items, request, at);
+                        }
                     }
-                    if zeros != 0.0 {
+                    if !alone.is_finite {
                         return Err(not_finite(request.users[at]));
                     }
                     let place = row(nth, request.n);
                     let (items, scores) = (&mut lists.items, &mut lists.scores);
+                    let selector = &mut alone.selector;
                     selector.finish(&mut items[place.clone()], &mut scores[place]);
                 }
                 Ok(())
@@ -185,18 +171,49 @@ impl FactorIndex {
         )
     }
 
-    fn blocks(&self, item_factors: ArrayView2<f32>) -> Result<&[Line]> {
-        if let Some(lines) = self.blocks.get() {
-            return Ok(lines);
-        }
-        let n_factors = item_factors.ncols();
-        let n_lines = self.order.len().div_ceil(ITEMS).saturating_mul(n_factors);
-        let mut lines = filled(n_lines, [0.0; ITEMS], FACTORS)?;
+    /// Score the items that can enter the list of a user.
+    fn offer_all(
+        &self,
+        alone: &mut Alone,
+        short: &ShortFactors,
+        longest: f32,
+        request: &Request,
+        at: usize,
+    ) {
+        let (mut few, mut n_few) = ([0; ITEMS], 0);
         for (nth, items) in self.order.chunks(ITEMS).enumerate() {
-            let block = &mut lines[nth * n_factors..(nth + 1) * n_factors];
-            pack(item_factors, items, block);
+            let threshold = alone.selector.threshold();
+            // Later items are no longer than the first of a block.
+            if self.lengths[items[0] as usize] * longest < threshold {
+                break;
+            }
+            let bounds = dispatch_simd(short.bounds(nth, &alone.user, longest));
+            for (&item, &bound) in items.iter().zip(&bounds) {
+                // A bound that is not a number leaves nothing out.
+                if bound < threshold {
+                    continue;
+                }
+                few[n_few] = item;
+                n_few += 1;
+                if n_few == ITEMS {
+                    alone.offer(&few, request, at);
+                    n_few = 0;
+                }
+            }
+            if n_few >= FEW {
+                alone.offer(&few[..n_few], request, at);
+                n_few = 0;
+            }
         }
-        Ok(self.blocks.get_or_init(|| lines))
+        alone.offer(&few[..n_few], request, at);
+    }
+
+    fn short(&self, item_factors: ArrayView2<f32>) -> Result<&ShortFactors> {
+        if let Some(short) = self.short.get() {
+            return Ok(short);
+        }
+        let short = ShortFactors::new(item_factors, &self.order)?;
+        Ok(self.short.get_or_init(|| short))
     }
 
     /// Users side by side.
@@ -297,6 +314,48 @@ impl<'a> Users<'a> {
             Rows::ByPosition => at,
         };
         self.factors.index_axis_move(Axis(0), row)
+    }
+}
+
+/// The memory of one worker that ranks one user after the other.
+struct Alone<'a> {
+    item_factors: ArrayView2<'a, f32>,
+    user: Vec<f32>,
+    lines: Vec<Line>,
+    selector: Selector,
+    /// Whether every score is, so far.
+    is_finite: bool,
+}
+
+impl<'a> Alone<'a> {
+    fn new(request: &Request, item_factors: ArrayView2<'a, f32>, n_columns: usize) -> Result<Self> {
+        let n_factors = item_factors.ncols();
+        Ok(Self {
+            item_factors,
+            user: with_room(n_factors, FACTORS)?,
+            lines: filled(n_factors, [0.0; ITEMS], FACTORS)?,
+            selector: Selector::new(request.n, n_columns)?,
+            is_finite: true,
+        })
+    }
+
+    fn start(&mut self, user: ArrayView1<f32>) {
+        self.user.clear();
+        self.user.extend(user);
+        self.is_finite = true;
+    }
+
+    /// Score up to `ITEMS` items, and take the best.
+    fn offer(&mut self, items: &[i32], request: &Request, at: usize) {
+        pack(self.item_factors, items, &mut self.lines);
+        self.is_finite &= dispatch_simd(Block {
+            user: &self.user,
+            lines: &self.lines,
+            items,
+            request,
+            at,
+            selector: &mut self.selector,
+        });
     }
 }
 

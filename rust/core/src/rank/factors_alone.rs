@@ -8,7 +8,7 @@ use std::array::from_fn;
 use ndarray::ArrayView2;
 use pulp::{Simd, WithSimd};
 
-use super::request::Request;
+use super::request::{Request, all_finite};
 use super::select::Selector;
 
 /// Items side by side: eight AVX2 registers, enough to keep the adders busy.
@@ -28,7 +28,7 @@ pub(super) fn pack(item_factors: ArrayView2<f32>, items: &[i32], lines: &mut [Li
 
 /// Score the items of a block for the user at a position of the request, and take the best.
 ///
-/// Not zero if a score is not finite.
+/// Says whether all are finite.
 pub(super) struct Block<'a> {
     pub(super) user: &'a [f32],
     pub(super) lines: &'a [Line],
@@ -39,10 +39,10 @@ pub(super) struct Block<'a> {
 }
 
 impl WithSimd for Block<'_> {
-    type Output = f32;
+    type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
         let mut scores = [0.0; ITEMS];
         if S::as_simd_f32s(&scores).0.len() < 8 {
             product::<S, 4>(simd, self.user, self.lines, &mut scores);
@@ -56,7 +56,7 @@ impl WithSimd for Block<'_> {
         if above > 0 {
             self.offer(scores);
         }
-        scores.iter().map(|s| s * 0.0).sum()
+        all_finite(scores)
     }
 }
 

@@ -18,6 +18,7 @@ mod alone;
 mod batches;
 mod factors;
 mod factors_alone;
+mod factors_short;
 mod group;
 mod popularity;
 mod product;

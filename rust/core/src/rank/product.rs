@@ -19,7 +19,7 @@
 use std::array::from_fn;
 use std::sync::OnceLock;
 
-use super::alone::{alone_size, is_alone, is_small};
+use super::alone::{alone_size, is_alone};
 use super::batches::{rank_batches, row};
 use super::group::{Group, LANES};
 use super::product_alone::{Sums, visits};
@@ -29,6 +29,7 @@ use super::request::{Lists, Request, check_users};
 use super::select::Selector;
 use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::memory::{collected, filled, with_room, zeros};
+use crate::base::progress::is_small;
 use crate::base::rows::ScratchPool;
 use crate::base::{CsrView, Error, Progress, Result};
 

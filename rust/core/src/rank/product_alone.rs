@@ -3,7 +3,7 @@
 //! The terms of a score are added in the order of the row of the left side, as they are side by
 //! side, so that both ways give the same bits.
 
-use super::request::{Request, not_finite};
+use super::request::{Request, all_finite, not_finite};
 use super::select::Selector;
 use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::memory::reserve;
@@ -57,7 +57,7 @@ impl Sums {
             self.add::<false>(left, right, user);
         }
         let columns = request.columns(at);
-        let zeros = match columns.candidates {
+        let is_finite = match columns.candidates {
             Some(candidates) => self.take_candidates(candidates, request, at, selector),
             None => self.take_reached(request, at, selector),
         };
@@ -65,7 +65,7 @@ impl Sums {
             self.take_others(request, at, selector);
         }
         self.clear();
-        if zeros == 0.0 {
+        if is_finite {
             Ok(())
         } else {
             Err(not_finite(request.users[at]))
@@ -103,40 +103,40 @@ impl Sums {
         }
     }
 
-    /// Zero, unless a score is not finite.
+    /// Whether every score is finite.
     fn take_candidates(
         &self,
         candidates: &[i32],
         request: &Request,
         at: usize,
         selector: &mut Selector,
-    ) -> f32 {
-        let mut zeros = 0.0;
+    ) -> bool {
+        let mut is_finite = true;
         for &item in candidates {
             let score = self.sums[item as usize];
-            zeros += score * 0.0;
+            is_finite &= score.is_finite();
             if score > selector.threshold() && !request.leaves_out(at, item) {
                 selector.push(item, score);
             }
         }
-        zeros
+        is_finite
     }
 
-    /// Zero, unless a score is not finite.
-    fn take_reached(&mut self, request: &Request, at: usize, selector: &mut Selector) -> f32 {
-        let mut zeros = 0.0;
+    /// Whether every score is finite.
+    fn take_reached(&mut self, request: &Request, at: usize, selector: &mut Selector) -> bool {
+        let mut is_finite = true;
         for item in request.left_out(at) {
             let item = item as usize;
-            zeros += self.sums[item] * 0.0;
+            is_finite &= self.sums[item].is_finite();
             self.sums[item] = 0.0;
             self.reached[item / WORD] &= !(1 << (item % WORD));
         }
-        zeros
-            + dispatch(Scan {
-                sums: &self.sums,
-                reached: &self.reached,
-                selector,
-            })
+        let scan = Scan {
+            sums: &self.sums,
+            reached: &self.reached,
+            selector,
+        };
+        is_finite & dispatch(scan)
     }
 
     /// Fill the list with items that were not reached and score zero, as far as they are wanted.
@@ -160,7 +160,7 @@ impl Sums {
     }
 }
 
-/// Take the best of what was reached, in the order of the items.
+/// Take the best of what was reached, in the order of the items, and say whether all are finite.
 struct Scan<'a> {
     sums: &'a [f32],
     reached: &'a [u64],
@@ -168,18 +168,18 @@ struct Scan<'a> {
 }
 
 impl Kernel for Scan<'_> {
-    type Output = f32;
+    type Output = bool;
 
     #[inline(always)]
-    fn call(self) -> f32 {
-        let mut zeros = 0.0;
+    fn call(self) -> bool {
+        let mut is_finite = true;
         let (words, _) = self.sums.as_chunks::<WORD>();
         for (nth, (&reached, sums)) in self.reached.iter().zip(words).enumerate() {
             if reached == 0 {
                 continue;
             }
             let threshold = self.selector.threshold();
-            zeros += sums.iter().map(|s| s * 0.0).sum::<f32>();
+            is_finite &= all_finite(sums);
             let above: u32 = sums.iter().map(|&s| u32::from(s > threshold)).sum();
             if above == 0 {
                 continue;
@@ -193,6 +193,6 @@ impl Kernel for Scan<'_> {
                 }
             }
         }
-        zeros
+        is_finite
     }
 }

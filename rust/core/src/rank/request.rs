@@ -205,6 +205,12 @@ impl Lists {
     }
 }
 
+/// Whether no score is infinite or NaN; looks at all of them, so that vectors can be compared.
+#[inline(always)]
+pub(super) fn all_finite(scores: &[f32]) -> bool {
+    scores.iter().fold(true, |all, s| all & s.is_finite())
+}
+
 pub(super) fn not_finite(user: i64) -> Error {
     Error::NonFinite(format!("user {user} has a score that is not finite"))
 }

@@ -3,15 +3,14 @@
 use ndarray::ArrayView2;
 
 use super::batches::{rank_batches, row};
-use super::request::{Columns, Lists, Request, not_finite};
+use super::request::{Columns, Lists, Request, all_finite, not_finite};
 use super::select::Selector;
+use crate::base::dispatch::dispatch;
 use crate::base::memory::zeros;
 use crate::base::{Error, Progress, Result};
 
 /// Users per unit of work.
 const USERS: usize = 64;
-/// Scores summed at once when they are checked.
-const BLOCK: usize = 32;
 const SCORES: &str = "scores of a user";
 
 /// Lists from rows of dense scores: row r belongs to the r-th user of the request.
@@ -123,13 +122,9 @@ pub(crate) fn rank_rows<S: Send>(
     )
 }
 
-/// Fails if one of `scores` is NaN or infinite; a vectorised sum of zeros in the good case.
+/// Fails if one of `scores` is NaN or infinite.
 fn check_finite(scores: &[f32], user: i64) -> Result<()> {
-    let sum: f32 = scores
-        .chunks(BLOCK)
-        .map(|block| block.iter().map(|s| s * 0.0).sum::<f32>())
-        .sum();
-    if sum == 0.0 {
+    if dispatch(|| all_finite(scores)) {
         Ok(())
     } else {
         Err(not_finite(user))

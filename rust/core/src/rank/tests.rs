@@ -168,6 +168,71 @@ fn one_user_alone_gets_the_list_of_many_bit_for_bit() {
     }
 }
 
+#[test]
+fn rounding_factors_to_bytes_leaves_out_no_item_of_a_list() {
+    let (n_items, k) = (3000, 19);
+    let mut rng = Rng::at(9, 0, 0);
+    let normal = Array2::from_shape_fn((n_items, k), |_| rng.normal() as f32);
+    // Scores that are nearly equal, of any size, too small to be normal, exact in bytes, and zero.
+    let kinds = [
+        normal.mapv(|x| 1.0 + x * 1e-6),
+        Array2::from_shape_fn(
+            (n_items, k),
+            |(i, f)| {
+                if f == 0 { 1e4 } else { normal[(i, f)] }
+            },
+        ),
+        Array2::from_shape_fn((n_items, k), |(i, f)| {
+            normal[(i, f)] * 10f32.powi(i as i32 % 9 - 4)
+        }),
+        normal.mapv(|x| x * 1e-21),
+        normal.mapv(|x| x * 1e-40),
+        normal.mapv(|x| x * 1e17),
+        normal.mapv(|x| (x * 40.0).round()),
+        normal.mapv(|x| x.round()),
+        Array2::zeros((n_items, k)),
+    ];
+    let users: Vec<i64> = (0..40).collect();
+    for (kind, q) in kinds.iter().enumerate() {
+        let index = FactorIndex::new(q.view()).expect("memory");
+        // Some like what is like an item, others what is not.
+        let p = Array2::from_shape_fn((40, k), |(u, f)| {
+            let sign = if u % 2 == 0 { 1.0 } else { -1.0 };
+            sign * (q[(u * 71, f)] + 0.3 * q[(u, f)])
+        });
+        for n in [1, 10, 400] {
+            let rank = |users: &[i64]| {
+                let request =
+                    Request::try_new((40, n_items), users, n, Filter::default()).expect("valid");
+                let lists =
+                    index.rank(p.view(), q.view(), Rows::ByUser, &request, &Progress::new());
+                lists.expect("ranks")
+            };
+            let all = rank(&users);
+            for at in 0..40 {
+                let one = rank(&users[at..=at]);
+                let place = at * n..(at + 1) * n;
+                assert_eq!(one.items, all.items[place.clone()], "kind {kind}, n {n}");
+                assert_eq!(one.scores, all.scores[place], "kind {kind}, n {n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_factor_that_is_not_finite_is_refused_for_one_user_too() {
+    for odd in [f32::NAN, f32::INFINITY] {
+        let mut q = random(500, 4, 2);
+        q[(321, 2)] = odd;
+        let p = Array2::ones((1, 4));
+        let request = Request::try_new((1, 500), &[0], 5, Filter::default()).expect("valid");
+        assert!(matches!(
+            rank_by_factors(&p, &q, &request),
+            Err(Error::NonFinite(_))
+        ));
+    }
+}
+
 fn of_user(items: Option<Items<'_>>, at: usize) -> Option<Items<'_>> {
     items.map(|items| Items::Same(items.of(at)))
 }
