@@ -57,7 +57,7 @@ def read_profiles(
         # New people: all of theirs are known here.
         csr, skipped = Ids(data.user_ids, ids.items, "dict").aligned(data, unknown)
         return Profiles(csr, data.user_ids, skipped.interactions)
-    if _is_matrix(given):
+    if data is not None or _is_matrix(given):
         rows = as_csr(given, name, allow_empty=True)
         if rows.n_cols != n_items:
             raise ValueError(
@@ -66,7 +66,7 @@ def read_profiles(
         return Profiles(rows, np.arange(rows.n_rows))
     places = _items(given, n_items, ids, unknown, name)
     known = np.sort(places).astype(np.int32)
-    n_skipped = int(np.searchsorted(known, 0))
+    n_skipped = int(known.searchsorted(0))
     # As a rule they are distinct, and looking takes less time than np.unique.
     if n_skipped or not (known[1:] > known[:-1]).all():
         known = np.unique(known[n_skipped:])
@@ -77,7 +77,6 @@ def _is_matrix(given: object) -> bool:
     """Whether it has rows, each of one person."""
     return (
         isinstance(given, Csr)
-        or interactions_of(given) is not None
         or sp.issparse(given)
         or (isinstance(given, np.ndarray) and given.ndim != 1)
     )
@@ -88,7 +87,8 @@ def _items(
 ) -> NDArray[np.int64]:
     """Numbers of the items of one person, -1 for those that are skipped."""
     nested = isinstance(given, list | tuple) and any(
-        isinstance(item, Iterable) and not isinstance(item, str | bytes) for item in given
+        type(item) is not int and isinstance(item, Iterable) and not isinstance(item, str | bytes)
+        for item in given
     )
     if given is None or nested or isinstance(given, Mapping):
         what = f"{type(given).__name__} of several" if nested else type(given).__name__
