@@ -29,6 +29,7 @@ from ganmf_fast.scorers.autoencoder import Autoencoder
 from ganmf_fast.scorers.dense import DenseWeights, DualEase
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.popularity import Popularity
+from ganmf_fast.scorers.profile_maps import LinearMap
 from ganmf_fast.scorers.random import RandomScores
 from ganmf_fast.scorers.weights import ItemWeights, UserWeights
 
@@ -330,15 +331,21 @@ def test_nobody_is_near_itself_and_many_are_asked_for_as_one_is(fitted, what):
 
 
 def test_contributions_sum_to_the_score(fitted, toy_urm):
-    if not isinstance(fitted.scorer_, ItemWeights | DenseWeights | DualEase):
+    profile = toy_urm[[8]]
+    scorer = fitted.scorer_of(as_csr(profile))
+    if isinstance(scorer, ItemWeights | DenseWeights | DualEase):
+        scores = fitted.score_users([8])[0]
+    elif isinstance(scorer, Factors) and isinstance(scorer.profile_map, LinearMap):
+        with_it, without = fitted.fold_in(sp.vstack([profile, 0 * profile]))
+        scores = with_it - without
+    else:
         with pytest.raises(NotImplementedError, match=f"{type(fitted).__name__} has no explain"):
             fitted.explain(0, 3)
         return
-    scores = fitted.score_users([8])[0]
-    profile = toy_urm[[8]].indices
-    for item in (int(profile[0]), *np.setdiff1d(np.arange(40), profile)[:4]):
+    listed = profile.indices
+    for item in (int(listed[0]), *np.setdiff1d(np.arange(40), listed)[:4]):
         parts = fitted.explain(8, item)
-        assert set(parts.items) <= set(profile)
+        assert set(parts.items) <= set(listed)
         assert (np.diff(parts.scores) <= 0).all()
         assert parts.scores.sum() == pytest.approx(scores[item], abs=1e-5)
         assert fitted.explain(8, item, n=2).items.tolist() == parts.items[:2].tolist()

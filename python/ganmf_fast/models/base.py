@@ -17,7 +17,7 @@ from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.text import shown
-from ganmf_fast.base.urm import as_csr, row_of, to_scipy
+from ganmf_fast.base.urm import as_csr, row_of, rows_of, to_scipy
 from ganmf_fast.data.frames import frame
 from ganmf_fast.models.all_lists import AllLists, ListsTask, part_size, write_lists
 from ganmf_fast.models.cooccurrence import Cooccurrence
@@ -507,7 +507,10 @@ class Recommender(BaseEstimator, ABC):
     def explain(self, user: object, item: object, n: int | None = None) -> Any:
         """Which items of a user's profile contribute how much to the score of an item.
 
-        Exact for item-weight models, EASE among them: the contributions sum to the score.
+        For item-weight models, EASE among them, the contributions sum to the score. For factors
+        they explain the score that `fold_in` gives the user's profile, in closed form: they sum to
+        what it exceeds that of an empty profile by. For PureSVD this is the score, and for GANMF
+        with ``user_factors="solved"`` up to a constant; otherwise learned factors differ from it.
 
         Parameters
         ----------
@@ -532,10 +535,11 @@ class Recommender(BaseEstimator, ABC):
         row = _one("user", self._rows(user))
         column = _one("item", self._catalogue.items(item, "item"))
         try:
-            parts = self.scorer_.contributions(self.urm_, row, column)
+            profile = rows_of(self.urm_, np.array([row]))
+            parts = self._scorer_of(profile).contributions(profile, 0, column)
         except NotImplementedError as error:
             raise NotImplementedError(f"{type(self).__name__} has no explain: {error}") from None
-        items, _ = row_of(self.urm_, row)
+        items, _ = row_of(profile, 0)
         order = np.argsort(-parts, kind="stable")
         order = order[parts[order] != 0][: None if n is None else check_int("n", n, 1)]
         if self.ids_ is None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ganmf_fast._core import Csr, FactorIndex, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
-from ganmf_fast.base.urm import read_only
+from ganmf_fast.base.urm import read_only, row_of
 from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.perceptron_map import PerceptronMap
 from ganmf_fast.scorers.profile_maps import LinearMap, ProfileMap, least_squares
@@ -87,15 +87,19 @@ class Factors(Scorer):
                 "it holds nothing that gives new users factors; if an older version fitted it, fit "
                 "it again"
             )
-        return self.with_users(self.profile_map.factors(profiles))
+        return self._of(self.profile_map, profiles)
 
-    def with_users(self, user_factors: Floats) -> "Factors":
-        """The same items, and what was prepared of them, for other users."""
+    def _of(self, profile_map: ProfileMap, profiles: Csr) -> "Factors":
+        return self.with_users(profile_map.factors(profiles), profile_map)
+
+    def with_users(self, user_factors: Floats, profile_map: ProfileMap | None = None) -> "Factors":
+        """The same items, and what was prepared of them, for other users, by a map if at all."""
         check_matrix("user_factors", user_factors)
         _ = self._index  # prepared once for all that are made from this one
         other = object.__new__(Factors)
         kept = {name: value for name, value in vars(self).items() if name != "_user_cosines"}
-        vars(other).update(kept, user_factors=read_only(user_factors))
+        own = {"user_factors": read_only(user_factors), "profile_map": profile_map}
+        vars(other).update(kept, **own)
         return other
 
     @cached_property
@@ -105,7 +109,16 @@ class Factors(Scorer):
 
     def by_least_squares(self, profiles: Csr) -> "Factors":
         """As `of_profiles`, by `least_squares_map`."""
-        return self.with_users(self.least_squares_map.factors(profiles))
+        return self._of(self.least_squares_map, profiles)
+
+    def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
+        """Parts of the score of `profiles[user]` by the map, whose bias is left out."""
+        if not isinstance(self.profile_map, LinearMap):
+            raise NotImplementedError("the factors of a profile are not a sum over its items")
+        items, values = row_of(profiles, user)
+        with one_blas_thread():
+            parts = self.profile_map.weights[items] @ self.item_factors[item]
+        return dense_float32(values * parts)
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Cosine between item factors; none for factors of zeros."""
