@@ -60,6 +60,8 @@ def _is_sound(X: Any) -> bool:
     """Whether the internals of a scipy matrix are those of a matrix, said again."""
 
     def whole(array: Any, below: int | None = None) -> bool:
+        if isinstance(array, list):  # as good as the array that scipy makes of it
+            array = np.asarray(array)
         right = isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind in "iu"
         return right and (below is None or bool(((array >= 0) & (array < below)).all()))
 
