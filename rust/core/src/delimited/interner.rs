@@ -19,8 +19,12 @@ pub(super) struct Interner {
 }
 
 impl Interner {
-    /// Number of `text`, and whether it is new.
-    pub(super) fn intern(&mut self, text: &[u8]) -> Result<(i32, bool)> {
+    /// Number of `text`, which becomes one of the strings if it is new and `check` allows it.
+    pub(super) fn intern(
+        &mut self,
+        text: &[u8],
+        check: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<i32> {
         let Self {
             bytes,
             ends,
@@ -29,8 +33,9 @@ impl Interner {
         } = self;
         let hash = hasher.hash_one(text);
         if let Some(&code) = table.find(hash, |&code| string(bytes, ends, code) == text) {
-            return Ok((code as i32, false));
+            return Ok(code as i32);
         }
+        check(text)?;
         let code = ends.len();
         if code >= i32::MAX as usize {
             return Err(Error::invalid("there are more than 2^31 - 1 distinct ids"));
@@ -48,7 +53,7 @@ impl Interner {
             })?;
         }
         table.insert_unique(hash, code as u32, hash_of);
-        Ok((code as i32, true))
+        Ok(code as i32)
     }
 
     pub(super) fn strings(&self) -> impl ExactSizeIterator<Item = &[u8]> {

@@ -329,13 +329,15 @@ fn read_field(
         return refuse(&format!("{name} is missing"));
     }
     if let Column::Id { ids, codes } = column {
-        let (code, new) = ids.intern(value)?;
-        if new && std::str::from_utf8(value).is_err() {
-            return refuse(&format!("{name} is not UTF-8 text"));
-        }
-        if new && !quoted && value.contains(&b'\r') {
-            return refuse(&format!("{name} holds a carriage return"));
-        }
+        let code = ids.intern(value, |id| {
+            if std::str::from_utf8(id).is_err() {
+                return refuse(&format!("{name} is not UTF-8 text"));
+            }
+            if !quoted && id.contains(&b'\r') {
+                return refuse(&format!("{name} holds a carriage return"));
+            }
+            Ok(())
+        })?;
         reserve(codes, 1, VALUES)?;
         codes.push(code);
         return Ok(());

@@ -155,6 +155,19 @@ fn rows_know_their_lines() {
 }
 
 #[test]
+fn an_id_that_is_refused_is_refused_again() {
+    let columns = vec![(0, "user".to_owned(), Kind::Id)];
+    let mut reader = Reader::new(rfc(",", 1), columns, false).unwrap();
+    for (id, what) in [(&b"\xdd\n"[..], "UTF-8 text"), (b"a\rb\n", "carriage")] {
+        for _ in 0..2 {
+            let error = feed_all(&mut reader, id, 64).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    }
+    assert_eq!(reader.ids(0).len(), 0);
+}
+
+#[test]
 fn numbers_and_times_are_parsed() {
     let columns = vec![
         (0, "rating".to_owned(), Kind::Number),
