@@ -12,6 +12,7 @@ from ganmf_fast.models.registry import NAMES as _MODELS
 _MODULES = {
     "datasets": "ganmf_fast.data.datasets",
     "models": "ganmf_fast.models",
+    "plot": "ganmf_fast.results.plot",
     "scorers": "ganmf_fast.scorers",
     "split": "ganmf_fast.split",
     "tuning": "ganmf_fast.tuning",

@@ -19,6 +19,7 @@ from ganmf_fast.models.cooccurrence import Cooccurrence as Cooccurrence
 from ganmf_fast.models.early_stopping import run_epochs as run_epochs
 from ganmf_fast.models.fit_data import FitData as FitData
 from ganmf_fast.models.load import load as load
+from ganmf_fast.results import plot as plot
 from ganmf_fast.split import Splits as Splits
 from ganmf_fast.tuning import tune as tune
 

@@ -19,6 +19,7 @@ from ganmf_fast.experiments.table2 import Table2
 from ganmf_fast.results import document
 from ganmf_fast.results.charts.comparison import points
 from ganmf_fast.results.charts.cost import cost
+from ganmf_fast.results.charts.training import COLLAPSE, CURVES
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import PUBLISHED_SPLITS, Entry, ResultTable, Run
 from ganmf_fast.results.store import Store, npz
@@ -31,8 +32,6 @@ pytest.importorskip("jinja2", reason="the extra report is not installed")
 from ganmf_fast.experiments.run_specs import run_specs
 from ganmf_fast.experiments.variants import VARIANTS, select
 from ganmf_fast.report import findings, open_run, page, render
-from ganmf_fast.report.findings import COLLAPSE
-from ganmf_fast.report.gan_charts import CURVES
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
 from ganmf_fast.report.run_record import History, RunRecord
 

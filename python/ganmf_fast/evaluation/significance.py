@@ -19,7 +19,7 @@ from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.text import shown
 from ganmf_fast.evaluation.result import Evaluation
 
-__all__ = ["Comparison", "compare", "compare_values", "holm", "interval_of_mean"]
+__all__ = ["Comparison", "compare", "compare_values", "distinct_labels", "holm", "interval_of_mean"]
 
 _MODELS = {"model": pl.String} | dict.fromkeys(("mean", "low", "high"), pl.Float64)
 _PAIRS = dict.fromkeys(("a", "b"), pl.String) | dict.fromkeys(
@@ -308,15 +308,20 @@ def _checked_evaluations(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 
 def _names(evs: list[Evaluation], labels: Sequence[str] | None) -> list[str]:
     if labels is None:
-        given = [ev.label for ev in evs]
-        return [
-            name if given.count(name) == 1 else f"{name} {given[: at + 1].count(name)}"
-            for at, name in enumerate(given)
-        ]
+        return distinct_labels(evs)
     names = list(labels)
     if len(names) != len(evs) or len(set(names)) < len(names):
         raise ValueError(f"labels must be {len(evs)} distinct names, not {shown(names)}")
     return names
+
+
+def distinct_labels(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Labels of evaluations, numbered where they repeat."""
+    given = [ev.label for ev in evaluations]
+    return [
+        name if given.count(name) == 1 else f"{name} {given[: at + 1].count(name)}"
+        for at, name in enumerate(given)
+    ]
 
 
 def _pairs(names: list[str], baseline: str | None) -> list[tuple[str, str]]:

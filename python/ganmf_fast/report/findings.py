@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
+from ganmf_fast.results.charts.training import COLLAPSE
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
 from ganmf_fast.results.search import SearchRecord, improvements
 
-__all__ = ["COLLAPSE", "Finding", "collapses", "findings", "main_tables"]
-
-COLLAPSE = 0.95
-"""Mean cosine between generated profiles from which on the generator counts as collapsed."""
+__all__ = ["Finding", "collapses", "findings", "main_tables"]
 
 FEATURE_MATCHING = "recon_coefficient"
 """Weight of feature matching, the axis of figures 4 and 5."""

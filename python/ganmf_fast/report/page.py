@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from ganmf_fast.base.text import printable
 from ganmf_fast.report import gan_charts
-from ganmf_fast.report.findings import COLLAPSE, collapses, findings, main_tables
+from ganmf_fast.report.findings import collapses, findings, main_tables
 from ganmf_fast.report.model_pages import anchor, is_table, model_pages
 from ganmf_fast.report.provenance import literal, provenance, size
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
@@ -26,6 +26,7 @@ from ganmf_fast.results.charts import comparison as tables
 from ganmf_fast.results.charts import search as searches
 from ganmf_fast.results.charts.base import CONFIG, stylesheet
 from ganmf_fast.results.charts.cost import cost
+from ganmf_fast.results.charts.training import COLLAPSE
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, shown, signed
 

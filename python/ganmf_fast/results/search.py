@@ -16,7 +16,7 @@ from ganmf_fast.tuning.journal import parse_journal
 from ganmf_fast.tuning.spaces import Dimension, Space, searched
 from ganmf_fast.tuning.trial import Trial, best_of
 
-__all__ = ["JOURNAL", "SearchRecord", "dependence", "read_search"]
+__all__ = ["JOURNAL", "SearchRecord", "dependence", "read_search", "search_record"]
 
 JOURNAL = "journal.jsonl"
 
@@ -78,6 +78,19 @@ def read_search(path: str, content: str | bytes, missing: Callable[[str], None])
     header, trials = parse_journal(lines, "it", missing)
     if len(trials) > _MOST_TRIALS:
         missing(f"has {len(trials)} trials, of which {_MOST_TRIALS} are shown")
+    return search_record(header, trials[:_MOST_TRIALS], path)
+
+
+def search_record(
+    header: Mapping[str, Any], trials: Sequence[Trial], path: str = ""
+) -> SearchRecord:
+    """A search from the header of its journal and its trials.
+
+    Raises
+    ------
+    ValueError
+        If the header is damaged.
+    """
     try:
         space = Space.resolve(document.table(header.get("space"), "space"), {}, (0, 0))
     except TypeError as error:
@@ -91,7 +104,7 @@ def read_search(path: str, content: str | bytes, missing: Callable[[str], None])
         backend=document.text(header, "backend"),
         n_initial=document.whole(header.get("n_initial", 0), "n_initial"),
         space={name: dim for name, dim in space.effective.items() if searched(dim)},
-        trials=tuple(trials[:_MOST_TRIALS]),
+        trials=tuple(trials),
     )
 
 

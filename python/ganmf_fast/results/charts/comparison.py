@@ -20,9 +20,9 @@ from ganmf_fast.results.charts.base import (
 )
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
 
-__all__ = ["differences", "points", "quality", "with_spread"]
+__all__ = ["SHAPES", "differences", "points", "quality", "with_spread"]
 
-_SHAPES = (
+SHAPES = (
     "circle",
     "square",
     "triangle-up",
@@ -208,7 +208,7 @@ def points(comparison: ResultTable) -> Spec:
     models = sorted(comparison.models, key=lambda model: "GANMF" not in model)
     series = [f"var(--series-{at % 8})" for at in range(len(models))]
     # Seven shapes beside eight colours, so that more than eight models still differ.
-    shapes = [_SHAPES[at % len(_SHAPES)] for at in range(len(models))]
+    shapes = [SHAPES[at % len(SHAPES)] for at in range(len(models))]
     names = (
         "metric", "model", "at", "order", "value", "low", "high", "source", "ours", "theirs",
     )  # fmt: skip

@@ -19,7 +19,15 @@ from ganmf_fast.results.charts.base import CHOSEN, CONFIG, Spec, light
 from ganmf_fast.results.result_table import ResultTable, heading
 from ganmf_fast.results.search import SearchRecord
 
-__all__ = ["FORMATS", "rendered", "search_figures", "table_figure", "write_search_figures"]
+__all__ = [
+    "FORMATS",
+    "figure",
+    "panel",
+    "rendered",
+    "search_figures",
+    "table_figure",
+    "write_search_figures",
+]
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -39,15 +47,15 @@ def table_figure(table: ResultTable) -> Spec | None:
     if table.chart == "none" or not any(entry.runs for entry in table.entries):
         return None
     if table.chart == "heatmaps":
-        return _figure(table.heading, [_panel(p, title) for title, p in _squares(table)], 3)
+        return figure(table.heading, [panel(p, title) for title, p in _squares(table)], 3)
     if table.chart == "bars":
         first = replace(table, columns=table.columns[:1])
         title = f"{heading(first.columns[0])}: {table.heading}"
-        return _figure(title, [_panel(comparison.quality(first, annotated=True), width=640)], 1)
+        return figure(title, [panel(comparison.quality(first, annotated=True), width=640)], 1)
     lines = comparison.points(table)
     shown = [heading(key) for key in table.columns]
     width = 560 if len(shown) == 1 else 380
-    return _figure(table.heading, [_panel(lines, name, width, metric=name) for name in shown], 2)
+    return figure(table.heading, [panel(lines, name, width, metric=name) for name in shown], 2)
 
 
 def _squares(table: ResultTable) -> Iterator[tuple[list[str], Spec]]:
@@ -79,13 +87,13 @@ def search_figures(found: SearchRecord) -> dict[str, Spec]:
         ),
     }
     figures = {
-        name: _figure([title, text], [_panel(drawn, width=width)], 1)
+        name: figure([title, text], [panel(drawn, width=width)], 1)
         for name, (drawn, text, width) in made.items()
         if drawn is not None
     }
-    alone = [_panel(drawn, name, width=230) for name, drawn in search.dependences(found)]
+    alone = [panel(drawn, name, width=230) for name, drawn in search.dependences(found)]
     if alone:
-        figures["partial_dependence"] = _figure(
+        figures["partial_dependence"] = figure(
             [title, f"{found.metric} on validation by each parameter alone"], alone, 3
         )
     return figures
@@ -131,30 +139,34 @@ def rendered(figure: Spec, kind: str) -> bytes:
     return _RESOURCES.sub(lambda found: b"".join(sorted(found[0].splitlines(True))), pdf)
 
 
-def _panel(drawn: Spec, title: str | Sequence[str] = "", width: int = 0, metric: str = "") -> Spec:
+def panel(drawn: Spec, title: str | Sequence[str] = "", width: int = 0, metric: str = "") -> Spec:
     """A specification of the page, of one metric, with its data as records."""
-    panel = {name: part for name, part in drawn.items() if name not in ("autosize", "params")}
-    data = panel["data"]["columns"]
+    made = {name: part for name, part in drawn.items() if name not in ("autosize", "params")}
+    data = made["data"]["columns"]
     at = [n for n, name in enumerate(data.get("metric", ())) if metric in ("", name)]
-    if panel.get("transform") == CHOSEN:
-        del panel["transform"]
+    if made.get("transform") == CHOSEN:
+        del made["transform"]
     else:
         at = list(range(len(next(iter(data.values())))))
-    panel["data"] = {"values": [{name: column[n] for name, column in data.items()} for n in at]}
+    made["data"] = {"values": [{name: column[n] for name, column in data.items()} for n in at]}
+    if "layer" in made:
+        # Nothing is pointed at in a file.
+        made["layer"] = [marks for marks in made["layer"] if "params" not in marks]
     if title:
-        panel["title"] = {"text": title, "fontSize": 12, **_PLAIN}
-    return panel | ({"width": width} if width else {})
+        made["title"] = {"text": title, "fontSize": 12, **_PLAIN}
+    return made | ({"width": width} if width else {})
 
 
-def _figure(title: str | Sequence[str], panels: Sequence[Spec], across: int) -> Spec:
-    figure = {
+def figure(title: str | Sequence[str], panels: Sequence[Spec], across: int) -> Spec:
+    """Panels as one figure, coloured for a light ground."""
+    made = {
         "title": {"text": title, "offset": 12},
         "concat": panels,
         "columns": across,
         "config": _CONFIG,
         "padding": 12,
     }
-    coloured: Spec = _coloured(figure)
+    coloured: Spec = _coloured(made)
     return coloured
 
 
