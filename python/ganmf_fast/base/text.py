@@ -1,13 +1,24 @@
 """Text that comes from data, escaped for where it goes: one function for each destination.
 
-Ids, names, paths and messages may have been written by anyone. HTML is escaped by its template
-(report/page.py), JSON by its encoder.
+Ids, names, paths and messages may have been written by anyone. The HTML of pages is escaped by
+their template (report/page.py), JSON by its encoder.
 """
 
+import html as _html
 import re
 from collections.abc import Iterable
 
-__all__ = ["Markdown", "csv_cell", "few", "latex", "markdown", "one_line", "printable", "shown"]
+__all__ = [
+    "Markdown",
+    "csv_cell",
+    "few",
+    "html",
+    "latex",
+    "markdown",
+    "one_line",
+    "printable",
+    "shown",
+]
 
 _MOST = 500
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -106,6 +117,11 @@ _MOST_PROSE = 5000
 _MARKDOWN = re.compile(r"[\\`*\[\]~$#]|(?<![^\W_])_|_(?![^\W_])")
 # As entities, since a backslash before them is not understood everywhere.
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"})
+
+
+def html(value: object) -> str:
+    """Text in HTML, as element or attribute: no markup of its own."""
+    return _html.escape(printable(str(value)))
 
 
 def latex(text: str) -> str:

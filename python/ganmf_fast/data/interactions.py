@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_real
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.notebook import html_table
+from ganmf_fast.base.text import few, shown
 from ganmf_fast.base.urm import CsrView, as_csr, fingerprint, to_scipy
 from ganmf_fast.data import builders
 from ganmf_fast.data.builders import Repeated
@@ -259,6 +260,27 @@ class Interactions:
             f"Interactions({shown(self.name)}: {self.n_interactions:,} of {self.n_users:,} users "
             f"on {self.n_items:,} items{simulated})"
         )
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: sizes, lengths of profiles, the period, and some ids."""
+        lengths = np.diff(self.csr.indptr)
+        rows: list[tuple[object, ...]] = [
+            ("users", self.n_users),
+            ("items", self.n_items),
+            ("interactions", self.n_interactions),
+            ("density", f"{self.n_interactions / max(self.n_users * self.n_items, 1):.4%}"),
+            (
+                "interactions of a user",
+                f"{lengths.min():,} to {lengths.max():,}, median {np.median(lengths):g}",
+            ),
+        ]
+        if self.timestamps is not None and len(self.timestamps):
+            rows.append(("period", f"{self.timestamps.min()} to {self.timestamps.max()}"))
+        if not self.numbered:
+            rows.append(("first users", few(self.user_ids[:5])))
+            rows.append(("first items", few(self.item_ids[:5])))
+        notes = ["simulated, not observed"] if self.simulated else []
+        return html_table(f"Interactions {self.name}", (), rows, notes)
 
     @classmethod
     def from_frame(

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only
 from ganmf_fast.models.ids import Skipped
@@ -198,22 +199,38 @@ class Evaluation:
 
     def __repr__(self) -> str:
         """A small table."""
-        names = [name for name in _SHOWN if name in self.metrics] or list(self.metrics)[:7]
+        names = _shown_of(self)
         lines = [f"{self.label}: {len(self.users):,} users evaluated"]
         lines += _table(self, names)
-        if any(self.skipped):
-            users, items, interactions = self.skipped
-            lines.append(
-                f"skipped {interactions:,} test interactions: {users:,} users and {items:,} items "
-                "are unknown"
-            )
-        n_empty = len(self.without_list)
-        if n_empty:
-            lines.append(f"{n_empty:,} of the users have no list and count as zero")
-        if 0 < n_empty < len(self.users):
+        lines += _notes(self)
+        if 0 < len(self.without_list) < len(self.users):
             lines[-1] += "; without them:"
             lines += _table(self.listed, names)
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the same table, and what there is to note."""
+        names = _shown_of(self)
+        rows = [(k, *(self[name, k] for name in names)) for k in self.cutoffs]
+        title = f"{self.label}: {len(self.users):,} users evaluated"
+        return html_table(title, ("k", *names), rows, _notes(self))
+
+
+def _shown_of(evaluation: Evaluation) -> list[str]:
+    return [n for n in _SHOWN if n in evaluation.metrics] or list(evaluation.metrics)[:7]
+
+
+def _notes(evaluation: Evaluation) -> list[str]:
+    found = []
+    if any(evaluation.skipped):
+        users, items, interactions = evaluation.skipped
+        found.append(
+            f"skipped {interactions:,} test interactions: {users:,} users and {items:,} items "
+            "are unknown"
+        )
+    if n_empty := len(evaluation.without_list):
+        found.append(f"{n_empty:,} of the users have no list and count as zero")
+    return found
 
 
 def _table(evaluation: Evaluation, names: Sequence[str]) -> list[str]:

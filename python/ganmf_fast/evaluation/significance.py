@@ -16,6 +16,7 @@ from scipy import stats
 
 from ganmf_fast import _core
 from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import shown
 from ganmf_fast.evaluation.result import Evaluation
 
@@ -86,6 +87,26 @@ class Comparison:
                 f"{row['wilcoxon_p_holm']:>14.2g}"
             )
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the same two tables, the best model first."""
+        percent = f"{100 * self.confidence:g}%"
+        title = f"{self.metric}@{self.k} of {self.n_users:,} users, {percent} intervals"
+        best = self.models.sort("mean", descending=True)
+        names = ("model", "mean", "low", "high")
+        models = html_table(title, names, best.select(names).iter_rows())
+        pairs = html_table(
+            "Differences, tested in pairs",
+            ("pair", "difference", "low", "high", "effect", "t, Holm", "Wilcoxon, Holm"),
+            (
+                (
+                    f"{row['a']} - {row['b']}", row["difference"], row["low"], row["high"],
+                    row["effect_size"], f"{row['t_p_holm']:.2g}", f"{row['wilcoxon_p_holm']:.2g}",
+                )
+                for row in self.pairs.iter_rows(named=True)
+            ),
+        )  # fmt: skip
+        return models + pairs
 
 
 def compare(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base.checks import as_array, check_int
+from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import shown
 from ganmf_fast.data.frames import frame
 from ganmf_fast.models.ranking import columns
@@ -51,6 +52,29 @@ class Recommendations(_Arrays):
                 f"users must be one for each of {len(self.items)} lists, not {shown(users)}"
             )
         return frame(columns(None, names, self.items, self.scores), "polars")
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the first items of the first lists."""
+        items, scores = np.atleast_2d(self.items), np.atleast_2d(self.scores)
+        shape = f"{len(items):,} lists of {items.shape[1]:,} items"
+        rows = [
+            (at, *(f"{item} ({score:.4g})" if item >= 0 else "" for item, score in pairs))
+            for at, pairs in enumerate(
+                zip(row[:_WIDE].tolist(), of[:_WIDE].tolist(), strict=True)
+                for row, of in zip(items[:_LONG], scores[:_LONG], strict=True)
+            )
+        ]
+        notes = ["item (score), best first"]
+        if len(items) > _LONG or items.shape[1] > _WIDE:
+            notes.append("not all of them are shown")
+        if self.skipped:
+            notes.append(f"skipped: {self.skipped:,}")
+        header = ("list", *range(1, min(items.shape[1], _WIDE) + 1))
+        return html_table(f"Recommendations: {shape}", header, rows, notes)
+
+
+_LONG, _WIDE = 10, 8
+"""Lists, and items of each, that a notebook shows."""
 
 
 def lengths_of(n: object, n_users: int) -> tuple[int, NDArray[np.int64] | None]:

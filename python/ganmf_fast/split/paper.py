@@ -23,6 +23,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import all_written, make_folder, write_errors
+from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.npz import read_npz, read_sparse
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr, fingerprint, read_only, to_scipy
@@ -223,6 +224,23 @@ class Splits:
             f"Splits({shown(self.name)}: {self.n_users:,} x {self.n_items:,}; {sizes}{simulated})"
         ]
         return "\n".join(lines + [f"  warning: {warning}" for warning in self.warnings])
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the parts, with their sizes and purposes."""
+        uses = (
+            "for the final fit",
+            "for the final figure",
+            "for fits of a search",
+            "for the figures of a search",
+            "for stopping training early",
+        )
+        parts = (
+            (part, getattr(self, part).nnz, use) for part, use in zip(PARTS, uses, strict=True)
+        )
+        title = f"Splits of {self.name}: {self.n_users:,} users, {self.n_items:,} items"
+        notes = [f"warning: {warning}" for warning in self.warnings]
+        simulated = ["simulated, not observed"] if self.simulated else []
+        return html_table(title, ("part", "interactions", "use"), parts, [*simulated, *notes])
 
     def save(self, folder: str | Path) -> None:
         """Write ``train.npz`` ... ``early_stop.npz`` (scipy), name and ids into a folder.

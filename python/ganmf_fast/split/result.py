@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.notebook import html_lines
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only, to_scipy
 from ganmf_fast.data.interactions import Interactions
@@ -116,6 +117,10 @@ class Split:
     def _sizes(self) -> str:
         return f"train {self._train.nnz:,}, test {self._test.nnz:,}"
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: as printed."""
+        return html_lines(repr(self))
+
 
 def _without(side: Csr, other: Csr) -> NDArray[np.int64]:
     return np.flatnonzero((np.diff(side.indptr) == 0) & (np.diff(other.indptr) > 0))
@@ -197,6 +202,10 @@ class Folds:
     def __repr__(self) -> str:
         """Rule and number of interactions."""
         return f"{type(self).__name__}({self.rule}: {self._source.csr.nnz:,} interactions)"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: as printed, and each fold."""
+        return html_lines("\n".join([repr(self), *map(repr, self)]))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

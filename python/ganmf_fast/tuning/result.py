@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.evaluation.evaluate import evaluate_any_model
@@ -18,6 +19,10 @@ from ganmf_fast.tuning.trial import Trial, best_of
 from ganmf_fast.tuning.tuned_model import TunedModel
 
 __all__ = ["Final", "TuningResult"]
+
+
+_BEST = 5
+"""Trials that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,22 @@ class TuningResult:
         cold = self._splits.profile is not None
         found = evaluate_any_model(model, known, test, (5, 20), ties, fold_in=cold)
         return Final(model, found)
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the best trials, and how many failed."""
+        metric = self.study.header["metric"]
+        done = sorted(
+            (trial for trial in self.history if trial.value is not None),
+            key=lambda trial: (-(trial.value or 0.0), trial.number),
+        )
+        names = list(dict.fromkeys(name for trial in done for name in trial.params))
+        rows = [
+            (trial.number, trial.value, *(str(trial.params.get(name, "")) for name in names))
+            for trial in done[:_BEST]
+        ]
+        title = f"Tuning of {self.study.header['model']}: best of {len(self.history)} trials"
+        notes = [f"{self.n_failed:,} trials failed"] if self.n_failed else []
+        return html_table(title, ("trial", metric, *names), rows, notes)
 
     def __repr__(self) -> str:
         """The best trial in one line."""
