@@ -38,6 +38,13 @@ __all__ = ["PARTS", "Splits", "paper_protocol"]
 
 PARTS = ("train", "test", "train_small", "validation", "early_stop")
 _PROFILE = "profile"
+_USES = {
+    "train": "the final fit",
+    "test": "the final figure",
+    "train_small": "fits of a search",
+    "validation": "figures of a search",
+    "early_stop": "stopping a training early",
+}
 _INFO = "splits.json"
 _IDS = "ids.npz"
 # Kinds of id arrays that numpy stores without pickling.
@@ -227,16 +234,7 @@ class Splits:
 
     def _repr_html_(self) -> str:
         """What notebooks show: the parts, with their sizes and purposes."""
-        uses = (
-            "for the final fit",
-            "for the final figure",
-            "for fits of a search",
-            "for the figures of a search",
-            "for stopping training early",
-        )
-        parts = (
-            (part, getattr(self, part).nnz, use) for part, use in zip(PARTS, uses, strict=True)
-        )
+        parts = [(part, getattr(self, part).nnz, use) for part, use in _USES.items()]
         title = f"Splits of {self.name}: {self.n_users:,} users, {self.n_items:,} items"
         notes = [f"warning: {warning}" for warning in self.warnings]
         simulated = ["simulated, not observed"] if self.simulated else []

@@ -203,10 +203,6 @@ class Folds:
         """Rule and number of interactions."""
         return f"{type(self).__name__}({self.rule}: {self._source.csr.nnz:,} interactions)"
 
-    def _repr_html_(self) -> str:
-        """What notebooks show: as printed, and each fold."""
-        return html_lines("\n".join([repr(self), *map(repr, self)]))
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Windows(Folds):
