@@ -88,8 +88,7 @@ def load_torch_threads(common: Common, models: Iterable[ModelVariant]) -> None:
 
 def say(text: str) -> None:
     """Write a message of one line to stderr, unless told to be quiet."""
-    if not progress.is_quiet():
-        TextConsole(stderr=True, soft_wrap=True).print(printable(text, _MOST))
+    progress.line(text)
 
 
 def show(content: str | Table) -> None:

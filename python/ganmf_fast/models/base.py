@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_choice, check_int
+from ganmf_fast.base.checks import check_bool, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
-from ganmf_fast.base.progress import reporter
+from ganmf_fast.base.progress import reporter, verbosity
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr, row_of, rows_of, to_scipy
 from ganmf_fast.data.frames import frame
@@ -78,6 +78,7 @@ class Recommender(BaseEstimator, ABC):
         callback: FitCallback | None = None,
         metric: str = "map",
         k: int = 5,
+        verbose: bool | None = None,
     ) -> Self:
         """Fit the model.
 
@@ -99,6 +100,11 @@ class Recommender(BaseEstimator, ABC):
             `ganmf_fast.evaluation.METRICS`.
         k : int, default 5
             Its cutoff.
+        verbose : bool, optional
+            Whether progress is shown: at once if True, never if False. By default it is once the
+            fit has taken two seconds, as a bar on a terminal and in a notebook that has ipywidgets,
+            elsewhere as a line every ten seconds; before a fit of more than a minute it is said how
+            long it will take.
 
         Returns
         -------
@@ -124,7 +130,10 @@ class Recommender(BaseEstimator, ABC):
         held_out = None
         if validation is not None:
             held_out = matching_csr(validation, "validation", (urm.n_rows, urm.n_cols), ids)
-        with reporter(f"{type(self).__name__}: fit") as progress:
+        if verbose is not None:
+            check_bool("verbose", verbose)
+        name = type(self).__name__
+        with verbosity(verbose), reporter(f"{name}: fit") as progress:
             scorer = self._fit(FitData(urm, held_out, progress, callback, prepared, metric, k))
         self._set_fitted(urm, scorer, ids)
         return self

@@ -11,7 +11,9 @@ is chosen by a bound of the condition number. See the module of the kernel.
 
 from ganmf_fast import _core
 from ganmf_fast.base.checks import check_memory
+from ganmf_fast.base.hardware import product_seconds
 from ganmf_fast.base.params import hyperparameters, param
+from ganmf_fast.base.progress import announce
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
@@ -23,6 +25,10 @@ __all__ = ["EASE"]
 # column of tiles, and the f32 result; the dual form also holds the whole inverse in f64.
 BYTES_PRIMAL = 9
 BYTES_DUAL = 13
+# Rows from which on it is asked how long a fit takes, and its time beside that of one product of
+# two dense f64 matrices of the same size.
+_LARGE = 5000
+_COST = 0.4
 
 
 @hyperparameters
@@ -53,12 +59,17 @@ class EASE(Recommender):
         urm, l2 = data.urm, float(self.l2)
         n_users, n_items = urm.n_rows, urm.n_cols
         dual = n_users < n_items
+        side = min(n_users, n_items)
+        need = (BYTES_DUAL if dual else BYTES_PRIMAL) * side**2
         check_memory(
-            (BYTES_DUAL if dual else BYTES_PRIMAL) * min(n_users, n_items) ** 2,
+            need,
             f"EASE on {n_users} users and {n_items} items",
             "it needs the square of the smaller number; SLIMElasticNet (on sparse data), ItemKNN "
             "and P3alpha need far less",
         )
+        if side >= _LARGE:
+            what = f"EASE: fit: {side:,} {'users' if dual else 'items'}, {need / 2**30:.1f} GiB"
+            announce(what, _COST * product_seconds(side))
         if dual:
             inverse, diagonal = _core.fit_ease_dual(urm, l2, data.progress)
             return DualEase(urm, inverse, diagonal, l2)
