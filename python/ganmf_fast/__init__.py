@@ -11,6 +11,7 @@ from ganmf_fast.models.registry import NAMES as _MODELS
 
 _MODULES = {
     "datasets": "ganmf_fast.data.datasets",
+    "model_selection": "ganmf_fast.evaluation.model_selection",
     "models": "ganmf_fast.models",
     "plot": "ganmf_fast.results.plot",
     "scorers": "ganmf_fast.scorers",

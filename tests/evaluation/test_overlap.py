@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 import ganmf_fast as gf
 from ganmf_fast.base import checks
+from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.urm import as_csr, rows_of
-from ganmf_fast.evaluation.arguments import common_per_row
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ MATRIX = hnp.arrays(np.bool_, (9, 7))
 def test_common_interactions_are_counted_row_by_row(a, b, chunk):
     A, B = (as_csr(X, allow_empty=True) for X in (a, b))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganmf_fast.evaluation.arguments._CHUNK", chunk)
+        patch.setattr("ganmf_fast.base.overlap._CHUNK", chunk)
         assert common_per_row(A, B).tolist() == (a & b).sum(axis=1).tolist()
 
 

@@ -55,7 +55,7 @@ class Counting(gf.ItemKNN):
         type(self).fits += 1
         if type(self).fits == type(self).interrupt_at:
             raise KeyboardInterrupt
-        return super().fit(X, validation)
+        return super().fit(X, validation=validation)
 
 
 @pytest.fixture
@@ -594,7 +594,7 @@ def test_a_full_disk_is_one_sentence_and_costs_no_finished_trial(knn, tmp_path) 
                     with contextlib.suppress(OSError), (folder / "other").open("wb") as file:
                         while True:
                             file.write(bytes(4096))
-                return super().fit(X, validation)
+                return super().fit(X, validation=validation)
 
         Filling.__name__, Filling.__module__ = "ItemKNN", gf.ItemKNN.__module__
         with pytest.raises(

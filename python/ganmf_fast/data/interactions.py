@@ -13,7 +13,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_real
 from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import few, shown
-from ganmf_fast.base.urm import CsrView, as_csr, fingerprint, to_scipy
+from ganmf_fast.base.urm import as_csr, fingerprint, to_scipy
 from ganmf_fast.data import builders
 from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.frames import FrameType, frame
@@ -525,5 +525,5 @@ def interactions_of(X: object) -> Interactions | None:
     Interactions or None
         None if `X` is a matrix without ids.
     """
-    found = X.owner if isinstance(X, CsrView) else X
+    found = X if isinstance(X, Interactions) else getattr(X, "owner", None)
     return found if isinstance(found, Interactions) else None

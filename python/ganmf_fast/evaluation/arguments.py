@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.urm import as_csr, rows_of
 from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.base import Recommender
@@ -21,7 +21,6 @@ __all__ = [
     "KnownElsewhere",
     "NewUsers",
     "cold_rows",
-    "common_per_row",
     "items_of",
     "new_users",
     "parts_of",
@@ -29,9 +28,6 @@ __all__ = [
     "warn_of_known_items",
     "warn_of_other_train",
 ]
-
-# Cells of both matrices that are compared at a time.
-_CHUNK = 2**22
 
 
 class KnownElsewhere:
@@ -238,31 +234,6 @@ def warn_of_known_items(
             UserWarning,
             stacklevel=3,
         )
-
-
-def common_per_row(a: Csr, b: Csr) -> NDArray[np.int64]:
-    """Number of interactions, row by row, that two matrices of one shape have in common."""
-    counts = np.zeros(a.n_rows, dtype=np.int64)
-    both = a.indptr + b.indptr
-    start = 0
-    while start < a.n_rows:
-        end = int(np.searchsorted(both, both[start] + _CHUNK, side="right")) - 1
-        end = min(max(end, start + 1), a.n_rows)
-        product = _ones(a, start, end).multiply(_ones(b, start, end))
-        counts[start:end] = np.diff(product.tocsr().indptr)
-        start = end
-    return counts
-
-
-def _ones(csr: Csr, start: int, end: int) -> "sp.csr_array[np.bool_]":
-    indptr = csr.indptr[start : end + 1]
-    indices = csr.indices[indptr[0] : indptr[-1]]
-    part = sp.csr_array(
-        (np.ones(len(indices), dtype=bool), indices, indptr - indptr[0]),
-        shape=(end - start, csr.n_cols),
-    )
-    part.has_canonical_format = True
-    return part
 
 
 def _row(csr: Csr, row: int) -> NDArray[np.int32]:

@@ -175,6 +175,11 @@ class Folds:
     _source: SplitInput
     _labels: NDArray[np.uint8]
 
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """The fold of each interaction, in the order of the matrix."""
+        return read_only(self._labels)
+
     def __len__(self) -> int:
         """Number of folds."""
         return self.n_splits
