@@ -172,22 +172,25 @@ class _Lines:
     """Lines, for logs and wherever a bar cannot be drawn."""
 
     def __init__(self, label: str, started: float, every: float) -> None:
-        self._label, self._every = label, every
+        self._label, self._started, self._every = label, started, every
         self._next = started + every
-        # Where the present part of the work began; some count several one after the other.
-        self._began, self._done = started, 0
+        # Where the present part of the work was first seen: some count several, one after the
+        # other, and the first steps may take longer than all others.
+        self._seen: tuple[float, int] | None = None
+        self._done = 0
         self._is_told = False
 
     def show(self, done: int, total: int, text: str) -> None:
         """Write a line if it is time for one."""
         now = time.monotonic()
-        if done < self._done:
-            self._began = now
+        if self._seen is None or done < self._done:
+            self._seen = now, done
         self._done = done
-        left = (now - self._began) * (total - done) / done if done and total else None
-        if left is not None and now - self._began >= 1 and not self._is_told:
+        began, first = self._seen
+        left = (now - began) * (total - done) / (done - first) if done > first else None
+        if left is not None and now - began >= 1 and not self._is_told:
             self._is_told = True
-            announce(self._label, now - self._began + left)
+            announce(self._label, now - self._started + left)
         if now < self._next:
             return
         self._next = now + self._every

@@ -458,9 +458,10 @@ class Interactions:
         ----------
         source : str, Path or list of these
             Parquet files, folders of them, or text files.
-        user, item, rating, timestamp, separator, header, quote, encoding, strip, duplicates,
-        weights
+        user, item, rating, timestamp, duplicates, weights
             As for `from_csv`.
+        separator, header, quote, encoding, strip
+            Likewise.
         scratch : str or Path, optional
             Folder for temporary files of at most 8 bytes a row and column; by default the system's.
 
