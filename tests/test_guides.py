@@ -156,3 +156,84 @@ def test_a_gan_takes_settings_and_a_module(toy_urm, monkeypatch):
     model.fit(toy_urm, validation=toy_urm)
     assert [row["epoch"] for row in model.history_] == [1, 2]
     assert model.recommend([0], n=3).items.shape == (1, 3)
+
+
+# Every other page ---------------------------------------------------------------------------------
+
+README = DOCS.parent / "README.md"
+# Pages with tests of their own above, and one of a cluster, which is not here.
+ELSEWHERE = {"add-a-model.md", "guides/your-own-log.md"}
+OF_A_CLUSTER = {"cluster.md"}
+PAGES = [README, *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("guides/*.md"))]
+LITTLE = (240, 300)
+"""Users and items of the data that stand in for the demo."""
+
+
+def python_blocks(page: Path) -> list[str]:
+    """Code of a page that Python runs."""
+    return re.findall(
+        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+def page_name(page: Path) -> str:
+    return page.name if page == README else page.relative_to(DOCS).as_posix()
+
+
+def hastened(code: str) -> str:
+    """The code with few epochs and trials."""
+    code = re.sub(r"\bepochs=\d+", "epochs=2", code)
+    code = re.sub(r"\bn_calls=\d+", "n_calls=3", code)
+    return re.sub(
+        r'gf\.tune\(\s*"ItemKNN", splits,',
+        'gf.tune("ItemKNN", splits, n_calls=3, n_initial=2,',
+        code,
+    )
+
+
+RUN = [
+    page
+    for page in PAGES
+    if python_blocks(page) and page_name(page) not in ELSEWHERE | OF_A_CLUSTER
+]
+
+
+@pytest.mark.parametrize("page", RUN, ids=page_name)
+def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    code = "\n".join(map(hastened, python_blocks(page)))
+    for needed, package in (("GANMF(", "torch"), ("gf.plot", "vl_convert"), ("gf.tune", "skopt")):
+        if needed in code:
+            pytest.importorskip(package)
+    demo = gf.datasets.load("demo").urm[: LITTLE[0], : LITTLE[1]]
+    little = gf.Interactions.from_matrix(demo)
+    monkeypatch.setattr(gf.datasets, "load", lambda name: little)
+    monkeypatch.chdir(tmp_path)
+    gf.split.paper_protocol(little).save("splits")
+    (tmp_path / "runs").mkdir()
+    exec(compile(code, str(page), "exec"), {"__name__": "page"})
+
+
+def test_pages_that_are_left_out_exist():
+    names = {page_name(page) for page in PAGES}
+    assert names >= ELSEWHERE | OF_A_CLUSTER
+    assert len(RUN) >= 8
+
+
+def test_every_public_name_is_in_the_reference():
+    written = "\n".join(page.read_text(encoding="utf-8") for page in DOCS.glob("api/*.md"))
+    models = set(gf.models.__dir__())
+    missing = [
+        n
+        for n in gf.__all__
+        if n not in models and f"gf.{n}" not in written and f"ganmf_fast.{n}" not in written
+    ]
+    assert missing == ["__version__"]
+    assert ".. public-models::" in written
+
+
+def test_every_guide_and_notebook_is_a_page_of_the_site():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^([\w/-]+)$", index, re.MULTILINE))
+    pages = {page_name(page).removesuffix(".md") for page in PAGES if page != README} - {"index"}
+    notebooks = {f"examples/{path.stem}" for path in (DOCS.parent / "examples").glob("*.ipynb")}
+    assert pages | notebooks <= listed | {"conf"}
