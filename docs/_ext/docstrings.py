@@ -2,6 +2,8 @@
 
 import re
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 
 # Code and roles are left as they are.
@@ -34,7 +36,16 @@ def process(
     lines[:] = escaped("\n".join(lines)).split("\n")
 
 
+def unlinked(_app: Sphinx, doctree: nodes.document) -> None:
+    """Words of a type, such as those of a shape, are none of the attributes called alike."""
+    for link in list(doctree.findall(addnodes.pending_xref)):
+        target = link.get("reftarget", "")
+        if link.get("refdomain") == "py" and "." not in target and not target[:1].isupper():
+            link.replace_self(link.children)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Before napoleon, whose priority is the usual 500."""
     app.connect("autodoc-process-docstring", process, priority=100)
+    app.connect("doctree-read", unlinked)
     return {"parallel_read_safe": True}
