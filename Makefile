@@ -112,12 +112,12 @@ build-release: $(STAMP) ## The Rust extension in place, as in a wheel
 wheel: $(STAMP) ## A wheel for this platform, in dist/
 	$(PY) -m maturin build --release --out dist
 
-docs: build ## The documentation site, in docs/_build/html; any warning is an error
+docs: build ## The documentation site, in target/docs; any warning is an error
 	@$(PY) -c 'import furo, myst_nb, sphinx_copybutton' 2>/dev/null || { \
 		echo "Installing what the documentation needs"; \
 		$(PIP) furo myst-nb sphinx sphinx-copybutton >$(LOG) 2>&1 || $(NO_DOWNLOAD); }
-	$(PY) -m sphinx -W --keep-going -b html -q docs docs/_build/html
-	@echo "docs/_build/html/index.html"
+	$(PY) -m sphinx -W --keep-going -b html -q docs target/docs
+	@echo "target/docs/index.html"
 
 bench: $(if $(SHORT),build,build-release) ## Benches in Rust and through Python, with throughput [SHORT=1]
 	cargo bench --quiet -p ganmf-benches $(if $(SHORT),--profile dev -- --test)
@@ -157,7 +157,7 @@ fuzz-core: ## The kernels on any input, under AddressSanitizer [SECONDS=60, for 
 			-print_final_stats=1 -timeout=20 -max_len=4096 || exit 1; done
 
 clean: ## Remove what the targets build, .venv included; runs/ stays
-	rm -rf target .venv .venv-peers dist docs/_build docs/examples .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf target .venv .venv-peers dist docs/examples .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	rm -f python/ganmf_fast/_core*.so python/ganmf_fast/_core*.pyd
 	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
 

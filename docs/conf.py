@@ -25,7 +25,7 @@ extensions = [
     "public_models",
 ]
 root_doc = "index"
-exclude_patterns = ["_build", "_ext"]
+exclude_patterns = ["_ext"]
 # Names in docstrings stand in single backticks; those of this site become links.
 default_role = "py:obj"
 # Pages of results are reached from that of the folder, and would fill the list of all pages.
@@ -49,7 +49,7 @@ napoleon_use_ivar = True
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE / "_build" / "notebooks")
+nb_execution_cache_path = str(HERE.parent / "target" / "notebooks")
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True

@@ -63,7 +63,7 @@ def test_what_is_left_is_of_the_present_part(clock, capsys):
         for second, done in ((5, 50), (9, 90), (10, 1), (20, 11)):
             clock.now = second
             report(done, 100)
-    assert said(capsys) == ["Fit: 1%", "Fit: 11%, 81 seconds left"]
+    assert said(capsys) == ["Fit: 1%", "Fit: 11%, 89 seconds left"]
 
 
 @pytest.mark.parametrize(("verbose", "lines"), [(True, 3), (False, 0), (None, 0)])

@@ -23,7 +23,7 @@ from ganmf_fast.results.charts.base import (
     tooltip,
 )
 from ganmf_fast.results.charts.heatmap import evenly, square
-from ganmf_fast.results.charts.training import COLLAPSE, CURVES, Point, curve
+from ganmf_fast.results.charts.training import COLLAPSE, CURVES, CurvePoint, curve
 
 __all__ = ["alarms", "heatmaps", "training"]
 
@@ -85,7 +85,7 @@ def training(records: Sequence[RunRecord], most: int) -> list[tuple[str, Spec]]:
     """
     made = []
     for name, title in CURVES:
-        rows: list[Point] = []
+        rows: list[CurvePoint] = []
         for record in records:
             for history in record.histories:
                 values = history.columns.get(name)
@@ -94,7 +94,7 @@ def training(records: Sequence[RunRecord], most: int) -> list[tuple[str, Spec]]:
                 there = np.flatnonzero(~np.isnan(values))
                 epochs = history.columns["epoch"]
                 rows += [
-                    Point(
+                    CurvePoint(
                         int(epochs[at]),
                         float(f"{values[at]:.4g}"),
                         history.stage,

@@ -19,7 +19,7 @@ from ganmf_fast.base.text import shown
 from ganmf_fast.evaluation import Comparison, Evaluation, compare
 from ganmf_fast.evaluation.significance import distinct_labels
 from ganmf_fast.results.charts import evaluations as charts
-from ganmf_fast.results.charts.training import CURVES, Point, curve
+from ganmf_fast.results.charts.training import CURVES, CurvePoint, curve
 from ganmf_fast.results.result_table import ResultTable, heading
 from ganmf_fast.results.search import JOURNAL, read_search, search_record
 from ganmf_fast.tuning.result import TuningResult
@@ -119,7 +119,7 @@ def training(model: Any) -> Figure:
     panels = []
     for column, title in CURVES:
         points = [
-            Point(int(row["epoch"]), float(f"{row[column]:.6g}"), "final", "-", None)
+            CurvePoint(int(row["epoch"]), float(f"{row[column]:.6g}"), "final", "-", None)
             for row in rows
             if column in row
         ]

@@ -19,7 +19,7 @@ from ganmf_fast.results.charts.base import (
     spec,
 )
 
-__all__ = ["COLLAPSE", "CURVES", "Point", "curve"]
+__all__ = ["COLLAPSE", "CURVES", "CurvePoint", "curve"]
 
 COLLAPSE = 0.95
 """Mean cosine between generated profiles from which on a generator counts as collapsed."""
@@ -33,7 +33,7 @@ CURVES = (
 _STAGES = ("search", "final")
 
 
-class Point(NamedTuple):
+class CurvePoint(NamedTuple):
     """One epoch of a curve."""
 
     epoch: int
@@ -44,7 +44,7 @@ class Point(NamedTuple):
     """Of a figure; None in a table."""
 
 
-def curve(name: str, title: str, rows: Sequence[Point], best: int = 0) -> Spec:
+def curve(name: str, title: str, rows: Sequence[CurvePoint], best: int = 0) -> Spec:
     """A quantity by epoch.
 
     Parameters
@@ -52,7 +52,7 @@ def curve(name: str, title: str, rows: Sequence[Point], best: int = 0) -> Spec:
     name : str
         Column of the history.
     title : str
-    rows : sequence of Point
+    rows : sequence of CurvePoint
         At least one.
     best : int, default 0
         Epoch whose weights were kept, which is marked; 0 for none.
