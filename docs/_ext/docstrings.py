@@ -6,8 +6,10 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-# Code and roles are left as they are.
-_CODE = re.compile(r"(``.+?``|:\w+(?::\w+)?:`[^`]+`|`[^`]+`)", re.DOTALL)
+# Code, roles and emphasis are left as they are.
+_CODE = re.compile(
+    r"(``.+?``|:\w+(?::\w+)?:`[^`]+`|`[^`]+`|(?<![\w*])\*[A-Za-z][\w -]*\*(?![\w*]))", re.DOTALL
+)
 _MARKS = re.compile(r"[|*\\]|(?<=\w)_(?!\w)")
 
 
@@ -24,7 +26,7 @@ def escaped(text: str) -> str:
 
 
 def _name(code: str) -> str:
-    if code.startswith((":", "``")) or "." in code or code[1:2].isupper():
+    if code.startswith((":", "``", "*")) or "." in code or code[1:2].isupper():
         return code
     return f"`{code}`"
 

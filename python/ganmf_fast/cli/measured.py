@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.cli.data_options import DataOptions, HeldOut, part_of
@@ -17,7 +18,6 @@ from ganmf_fast.data.list_files import ListColumns, ListFormat, read_lists
 from ganmf_fast.data.readers import Options
 from ganmf_fast.evaluation import Evaluation, evaluate_lists
 from ganmf_fast.evaluation import evaluate as evaluate_model
-from ganmf_fast.evaluation.arguments import common_per_row
 from ganmf_fast.experiments.run_specs import read_params
 from ganmf_fast.experiments.variants import ModelVariant
 from ganmf_fast.models.base import Recommender
