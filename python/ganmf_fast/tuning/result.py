@@ -25,6 +25,10 @@ _BEST = 5
 """Trials that a notebook shows."""
 
 
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 @dataclass(frozen=True)
 class Final:
     """The last step of the protocol: the model with the best parameters, fitted on ``train``."""
@@ -170,7 +174,7 @@ class TuningResult:
         )
         names = list(dict.fromkeys(name for trial in done for name in trial.params))
         rows = [
-            (trial.number, trial.value, *(str(trial.params.get(name, "")) for name in names))
+            (trial.number, trial.value, *(_short(trial.params.get(name, "")) for name in names))
             for trial in done[:_BEST]
         ]
         title = f"Tuning of {self.study.header['model']}: best of {len(self.history)} trials"
