@@ -8,16 +8,14 @@ from typing import Any, ClassVar
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_memory
 from ganmf_fast.base.params import earlier_params
-from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.checkpoint import config_of
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
 
 __all__ = ["GANRecommender"]
-
-_WITHOUT_EFFECT_ON_WEIGHTS = {"checkpoint_every", "checkpoint_path", "data_parallel", "device"}
 
 
 class GANRecommender(GANSettings, Recommender):
@@ -111,13 +109,4 @@ class GANRecommender(GANSettings, Recommender):
 
     def _config(self, data: FitData) -> dict[str, Any]:
         """All that the weights depend on."""
-        params = self.get_params(deep=False).items()
-        # Files of earlier versions know one metric.
-        usual = data.validation is None or (data.metric, data.k) == ("map", 5)
-        return {
-            "model": type(self).__name__,
-            **{name: value for name, value in params if name not in _WITHOUT_EFFECT_ON_WEIGHTS},
-            "data": fingerprint(data.urm),
-            "validation": None if data.validation is None else fingerprint(data.validation),
-            **({} if usual else {"metric": f"{data.metric}@{data.k}"}),
-        }
+        return config_of(type(self).__name__, self.get_params(deep=False), data)

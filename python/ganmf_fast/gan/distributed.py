@@ -175,12 +175,12 @@ class SharedCheckpoint(Checkpoint):
 
     group: ProcessGroup = field(kw_only=True)
 
-    def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
         """See ``Checkpoint``."""
         if self.group.rank == 0:
             super().write(facts, tensors)
 
-    def read(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    def read(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """See ``Checkpoint``; the file need not be within reach of the other ranks."""
         content = torch.zeros(0, dtype=torch.uint8)
         if self.group.rank == 0 and (found := super().read()) is not None:

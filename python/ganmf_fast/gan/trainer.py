@@ -14,9 +14,8 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
@@ -28,6 +27,7 @@ from ganmf_fast.gan.device import computing
 from ganmf_fast.gan.distributed import SharedCheckpoint
 from ganmf_fast.gan.module import DivergedError, GANModule, refuse_unlike
 from ganmf_fast.gan.settings import GANSettings
+from ganmf_fast.models.checkpoint import TrainingFacts
 from ganmf_fast.models.early_stopping import EarlyStopping
 from ganmf_fast.models.fit_data import FitCallback
 from ganmf_fast.models.history import with_current_names
@@ -36,27 +36,6 @@ from ganmf_fast.scorers.base import Scorer
 __all__ = ["Trainer", "TrainingState", "train"]
 
 _log = logging.getLogger(__name__)
-
-_Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-
-
-class _Facts(msgspec.Struct):
-    """What a checkpoint says beside its tensors."""
-
-    best_epoch: _Whole
-    best_value: float
-    epochs_run: _Whole
-    without_improvement: _Whole
-    history: list[dict[str, int | float]]
-
-    def __post_init__(self) -> None:
-        """Check that epochs are counted alike."""
-        if (
-            not max(self.best_epoch, self.without_improvement)
-            <= self.epochs_run
-            == len(self.history)
-        ):
-            raise ValueError(f"{len(self.history)} epochs are not {self.epochs_run}")
 
 
 def train(
@@ -207,7 +186,7 @@ class Trainer:
         if not kept.keys() <= tensors.keys():  # an older version kept no companions
             kept = dict(zip(kept, self.module.weights(), strict=False))
         try:
-            facts = json_files.typed(stored, _Facts)
+            facts = json_files.typed(stored, TrainingFacts)
             if facts.best_epoch:
                 refuse_unlike(kept, tensors)
             self.module.restore(with_prefix("state.", tensors))

@@ -3,18 +3,23 @@
 Objective: every `freq`-th epoch and the last one are evaluated on held-out data; a strictly better
 value keeps the state, and more than `allow_worse` evaluations without improvement end the training.
 Source: the early stopping of the published comparison. Deviation: the best state is kept.
+A training with checkpoints goes on after the last one to the same bits.
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from numpy.typing import NDArray
+
+from ganmf_fast.base import json_files
+from ganmf_fast.models.checkpoint import Checkpoint, TrainingFacts
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
 
-__all__ = ["EarlyStopping", "TrainingResult", "run_epochs"]
+__all__ = ["EarlyStopping", "Resumption", "TrainingResult", "run_epochs"]
 
 S = TypeVar("S", bound=Scorer)
 
@@ -66,17 +71,68 @@ class TrainingResult(Generic[S]):
     """Model of the last epoch."""
     best_epoch: int
     history: list[dict[str, float]]
-    """One row an epoch: `epoch`, `validation` where evaluated, `seconds`."""
+    """One row an epoch: `epoch`, losses, `validation` where evaluated, `seconds`."""
+
+
+@dataclass(frozen=True)
+class Resumption(Generic[S]):
+    """How a training goes on where an interrupted one was."""
+
+    checkpoint: Checkpoint
+    state: Callable[[], Mapping[str, NDArray[Any]]]
+    """Arrays that the remaining epochs depend on."""
+    restore: Callable[[int, Mapping[str, NDArray[Any]]], None]
+    """``restore(epochs run, arrays)``; a ValueError or KeyError says that they are damaged."""
+    scorer: Callable[[Mapping[str, NDArray[Any]]], S]
+    """The model of the best epoch from its tensors."""
+
+    def save(
+        self, stopping: EarlyStopping, history: list[dict[str, float]], best: S | None
+    ) -> None:
+        """Replace the checkpoint of before."""
+        facts = {
+            "best_epoch": stopping.best_epoch,
+            "best_value": stopping.best_value,
+            "epochs_run": len(history),
+            "without_improvement": stopping.without_improvement,
+            "history": history,
+        }
+        arrays = {f"state.{name}": array for name, array in self.state().items()}
+        if best is not None:
+            arrays |= {f"kept.{name}": array for name, array in best.tensors().items()}
+        self.checkpoint.write(facts, arrays)
+
+    def resume(self, stopping: EarlyStopping) -> tuple[list[dict[str, float]], S | None]:
+        """History and best model of the last checkpoint; nothing if there is none."""
+        found = self.checkpoint.read()
+        if found is None:
+            return [], None
+        best = None
+        try:
+            facts = json_files.typed(found[0], TrainingFacts)
+            parts: dict[str, dict[str, NDArray[Any]]] = {"state": {}, "kept": {}}
+            for name, array in found[1].items():
+                part, _, rest = name.partition(".")
+                parts[part][rest] = array
+            self.restore(facts.epochs_run, parts["state"])
+            if facts.best_epoch:
+                best = self.scorer(parts["kept"])
+        except (ValueError, KeyError) as error:
+            raise self.checkpoint.refusal(f"is damaged: {error}") from None
+        stopping.best_epoch, stopping.best_value = facts.best_epoch, facts.best_value
+        stopping.without_improvement = facts.without_improvement
+        return [dict(row) for row in facts.history], best
 
 
 def run_epochs(
     data: FitData,
-    step: Callable[[], None],
+    step: Callable[[], Mapping[str, float] | None],
     model: Callable[[], S],
     *,
     epochs: int,
     freq: int,
     allow_worse: int,
+    resumption: Resumption[S] | None = None,
 ) -> TrainingResult[S]:
     """Train in epochs, with early stopping where there is validation.
 
@@ -84,7 +140,7 @@ def run_epochs(
     ----------
     data : FitData
     step : callable
-        Runs one epoch.
+        Runs one epoch; its losses, for the history.
     model : callable
         The model after the epochs so far; never changed afterwards.
     epochs : int
@@ -93,15 +149,20 @@ def run_epochs(
         Epochs between two evaluations.
     allow_worse : int
         Patience, in evaluations.
+    resumption : Resumption, optional
+        Checkpoints to continue from, and to leave behind until the end.
     """
     stopping = EarlyStopping(allow_worse)
     history: list[dict[str, float]] = []
     best: S | None = None
     current: S | None = None
-    for epoch in range(1, epochs + 1):
+    if resumption is not None:
+        history, best = resumption.resume(stopping)
+    while len(history) < epochs and not stopping.exhausted:
+        epoch = len(history) + 1
         started = time.perf_counter()
         row: dict[str, float] = {"epoch": epoch}
-        step()
+        row.update(step() or {})
         current = None
         if data.validation is not None and (epoch % freq == 0 or epoch == epochs):
             current = model()
@@ -110,13 +171,15 @@ def run_epochs(
                 best = current
         row["seconds"] = time.perf_counter() - started
         history.append(row)
+        if resumption is not None and epoch % resumption.checkpoint.every == 0:
+            resumption.save(stopping, history, best)
         data.progress(
             epoch, epochs, f"best {stopping.best_value:.4f}" if stopping.best_epoch else ""
         )
         if data.callback is not None:
             data.callback(epoch, dict(row))
-        if stopping.exhausted:
-            break
+    if resumption is not None:
+        resumption.checkpoint.remove()
     last = model() if current is None else current
     if best is None:
         return TrainingResult(last, last, len(history), history)
