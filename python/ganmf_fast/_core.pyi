@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "BprMf",
+    "BprRule",
     "Csr",
     "CsrBuilder",
     "DelimitedReader",
@@ -17,6 +19,7 @@ __all__ = [
     "SlimBpr",
     "available_memory",
     "bootstrap_means",
+    "bpr_fold_in",
     "cell_order",
     "demo_urm",
     "dense_product",
@@ -289,6 +292,45 @@ class SlimBpr:
     def draws(self, first: int, samples: int) -> list[NDArray[np.int32]]: ...
     @staticmethod
     def dense_bytes(n_items: int, symmetric: bool) -> int: ...
+
+@final
+class BprRule:
+    def __new__(
+        cls,
+        rule: str,
+        learning_rate: float,
+        reg: float,
+        candidates: int,
+        seed: int,
+        batch_size: int = 1,
+        in_order: bool = False,
+        drop_last: bool = False,
+        adversary: tuple[float, float] | None = None,
+    ) -> BprRule: ...
+
+@final
+class BprMf:
+    def __new__(
+        cls,
+        urm: Csr,
+        rule: BprRule,
+        users: NDArray[np.float32],
+        items: NDArray[np.float32],
+        squares: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
+        epoch: int | None = None,
+    ) -> BprMf: ...
+    def run(self, report: _Report | None = None) -> float: ...
+    def state(self) -> list[NDArray[np.float32]]: ...
+    def draws(self) -> list[NDArray[np.int32]]: ...
+
+def bpr_fold_in(
+    profiles: Csr,
+    rule: BprRule,
+    items: NDArray[np.float32],
+    constant: float,
+    epochs: int,
+    report: _Report | None = None,
+) -> NDArray[np.float32]: ...
 
 # ranking: (items int32 (len(users), n), scores float32 likewise); -1 / -inf pad -------------------
 # `users` are rows of `left`, `user_factors` and `seen`; items ascend and are the same for all,

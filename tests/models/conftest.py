@@ -18,6 +18,8 @@ SETTINGS = {
     "SLIMElasticNet": {"topk": 6, "alpha": 0.01},
     "EASE": {"l2": 5.0},
     "WRMF": {"num_factors": 4, "epochs": 2},
+    "BPRMF": {"num_factors": 4, "epochs": 2},
+    "APR": {"num_factors": 4, "epochs": 3, "warm_epochs": 1},
 }
 
 

@@ -30,6 +30,8 @@ MODELS = {
     "EASE": ("EASE", {"l2": 5.0}),
     "EASE-dual": ("EASE", {"l2": 5.0}),
     "WRMF": ("WRMF", {"num_factors": 6, "epochs": 5}),
+    "BPRMF": ("BPRMF", {"num_factors": 6, "epochs": 5}),
+    "APR": ("APR", {"num_factors": 6, "epochs": 6, "warm_epochs": 3}),
     "GANMF": ("GANMF", {"emb_dim": 8, **SMALL}),
     "GANMF-decoder": ("GANMF", {"emb_dim": 8, "matching": "decoder", **SMALL}),
     "GANMF-solved": ("GANMF", {"emb_dim": 8, "user_factors": "solved", **SMALL}),

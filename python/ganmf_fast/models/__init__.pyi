@@ -10,6 +10,8 @@ from ganmf_fast.models.slim_bpr import SLIMBPR as SLIMBPR
 from ganmf_fast.models.slim_elastic_net import SLIMElasticNet as SLIMElasticNet
 from ganmf_fast.models.ease import EASE as EASE
 from ganmf_fast.models.wrmf import WRMF as WRMF
+from ganmf_fast.models.bpr_mf import BPRMF as BPRMF
+from ganmf_fast.models.bpr_mf import APR as APR
 from ganmf_fast.gan.estimators import GANMF as GANMF
 from ganmf_fast.gan.estimators import BinGANMF as BinGANMF
 from ganmf_fast.gan.estimators import CFGAN as CFGAN

@@ -1,6 +1,7 @@
 //! `ganmf_fast._core`: conversion, threads, errors and thin wrappers; no arithmetic.
 
 mod args;
+mod bpr_mf;
 mod csr;
 mod csr_builder;
 mod delimited;
@@ -26,6 +27,7 @@ use pyo3::pymodule;
 mod _core {
     #[pymodule_export]
     use crate::{
+        bpr_mf::{BprMf, BprRule, bpr_fold_in},
         csr::{Csr, cell_order},
         csr_builder::CsrBuilder,
         delimited::DelimitedReader,

@@ -1,7 +1,9 @@
 //! Models other than neighbours, a module for each.
 
+pub mod bpr_mf;
 pub mod ease;
 pub mod ials;
+pub mod latent;
 pub mod random;
 pub mod random_walk;
 pub mod slim_bpr;
