@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "AdversarialMf",
     "BprMf",
     "BprRule",
+    "Cdae",
     "Csr",
     "CsrBuilder",
     "DelimitedReader",
@@ -272,6 +274,50 @@ def ials_loss(
     reg: float,
     reg_exponent: float,
 ) -> float: ...
+
+@final
+class AdversarialMf:
+    def __new__(
+        cls,
+        urm: Csr,
+        d: tuple[int, float, float, int, float, bool, bool, bool],
+        g: tuple[int, float, float, float | None],
+        in_order: bool,
+        seed: int,
+        factors: tuple[
+            NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]
+        ],
+        negatives: NDArray[np.int32],
+        finished: int,
+    ) -> AdversarialMf: ...
+    def run(self, report: _Report | None = None) -> tuple[float, float]: ...
+    def state(self) -> tuple[list[NDArray[np.float32]], NDArray[np.int32]]: ...
+
+@final
+class Cdae:
+    def __new__(
+        cls,
+        urm: Csr,
+        activation: str,
+        loss: str,
+        dropout: float,
+        scaled: bool,
+        negatives: int,
+        reg: float,
+        learning_rate: float,
+        beta: float,
+        tied: bool,
+        user_factors: bool,
+        batch_size: int,
+        seed: int,
+        weights: list[NDArray[np.float32]],
+        squares: list[NDArray[np.float32]] | None,
+        epoch: int,
+    ) -> Cdae: ...
+    def run(self, report: _Report | None = None) -> float: ...
+    def state(self) -> list[list[NDArray[np.float32]]]: ...
+    def hidden(self) -> NDArray[np.float32]: ...
+    def draws(self) -> list[list[list[int]]]: ...
 
 @final
 class SlimBpr:

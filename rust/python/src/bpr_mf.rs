@@ -21,7 +21,7 @@ use crate::run::run;
 ///     Interactions in the order of the matrix, negatives by the scores at the start of the epoch.
 /// adversary : (float, float) or None
 ///     Length of the move of a row, and weight of the loss of the moved factors.
-#[pyclass(frozen, module = "ganmf_fast._core", skip_from_py_object)]
+#[pyclass(frozen, module = "ganmf_fast._core")]
 #[derive(Clone, Copy)]
 pub(crate) struct BprRule(BprMfParams);
 

@@ -1,7 +1,9 @@
 //! `ganmf_fast._core`: conversion, threads, errors and thin wrappers; no arithmetic.
 
+mod adversarial_mf;
 mod args;
 mod bpr_mf;
+mod cdae;
 mod csr;
 mod csr_builder;
 mod delimited;
@@ -27,7 +29,9 @@ use pyo3::pymodule;
 mod _core {
     #[pymodule_export]
     use crate::{
+        adversarial_mf::AdversarialMf,
         bpr_mf::{BprMf, BprRule, bpr_fold_in},
+        cdae::Cdae,
         csr::{Csr, cell_order},
         csr_builder::CsrBuilder,
         delimited::DelimitedReader,

@@ -51,6 +51,36 @@ pub(crate) fn exp(x: f64) -> f64 {
     f64::from_bits(sum.to_bits().wrapping_add(shifted.to_bits() << 52))
 }
 
+/// 1 / 6! down to 1 / 0!.
+const EXP32_SERIES: [f32; 7] = [
+    1.0 / 720.0,
+    1.0 / 120.0,
+    1.0 / 24.0,
+    1.0 / 6.0,
+    0.5,
+    1.0,
+    1.0,
+];
+/// As [`ROUND`], for numbers below 2^22.
+const ROUND32: f32 = 12_582_912.0;
+const LN_2_HIGH32: f32 = 0.693_359_4;
+const LN_2_LOW32: f32 = -2.121_944_4e-4;
+
+/// e^x in single precision for x of at most zero, to 3e-7 of its value; below -87 as for -87.
+#[inline(always)]
+#[must_use]
+pub(crate) fn exp32(x: f32) -> f32 {
+    let x = x.max(-87.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND32;
+    let n = shifted - ROUND32;
+    let r = (x - n * LN_2_HIGH32) - n * LN_2_LOW32;
+    let mut sum = EXP32_SERIES[0];
+    for c in &EXP32_SERIES[1..] {
+        sum = sum * r + c;
+    }
+    f32::from_bits(sum.to_bits().wrapping_add(shifted.to_bits() << 23))
+}
+
 /// ln(1 + x) for x of at least zero.
 #[inline(always)]
 #[must_use]
@@ -95,6 +125,19 @@ mod tests {
             near(exp(x), x.exp(), "exp");
             near(ln_1p(x), x.ln_1p(), "ln_1p");
         }
+    }
+
+    #[test]
+    fn single_precision_agrees_with_double() {
+        for x in points().filter(|&x| x < 87.0) {
+            let (ours, theirs) = (f64::from(exp32(-x as f32)), f64::from(-x as f32).exp());
+            assert!(
+                (ours - theirs).abs() <= 3e-7 * theirs,
+                "{x}: {ours} {theirs}"
+            );
+        }
+        assert!(exp32(-1e30) > 0.0 && exp32(f32::NEG_INFINITY) < 2e-38);
+        assert_eq!(exp32(0.0), 1.0);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Models other than neighbours, a module for each.
 
+pub mod adversarial_mf;
 pub mod bpr_mf;
+pub mod cdae;
 pub mod ease;
 pub mod ials;
 pub mod latent;

@@ -16,7 +16,7 @@
 //! SIGIR 2013; He et al., "Adversarial personalized ranking for recommendation", SIGIR 2018.
 //! Deviation: see docs/algorithms.md; `in_order` is the DNS that IRGAN's authors ran.
 //!
-//! Cost: O(nonzeros K candidates) an epoch. Memory: factors, as much again for AdaGrad, 12 bytes
+//! Cost: O(nonzeros K candidates) an epoch. Memory: factors, as much again for `AdaGrad`, 12 bytes
 //! an interaction, and the touched rows of a batch. Batches follow one another and draws are a pure
 //! function of seed, epoch and interaction: there is nothing for threads to change.
 
@@ -190,9 +190,9 @@ impl BprMf {
                 if squares[0].n_rows() != shapes.0 || squares[1].n_rows() != shapes.1 {
                     return Err(Error::invalid("the sums of squares do not fit the factors"));
                 }
-                squares
-                    .iter_mut()
-                    .for_each(|s| s.fill_padding(FIRST_SQUARES));
+                for table in &mut squares {
+                    table.fill_padding(FIRST_SQUARES);
+                }
                 Some(squares)
             }
         };

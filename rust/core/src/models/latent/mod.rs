@@ -9,7 +9,7 @@ mod profiles;
 mod table;
 
 pub(crate) use gradients::Gradients;
-pub(crate) use profiles::{Profiles, outside};
+pub(crate) use profiles::{Profiles, outside, shuffle};
 pub use table::Table;
 pub(crate) use table::{add, dot};
 
