@@ -120,7 +120,8 @@ class BPRMF(IterativeRecommender):
         "the matrix, and negatives chosen by the scores at the start of the epoch.",
     )
 
-    def _rule(self, adversary: tuple[float, float] | None = None) -> BprRule:
+    def rule(self, adversary: tuple[float, float] | None = None) -> BprRule:
+        """The steps of the parameters, as the kernel knows them."""
         return BprRule(
             self.sgd_mode,
             float(self.learning_rate),
@@ -151,13 +152,13 @@ class BPRMF(IterativeRecommender):
         rng = np.random.default_rng(int(self.seed))
         users, items = first_factors(urm, k, rng, float(self.item_bias))
         epoch = 0
-        now = _core.BprMf(urm, self._rule(self._adversary(0)), users, items)
+        now = _core.BprMf(urm, self.rule(self._adversary(0)), users, items)
 
         def start(tables: list[Floats], done: int) -> None:
             nonlocal now, epoch
             epoch = done
             squares = (tables[2], tables[3]) if len(tables) > 2 else None
-            rule = self._rule(self._adversary(done))
+            rule = self.rule(self._adversary(done))
             now = _core.BprMf(urm, rule, tables[0], tables[1], squares, done)
 
         def step() -> dict[str, float]:
@@ -185,7 +186,7 @@ class BPRMF(IterativeRecommender):
         fitted = self._factors("item_factors_")
         items = fitted.item_factors
         constant = float(self.item_bias)
-        users = _core.bpr_fold_in(profiles, self._rule(), items, constant, self.best_epoch_)
+        users = _core.bpr_fold_in(profiles, self.rule(), items, constant, self.best_epoch_)
         return fitted.with_users(users)
 
 

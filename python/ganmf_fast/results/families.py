@@ -6,6 +6,9 @@ from ganmf_fast.models.registry import NAMES
 
 __all__ = ["is_gan"]
 
+# Trained against a discriminator, without torch.
+_ELSEWHERE = {"ganmf_fast.models.irgan", "ganmf_fast.models.cofigan"}
+
 
 @cache
 def is_gan(row: str) -> bool:
@@ -16,6 +19,6 @@ def is_gan(row: str) -> bool:
     """
     name = row.partition("-")[0].lower()
     return any(
-        known.lower() == name and module.startswith("ganmf_fast.gan.")
+        known.lower() == name and (module.startswith("ganmf_fast.gan.") or module in _ELSEWHERE)
         for known, module in NAMES.items()
     )

@@ -13,6 +13,7 @@ from ganmf_fast.base.progress import Report
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.base.urm import read_only, row_of
 from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.hidden_map import HiddenMap
 from ganmf_fast.scorers.perceptron_map import PerceptronMap
 from ganmf_fast.scorers.profile_maps import LinearMap, ProfileMap, least_squares
 from ganmf_fast.scorers.similar import FactorCosines
@@ -154,6 +155,8 @@ class Factors(Scorer):
         profile_map: ProfileMap | None = None
         if "mixed" in of_map:
             profile_map = PerceptronMap.from_tensors(of_map)
+        elif "inputs" in of_map:
+            profile_map = HiddenMap.from_tensors(of_map)
         elif of_map:
             profile_map = LinearMap.from_tensors(of_map)
         return cls(tensors["user_factors"], tensors["item_factors"], profile_map)
