@@ -1,5 +1,6 @@
-"""Ctrl-C during a long fit of neighbours, in a process of its own, as a user presses it."""
+"""Ctrl-C during a long fit, in a process of its own, as a user presses it."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.processes
 
 # Rows and columns of even popularity keep every stage busy: 4 million cells, as many in each row.
 _FIT = """
-import signal, sys, time
+import json, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import numpy as np
 import scipy.sparse as sp
@@ -25,7 +26,7 @@ X = sp.csr_array(
     shape=(users, items),
 )
 X = gf.Interactions.from_matrix(X)
-model = getattr(gf, sys.argv[1])(topk=1000)
+model = getattr(gf, sys.argv[1])(**json.loads(sys.argv[2]))
 print("ready", flush=True)
 try:
     model.fit(X)
@@ -36,11 +37,25 @@ else:
 """
 
 
-@pytest.mark.parametrize("model", ["ItemKNN", "UserKNN", "RP3beta"])
+MODELS = {
+    "ItemKNN": {"topk": 1000},
+    "UserKNN": {"topk": 1000},
+    "RP3beta": {"topk": 1000},
+    "BPRMF": {"dns": 10},
+    "APR": {},
+    "CDAE": {},
+    "IRGAN": {"pretrain_epochs": 0},
+    "CoFiGAN": {"pretrain_epochs": 0},
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("after", [0.1, 1.0])
 def test_ctrl_c_stops_a_fit_within_a_second(model, after):
     process = subprocess.Popen(
-        [sys.executable, "-c", _FIT, model], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _FIT, model, json.dumps(MODELS[model])],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with process:
         assert process.stdout.readline() == "ready\n"
