@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch", reason="GANs need torch, which is not insta
 
 from ganmf_fast.base import files
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.gan import checkpoint
 from ganmf_fast.gan.estimators import CAAE, CFGAN, GANMF, BinGANMF
+from ganmf_fast.models import checkpoint
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.models.load import load
 

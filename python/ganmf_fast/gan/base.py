@@ -65,7 +65,7 @@ class GANRecommender(GANSettings, Recommender):
         # Here and nowhere else, so that saved models work without torch.
         import torch
 
-        from ganmf_fast.gan.checkpoint import Checkpoint
+        from ganmf_fast.gan.checkpoint import TensorCheckpoint
         from ganmf_fast.gan.trainer import train
 
         if self.checkpoint_every and self.checkpoint_path is None:
@@ -90,7 +90,7 @@ class GANRecommender(GANSettings, Recommender):
         if self.checkpoint_every and self.checkpoint_path is not None:
             path, config = Path(self.checkpoint_path), self._config(data)
             earlier = earlier_params(type(self))
-            checkpoint = Checkpoint(path, self.checkpoint_every, config, earlier)
+            checkpoint = TensorCheckpoint(path, self.checkpoint_every, config, earlier)
         validate = None if data.validation is None else data.validate
         run = train(module, self, validate, checkpoint, data.progress, data.callback)
         self.history_ = run.history

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganmf_fast.models import checkpoint
+from ganmf_fast.models.checkpoint import Checkpoint
 
-__all__ = ["Checkpoint", "with_prefix"]
+__all__ = ["TensorCheckpoint", "with_prefix"]
 
 
-class Checkpoint(checkpoint.Checkpoint):
+class TensorCheckpoint(Checkpoint):
     """The file that holds the state of one training run, as tensors of any device."""
 
     def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:

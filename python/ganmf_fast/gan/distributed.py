@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from ganmf_fast.gan.checkpoint import Checkpoint
+from ganmf_fast.gan.checkpoint import TensorCheckpoint
 
 __all__ = ["ProcessGroup", "SharedCheckpoint"]
 
@@ -170,18 +170,18 @@ class _DifferentiableSum(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
-class SharedCheckpoint(Checkpoint):
+class SharedCheckpoint(TensorCheckpoint):
     """A checkpoint that the first rank writes, reads for all, and removes."""
 
     group: ProcessGroup = field(kw_only=True)
 
     def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-        """See ``Checkpoint``."""
+        """See ``TensorCheckpoint``."""
         if self.group.rank == 0:
             super().write(facts, tensors)
 
     def read(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """See ``Checkpoint``; the file need not be within reach of the other ranks."""
+        """See ``TensorCheckpoint``; the file need not be within reach of the other ranks."""
         content = torch.zeros(0, dtype=torch.uint8)
         if self.group.rank == 0 and (found := super().read()) is not None:
             facts, tensors = found
@@ -198,7 +198,7 @@ class SharedCheckpoint(Checkpoint):
         return json.loads(tensors.pop(_FACTS).numpy().tobytes()), tensors
 
     def remove(self) -> None:
-        """See ``Checkpoint``."""
+        """See ``TensorCheckpoint``."""
         if self.group.rank == 0:
             super().remove()
 

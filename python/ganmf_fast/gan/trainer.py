@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ganmf_fast.base import json_files
 from ganmf_fast.base.progress import Report
-from ganmf_fast.gan.checkpoint import Checkpoint, with_prefix
+from ganmf_fast.gan.checkpoint import TensorCheckpoint, with_prefix
 from ganmf_fast.gan.device import computing
 from ganmf_fast.gan.distributed import SharedCheckpoint
 from ganmf_fast.gan.module import DivergedError, GANModule, refuse_unlike
@@ -42,7 +42,7 @@ def train(
     module: GANModule,
     settings: GANSettings,
     validate: Callable[[Scorer], float] | None,
-    checkpoint: Checkpoint | None,
+    checkpoint: TensorCheckpoint | None,
     progress: Report,
     callback: FitCallback | None = None,
 ) -> "TrainingState":
@@ -100,14 +100,14 @@ class Trainer:
     settings : GANSettings
     validate : callable, optional
         The value to maximise, of the weights as they are.
-    checkpoint : Checkpoint, optional
+    checkpoint : TensorCheckpoint, optional
         What to continue from, and what to leave behind every few epochs until the end.
     """
 
     module: GANModule
     settings: GANSettings
     validate: Callable[[], float] | None = None
-    checkpoint: Checkpoint | None = None
+    checkpoint: TensorCheckpoint | None = None
 
     def run(self, progress: Report, callback: FitCallback | None = None) -> TrainingState:
         """Train; afterwards the module has the best weights, or the last without `validate`.
@@ -201,7 +201,7 @@ class Trainer:
             [tensors[n].to(one.device) for n, one in kept.items() if facts.best_epoch],
         )
 
-    def _save(self, state: TrainingState, checkpoint: Checkpoint) -> None:
+    def _save(self, state: TrainingState, checkpoint: TensorCheckpoint) -> None:
         facts: dict[str, Any] = {
             "best_epoch": state.stopping.best_epoch,
             "best_value": state.stopping.best_value,

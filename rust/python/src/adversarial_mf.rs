@@ -25,6 +25,8 @@ use crate::run::run;
 ///     float32 arrays.
 /// negatives : int32 array
 ///     By interaction; empty at the start.
+/// finished : int
+///     Rounds.
 #[pyclass(frozen, module = "ganmf_fast._core")]
 pub(crate) struct AdversarialMf {
     model: Mutex<adversarial_mf::AdversarialMf>,
@@ -45,7 +47,7 @@ impl AdversarialMf {
         seed: &Bound<'_, PyAny>,
         factors: (Given<'_>, Given<'_>, Given<'_>, Given<'_>),
         negatives: &Bound<'_, PyArray1<i32>>,
-        round: &Bound<'_, PyAny>,
+        finished: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let params = AdversarialMfParams {
             d: DiscriminatorParams {
@@ -78,7 +80,7 @@ impl AdversarialMf {
                 matrix(&factors.3, "factors")?,
             ],
             negatives: negatives.slice("negatives")?,
-            round: natural("round", round)?,
+            round: natural("finished", finished)?,
         };
         let guard = urm.guard(py);
         let view = guard.view()?;
