@@ -69,6 +69,19 @@ def tune(
             negative="",
         ),
     ] = (),
+    protocol: Annotated[
+        Literal["paper", "dense"],
+        Parameter(
+            help="Divide train as the paper does, or hold out small parts of it; then a file of "
+            "interactions is train as a whole."
+        ),
+    ] = "paper",
+    holdout: Annotated[
+        float | None, Parameter(help="Fraction that a fold of dense holds out. Default: 0.1.")
+    ] = None,
+    folds: Annotated[
+        int | None, Parameter(help="Folds of dense that are measured. Default: 1.")
+    ] = None,
     moved: Annotated[
         bool,
         Parameter(help="Go on from a journal of another machine or of other versions."),
@@ -85,7 +98,7 @@ def tune(
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
-    """Search hyper-parameters by the paper's protocol, then fit the best on train.
+    """Search hyper-parameters by the paper's protocol or a denser one, then fit the best on train.
 
     It can be interrupted and run again; finished trials are not run twice.
     """
@@ -98,11 +111,12 @@ def tune(
         fixed["device"] = device
     load_torch_threads(common, [row])
     opened = source.open(data)
-    splits = opened if isinstance(opened, Splits) else paper_protocol(opened, seed)
+    if protocol == "paper" and not isinstance(opened, Splits):
+        opened = paper_protocol(opened, seed)
     try:
         result = search(
             row.make,
-            splits,
+            opened,
             n_calls=calls,
             n_initial=initial,
             seed=seed,
@@ -119,6 +133,9 @@ def tune(
             trackers=[RunIndex(index), Lines(say), *tracker],
             moved=moved,
             first=[given_params(row.known_class, point.split(","), "first") for point in first],
+            protocol=protocol,
+            holdout=holdout,
+            folds=folds,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

@@ -93,7 +93,7 @@ def write_result(
     result : TuningResult
         With at least one trial that is done.
     final : bool, default True
-        Fit the best parameters on ``train`` and evaluate them on ``test``.
+        Fit the best parameters on ``train`` and evaluate them on ``test``, if there is one.
 
     Returns
     -------
@@ -106,6 +106,7 @@ def write_result(
         If a file cannot be written.
     """
     header = dict(result.study.header)
+    test = result.final.test if final else None
     statuses = [trial.status for trial in result.history]
     document = {
         "model": model,
@@ -116,7 +117,7 @@ def write_result(
         "best_trial": result.best_trial.number,
         "trials": {status: statuses.count(status) for status in ("done", "pruned", "failed")},
         "seconds": sum(trial.seconds for trial in result.history),
-        "test": result.final.test.to_dict() if final else None,
+        "test": test.to_dict() if test is not None else None,
         "search": header,
     }
     text = json.dumps(document, indent=1)

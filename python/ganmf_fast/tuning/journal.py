@@ -116,8 +116,12 @@ class Journal(AbstractContextManager["Journal"]):
             os.ftruncate(self._handle, whole)
         if stored is not None:
             ignored = (*_NOT_COMPARED, "versions") if moved else _NOT_COMPARED
-            kept = {key: value for key, value in stored.items() if key not in ignored}
-            wanted = {key: value for key, value in header.items() if key not in ignored}
+            # First, since what differs between protocols is more than the data.
+            usual = {"protocol": "paper"}
+            kept, wanted = (
+                {key: value for key, value in (usual | one).items() if key not in ignored}
+                for one in (stored, header)
+            )
             found = difference(kept, wanted)
             if found is not None:
                 moving = {**kept, "versions": None} == {**wanted, "versions": None}

@@ -1,8 +1,9 @@
-"""The objective of a search: one trial of the paper's protocol.
+"""The objective of a search: one trial, by the folds of a protocol.
 
-Protocol: fit on ``train_small``, stop iterative models early on ``early_stop``, evaluate on
-``validation``. As in the paper only the fitted interactions are masked, so that items of
-``early_stop`` in a list count as misses; ``mask="known"`` masks them too.
+For each fold: fit, stop iterative models early, evaluate what is held out; the value is the mean
+over the folds (:mod:`~ganmf_fast.tuning.protocols`). As in the paper only the fitted interactions
+are masked, so that items of ``early_stop`` in a list count as misses; ``mask="known"`` masks them
+too.
 
 An objective is plain data (matrices, parameters, a class) and can be sent to another process, where
 it validates its matrices and prepares what the fits of a model share only once.
@@ -11,8 +12,9 @@ it validates its matrices and prepares what the fits of a model share only once.
 import datetime as dt
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ganmf_fast.base import progress
@@ -22,14 +24,13 @@ from ganmf_fast.evaluation.evaluate import evaluate_any_model
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitCallback
 from ganmf_fast.tuning.backends import median_pruner
+from ganmf_fast.tuning.protocols import Fold, MakeFolds
 from ganmf_fast.tuning.spaces import Params
 from ganmf_fast.tuning.trial import Curve, Trial, TrialSpec
 from ganmf_fast.tuning.tuned_model import TunedModel
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
-
-    from ganmf_fast.split import Splits
 
 __all__ = ["Metric", "Objective", "stopping_rule"]
 
@@ -49,7 +50,8 @@ class Objective:
     tuned : TunedModel
     constants : mapping
         Parameters that are the same in every trial.
-    splits : Splits
+    folds : callable
+        Makes the folds of the protocol.
     metric : str or callable
         The metric that is maximised.
     k : int
@@ -64,7 +66,7 @@ class Objective:
         self,
         tuned: TunedModel,
         constants: Mapping[str, Any],
-        splits: "Splits",
+        folds: MakeFolds,
         metric: Metric,
         k: int,
         mask: str = "fitted",
@@ -75,11 +77,9 @@ class Objective:
         self.metric = metric
         self.k = k
         self.ties = ties
-        self._fitted = splits.train_small
-        self._early_stop = splits.early_stop
-        self._validation = splits.validation
-        self._masked = self._fitted if mask == "fitted" else self._fitted + self._early_stop
-        self._prepared: dict[str, Any] = {}
+        self._make_folds = folds
+        self._masks_known = mask == "known"
+        self._prepared: dict[Any, Any] = {}
 
     @property
     def repeats(self) -> bool:
@@ -114,38 +114,66 @@ class Objective:
         )
 
     def _run(self, params: Params, callback: FitCallback, started: float) -> dict[str, Any]:
-        model = self.tuned.make(**{**self.constants, **params})
-        iterative = bool(getattr(model, "iterative", False))
-        if isinstance(model, Recommender):
-            # As a `Csr`, without ids: a metric asks for lists by row.
-            bare = as_csr(self._fitted, "train_small")
-            fitted = self._once("fitted", lambda: type(model).prepare(bare))
-            early_stop = self._once("early_stop", lambda: as_csr(self._early_stop, "early_stop"))
-        else:
-            fitted, early_stop = self._fitted, self._early_stop
-        given: dict[str, Any] = {"validation": early_stop} if iterative else {}
-        if isinstance(model, Recommender):
-            own = {"callback": callback, **stopping_rule(self.metric, self.k)}
-            # A subclass may have a `fit` without them.
-            known = signature(model.fit).parameters
-            given |= {name: value for name, value in own.items() if name in known}
-        model.fit(fitted, **given)
-        found: dict[str, Any] = {"fit_seconds": time.perf_counter() - started}
-        if iterative and getattr(model, "best_epoch_", None) is not None:
-            found["epochs"] = max(1, int(model.best_epoch_))
-        if callable(self.metric):
-            value = float(self.metric(model, self._masked, self._validation))
-        else:
-            masked = self._once("masked", lambda: as_csr(self._masked, "train_small"))
-            held_out = self._once("validation", lambda: as_csr(self._validation, "validation"))
-            evaluation = evaluate_any_model(model, masked, held_out, (self.k,), self.ties)
-            found["metrics"] = evaluation.to_dict()[self.k]
-            value = evaluation[self.metric, self.k]
+        folds: Sequence[Fold] = self._once("folds", self._make_folds)
+        found: dict[str, Any] = {"fit_seconds": 0.0}
+        epochs: list[float] = []
+        values: list[float] = []
+        metrics: list[dict[str, float]] = []
+        for number, fold in enumerate(folds):
+            # The curve, by which trials are pruned, is that of the first fold.
+            model, masked = self._fitted(number, fold, params, None if number else callback)
+            found["fit_seconds"] += time.perf_counter() - started
+            best_epoch = getattr(model, "best_epoch_", None)
+            if getattr(model, "iterative", False) and best_epoch is not None:
+                epochs.append(int(best_epoch) * fold.more_epochs)
+            value, measured = self._measured(number, fold, model, masked)
+            values.append(value)
+            metrics.append(measured)
+            started = time.perf_counter()
+        if epochs:
+            found["epochs"] = max(1, round(fmean(epochs)))
+        found["metrics"] = {name: fmean(one[name] for one in metrics) for name in metrics[0]}
+        value = fmean(values)
         if not math.isfinite(value):
             return found | {"reason": f"the value is {value}"}
         return found | {"status": "done", "value": value}
 
-    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+    def _fitted(
+        self, number: int, fold: Fold, params: Params, callback: FitCallback | None
+    ) -> tuple[Any, Any]:
+        """A model fitted on a fold, and the interactions that its lists leave out."""
+        model = self.tuned.make(**{**self.constants, **params})
+        iterative = bool(getattr(model, "iterative", False))
+        X: Any = fold.fitted if iterative else fold.whole
+        early_stop: Any = fold.early_stop
+        masked = fold.fitted + early_stop if self._masks_known else X
+        given: dict[str, Any] = {}
+        if isinstance(model, Recommender):
+            # As a `Csr`, without ids: a metric asks for lists by row.
+            bare = as_csr(X, "fitted")
+            X = self._once((number, "fitted"), lambda: type(model).prepare(bare))
+            early_stop = self._once((number, "stop"), lambda: as_csr(early_stop, "early_stop"))
+            own = {"callback": callback, **stopping_rule(self.metric, self.k)}
+            # A subclass may have a `fit` without them.
+            known = signature(model.fit).parameters
+            given = {name: value for name, value in own.items() if name in known}
+        if iterative:
+            given["validation"] = early_stop
+        model.fit(X, **given)
+        return model, masked
+
+    def _measured(
+        self, number: int, fold: Fold, model: Any, masked: Any
+    ) -> tuple[float, dict[str, float]]:
+        """The value of a model on what a fold holds out, and all metrics if it is one of them."""
+        if callable(self.metric):
+            return float(self.metric(model, masked, fold.held_out)), {}
+        seen = self._once((number, "masked"), lambda: as_csr(masked, "fitted"))
+        held_out = self._once((number, "held_out"), lambda: as_csr(fold.held_out, "held_out"))
+        evaluation = evaluate_any_model(model, seen, held_out, (self.k,), self.ties)
+        return evaluation[self.metric, self.k], evaluation.to_dict()[self.k]
+
+    def _once(self, name: object, make: Callable[[], Any]) -> Any:
         if name not in self._prepared:
             self._prepared[name] = make()
         return self._prepared[name]

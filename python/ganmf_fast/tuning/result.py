@@ -8,11 +8,9 @@ from typing import Any
 import polars as pl
 
 from ganmf_fast.base.notebook import html_table
-from ganmf_fast.base.urm import as_csr, to_scipy
 from ganmf_fast.evaluation import Evaluation
-from ganmf_fast.evaluation.evaluate import evaluate_any_model
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.split import Splits
+from ganmf_fast.tuning.protocols import Protocol
 from ganmf_fast.tuning.spaces import Params
 from ganmf_fast.tuning.trackers.base import Study
 from ganmf_fast.tuning.trial import Trial, best_of
@@ -35,8 +33,8 @@ class Final:
 
     model: Any
     """The fitted model."""
-    test: Evaluation
-    """Its evaluation on ``test``, at cutoffs 5 and 20."""
+    test: Evaluation | None
+    """Its evaluation on ``test``, at cutoffs 5 and 20; None of data without a test."""
 
 
 class TuningResult:
@@ -51,13 +49,13 @@ class TuningResult:
         constants, and for an iterative model the best number of epochs. ``Model(**best_params)`` is
         the model to fit on ``train``.
     best_value : float
-        Its value on ``validation``.
+        Its value on ``validation``, or the mean over the folds of the protocol "dense".
     best_trial : Trial
         The earliest of equals.
     history : list of Trial
         Every trial, in the order of suggestion.
     final, refitted : Final
-        The final model and its evaluation on ``test``.
+        The final model and its evaluation on ``test``; both the same with the protocol "dense".
     """
 
     def __init__(
@@ -65,13 +63,13 @@ class TuningResult:
         study: Study,
         history: Sequence[Trial],
         tuned: TunedModel,
-        splits: Splits,
+        protocol: Protocol,
         stopping: Mapping[str, Any] | None = None,
     ) -> None:
         self.study = study
         self.history = list(history)
         self._tuned = tuned
-        self._splits = splits
+        self._protocol = protocol
         self._stopping = dict(stopping or {})
 
     @property
@@ -142,28 +140,19 @@ class TuningResult:
         ``validation`` together, stopped early on ``early_stop``, and then fitted on ``train`` for
         as many epochs. For a model without epochs it is `final`.
         """
-        best = self.best_trial
-        if best.epochs is None or "epochs" not in self.best_params:
+        best, more = self.best_trial, self._protocol.again()
+        if more is None or best.epochs is None or "epochs" not in self.best_params:
             return self.final
-        splits = self._splits
         model = self._tuned.make(**{**self.study.header["params"], **best.params})
         rule = self._stopping if isinstance(model, Recommender) else {}
-        train_small, validation = (
-            to_scipy(as_csr(part, allow_empty=True))
-            for part in (splits.train_small, splits.validation)
-        )
-        fitted = (train_small + validation).tocsr()
-        model.fit(fitted, validation=splits.early_stop, **rule)
+        fitted, early_stop = more
+        model.fit(fitted, validation=early_stop, **rule)
         return self._final({**self.best_params, "epochs": max(1, int(model.best_epoch_))})
 
     def _final(self, params: Params) -> Final:
         model = self._tuned.make(**params)
-        model.fit(self._splits.train)
-        ties = self.study.header.get("ties", "index")
-        known, test = self._splits.known, self._splits.test
-        cold = self._splits.profile is not None
-        found = evaluate_any_model(model, known, test, (5, 20), ties, fold_in=cold)
-        return Final(model, found)
+        model.fit(self._protocol.train)
+        return Final(model, self._protocol.test(model, self.study.header.get("ties", "index")))
 
     def _repr_html_(self) -> str:
         """What notebooks show: the best trials, and how many failed."""

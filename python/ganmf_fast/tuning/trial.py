@@ -54,9 +54,9 @@ class Trial:
     metrics : dict of str to float
         Every metric at the same cutoff, unless the metric is a function.
     epochs : int or None
-        Best epoch of an iterative model.
+        Best epoch of an iterative model; with the protocol "dense" the epochs of the final fit.
     curve : list of (epoch, value)
-        Validation values of its early stopping.
+        Validation values of its early stopping, in the first fold.
     seconds : float
         Fit and evaluation together.
     fit_seconds : float

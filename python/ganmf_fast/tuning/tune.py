@@ -13,10 +13,10 @@ from ganmf_fast.base.checks import check_bool, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.text import shown
 from ganmf_fast.scorers.metrics import check_metrics
-from ganmf_fast.split import Split, Splits
 from ganmf_fast.tuning.backends import backend_class
 from ganmf_fast.tuning.journal import FORMAT, Journal
 from ganmf_fast.tuning.objective import Metric, Objective, stopping_rule
+from ganmf_fast.tuning.protocols import protocol_of
 from ganmf_fast.tuning.result import TuningResult
 from ganmf_fast.tuning.search import Search
 from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
@@ -34,7 +34,7 @@ _PACKAGES = ("ganmf-fast", "numpy", "scipy", "scikit-learn")
 
 def tune(
     model: Any,
-    splits: Splits | Split,
+    splits: Any,
     n_calls: int = 50,
     n_initial: int = 10,
     seed: int = 1337,
@@ -51,12 +51,16 @@ def tune(
     trackers: Iterable[Tracker | str] = (),
     moved: bool = False,
     first: Sequence[Mapping[str, Any]] = (),
+    protocol: str = "paper",
+    holdout: float | None = None,
+    folds: int | None = None,
 ) -> TuningResult:
-    """Search the hyperparameters of a model by the protocol of the GANMF paper.
+    """Search the hyperparameters of a model by the protocol of the GANMF paper, or on more data.
 
     Each trial is fitted on ``train_small``, stopped early on ``early_stop`` if the model is
     iterative, by the metric that is searched for, and evaluated on ``validation``. The defaults
-    are those of the paper.
+    are those of the paper. With ``protocol="dense"`` these parts are drawn from train anew, small
+    ones, so that parameters are judged at the density at which they will be used.
 
     Parameters
     ----------
@@ -66,14 +70,16 @@ def tune(
         with ``fit(X)``, where X is a scipy csr_array, and ``recommend(users, n=...)`` (only ``fit``
         if the metric is a function). If its attribute `iterative` is true, ``fit`` is passed
         ``validation=`` and sets `best_epoch_`.
-    splits : Splits or Split
-        The train of a `Split` is divided as `Splits.from_split` does.
+    splits : Splits or Split; with ``protocol="dense"`` also Interactions or a matrix
+        The train of a `Split` is divided as `Splits.from_split` does. Interactions or a matrix are
+        train as a whole, and there is no test.
     n_calls : int, default 50
         Number of trials. A finished search can be continued with a larger number.
     n_initial : int, default 10
         Number of these that are drawn at random.
     seed : int, default 1337
-        Seed of the backend, and of the model unless it is an instance; 0 to 2^32 - 1.
+        Seed of the backend, of the parts that "dense" holds out, and of the model unless it is an
+        instance; 0 to 2^32 - 1.
     metric : str or callable, default "map"
         The metric to maximise: a name from `ganmf_fast.evaluation.METRICS`, or
         ``metric(model, masked, held_out)``, which takes a fitted model and two csr_arrays and
@@ -113,12 +119,22 @@ def tune(
         Points of the first trials, such as the best of a search on other data
         (``[other.best_trial.params]``); they count towards `n_calls`. Parameters that a point
         leaves out are suggested by the backend.
+    protocol : {"paper", "dense"}, default "paper"
+        "paper" as above. "dense" reads train alone: each fold holds out a fraction of every user's
+        interactions at random, and half as many more for iterative models to stop early on; what is
+        left is fitted, by models without epochs that second part as well. The value of a trial is
+        the mean over the folds. Epochs of the final fit are the mean over the folds of the best
+        epoch times (train / fitted interactions)^(1/4).
+    holdout : float, optional
+        Of "dense": the fraction, to the nearest 1 / n, of at most one half; .1 by default.
+    folds : int, optional
+        Of "dense": folds to measure, at most 1 / `holdout`; 1 by default.
 
     Returns
     -------
     TuningResult
         Its `final` is the model with the best parameters, fitted on ``train``, and its evaluation
-        on ``test``.
+        on ``test``, if there is one.
 
     Raises
     ------
@@ -147,13 +163,6 @@ def tune(
     >>> res = gf.tune("ItemKNN", splits, journal="knn.jsonl")  # doctest: +SKIP
     >>> res.best_params, res.best_value, res.final.test["map", 5]  # doctest: +SKIP
     """
-    if isinstance(splits, Split):
-        splits = Splits.from_split(splits)
-    if not isinstance(splits, Splits):
-        raise TypeError(
-            "splits must be Splits, such as ganmf_fast.split.paper_protocol gives, or a Split, not "
-            f"{type(splits).__name__}"
-        )
     n_calls = check_int("n_calls", n_calls, 1)
     n_initial = check_int("n_initial", n_initial, 1)
     seed = check_int("seed", seed, 0, 2**32 - 1)
@@ -161,10 +170,11 @@ def tune(
     n_workers = check_int("n_workers", n_workers, 1)
     check_choice("mask", mask, ("fitted", "known"))
     check_choice("ties", ties, ("index", "published"))
+    divided = protocol_of(protocol, splits, holdout, folds, seed)
     tuned = TunedModel.from_argument(model)
     fixed = dict(fixed or {})
     table, packaged = table_for(tuned.name, space, tuned.make)
-    resolved = Space.resolve(without(table, fixed), {**tuned.params, **fixed}, splits.train.shape)
+    resolved = Space.resolve(without(table, fixed), {**tuned.params, **fixed}, divided.shape)
     tuned.check({**resolved.effective, **resolved.constants})
     if not any(searched(dimension) for dimension in resolved.effective.values()):
         raise ValueError(f"space leaves nothing to search for {tuned.name}")
@@ -181,8 +191,8 @@ def tune(
         "model": tuned.identity,
         "params": constants,
         "space": {n: t for n, t in resolved.to_dict().items() if n in resolved.dimensions},
-        "data": splits.data_hash,
-        "dataset": splits.name,
+        "data": divided.data,
+        "dataset": divided.dataset,
         "metric": _metric_name(metric, k),
         "mask": mask,
         "backend": backend if isinstance(backend, str) else _qualified(backend),
@@ -199,6 +209,7 @@ def tune(
         header["early_stopping"] = header["metric"]
     if first_points:
         header["first"] = first_points
+    header |= divided.header
     study = Study(header, n_calls, None if journal is None else Path(journal))
     search = Search(
         study,
@@ -208,7 +219,7 @@ def tune(
             first_points,
             check_bool("moved", moved),
         ),
-        Objective(tuned, constants, splits, metric, k, mask, ties),
+        Objective(tuned, constants, divided.folds(), metric, k, mask, ties),
         executor_maker(executor),
         n_workers,
     )
@@ -216,7 +227,7 @@ def tune(
     opened = nullcontext() if journal is None else Journal(journal, header, stamp, moved)
     with opened as kept:
         history = search.run(kept, notified)
-    return TuningResult(study, history, tuned, splits, stopping_rule(metric, k))
+    return TuningResult(study, history, tuned, divided, stopping_rule(metric, k))
 
 
 def _first_points(first: Any, space: Space, n_calls: int) -> list[Params]:
