@@ -14,7 +14,7 @@ from pathlib import Path
 import ganmf_fast as gf
 
 GANS = {
-    "GANMF-u": lambda: gf.GANMF(epochs=100),
+    "GANMF-u": lambda: gf.GANMF(epochs=100, recon_coefficient=0.1),
     "CFGAN-u": gf.CFGAN,
     "CFGAN-i": lambda: gf.CFGAN(mode="item"),
     "CAAE": gf.CAAE,

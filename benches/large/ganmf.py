@@ -55,7 +55,9 @@ def measure(n_items: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     X = profiles(n_items)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    model = gf.GANMF(num_factors=FACTORS, emb_dim=EMB, batch_size=BATCH, device="cpu")
+    model = gf.GANMF(
+        num_factors=FACTORS, emb_dim=EMB, batch_size=BATCH, recon_coefficient=0.1, device="cpu"
+    )
     module = GANMFModule(model, X)
     seconds = []
     losses: list[float] = []

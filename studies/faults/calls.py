@@ -37,9 +37,11 @@ FITS: dict[str, Any] = {
     "SLIMElasticNet": gf.SLIMElasticNet(),
     "EASE": gf.EASE(),
     "WRMF": gf.WRMF(num_factors=100, epochs=30),
-    "GANMF exact": lambda: gf.GANMF(step="exact", device="cpu"),
-    "GANMF dense": lambda: gf.GANMF(step="dense", device="cpu"),
-    "GANMF large batch": lambda: gf.GANMF(step="dense", batch_size=4096, device="cpu"),
+    "GANMF exact": lambda: gf.GANMF(step="exact", recon_coefficient=0.1, device="cpu"),
+    "GANMF dense": lambda: gf.GANMF(step="dense", recon_coefficient=0.1, device="cpu"),
+    "GANMF large batch": lambda: gf.GANMF(
+        step="dense", batch_size=4096, recon_coefficient=0.1, device="cpu"
+    ),
     "BinGANMF": lambda: gf.BinGANMF(device="cpu"),
     "CFGAN": lambda: gf.CFGAN(device="cpu"),
     "CAAE": lambda: gf.CAAE(device="cpu"),

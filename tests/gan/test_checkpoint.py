@@ -24,6 +24,7 @@ from ganmf_fast.models.load import load
 
 SMALL = {"num_factors": 4, "emb_dim": 6, "batch_size": 16, "epochs": 6, "device": "cpu"}
 SMALL |= {
+    "recon_coefficient": 0.1,
     "d_dropout": 0.3,
     "d_emphasis": 0.1,
     "matching": "reconstruction",
@@ -210,6 +211,7 @@ def test_files_written_before_columns_were_renamed_are_read(tmp_path):
     path = shutil.copy(before / "ganmf.checkpoint", tmp_path)
     settings = {"num_factors": 2, "emb_dim": 3, "batch_size": 5, "epochs": 4, "freq": 1}
     settings |= {"allow_worse": 9, "g_ema": 0.5, "device": "cpu", "checkpoint_every": 1}
+    settings |= {"recon_coefficient": 0.1}
     X, V = np.eye(12) + np.eye(12)[::-1], np.roll(np.eye(12), 1, axis=1)
     continued = GANMF(**settings, checkpoint_path=path).fit(X, validation=V)
     loaded = load(before / "ganmf.safetensors")

@@ -17,6 +17,7 @@ from ganmf_fast.gan.networks import Generator
 
 ITEMS, HIDDEN = 13, 5
 SMALL = {"emb_dim": 8, "num_factors": 5, "batch_size": 16, "epochs": 3, "device": "cpu"}
+SMALL["recon_coefficient"] = 0.1
 
 
 def least_squares(X, Q, We, be, W, a, g, matching):

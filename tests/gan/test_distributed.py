@@ -36,6 +36,7 @@ SMALL = {
     "freq": 2,
     "gradient_norms": True,
     "device": "cpu",
+    "recon_coefficient": 0.1,
 }
 OPTIONS = {
     "d_dropout": 0.3,

@@ -34,6 +34,7 @@ SMALL = {
     "batch_size": 16,
     "g_lr": 1e-2,
     "device": "cpu",
+    "recon_coefficient": 0.1,
 }
 
 

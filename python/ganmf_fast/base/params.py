@@ -55,6 +55,7 @@ class _Param:
     search: Any
     check: Callable[[str, object], object] | None
     earlier: Any
+    chosen: bool
 
 
 def param(
@@ -69,6 +70,7 @@ def param(
     check: Callable[[str, object], object] | None = None,
     kw_only: bool = False,
     earlier: Any = _ALWAYS_THERE,
+    chosen: bool = False,
 ) -> Any:
     """Declare a hyperparameter.
 
@@ -90,8 +92,11 @@ def param(
     earlier : optional
         The value that stands for what was computed before the parameter existed: files of that
         time do not name it.
+    chosen : bool, default False
+        Whether None stands for a value that the model chooses when it is fitted; the type is that
+        of the value.
     """
-    described = _Param(doc, at_least, above, at_most, below, search, check, earlier)
+    described = _Param(doc, at_least, above, at_most, below, search, check, earlier, chosen)
     # Not an explicit False: it would overrule `KW_ONLY` in the class.
     passed: dict[str, Any] = {"kw_only": True} if kw_only else {}
     return field(default=default, metadata={"param": described}, **passed)
@@ -141,6 +146,8 @@ def check_params(params: object) -> None:
     cls: Any = type(params)
     for name, (hint, declared) in _declared(cls).items():
         value = getattr(params, name)
+        if value is None and declared.chosen:
+            continue
         if declared.check is not None:
             declared.check(name, value)
         else:

@@ -179,7 +179,8 @@ class Experiment:
 
     def _config(self, spec: RunSpec, seed: int | None) -> Record:
         """Everything that decides the figures of a run, as it is read back from its record."""
-        params = {**spec.signature, **spec.params}
+        complete = getattr(spec.variant.known_class, "completed", dict)
+        params = complete({**spec.signature, **spec.params})
         if "device" in params:
             params["device"] = self._device
         if spec.stops_early:

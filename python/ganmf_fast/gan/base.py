@@ -3,19 +3,30 @@
 from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_memory
 from ganmf_fast.base.params import earlier_params
+from ganmf_fast.gan.defaults import MOST_EPOCHS
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.checkpoint import config_of
+from ganmf_fast.models.early_stopping import epochs_for_more_data
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
 
+if TYPE_CHECKING:
+    from ganmf_fast.gan.checkpoint import TensorCheckpoint
+    from ganmf_fast.gan.module import GANModule
+    from ganmf_fast.gan.trainer import TrainingState
+
 __all__ = ["GANRecommender"]
+
+# Of these one is held out where the number of epochs is to be found.
+_PARTS = 10
 
 
 class GANRecommender(GANSettings, Recommender):
@@ -62,51 +73,79 @@ class GANRecommender(GANSettings, Recommender):
     history_: list[dict[str, float]]
 
     def _fit(self, data: FitData) -> Scorer:
-        # Here and nowhere else, so that saved models work without torch.
-        import torch
-
         from ganmf_fast.gan.checkpoint import TensorCheckpoint
-        from ganmf_fast.gan.trainer import train
 
         if self.checkpoint_every and self.checkpoint_path is None:
             raise ValueError(
                 f"checkpoint_every is {self.checkpoint_every}, but checkpoint_path names no file"
             )
-        profiles = data.urm.transpose() if self.by_item else data.urm
-        name = type(self).__name__
+        settings = self.resolved(self._profiles(data.urm))
+        if settings.epochs is None:
+            settings.epochs = MOST_EPOCHS
+            if data.validation is None:
+                settings.epochs = self._epochs_for(settings, data)
+        checkpoint = None
+        if self.checkpoint_every and self.checkpoint_path is not None:
+            path, config = Path(self.checkpoint_path), self._config(settings, data)
+            earlier = earlier_params(type(self))
+            checkpoint = TensorCheckpoint(path, self.checkpoint_every, config, earlier)
+        module, run = self._trained(settings, data, checkpoint)
+        self.history_ = run.history
+        self.best_epoch_ = run.best_epoch
+        if self.published_quirks and data.validation is not None:
+            self.best_epoch_ = max(1, len(run.history) - self.freq * self.allow_worse + 1)
+        self._keep_chosen(settings)
+        scorer: Scorer = module.scorer()
+        if isinstance(scorer, Factors) and run.has_companions:
+            scorer = replace(scorer, profile_map=module.profile_map())
+        return scorer
+
+    def _profiles(self, urm: Csr) -> Csr:
+        return urm.transpose() if self.by_item else urm
+
+    def _trained(
+        self, settings: Self, data: FitData, checkpoint: "TensorCheckpoint | None"
+    ) -> "tuple[GANModule, TrainingState]":
+        """A module with its best weights, and how it got there."""
+        # Here and nowhere else, so that saved models work without torch.
+        import torch
+
+        from ganmf_fast.gan.trainer import train
+
+        profiles, name = self._profiles(data.urm), type(self).__name__
         # A weight, its gradient and two moments, four bytes each.
-        need = 16 * self.n_parameters(profiles.n_rows, profiles.n_cols)
+        need = 16 * settings.n_parameters(profiles.n_rows, profiles.n_cols)
         check_memory(need, name, "lower the sizes of its networks")
         try:
-            module = resolve_name(self.module)(self, profiles)
+            module = resolve_name(self.module)(settings, profiles)
         except torch.cuda.OutOfMemoryError:
             raise MemoryError(
                 f"{name} needs {need / 2**30:.1f} GiB for parameters, gradients and moments, more "
                 "than the GPU has left; lower the sizes of its networks, or train on the CPU"
             ) from None
         if self.data_parallel:
-            module.group.check_same_fit(self._config(data))
-        checkpoint = None
-        if self.checkpoint_every and self.checkpoint_path is not None:
-            path, config = Path(self.checkpoint_path), self._config(data)
-            earlier = earlier_params(type(self))
-            checkpoint = TensorCheckpoint(path, self.checkpoint_every, config, earlier)
+            module.group.check_same_fit(self._config(settings, data))
         validate = None if data.validation is None else data.validate
-        run = train(module, self, validate, checkpoint, data.progress, data.callback)
-        self.history_ = run.history
-        self.best_epoch_ = run.best_epoch
-        if self.published_quirks and validate is not None:
-            self.best_epoch_ = max(1, len(run.history) - self.freq * self.allow_worse + 1)
-        scorer: Scorer = module.scorer()
-        if isinstance(scorer, Factors) and run.has_companions:
-            scorer = replace(scorer, profile_map=module.profile_map())
-        return scorer
+        return module, train(module, settings, validate, checkpoint, data.progress, data.callback)
+
+    def _epochs_for(self, settings: Self, data: FitData) -> int:
+        """As many epochs as suit all interactions, by early stopping on a tenth of them."""
+        labels = _core.split_k_fold(data.urm, _PARTS, per_user=True, seed=self.seed)
+        rest, held_out = _core.part_cells(data.urm, labels, 0)
+        if not (rest.nnz and held_out.nnz):
+            return MOST_EPOCHS
+        part = FitData(rest, held_out, data.progress, metric=data.metric, k=data.k)
+        _, run = self._trained(settings, part, None)
+        return epochs_for_more_data(run.best_epoch, data.urm.nnz / rest.nnz)
+
+    def _keep_chosen(self, settings: Self) -> None:
+        """Remember what was used in place of parameters that were not given."""
 
     def _scorer_of(self, profiles: Csr) -> Scorer:
         if not self.maps_profiles and isinstance(self.scorer_, Factors):
             return self.scorer_.by_least_squares(profiles)
         return super()._scorer_of(profiles)
 
-    def _config(self, data: FitData) -> dict[str, Any]:
+    def _config(self, settings: Self, data: FitData) -> dict[str, Any]:
         """All that the weights depend on."""
-        return config_of(type(self).__name__, self.get_params(deep=False), data)
+        return config_of(type(self).__name__, settings.get_params(deep=False), data)

@@ -5,10 +5,11 @@ a fitted model. Parameters are declared in :mod:`~ganmf_fast.gan.settings`; erro
 that all histories have are described in :class:`~ganmf_fast.gan.base.GANRecommender`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from ganmf_fast.base.params import hyperparameters
 from ganmf_fast.gan.base import GANRecommender
+from ganmf_fast.gan.defaults import CHOSEN
 from ganmf_fast.gan.settings import (
     BinGANMFSettings,
     CAAESettings,
@@ -36,8 +37,21 @@ class GANMF(GANMFSettings, GANRecommender):
         `g_loss`, `real_energy` and `generated_energy` (of the discriminator), `hinge_active`
         (fraction of batches) and `feature_loss` (the term of `matching`).
 
+    chosen_params_ : dict
+        The values of the parameters that were not given, by name.
+
     Notes
     -----
+    Parameters that are None are chosen when the model is fitted (`chosen_params_`), and stay None
+    in ``get_params()``. With `recon_coefficient` they are those of the published model: its losses
+    (`d_dropout` 0, `matching` "features"), `num_factors` 100, `emb_dim` 400, `batch_size` 512, `m`
+    10, `d_lr` 1e-4, `g_lr` 2e-3, `d_reg` 1e-5, no average and `epochs` 300. Without it they follow
+    from the numbers of users, items and interactions by the rules of `ganmf_fast.gan.defaults`, the
+    losses being emphasised denoising and the matching of reconstructions; and `epochs` are found,
+    where there is no `validation`, by a fit on nine tenths of the interactions that stops early on
+    the others, drawn by `seed`: their best number times (10/9)^(1/4) is trained on all, so that a
+    fit takes about twice the time of its epochs.
+
     The same seed gives the same weights for any number of threads on one machine, and again on
     the same kind of GPU. New users have the factors of the least generator's loss, which are linear
     in the profile; in item mode those of least squared error.
@@ -49,10 +63,19 @@ class GANMF(GANMFSettings, GANRecommender):
 
     Examples
     --------
-    >>> model = GANMF(epochs=100).fit(train, validation=early_stop)  # doctest: +SKIP
+    >>> model = GANMF().fit(train)  # doctest: +SKIP
+    >>> model.chosen_params_["num_factors"], model.best_epoch_  # doctest: +SKIP
     """
 
     module: ClassVar[str] = "ganmf_fast.gan.ganmf.module:GANMFModule"
+    saved_attributes: ClassVar[tuple[str, ...]] = (
+        *GANRecommender.saved_attributes,
+        "chosen_params_",
+    )
+
+    def _keep_chosen(self, settings: Self) -> None:
+        names = [name for name in CHOSEN if getattr(self, name) is None]
+        self.chosen_params_: dict[str, Any] = {name: getattr(settings, name) for name in names}
 
 
 @hyperparameters

@@ -4,11 +4,15 @@ No torch here: estimators derive from these classes, and modules are given their
 """
 
 import re
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import KW_ONLY
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from ganmf_fast._core import Csr
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.text import shown
+from ganmf_fast.gan.defaults import CHOSEN, PUBLISHED, chosen_for
 
 __all__ = [
     "BinGANMFSettings",
@@ -53,16 +57,19 @@ def _dropping(search: dict[str, Any]) -> dict[str, Any]:
 # Kinds of parameters, and declarations that several families have with defaults of their own.
 
 
-def _count(default: int, doc: str, search: Any = None) -> Any:
-    return param(default, doc, at_least=1, search=search)
+# A default of None is chosen when the model is fitted.
 
 
-def _non_negative(default: float, doc: str, search: Any = None) -> Any:
-    return param(default, doc, at_least=0.0, search=search)
+def _count(default: int | None, doc: str, search: Any = None) -> Any:
+    return param(default, doc, at_least=1, search=search, chosen=default is None)
 
 
-def _fraction(default: float, doc: str, search: Any = None) -> Any:
-    return param(default, doc, at_least=0.0, at_most=1.0, search=search)
+def _non_negative(default: float | None, doc: str, search: Any = None) -> Any:
+    return param(default, doc, at_least=0.0, search=search, chosen=default is None)
+
+
+def _fraction(default: float | None, doc: str, search: Any = None) -> Any:
+    return param(default, doc, at_least=0.0, at_most=1.0, search=search, chosen=default is None)
 
 
 def _mode() -> Any:
@@ -70,19 +77,22 @@ def _mode() -> Any:
     return param("user", doc)
 
 
-def _num_factors(default: int, least: int, doc: str = "Columns K of the factors P and Q.") -> Any:
+def _num_factors(
+    default: int | None, least: int, doc: str = "Columns K of the factors P and Q."
+) -> Any:
     return _count(default, doc, {"int": [least, 250], "at_most": "shorter side"})
 
 
-def _batch_size(default: int, network: str = "") -> Any:
+def _batch_size(default: int | None, network: str = "") -> Any:
     return _count(default, f"Profiles in a batch{network and f' of the {network}'}.", _BATCH_SIZES)
 
 
-def _learning_rate(default: float, network: str) -> Any:
-    return param(default, f"Adam's learning rate of the {network}.", above=0.0, search=_RATES)
+def _learning_rate(default: float | None, network: str) -> Any:
+    doc = f"Adam's learning rate of the {network}."
+    return param(default, doc, above=0.0, search=_RATES, chosen=default is None)
 
 
-def _penalty(default: float, network: str, search: Any = None) -> Any:
+def _penalty(default: float | None, network: str, search: Any = None) -> Any:
     doc = f"Weight of half the sum of squares of the {network}'s parameters."
     return _non_negative(default, doc, search)
 
@@ -169,6 +179,11 @@ class GANSettings:
         """
         return not self.by_item
 
+    def resolved(self, profiles: Csr) -> Self:
+        """The settings for these profiles, in which no parameter is left to choose but `epochs`."""
+        del profiles
+        return self
+
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """Number of parameters for profiles of shape (n_rows, n_cols), small biases aside."""
         # Each model says it; the settings that all share are made without one as well.
@@ -180,24 +195,24 @@ class GANMFSettings(GANSettings):
     """Settings of GANMF."""
 
     mode: Mode = _mode()
-    num_factors: int = _num_factors(100, 1)
-    emb_dim: int = _count(400, "Hidden units E of the autoencoder.", _BOTTLENECK)
-    batch_size: int = _batch_size(512)
+    num_factors: int = _num_factors(None, 1)
+    emb_dim: int = _count(None, "Hidden units E of the autoencoder.", _BOTTLENECK)
+    batch_size: int = _batch_size(None)
     m: float = _non_negative(
-        10.0,
+        None,
         "Margin: the discriminator raises the energy of generated profiles up to m times that of "
         "real ones.",
         {"int": [1, 10]},
     )
-    d_lr: float = _learning_rate(1e-4, "discriminator")
-    g_lr: float = _learning_rate(2e-3, "generator")
-    d_reg: float = _penalty(1e-5, "discriminator", _PENALTIES)
+    d_lr: float = _learning_rate(None, "discriminator")
+    g_lr: float = _learning_rate(None, "generator")
+    d_reg: float = _penalty(None, "discriminator", _PENALTIES)
     g_reg: float = _penalty(0.0, "generator")
     recon_coefficient: float = _fraction(
-        0.1,
+        None,
         "Weighs `matching`, not reconstruction: its fraction of the generator's loss. 1 is the "
         "control without an adversary, whose loss does not contain the energy of generated "
-        "profiles.",
+        "profiles. Given, it makes every default the published one, see the notes.",
         {"real": [0.01, 0.5]},
     )
     d_steps: int = _passes("discriminator")
@@ -210,19 +225,21 @@ class GANMFSettings(GANSettings):
         "where those are cheaper, as they are for small batches.",
     )
     d_dropout: float = param(
-        0.0,
+        None,
         "Fraction of the nonzeros of real profiles that are hidden from the discriminator's input, "
         "not from its target; the others are scaled up by 1 / (1 - `d_dropout`).",
         at_least=0.0,
         below=1.0,
         search=_dropping({"real": [0.05, 0.7]}),
+        chosen=True,
     )
     g_ema: float = param(
-        0.0,
+        None,
         "Decay of the average over the generator's steps that is used in place of the generator's "
         "last weights; 0 is no average.",
         at_least=0.0,
         below=1.0,
+        chosen=True,
     )
     g_reg_exponent: float = _non_negative(
         0.0,
@@ -235,8 +252,14 @@ class GANMFSettings(GANSettings):
         "scores of EASE.",
     )
     _: KW_ONLY
+    epochs: int = _count(
+        None,
+        "At most, with `validation`; exactly, without. By default at most 300, and without "
+        "`validation` as many as suit the data, see the notes.",
+        {"choice": [300]},
+    )
     d_emphasis: float = param(
-        1.0,
+        None,
         "Weight b of what is kept beside what is hidden, which has one, in the reconstruction "
         "error of real profiles. The zeros are hidden as often; that changes no input, so that "
         "each has the weight that it has on average, ``w0 = p + b (1 - p)``, p the `d_dropout`. "
@@ -246,15 +269,17 @@ class GANMFSettings(GANSettings):
         at_most=1.0,
         search=_dropping({"real": [0.0, 0.5]}),
         earlier=1.0,
+        chosen=True,
     )
     matching: Matching = param(
-        "features",
+        None,
         "What the generator matches for a real profile x and its own f, beside the energy of f: "
         'with the autoencoder Dec(Enc(.)) of the discriminator, "features" is the published '
         'MSE(Enc(x), Enc(f)), "reconstruction" MSE(Dec(Enc(x)), f), and "decoder" '
         "MSE(Dec(Enc(x)), Dec(Enc(f))). x is whole.",
         search=_dropping({"choice": ["features", "reconstruction", "decoder"]}),
         earlier="features",
+        chosen=True,
     )
     user_factors: Literal["learned", "solved"] = param(
         "learned",
@@ -274,6 +299,24 @@ class GANMFSettings(GANSettings):
     tf32: bool = param(
         False, "On a GPU, round the factors of matrix products to 10 bits, which is faster."
     )
+
+    @classmethod
+    def completed(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters, with the values that the given ones imply in place of None."""
+        if params.get("recon_coefficient") is None:
+            return dict(params)
+        return {n: PUBLISHED[n] if v is None and n in PUBLISHED else v for n, v in params.items()}
+
+    def resolved(self, profiles: Csr) -> Self:
+        """See ``GANSettings``."""
+        settings = copy(self)
+        names = [name for name in CHOSEN if getattr(self, name) is None]
+        values = PUBLISHED
+        if self.recon_coefficient is None:
+            values = chosen_for(profiles.n_rows, profiles.n_cols, profiles.nnz, self.matching)
+        for name in names:
+            setattr(settings, name, values.get(name))
+        return settings
 
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """See ``GANSettings``."""

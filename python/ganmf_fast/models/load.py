@@ -18,8 +18,12 @@ __all__ = ["load"]
 _LEARNED: dict[str, Any] = {
     "best_epoch_": Annotated[int, Meta(ge=0, le=2**53)],
     "history_": list[dict[str, int | float | None]],
+    "chosen_params_": dict[str, int | float | str],
 }
 """Types of the attributes that models save."""
+
+_EARLIER: dict[str, Any] = {"chosen_params_": {}}
+"""Values of those that older files do not have."""
 
 
 def load(path: str | Path, model: type[Recommender] | None = None) -> Recommender:
@@ -51,7 +55,10 @@ def load(path: str | Path, model: type[Recommender] | None = None) -> Recommende
         cls = _class_of(file, path, model)
         found = cls.from_parts(file.params, file.urm, file.scorer, file.ids)
         for name in cls.saved_attributes:
-            value = json_files.typed(file.learned[name], _LEARNED.get(name, Any))
+            kept = (
+                file.learned.get(name, _EARLIER[name]) if name in _EARLIER else file.learned[name]
+            )
+            value = json_files.typed(kept, _LEARNED.get(name, Any))
             setattr(found, name, with_current_names(value) if name == "history_" else value)
     return found
 

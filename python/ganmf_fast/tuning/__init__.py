@@ -1,9 +1,9 @@
 """Search of hyperparameters, resumable to the bit, in one process or many.
 
 `tune` is the entry point. Modules: `spaces` (search spaces as data), `backends` (search
-strategies), `protocols` (what is fitted and measured), `objective` (one trial), `search` (the loop), `suggestions` (points, also of a resumed
-search), `journal` (finished trials on disk), `trackers` (observers), `result`. Trials run in
-`ganmf_fast.base.executors`.
+strategies), `protocols` (what is fitted and measured), `objective` (one trial), `search` (the
+loop), `suggestions` (points, also of a resumed search), `journal` (finished trials on disk),
+`trackers` (observers), `result`. Trials run in `ganmf_fast.base.executors`.
 """
 
 from ganmf_fast.tuning.journal import Journal, read_journal

@@ -22,6 +22,7 @@ from ganmf_fast.base.errors import reason
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.evaluate import evaluate_any_model
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.early_stopping import epochs_for_more_data
 from ganmf_fast.models.fit_data import FitCallback
 from ganmf_fast.tuning.backends import median_pruner
 from ganmf_fast.tuning.protocols import Fold, MakeFolds
@@ -116,7 +117,7 @@ class Objective:
     def _run(self, params: Params, callback: FitCallback, started: float) -> dict[str, Any]:
         folds: Sequence[Fold] = self._once("folds", self._make_folds)
         found: dict[str, Any] = {"fit_seconds": 0.0}
-        epochs: list[float] = []
+        epochs: list[int] = []
         values: list[float] = []
         metrics: list[dict[str, float]] = []
         for number, fold in enumerate(folds):
@@ -125,7 +126,7 @@ class Objective:
             found["fit_seconds"] += time.perf_counter() - started
             best_epoch = getattr(model, "best_epoch_", None)
             if getattr(model, "iterative", False) and best_epoch is not None:
-                epochs.append(int(best_epoch) * fold.more_epochs)
+                epochs.append(epochs_for_more_data(int(best_epoch), fold.more_data))
             value, measured = self._measured(number, fold, model, masked)
             values.append(value)
             metrics.append(measured)

@@ -10,13 +10,12 @@ parts differ by one at most, and which are larger is drawn: on average every pro
 fraction, also one too short to have something in each part. The folds measure different parts.
 
 Epochs of the final fit, on all of train: the mean over the folds of ``best epoch times (train
-interactions / fitted interactions)^(1/4)``. More data want more epochs: over the 21 options of
-docs/results/beyond.md, sought on 64 % and again on 89 % of train, by the power .27 of the ratio.
+interactions / fitted interactions)^(1/4)``
+(:func:`~ganmf_fast.models.early_stopping.epochs_for_more_data`).
 
 Cost: a fit and an evaluation for each fold; a copy of train for each fold.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,7 +42,6 @@ __all__ = ["Dense", "Fold", "MakeFolds", "Paper", "Protocol", "protocol_of"]
 
 _HOLDOUT = 0.1
 _FOLDS = 1
-_MORE_DATA_MORE_EPOCHS = 1 / 4
 # Parts are numbered in a byte.
 _MOST_PARTS = 254
 
@@ -62,15 +60,15 @@ class Fold:
         What is measured.
     whole : csr_array
         What models without epochs are fitted on: `fitted`, or with `early_stop`.
-    more_epochs : float
-        Epochs of the final fit for each epoch of this one.
+    more_data : float
+        Interactions of the final fit for each one that is `fitted`.
     """
 
     fitted: "Matrix"
     early_stop: "Matrix"
     held_out: "Matrix"
     whole: "Matrix"
-    more_epochs: float = 1.0
+    more_data: float = 1.0
 
 
 MakeFolds: TypeAlias = Callable[[], Sequence[Fold]]
@@ -216,14 +214,13 @@ def _dense(csr: Csr, most: int, n_folds: int, seed: int) -> list[Fold]:
         labels[part_of == (fold + (most + 1) // 2)] = 2
         fitted, held_out, early_stop = _core.divide_cells(csr, labels, 3)
         whole, _ = _core.part_cells(csr, labels, 1)
-        ratio = csr.nnz / max(fitted.nnz, 1)
         folds.append(
             Fold(
                 to_scipy(fitted),
                 to_scipy(early_stop),
                 to_scipy(held_out),
                 to_scipy(whole),
-                math.pow(ratio, _MORE_DATA_MORE_EPOCHS),
+                csr.nnz / max(fitted.nnz, 1),
             )
         )
     return folds

@@ -15,7 +15,7 @@ A GPU without Triton, or data that 32 bits cannot number, is trained as a CPU is
 go through matrices of the size of the layers, wide ones through batch x items, see
 :mod:`~ganmf_fast.gan.ganmf.exact`; "auto" takes the one of fewer multiplications, for each network.
 
-Beyond the paper, each an option that is off by default:
+Beyond the paper, each an option that is off in the published model:
 
 - dropout of the real profiles in the discriminator's input, the target being whole (a denoising
   autoencoder, Vincent et al., ICML'08), and emphasis on what was dropped;
@@ -63,6 +63,7 @@ class GANMFModule(GANModule):
 
     def __init__(self, settings: GANMFSettings, profiles: Csr) -> None:
         super().__init__(settings, profiles)
+        settings = settings.resolved(profiles)
         self._settings = settings
         users, items = profiles.n_rows, profiles.n_cols
         self._solved = settings.user_factors == "solved"

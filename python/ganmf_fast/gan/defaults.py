@@ -1,0 +1,75 @@
+"""What GANMF takes for the parameters that are not given; no torch here.
+
+`recon_coefficient` means something only together with the losses that it weighs. Whoever gives it
+knows them, and what else is not given is then what the published model has (`PUBLISHED`). Otherwise
+parameters are chosen for the data: emphasised denoising and the matching of reconstructions, with
+sizes, rates and penalties that were sought on other data than the paper's
+(docs/results/ganmf-defaults.md).
+
+The penalty of the discriminator follows the data by a law. Its losses are means over the U I cells
+of a batch's matrix, so that a direction of the singular value s of the interactions lowers them by
+an order of s^2 / (U I), and half the sum of squares of its weights takes it away where `d_reg` is
+larger. The singular values of a random matrix of the same n interactions end at
+s^2 = n / (U I) (sqrt U + sqrt I)^2 (V. Marchenko and L. Pastur, Matematicheskii Sbornik 72, 1967):
+`d_reg` is that edge over U I, times `NOISE`, so that what cannot be told from noise is not learned.
+Deviation: empty rows and columns are counted as well.
+"""
+
+import math
+from typing import Any
+
+__all__ = ["CHOSEN", "MOST_EPOCHS", "PUBLISHED", "chosen_for"]
+
+MOST_EPOCHS = 300
+
+PUBLISHED: dict[str, Any] = {
+    "num_factors": 100,
+    "emb_dim": 400,
+    "batch_size": 512,
+    "m": 10.0,
+    "d_lr": 1e-4,
+    "g_lr": 2e-3,
+    "d_reg": 1e-5,
+    "d_dropout": 0.0,
+    "g_ema": 0.0,
+    "epochs": MOST_EPOCHS,
+    "d_emphasis": 1.0,
+    "matching": "features",
+}
+"""Of the published model; GANMF's own `recon_coefficient` has no default in it."""
+
+CHOSEN = (*PUBLISHED, "recon_coefficient")
+"""Parameters whose default is None."""
+
+NOISE = 2.5
+"""Of the penalty, see above."""
+
+_BATCHES = 8
+
+
+def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict[str, Any]:
+    """Parameters for profiles of shape (n_rows, n_cols) with `nnz` interactions.
+
+    `matching` is the given one, or None.
+    """
+    edge = nnz * (math.sqrt(n_rows) + math.sqrt(n_cols)) ** 2 / (n_rows * n_cols)
+    size = math.sqrt(nnz)
+    return {
+        "num_factors": min(_within(64, 0.28 * size, 300), n_rows, n_cols),
+        "emb_dim": min(_within(180, 0.6 * size, 450), n_cols),
+        "batch_size": _within(64, 2.0 ** round(math.log2(n_rows / _BATCHES)), 512),
+        "m": 10.0,
+        "d_lr": 9e-4,
+        "g_lr": 2.5e-3,
+        "d_reg": NOISE * edge / (n_rows * n_cols),
+        "d_dropout": 0.33,
+        "g_ema": 0.98,
+        "d_emphasis": 0.4,
+        "matching": matching or "reconstruction",
+        # The published weight is one of features.
+        "recon_coefficient": 0.1 if matching == "features" else 0.85,
+    }
+
+
+def _within(low: int, value: float, high: int) -> int:
+    return round(min(max(value, low), high))
