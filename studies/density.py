@@ -1,6 +1,6 @@
 """Which validation ranks models as `test` does: the paper's, or one at the density of use.
 
-    python studies/density.py --data FOLDER [--datasets lastfm,hetrec2011,ml-1m] [--seeds 5]
+    python studies/density.py --data FOLDER [--datasets lastfm,hetrec2011,ml-1m] [--seeds 5,5,3]
 
 FOLDER holds one folder of the five published splits for each data set. Classical models, some of
 them with several settings, are fitted on `train` and measured on `test` by MAP@5; then each is
@@ -44,7 +44,7 @@ choose a model or a parameter.
 {models} classical models and settings, MAP@5: fitted on `train` and measured on `test`, and by
 validation inside `train`. The paper's rule fits on `train_small`, 64 % of `train`, and measures a
 quarter of it; `protocol="dense"` of `gf.tune` ([tuning.md](../tuning.md#at-the-density-of-use))
-fits nine tenths and measures a tenth. Both are drawn for {seeds} seeds; the published
+fits nine tenths and measures a tenth. Both are drawn for several seeds; the published
 `train_small` and `validation` are one more draw of the first kind. The correlation is Spearman's
 over the models, its interval the 95 % t interval of the mean over the seeds; *of the mean* ranks
 the models by their mean over the seeds, *best by it* is the first of that ranking with its figure
@@ -85,15 +85,11 @@ def divisions(splits: gf.Splits, seeds: int) -> Iterator[tuple[str, Any, Any]]:
     yield "test", splits.train, splits.test
     yield f"paper {PUBLISHED}", splits.train_small, splits.validation
     for seed in range(seeds):
-        outer = gf.split.holdout(splits.train, 0.25, seed=seed)
-        yield (
-            f"paper {seed}",
-            gf.split.holdout(outer.train, 0.15, seed=seed + 2**32).train,
-            outer.test,
-        )
-    for seed in range(seeds):
         [fold] = Dense(splits, 0.1, 1, seed).folds()()
         yield f"dense {seed}", fold.whole, fold.held_out
+        outer = gf.split.holdout(splits.train, 0.25, seed=seed)
+        small = gf.split.holdout(outer.train, 0.15, seed=seed + 2**32).train
+        yield f"paper {seed}", small, outer.test
 
 
 def measured(dataset: str, splits: gf.Splits, seeds: int) -> dict[str, dict[str, float]]:
@@ -135,27 +131,23 @@ def means(kept: dict[str, dict[str, float]], kind: str, seeds: int) -> dict[str,
     return {m: statistics.fmean(kept[f"{kind} {s}"][m] for s in range(seeds)) for m in kept["test"]}
 
 
-def correlations(found: dict[str, dict[str, dict[str, float]]], seeds: int) -> str:
+def correlations(found: dict[str, dict[str, dict[str, float]]], counts: dict[str, int]) -> str:
     """One row for each data set and kind of validation."""
-    head = (
-        "data",
-        "validation",
-        "correlation with `test`",
-        "of the mean",
-        "published",
-        "best by it",
-    )
-    lines = [f"| {' | '.join(head)} |", "| --- | --- | ---: | ---: | ---: | --- |"]
+    head = ["data", "validation", "seeds", "correlation with `test`", "of the mean", "published"]
+    head.append("best by it")
+    lines = [f"| {' | '.join(head)} |", "| --- | --- | ---: | ---: | ---: | ---: | --- |"]
     for dataset, kept in found.items():
+        seeds = counts[dataset]
         for kind, name in KINDS.items():
             each = [correlation(kept[f"{kind} {s}"], kept["test"]) for s in range(seeds)]
             mean = means(kept, kind, seeds)
             published = kept.get(f"{kind} {PUBLISHED}")
             shown = "" if published is None else f"{correlation(published, kept['test']):.2f}"
             best = max(mean, key=lambda m: mean[m])
+            of_mean = correlation(mean, kept["test"])
             lines.append(
-                f"| {dataset} | {name} | {interval(each)} | {correlation(mean, kept['test']):.2f} "
-                f"| {shown} | {best}, test {kept['test'][best]:.4f} |"
+                f"| {dataset} | {name} | {seeds} | {interval(each)} | {of_mean:.2f} | {shown} "
+                f"| {best}, test {kept['test'][best]:.4f} |"
             )
     return "\n".join(lines)
 
@@ -182,21 +174,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--datasets", default="lastfm,hetrec2011,ml-1m")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", default="5,5,3", help="for each data set")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     gf.set_num_threads(arguments.threads)
+    datasets = arguments.datasets.split(",")
+    counts = dict(zip(datasets, map(int, arguments.seeds.split(",")), strict=True))
     found = {}
-    for dataset in arguments.datasets.split(","):
+    for dataset, seeds in counts.items():
         splits = gf.Splits.load(arguments.data / dataset)
-        found[dataset] = measured(dataset, splits, arguments.seeds)
+        found[dataset] = measured(dataset, splits, seeds)
     page = TEXT.format(
         models=len(next(iter(found.values()))["test"]),
-        seeds=arguments.seeds,
-        correlations=correlations(found, arguments.seeds),
+        correlations=correlations(found, counts),
         about=f"{time.strftime('%Y-%m-%d')}, {processor()}.",
     )
-    parts = [page.rstrip(), *(values(d, kept, arguments.seeds) for d, kept in found.items())]
+    parts = [page.rstrip(), *(values(d, kept, counts[d]) for d, kept in found.items())]
     write_whole(PAGE, "\n\n".join(parts) + "\n")
 
 
