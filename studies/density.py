@@ -35,7 +35,7 @@ KINDS = {"paper": "the paper's rule", "dense": "a tenth of train"}
 TEXT = """# Which validation ranks models as the test does
 
 ```sh
-python studies/density.py --data path/to/data
+python studies/density.py --data path/to/data --datasets {datasets} --seeds {seeds}
 ```
 
 **This page opens `test`.** It says which validation can be trusted, and nothing here may be used to
@@ -186,6 +186,8 @@ def main() -> None:
         found[dataset] = measured(dataset, splits, seeds)
     page = TEXT.format(
         models=len(next(iter(found.values()))["test"]),
+        datasets=arguments.datasets,
+        seeds=arguments.seeds,
         correlations=correlations(found, counts),
         about=f"{time.strftime('%Y-%m-%d')}, {processor()}.",
     )

@@ -178,6 +178,7 @@ def test_a_model_of_before_says_that_it_knows_no_new_users(tmp_path):
     path = shutil.copy(BEFORE / "ganmf.checkpoint", tmp_path)
     params = {"num_factors": 2, "emb_dim": 3, "batch_size": 5, "epochs": 4, "freq": 1}
     params |= {"allow_worse": 9, "g_ema": 0.5, "device": "cpu", "checkpoint_every": 1}
+    params |= {"recon_coefficient": 0.1}
     X, V = np.eye(12) + np.eye(12)[::-1], np.roll(np.eye(12), 1, axis=1)
     continued = GANMF(**params, checkpoint_path=path).fit(X, validation=V)
     assert (continued.scorer_.profile_map is None) == (continued.best_epoch_ == old.best_epoch_)

@@ -47,10 +47,11 @@ class GANMF(GANMFSettings, GANRecommender):
     (`d_dropout` 0, `matching` "features"), `num_factors` 100, `emb_dim` 400, `batch_size` 512, `m`
     10, `d_lr` 1e-4, `g_lr` 2e-3, `d_reg` 1e-5, no average and `epochs` 300. Without it they follow
     from the numbers of users, items and interactions by the rules of `ganmf_fast.gan.defaults`, the
-    losses being emphasised denoising and the matching of reconstructions; and `epochs` are found,
-    where there is no `validation`, by a fit on nine tenths of the interactions that stops early on
-    the others, drawn by `seed`: their best number times (10/9)^(1/4) is trained on all, so that a
-    fit takes about twice the time of its epochs.
+    losses being emphasised denoising and the matching of reconstructions (where features are asked
+    for, `recon_coefficient` is .1); and `epochs` are found, where there is no `validation`, by a
+    fit on nine tenths of the interactions that stops early on the others, drawn by `seed`: their
+    best number times (10/9)^(1/4) is trained on all, so that a fit takes about twice the time of
+    its epochs.
 
     The same seed gives the same weights for any number of threads on one machine, and again on
     the same kind of GPU. New users have the factors of the least generator's loss, which are linear
