@@ -107,7 +107,7 @@ class GANRecommender(GANSettings, Recommender):
         self, settings: Self, data: FitData, checkpoint: "TensorCheckpoint | None"
     ) -> "tuple[GANModule, TrainingState]":
         """A module with its best weights, and how it got there."""
-        # Here and nowhere else, so that saved models work without torch.
+        # In these methods and nowhere else, so that saved models work without torch.
         import torch
 
         from ganmf_fast.gan.trainer import train
