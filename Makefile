@@ -157,8 +157,9 @@ fuzz-core: ## The kernels on any input, under AddressSanitizer [SECONDS=60, for 
 			-print_final_stats=1 -timeout=20 -max_len=4096 || exit 1; done
 
 clean: ## Remove what the targets build, .venv included; runs/ stays
-	rm -rf target .venv .venv-peers dist docs/examples .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf target .venv .venv-peers dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	rm -f python/ganmf_fast/_core*.so python/ganmf_fast/_core*.pyd
+	cd docs && rm -rf examples
 	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tools:

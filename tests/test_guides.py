@@ -209,6 +209,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch)
     monkeypatch.setattr(gf.datasets, "load", lambda name: little)
     monkeypatch.chdir(tmp_path)
     gf.split.paper_protocol(little).save("splits")
+    pl.DataFrame(little.to_frame()).write_csv("log.csv")
     (tmp_path / "runs").mkdir()
     exec(compile(code, str(page), "exec"), {"__name__": "page"})
 

@@ -248,7 +248,7 @@ class CheckpointTarget(_Tensors):
             with tempfile.TemporaryDirectory() as name:
                 path = Path(name) / "file"
                 with contextlib.suppress(_StopError):
-                    cls._model(model, params, path).fit(*cls._data(), callback=_stop)
+                    cls._model(model, params, path).fit(**cls._data(), callback=_stop)
                 files.append(path.read_bytes())
         return {"files": files}
 
@@ -260,11 +260,11 @@ class CheckpointTarget(_Tensors):
         )
 
     @staticmethod
-    def _data() -> tuple[Any, Any]:
+    def _data() -> dict[str, Any]:
         dense = _interactions()
         held_out = np.zeros_like(dense)
         held_out[np.arange(_USERS), dense.argmax(1)] = 1
-        return dense - held_out, held_out
+        return {"X": dense - held_out, "validation": held_out}
 
     def draw(self, rng: Random) -> dict[str, Any]:
         """A checkpoint, and the model that finds it."""
@@ -292,7 +292,7 @@ class CheckpointTarget(_Tensors):
         self._placed.pop("file", None)  # a fit removes it
         self.place(case["files"])
         name, params = self.params[case["model"]]
-        self._model(name, params, self.folder / "file").fit(*self._data())
+        self._model(name, params, self.folder / "file").fit(**self._data())
 
 
 class _StopError(Exception):

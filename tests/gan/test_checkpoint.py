@@ -70,7 +70,7 @@ def fit_until(monkeypatch, model, data, epochs):
     with monkeypatch.context() as patch:
         patch.setattr(FitData, "validate", check)
         with pytest.raises(Killed):
-            model.fit(*data)
+            model.fit(data[0], validation=data[1])
 
 
 @each_run
@@ -79,7 +79,7 @@ def test_a_run_goes_on_to_the_weights_it_would_have_had(
     cls, settings, every, data, tmp_path, monkeypatch
 ):
     run = {**settings, "freq": 1, "allow_worse": 99}
-    whole = cls(**run).fit(*data)
+    whole = cls(**run).fit(data[0], validation=data[1])
     path = tmp_path / "state.safetensors"
     model = cls(**run, checkpoint_every=every, checkpoint_path=str(path))
     # Killed in the fourth epoch, after checks that give the same value as the real ones would.
@@ -96,9 +96,11 @@ def test_a_run_goes_on_to_the_weights_it_would_have_had(
     with monkeypatch.context() as patch:
         patch.setattr(module, "epoch", dying)
         with pytest.raises(Killed):
-            model.fit(*data)
+            model.fit(data[0], validation=data[1])
     assert path.exists()
-    again = cls(**run, checkpoint_every=every, checkpoint_path=str(path)).fit(*data)
+    again = cls(**run, checkpoint_every=every, checkpoint_path=str(path)).fit(
+        data[0], validation=data[1]
+    )
     for name, array in whole.scorer_.tensors().items():
         assert_array_equal(again.scorer_.tensors()[name], array, err_msg=name)
     assert again.best_epoch_ == whole.best_epoch_
@@ -124,7 +126,7 @@ def test_what_was_kept_and_the_patience_left_survive_too(data, tmp_path, monkeyp
 
         with monkeypatch.context() as patch:
             patch.setattr(FitData, "validate", check)
-            return GANMF(**run, **extra).fit(*data)
+            return GANMF(**run, **extra).fit(data[0], validation=data[1])
 
     whole = fit(values)
     assert (whole.best_epoch_, len(whole.history_)) == (2, 6)
@@ -234,7 +236,7 @@ def left_behind(data, tmp_path, monkeypatch):
 
 def go_on(path, data, **changed):
     settings = {**SMALL, "freq": 1, "checkpoint_every": 1, "checkpoint_path": str(path), **changed}
-    return GANMF(**settings).fit(*data)
+    return GANMF(**settings).fit(data[0], validation=data[1])
 
 
 def test_a_checkpoint_of_another_run_is_refused_by_what_differs(left_behind, data):
@@ -271,7 +273,7 @@ def test_a_damaged_checkpoint_of_any_family_is_refused(cls, settings, data, tmp_
     for damaged in (content[: len(content) // 2], content[:-9] + b"\1" + content[-8:]):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"state.safetensors is damaged.*remove it"):
-            model.fit(*data)
+            model.fit(data[0], validation=data[1])
 
 
 def test_a_checkpoint_of_a_newer_version_or_another_file_is_refused(left_behind, data, monkeypatch):
@@ -383,5 +385,7 @@ def test_what_a_killed_writer_left_is_removed_in_the_end(data, tmp_path):
     others = [tmp_path / ".state.[x].mine.part", tmp_path / f".state.x.{'0a' * 8}.part"]
     for file in (left, *others):
         file.write_bytes(b"begun")
-    GANMF(epochs=2, device="cpu", checkpoint_every=1, checkpoint_path=str(path)).fit(*data)
+    GANMF(epochs=2, device="cpu", checkpoint_every=1, checkpoint_path=str(path)).fit(
+        data[0], validation=data[1]
+    )
     assert sorted(tmp_path.iterdir()) == sorted(others)

@@ -585,7 +585,7 @@ def test_divergence_after_a_check_keeps_the_best_weights_and_the_history(
     held_out = np.zeros_like(dense)
     held_out[np.arange(60), dense.argmax(axis=1)] = 1
     data = (dense - held_out, held_out)
-    whole = cls(**{**settings, "epochs": 4, "freq": 2}).fit(*data)
+    whole = cls(**{**settings, "epochs": 4, "freq": 2}).fit(data[0], validation=data[1])
     module = {"BinGANMF": BinGANMFModule, "CFGAN": CFGANModule, "CAAE": CAAEModule}[cls.__name__]
     epoch = module.epoch
 
@@ -599,7 +599,7 @@ def test_divergence_after_a_check_keeps_the_best_weights_and_the_history(
     model = cls(**{**settings, "epochs": 9, "freq": 2})
     kept = rf"diverged in epoch 5 \(.* = nan.*the weights of epoch {whole.best_epoch_} are kept"
     with pytest.warns(ConvergenceWarning, match=kept):
-        model.fit(*data)
+        model.fit(data[0], validation=data[1])
     assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4]
     for name, array in whole.scorer_.tensors().items():
         assert_array_equal(model.scorer_.tensors()[name], array, err_msg=name)

@@ -207,13 +207,13 @@ def kill_at(epoch):
 @pytest.mark.parametrize("epoch", [3, 5, 7])
 def test_a_killed_fit_goes_on_to_the_same_bits(model, epoch, demo_splits, tmp_path):
     data = demo_splits.train_small, demo_splits.early_stop
-    quiet = type(model)(**{**model.get_params(), "freq": 2}).fit(*data)
+    quiet = type(model)(**{**model.get_params(), "freq": 2}).fit(data[0], validation=data[1])
     path = tmp_path / "state"
     params = {**quiet.get_params(), "checkpoint_every": 2, "checkpoint_path": str(path)}
     with pytest.raises(KilledError):
-        type(model)(**params).fit(*data, callback=kill_at(epoch))
+        type(model)(**params).fit(data[0], validation=data[1], callback=kill_at(epoch))
     assert path.exists()
-    again = type(model)(**params).fit(*data)
+    again = type(model)(**params).fit(data[0], validation=data[1])
     assert not path.exists()
     assert np.array_equal(again.user_factors_, quiet.user_factors_)
     assert np.array_equal(again.item_factors_, quiet.item_factors_)

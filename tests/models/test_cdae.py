@@ -207,21 +207,21 @@ def kill(epoch, _values):
 def test_a_killed_fit_goes_on_to_the_same_bits(tied, demo_splits, tmp_path):
     data = demo_splits.train_small, demo_splits.early_stop
     params = {"num_factors": 5, "epochs": 8, "freq": 2, "tied": tied, "user_factors": not tied}
-    quiet = gf.CDAE(**params).fit(*data)
+    quiet = gf.CDAE(**params).fit(data[0], validation=data[1])
     path = tmp_path / "state"
     params |= {"checkpoint_every": 3, "checkpoint_path": str(path)}
     with pytest.raises(KilledError):
-        gf.CDAE(**params).fit(*data, callback=kill)
-    again = gf.CDAE(**params).fit(*data)
+        gf.CDAE(**params).fit(data[0], validation=data[1], callback=kill)
+    again = gf.CDAE(**params).fit(data[0], validation=data[1])
     assert not path.exists()
     assert np.array_equal(again.user_factors_, quiet.user_factors_)
     assert np.array_equal(again.item_factors_, quiet.item_factors_)
     new = sp.csr_array(np.eye(3, again.n_items_, dtype=np.float32))
     assert np.array_equal(again.fold_in(new), quiet.fold_in(new))
     with pytest.raises(KilledError):
-        gf.CDAE(**params).fit(*data, callback=kill)
+        gf.CDAE(**params).fit(data[0], validation=data[1], callback=kill)
     with pytest.raises(DataError, match="belongs to a run with num_factors = 5, not 6"):
-        gf.CDAE(**{**params, "num_factors": 6}).fit(*data)
+        gf.CDAE(**{**params, "num_factors": 6}).fit(data[0], validation=data[1])
 
 
 def test_early_stopping_keeps_the_best_epoch(demo_splits):

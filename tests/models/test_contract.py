@@ -138,7 +138,11 @@ def test_every_parameter_is_documented(model):
 
 def test_the_callback_sees_the_history_and_can_end_the_fit(model, toy_urm):
     rows = []
-    model.fit(toy_urm, toy_urm, callback=lambda epoch, values: rows.append((epoch, dict(values))))
+    model.fit(
+        toy_urm,
+        validation=toy_urm,
+        callback=lambda epoch, values: rows.append((epoch, dict(values))),
+    )
     if not model.iterative:
         assert not rows
         return

@@ -305,22 +305,22 @@ def kill(epoch, _values):
 def test_a_killed_fit_goes_on_to_the_same_bits(cls, quirks, demo_splits, tmp_path):
     data = demo_splits.train_small, demo_splits.early_stop
     params = {**SMALL, "epochs": 5, "freq": 2, **quirks}
-    quiet = cls(**params).fit(*data)
+    quiet = cls(**params).fit(data[0], validation=data[1])
     path = tmp_path / "state"
     params |= {"checkpoint_every": 2, "checkpoint_path": str(path)}
     with pytest.raises(KilledError):
-        cls(**params).fit(*data, callback=kill)
-    again = cls(**params).fit(*data)
+        cls(**params).fit(data[0], validation=data[1], callback=kill)
+    again = cls(**params).fit(data[0], validation=data[1])
     assert not path.exists()
     assert np.array_equal(again.user_factors_, quiet.user_factors_)
     assert np.array_equal(again.item_factors_, quiet.item_factors_)
     assert [r["loss"] for r in again.pretraining_] == [r["loss"] for r in quiet.pretraining_]
     assert again.best_epoch_ == quiet.best_epoch_
     with pytest.raises(KilledError):
-        cls(**params).fit(*data, callback=kill)
+        cls(**params).fit(data[0], validation=data[1], callback=kill)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match="is damaged or cut short"):
-        cls(**params).fit(*data)
+        cls(**params).fit(data[0], validation=data[1])
 
 
 @BOTH

@@ -4,7 +4,10 @@
 use arbitrary::{Arbitrary, Unstructured};
 use ganmf_core::models::random::rank_random;
 use ganmf_core::published;
-use ganmf_core::rank::{Lists, Request, rank_factors, rank_popularity, rank_product, rank_scores};
+use ganmf_core::rank::{
+    FactorIndex, Filter, Items, Lists, ProductIndex, Request, Rows, popularity_order,
+    rank_popularity, rank_scores,
+};
 use ganmf_core::{CsrMatrix, Progress};
 use ganmf_fuzz::Matrix;
 use libfuzzer_sys::fuzz_target;
@@ -18,6 +21,8 @@ struct Input {
     users: Vec<i64>,
     n: u32,
     candidates: Option<Vec<i32>>,
+    /// Left out for each user of the request.
+    excluded: Option<CsrMatrix>,
     numbers: Vec<f32>,
     n_factors: usize,
 }
@@ -47,6 +52,7 @@ impl<'a> Arbitrary<'a> for Input {
         if u8::arbitrary(u)? == 7 {
             users = (0..2000).map(|at| at % n_users as i64).collect();
         }
+        let excluded = bool::arbitrary(u)?.then(|| Matrix::of_shape((users.len(), n_items), u));
         let n = if wild {
             u32::arbitrary(u)?
         } else {
@@ -67,6 +73,7 @@ impl<'a> Arbitrary<'a> for Input {
             users,
             n: n.min(1 << 20),
             candidates,
+            excluded: excluded.transpose()?.map(|m| m.0),
             numbers,
             n_factors: u.int_in_range(0..=9)?,
         })
@@ -76,7 +83,7 @@ impl<'a> Arbitrary<'a> for Input {
 fn check(lists: &Lists, input: &Input) {
     let n = input.n as usize;
     let lists = lists.items.chunks(n).zip(lists.scores.chunks(n));
-    for ((items, scores), &user) in lists.zip(&input.users) {
+    for (position, ((items, scores), &user)) in lists.zip(&input.users).enumerate() {
         let filled = items.iter().position(|&i| i < 0).unwrap_or(n);
         assert!(items[filled..].iter().all(|&i| i == -1));
         assert!(scores[filled..].iter().all(|&s| s == f32::NEG_INFINITY));
@@ -90,6 +97,11 @@ fn check(lists: &Lists, input: &Input) {
                 .as_ref()
                 .map_or(&[][..], |s| s.view().cols(user as usize));
             assert!(!seen.contains(item));
+            let excluded = input
+                .excluded
+                .as_ref()
+                .map_or(&[][..], |e| e.view().cols(position));
+            assert!(!excluded.contains(item));
             assert!(input.candidates.as_ref().is_none_or(|c| c.contains(item)));
         }
     }
@@ -101,13 +113,12 @@ fuzz_target!(|input: Input| {
     let (n_users, n_items) = (profiles.n_rows(), profiles.n_cols());
     let seen = input.seen.as_ref().map(CsrMatrix::view);
     let (users, candidates) = (&input.users, input.candidates.as_deref());
-    let request = Request::try_new(
-        (n_users, n_items),
-        users,
-        input.n as usize,
+    let filter = Filter {
         seen,
-        candidates,
-    );
+        excluded: input.excluded.as_ref().map(|e| Items::Each(e.view())),
+        candidates: candidates.map(Items::Same),
+    };
+    let request = Request::try_new((n_users, n_items), users, input.n as usize, filter);
     let Ok(request) = request else {
         return;
     };
@@ -122,15 +133,39 @@ fuzz_target!(|input: Input| {
         some(n_items, input.n_factors),
     );
     let transposed = some(n_items, users.len()).reversed_axes();
+    let by_popularity = scores.row(0).to_vec();
+    let by_factors = |request: &Request| {
+        let index = FactorIndex::new(of_items.view())?;
+        index.rank(of_users.view(), of_items.view(), Rows::ByUser, request, &p)
+    };
+    let by_weights =
+        |request: &Request| ProductIndex::default().rank(profiles, weights, request, &p);
     let all = [
-        rank_product(profiles, weights, &request, &p),
-        rank_popularity(scores.row(0).as_slice().unwrap_or(&[]), &request, &p),
+        by_weights(&request),
+        popularity_order(&by_popularity)
+            .and_then(|order| rank_popularity(&by_popularity, &order, &request, &p)),
         rank_scores(scores.view(), &request, &p),
         rank_scores(transposed.view(), &request, &p),
         published::rank_scores(scores.view(), &request, &p),
-        rank_factors(of_users.view(), of_items.view(), &request, &p),
+        by_factors(&request),
         rank_random(3, &request, &p),
     ];
+    // A user alone takes another path, to the same bits.
+    if let (Some(user), None) = (users.first(), filter.excluded) {
+        let alone = Request::try_new((n_users, n_items), &users[..1], input.n as usize, filter);
+        let alone = alone.expect("part of a valid request");
+        for (one, all) in [by_weights(&alone), by_factors(&alone)]
+            .iter()
+            .zip([&all[0], &all[5]])
+        {
+            if let (Ok(one), Ok(all)) = (one, all) {
+                let n = input.n as usize;
+                assert_eq!(one.items, all.items[..n], "user {user}");
+                let bits = |scores: &[f32]| scores.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&one.scores), bits(&all.scores[..n]), "user {user}");
+            }
+        }
+    }
     for lists in all.iter().flatten() {
         check(lists, &input);
     }

@@ -189,7 +189,7 @@ fn rounding_factors_to_bytes_leaves_out_no_item_of_a_list() {
         normal.mapv(|x| x * 1e-40),
         normal.mapv(|x| x * 1e17),
         normal.mapv(|x| (x * 40.0).round()),
-        normal.mapv(|x| x.round()),
+        normal.mapv(f32::round),
         Array2::zeros((n_items, k)),
     ];
     let users: Vec<i64> = (0..40).collect();
