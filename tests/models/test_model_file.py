@@ -195,6 +195,7 @@ def test_a_fitted_ganmf_loads_and_ranks_without_torch(tmp_path):
     factors = Factors(rng.random((3, 2), dtype=np.float32), rng.random((4, 2), dtype=np.float32))
     model = cls.from_parts(cls(num_factors=2).get_params(), as_csr(X), factors, None)
     model.best_epoch_ = 15
+    model.chosen_params_ = {"m": 10.0}
     model.history_ = [{"epoch": 1, "d_loss": float("inf")}]
     model.save(path)
     assert gf.load(path).best_epoch_ == 15
