@@ -66,10 +66,18 @@ def shown(value: object, most: int = 80) -> str:
 
 
 def few(names: Iterable[object], most: int = 20, longest: int = 80) -> str:
-    """Names in a message, the first of many, each cut where it is long."""
+    """Names in a message, the first of many, each cut where it is long, in some 500 characters."""
     names = list(names)
-    shown = ", ".join(printable(str(name), longest) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+    parts: list[str] = []
+    length = 0
+    for name in names[:most]:
+        part = printable(str(name), longest)
+        length += len(part)
+        if parts and length > _MOST:
+            break
+        parts.append(part)
+    text, more = ", ".join(parts), len(names) - len(parts)
+    return f"{text} and {more:,} more" if more else text
 
 
 def csv_cell(value: object) -> object:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError, TooLargeError
 from ganmf_fast.base.files import read_tensors, remove_parts, write_tensors
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.models.fit_data import FitData
 
@@ -154,7 +154,7 @@ class Checkpoint:
         for name in dict.fromkeys([*stored, *now]):
             if stored.get(name) != now.get(name):
                 raise self.refusal(
-                    f"belongs to a run with {name} = {shown(stored.get(name))}, not "
+                    f"belongs to a run with {printable(name, 80)} = {shown(stored.get(name))}, not "
                     f"{shown(now.get(name))}"
                 )
 
