@@ -62,7 +62,7 @@ def items_in(
     if not path.is_file():
         raise DataError(f"{option}: there is no file {path}")
     if path.suffix == ".parquet":
-        with parquet_refused(path):
+        with parquet_refused(path, [path]):
             table = pl.read_parquet(path)
         if len(table.columns) == 1 or not _has_user(table.columns):
             return _only_column(path, "item")
@@ -94,7 +94,7 @@ def _has_user(names: list[str]) -> bool:
 
 
 def _only_column(path: Path, role: Role) -> pl.Series:
-    with parquet_refused(path):
+    with parquet_refused(path, [path]):
         table = pl.read_parquet(path)
     named = [name for name in table.columns if known_role(name) == role] or table.columns
     if len(named) != 1:

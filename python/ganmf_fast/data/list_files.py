@@ -121,7 +121,7 @@ def _refuse(source: DataFile, frame: pl.DataFrame, bad: pl.Series, what: str) ->
 
 
 def _parquet(path: Path, columns: ListColumns) -> pl.DataFrame:
-    with parquet_refused(path):
+    with parquet_refused(path, [path]):
         lists = pl.scan_parquet(path)
         found = _found(lists.collect_schema().names(), columns, str(path))
         picked = {role: pl.nth(c) if isinstance(c, int) else pl.col(c) for role, c in found.items()}

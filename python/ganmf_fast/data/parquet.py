@@ -1,6 +1,6 @@
 """Parquet to columns, by polars."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import polars as pl
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.base.text import printable
 from ganmf_fast.base.unpacking import RATIO, check_fits, check_unpacked, most_unpacked
+from ganmf_fast.data.parquet_footer import check_footers
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Role, Roles
 
@@ -31,9 +32,7 @@ def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str
     ValueError
         If a column does not exist or is not certain.
     """
-    with parquet_refused(path):
-        if not path.is_dir():
-            path.open("rb").close()
+    with parquet_refused(path, [path]):
         log = pl.scan_parquet(path)
         names = parquet_columns(log, roles, str(path))
         check_parquet(log, [path], names, str(path), 24)
@@ -83,14 +82,15 @@ def parquet_reading(log: pl.LazyFrame, names: dict[Role, str], rows: int) -> Rea
 
 
 @contextmanager
-def parquet_refused(path: object) -> Iterator[None]:
-    """Name the file in errors of reading parquet."""
+def parquet_refused(label: object, paths: Iterable[Path]) -> Iterator[None]:
+    """Check the footers of files or folders, and call what cannot be read by `label`."""
     try:
+        check_footers(paths)
         yield
     except WriteError:  # of a scan's own files
         raise
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{label} cannot be read: {error.strerror or error}") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise DataError(f"{path} is not a readable parquet file: {first}") from None
+        raise DataError(f"{label} is not a readable parquet file: {first}") from None

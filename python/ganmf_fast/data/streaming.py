@@ -61,7 +61,7 @@ def stream(
         tempfile.TemporaryDirectory(dir=scratch, prefix="ganmf-scan-") as folder,
     ):
         if all(parquet):
-            with parquet_refused(label):
+            with parquet_refused(label, paths):
                 return _parquet(paths, roles, duplicates, Path(folder), label, report)
         logs = [
             _read(DataFile(path, str(path)), roles, options, Path(folder) / str(at), report)
