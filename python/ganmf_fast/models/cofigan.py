@@ -15,6 +15,12 @@ from ganmf_fast.models.two_factorisations import (
     Generator,
     Tables,
     TwoFactorisations,
+    epochs_in_a_round,
+    factors_beside_biases,
+    interactions_in_a_batch,
+    learning_rate,
+    penalty_of_entries,
+    rounds,
 )
 
 __all__ = ["CoFiGAN"]
@@ -60,56 +66,20 @@ class CoFiGAN(TwoFactorisations):
     training for one-class recommendation. Knowledge-Based Systems 191, 2020.
     """
 
-    num_factors: int = param(
-        20,
-        "Columns K of the factors, beside the biases.",
-        at_least=1,
-        search={"int": [5, 250], "at_most": "shorter side"},
-    )
-    epochs: int = param(
-        300,
-        "Number of rounds, in each of which both networks have their epochs; with `validation` the "
-        "maximum.",
-        at_least=1,
-        search={"choice": [300]},
-    )
-    d_epochs: int = param(
-        50,
-        "Epochs of the discriminator in a round.",
-        at_least=0,
-        search={"int": [1, 100], "log": True},
-    )
-    g_epochs: int = param(
-        50,
-        "Epochs of the generator in a round.",
-        at_least=0,
-        search={"int": [1, 100], "log": True},
-    )
-    d_lr: float = param(
-        0.01,
-        "Learning rate of the discriminator.",
-        above=0,
-        search={"real": [1e-4, 1e-1], "log": True},
-    )
-    g_lr: float = param(
-        0.01,
-        "Learning rate of the generator.",
-        above=0,
-        search={"real": [1e-4, 1e-1], "log": True},
-    )
-    d_reg: float = param(
-        0.01,
-        "Penalty on the discriminator's factors and bias of each entry of a batch.",
-        at_least=0,
-        search={"real": [1e-4, 1.0], "log": True},
-    )
+    num_factors: int = factors_beside_biases(20)
+    epochs: int = rounds(300)
+    d_epochs: int = epochs_in_a_round(50, "discriminator")
+    g_epochs: int = epochs_in_a_round(50, "generator")
+    d_lr: float = learning_rate(0.01, "discriminator")
+    g_lr: float = learning_rate(0.01, "generator")
+    d_reg: float = penalty_of_entries(0.01)
     g_reg: float = param(
         1e-3,
         "Penalty on the generator's factors and biases of each pair.",
         at_least=0,
         search={"real": [1e-5, 1e-1], "log": True},
     )
-    d_batch: int = param(16, "Interactions in a batch of the discriminator.", at_least=1)
+    d_batch: int = interactions_in_a_batch()
     pretrain_epochs: int = param(
         100,
         "Epochs of the pre-training, with `validation` the maximum of the generator's; 0 starts "

@@ -8,7 +8,17 @@ shuffled; with `published_quirks` as the published code behaves.
 
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.models.bpr_mf import BPRMF
-from ganmf_fast.models.two_factorisations import Discriminator, Generator, TwoFactorisations
+from ganmf_fast.models.two_factorisations import (
+    Discriminator,
+    Generator,
+    TwoFactorisations,
+    epochs_in_a_round,
+    factors_beside_biases,
+    interactions_in_a_batch,
+    learning_rate,
+    penalty_of_entries,
+    rounds,
+)
 
 __all__ = ["IRGAN"]
 
@@ -54,53 +64,17 @@ class IRGAN(TwoFactorisations):
     unifying generative and discriminative information retrieval models. SIGIR 2017.
     """
 
-    num_factors: int = param(
-        5,
-        "Columns K of the factors, beside the biases.",
-        at_least=1,
-        search={"int": [5, 250], "at_most": "shorter side"},
-    )
-    epochs: int = param(
-        15,
-        "Number of rounds, in each of which both networks have their epochs; with `validation` the "
-        "maximum.",
-        at_least=1,
-        search={"choice": [15]},
-    )
-    d_epochs: int = param(
-        100,
-        "Epochs of the discriminator in a round.",
-        at_least=0,
-        search={"int": [1, 100], "log": True},
-    )
-    g_epochs: int = param(
-        50,
-        "Epochs of the generator in a round.",
-        at_least=0,
-        search={"int": [1, 100], "log": True},
-    )
-    d_lr: float = param(
-        1e-3,
-        "Learning rate of the discriminator.",
-        above=0,
-        search={"real": [1e-4, 1e-1], "log": True},
-    )
-    g_lr: float = param(
-        1e-3,
-        "Learning rate of the generator.",
-        above=0,
-        search={"real": [1e-4, 1e-1], "log": True},
-    )
-    d_reg: float = param(
-        0.2,
-        "Penalty on the discriminator's factors and bias of each entry of a batch.",
-        at_least=0,
-        search={"real": [1e-4, 1.0], "log": True},
-    )
+    num_factors: int = factors_beside_biases(5)
+    epochs: int = rounds(15)
+    d_epochs: int = epochs_in_a_round(100, "discriminator")
+    g_epochs: int = epochs_in_a_round(50, "generator")
+    d_lr: float = learning_rate(1e-3, "discriminator")
+    g_lr: float = learning_rate(1e-3, "generator")
+    d_reg: float = penalty_of_entries(0.2)
     g_reg: float = param(
         0.0, "Penalty on the generator's factors and bias of each draw.", at_least=0
     )
-    d_batch: int = param(16, "Interactions in a batch of the discriminator.", at_least=1)
+    d_batch: int = interactions_in_a_batch()
     temperature: float = param(
         0.2,
         "Of the softmax that the discriminator's negatives are drawn from.",

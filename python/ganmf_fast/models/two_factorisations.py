@@ -4,6 +4,7 @@ Objective, source and steps: the kernel `ganmf_core::models::adversarial_mf` (do
 The generator starts from BPR-MF, fitted first or read from a file; the scores are its own.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from typing import Any
@@ -28,6 +29,57 @@ __all__ = ["Discriminator", "Generator", "Tables", "TwoFactorisations"]
 Tables = tuple[Floats, Floats]
 Discriminator = tuple[int, float, float, int, float, bool, bool, bool]
 Generator = tuple[int, float, float, float | None]
+
+
+# Declarations that both models have with defaults of their own.
+
+
+def factors_beside_biases(default: int) -> Any:
+    """`num_factors`."""
+    return param(
+        default,
+        "Columns K of the factors, beside the biases.",
+        at_least=1,
+        search={"int": [5, 250], "at_most": "shorter side"},
+    )
+
+
+def rounds(default: int) -> Any:
+    """`epochs`."""
+    return param(
+        default,
+        "Number of rounds, in each of which both networks have their epochs; with `validation` the "
+        "maximum.",
+        at_least=1,
+        search={"choice": [default]},
+    )
+
+
+def epochs_in_a_round(default: int, network: str) -> Any:
+    """`d_epochs` or `g_epochs`."""
+    doc = f"Epochs of the {network} in a round."
+    return param(default, doc, at_least=0, search={"int": [1, 100], "log": True})
+
+
+def learning_rate(default: float, network: str) -> Any:
+    """`d_lr` or `g_lr`."""
+    doc = f"Learning rate of the {network}."
+    return param(default, doc, above=0, search={"real": [1e-4, 1e-1], "log": True})
+
+
+def penalty_of_entries(default: float) -> Any:
+    """`d_reg`."""
+    return param(
+        default,
+        "Penalty on the discriminator's factors and bias of each entry of a batch.",
+        at_least=0,
+        search={"real": [1e-4, 1.0], "log": True},
+    )
+
+
+def interactions_in_a_batch() -> Any:
+    """`d_batch`."""
+    return param(16, "Interactions in a batch of the discriminator.", at_least=1)
 
 
 @hyperparameters
@@ -57,15 +109,17 @@ class TwoFactorisations(TwoFactorisationsSettings, IterativeRecommender):
 
     pretraining_: list[dict[str, float]]
 
+    @abstractmethod
     def _start(self) -> BPRMF:
         """The model that pre-training fits; its steps give new users their factors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _discriminator(self) -> Discriminator:
-        raise NotImplementedError
+        """Settings of the kernel's discriminator."""
 
+    @abstractmethod
     def _generator(self) -> Generator:
-        raise NotImplementedError
+        """Settings of the kernel's generator."""
 
     def _first_discriminator(self, data: FitData, rng: np.random.Generator) -> Tables:
         return first_factors(data.urm, int(self.num_factors), rng)
