@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_bool, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
-from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter, verbosity
 from ganmf_fast.base.text import shown
@@ -29,13 +27,13 @@ from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.models.profiles import read_profiles
 from ganmf_fast.models.ranking import Ranking, columns
 from ganmf_fast.models.recommendations import Recommendations, lengths_of, padded
+from ganmf_fast.models.scikit_learn import ScikitLearn
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights, score_blocks
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.lists import check_lists_fit, popularity
 from ganmf_fast.scorers.metrics import check_metrics
 from ganmf_fast.scorers.popularity import Popularity
-from ganmf_fast.scorers.validation import validation_value
 from ganmf_fast.scorers.weights import ItemWeights
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ __all__ = ["Recommender"]
 _NO_FILTERS = ItemFilters()
 
 
-class Recommender(BaseEstimator, ABC):
+class Recommender(ScikitLearn, ABC):
     """Base of all models: a scikit-learn estimator that ranks items for users.
 
     A model of one's own derives from it, declares its parameters as fields (``gf.hyperparameters``,
@@ -211,59 +209,6 @@ class Recommender(BaseEstimator, ABC):
         self.ids_ = ids
         self.user_ids_ = None if ids is None else ids.users
         self.item_ids_ = None if ids is None else ids.items
-
-    def score(self, X: object, y: object = None, metric: str = "map", k: int = 5) -> float:
-        """A metric of the lists of fitted users on held-out interactions.
-
-        Parameters
-        ----------
-        X : matrix or Interactions
-            Held-out items of the users that were fitted. What was fitted is left out of the lists.
-        y : ignored
-        metric : str, default "map"
-            A name from `ganmf_fast.evaluation.METRICS`.
-        k : int, default 5
-            Its cutoff.
-
-        Returns
-        -------
-        float
-            As of `ganmf_fast.evaluate`, which measures more at once.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError, ValueError
-            If `X` is empty, of other users or items, or holds what was fitted.
-        """
-        del y
-        self._check_fitted()
-        if not isinstance(metric, str):
-            raise TypeError(f"metric must be the name of a metric, not {shown(metric)}")
-        check_metrics(metric)
-        held_out = matching_csr(X, "X", (self.n_users_, self.n_items_), self.ids_)
-        if seen := int(common_per_row(self.urm_, held_out).sum()):
-            raise ValueError(
-                f"X holds {seen:,} of its {held_out.nnz:,} interactions that "
-                f"{type(self).__name__} was fitted on: fit on train alone, score on test"
-            )
-        return validation_value(
-            self.scorer_, self.urm_, held_out, metric, check_int("k", k, 1, self.n_items_)
-        )
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of items, as scikit-learn calls it."""
-        self._check_fitted()
-        return self.n_items_
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn may pass: sparse matrices without negative values, and no target."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
-        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether `fit` has ended."""
