@@ -76,9 +76,8 @@ def test_a_progress_bar_shows_text_and_no_codes(text: str, monkeypatch: pytest.M
     out = io.StringIO()
     console = TextConsole(file=out, width=200, force_terminal=True, color_system=None)
     monkeypatch.setattr(progress, "TextConsole", lambda **_: console)
-    bar = progress._Bar(text)
-    bar(1, 2, text)
-    bar.close()
+    with progress.reporter(text) as report:
+        report(1, 2, text)
     assert printable(text).strip() in out.getvalue()
     # Rich moves the cursor with codes of its own.
     for code in ("\x1b]", "\x1b[31m", "\x9b", "\x9d", "\x07", "\x00", "\u202e", "\u2066", "\u200f"):

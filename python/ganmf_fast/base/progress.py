@@ -7,8 +7,8 @@ one that says how long it will take where that is more than a minute.
 import importlib.util
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, Self
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -113,7 +113,7 @@ class _Bar:
     """Progress of one piece of work, whose view is made once the work has taken two seconds."""
 
     def __init__(self, label: str) -> None:
-        self._label = printable(label)
+        self._label = label
         self._is_quiet = is_quiet()
         self._is_eager = _state["eager"]
         self._started = time.monotonic()
@@ -128,12 +128,16 @@ class _Bar:
             # Not before: making one takes longer than recommending for a user.
             console = TextConsole(stderr=True)
             if console.is_terminal or (console.is_jupyter and _has_widgets()):
-                self._view = _Drawn(console, self._label)
+                self._view = _Drawn(console, printable(self._label))
             else:
-                self._view = _Lines(self._label, self._started, 1.0 if self._is_eager else _EVERY)
+                every = 1.0 if self._is_eager else _EVERY
+                self._view = _Lines(printable(self._label), self._started, every)
         self._view.show(done, total, printable(text))
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Remove the bar from the screen."""
         if self._view is not None:
             self._view.close()
@@ -203,8 +207,7 @@ class _Lines:
         """Nothing is on the screen to be removed."""
 
 
-@contextmanager
-def reporter(label: str) -> Iterator[Report]:
+def reporter(label: str) -> AbstractContextManager[Report]:
     """Show progress of the work inside the block once it has taken two seconds.
 
     Parameters
@@ -212,13 +215,9 @@ def reporter(label: str) -> Iterator[Report]:
     label : str
         Description, such as ``"ItemKNN: fit"``.
 
-    Yields
-    ------
-    callable ``report(done, total, text="")``
+    Returns
+    -------
+    context manager that gives a callable ``report(done, total, text="")``
         Does nothing after ``set_quiet(True)``.
     """
-    bar = _Bar(label)
-    try:
-        yield bar
-    finally:
-        bar.close()
+    return _Bar(label)

@@ -294,8 +294,8 @@ class Recommender(ScikitLearn, ABC):
         skips(unknown)
         catalogue, ranked, skipped = self._catalogue, self.urm_, 0
         if profiles is None:
-            rows = self._rows(users, unknown)
-            skipped = int(np.count_nonzero(rows < 0))
+            rows = catalogue.users(users, unknown)
+            skipped = int(np.count_nonzero(rows < 0)) if unknown == "skip" else 0
         elif users is not None:
             raise TypeError("users and profiles are both given: recommend for one of them")
         else:
