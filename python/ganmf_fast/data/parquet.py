@@ -9,7 +9,7 @@ import polars as pl
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.base.text import printable
 from ganmf_fast.base.unpacking import RATIO, check_fits, check_unpacked, most_unpacked
-from ganmf_fast.data.parquet_footer import check_footers
+from ganmf_fast.data.parquet_claims import check_claims
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Role, Roles
 
@@ -83,9 +83,9 @@ def parquet_reading(log: pl.LazyFrame, names: dict[Role, str], rows: int) -> Rea
 
 @contextmanager
 def parquet_refused(label: object, paths: Iterable[Path]) -> Iterator[None]:
-    """Check the footers of files or folders, and call what cannot be read by `label`."""
+    """Check what files or folders claim, and call what cannot be read by `label`."""
     try:
-        check_footers(paths)
+        check_claims(paths)
         yield
     except WriteError:  # of a scan's own files
         raise

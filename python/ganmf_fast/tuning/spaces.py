@@ -142,7 +142,7 @@ class Space:
         except (TypeError, ValueError) as error:
             # Names of parameters may be anyone's.
             kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(one_line(error)) from None
+            raise kind(one_line(error, 500)) from None
 
     @classmethod
     def _resolved(
