@@ -20,14 +20,12 @@ from ganmf_fast.models.ids import Ids
 from ganmf_fast.models.item_features import directions, distributions, read_item_features
 from ganmf_fast.scorers.lists import popularity
 from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, BEYOND_PER_USER, OF_GROUPS
+from ganmf_fast.scorers.reranked import SMOOTHING
 
 __all__ = ["SHORT_HEAD", "BeyondAccuracy", "OfBlock", "beyond_accuracy", "short_head"]
 
 SHORT_HEAD = 0.8
 """Share of the training interactions that the items of the short head have."""
-
-SMOOTHING = 0.01
-"""Share of a user's own distribution in that of the list, so that the divergence is finite."""
 
 _NEED_FEATURES = {"ild", "miscalibration"}
 _Sparse: TypeAlias = "sp.csr_array[np.float64]"
