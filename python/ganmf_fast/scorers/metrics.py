@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,18 @@ from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only
 
 __all__ = [
+    "BEYOND_ACCURACY",
+    "BEYOND_PER_USER",
     "LISTS",
     "METRICS",
     "NEED_TRAIN",
     "OF_COUNTS",
+    "OF_GROUPS",
     "PER_USER",
     "Tally",
     "check_metrics",
     "exact_mean",
+    "exact_sum",
     "of_lists",
 ]
 
@@ -43,7 +47,16 @@ LISTS: tuple[str, ...] = ("f1", "coverage_item", "coverage_user", *OF_COUNTS[1:]
 """Metrics of all lists together."""
 
 METRICS: tuple[str, ...] = PER_USER + LISTS
-"""All metrics."""
+"""All metrics that need nothing but lists and matrices; computed by default."""
+
+BEYOND_PER_USER: tuple[str, ...] = ("ild", "serendipity", "miscalibration", "aplt", "arp")
+"""Metrics beyond accuracy with a value for each user; computed where they are named."""
+
+OF_GROUPS: tuple[str, ...] = ("popreo", "poprsp")
+"""Metrics of how short head and long tail are treated; computed where they are named."""
+
+BEYOND_ACCURACY: tuple[str, ...] = BEYOND_PER_USER + OF_GROUPS
+"""Metrics that `evaluate` computes where they are named."""
 
 
 def of_lists(metrics: Sequence[str]) -> tuple[list[str], bool]:
@@ -52,8 +65,14 @@ def of_lists(metrics: Sequence[str]) -> tuple[list[str], bool]:
     return [name for name in PER_USER if name in wanted], not wanted.isdisjoint(OF_COUNTS)
 
 
-def check_metrics(metrics: object) -> tuple[str, ...]:
-    """Names of metrics, all of them for None.
+def check_metrics(metrics: object, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names of metrics, all of `METRICS` for None.
+
+    Parameters
+    ----------
+    metrics : list, tuple or set of str, or str, or None
+    more : tuple of str
+        Names that may be given beside those of `METRICS`.
 
     Raises
     ------
@@ -66,11 +85,12 @@ def check_metrics(metrics: object) -> tuple[str, ...]:
         metrics = (metrics,)
     if not isinstance(metrics, list | tuple | set | frozenset):
         raise TypeError(f"metrics must be a list of names, not {shown(metrics)}")
+    known = METRICS + more
     for name in metrics:
-        if name not in METRICS:
-            hint = suggestion(str(name), METRICS)
-            raise ValueError(f"metrics has no {shown(name)}{hint} (there are {', '.join(METRICS)})")
-    return tuple(name for name in METRICS if name in metrics)
+        if name not in known:
+            hint = suggestion(str(name), known)
+            raise ValueError(f"metrics has no {shown(name)}{hint} (there are {', '.join(known)})")
+    return tuple(name for name in known if name in metrics)
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,10 @@ class Tally:
         Number of lists, and of lists that are not empty.
     shape : tuple of int
         Users and items of the test matrix.
+    groups : dict of (what, k) to int64 array
+        Of the short head and the long tail, if a metric needs it: how often their items are
+        "listed" and are "hits" among the first k, and the pairs of a user and an item of theirs
+        that are "candidates" and that are "relevant" (both with k = 0).
     """
 
     sums: dict[tuple[str, int], int]
@@ -94,10 +118,12 @@ class Tally:
     n_lists: int
     n_filled: int
     shape: tuple[int, int]
+    groups: dict[tuple[str, int], NDArray[np.int64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Forbid writing to the arrays."""
         object.__setattr__(self, "counts", {k: read_only(c) for k, c in self.counts.items()})
+        object.__setattr__(self, "groups", {k: read_only(c) for k, c in self.groups.items()})
 
     def __add__(self, other: "Tally") -> "Tally":
         """The tally of the lists of both."""
@@ -107,6 +133,7 @@ class Tally:
             self.n_lists + other.n_lists,
             self.n_filled + other.n_filled,
             self.shape,
+            {key: counts + other.groups[key] for key, counts in self.groups.items()},
         )
 
     def mean(self, metric: str, k: int) -> float:
@@ -125,9 +152,18 @@ class Tally:
                 precision, recall = self.mean("precision", k), self.mean("recall", k)
                 both = precision + recall
                 joint["f1"] = 2 * precision * recall / both if both else 0.0
+            if self.groups:
+                joint["popreo"] = self._unevenness(("hits", k), ("relevant", 0))
+                joint["poprsp"] = self._unevenness(("listed", k), ("candidates", 0))
             for name in metrics:
-                values[name, k] = joint[name] if name in LISTS else self.mean(name, k)
+                values[name, k] = joint[name] if name in joint else self.mean(name, k)
         return values
+
+    def _unevenness(self, chosen: tuple[str, int], possible: tuple[str, int]) -> float:
+        """Deviation of the groups' rates over their mean; 0 for one group, or if all are 0."""
+        there = self.groups[possible] > 0
+        rates = self.groups[chosen][there] / self.groups[possible][there]
+        return float(rates.std() / rates.mean()) if rates.any() else 0.0
 
     def _joint(self, k: int) -> dict[str, float]:
         """Coverage and evenness of recommended items."""
@@ -148,6 +184,11 @@ class Tally:
             # Undefined for a single list.
             "diversity_mean_inter_list": 1 - common / pairs if pairs else 0.0,
         }
+
+
+def exact_sum(values: NDArray[np.float64]) -> int:
+    """Sum of finite non-negative numbers in multiples of 2^-80, as `_core.measure_lists` has it."""
+    return sum(map(int, np.ldexp(values, 80).tolist()))
 
 
 def exact_mean(total: int, n: int) -> float:
