@@ -99,6 +99,9 @@ class DualEase(UsersByProfile, Scorer):
 
     With M = (X X^T + l2 I)^-1 and P = (X^T X + l2 I)^-1 the matrix inversion lemma gives
     P = (I - X^T M X) / l2. EASE scores are x - (x P) / diag P; for a fitted user x_u P = (M X)_u.
+    With dropout M and P are those of X S, see :mod:`ganmf_fast.models.ease`: the columns of
+    S P S / diag(S P S) are, for a fitted user, (M X) / diag P again, and for others those above
+    with x S^2 in the place of x where it is multiplied by X^T.
 
     Parameters
     ----------
@@ -110,6 +113,10 @@ class DualEase(UsersByProfile, Scorer):
         The diagonal of P, positive.
     l2 : float
         Positive.
+    max_diagonal : float, default 0
+        Largest weight of an item for itself, at most 1.
+    squares : float32 array, shape (n_items,), optional
+        The diagonal of S^2, positive; ones without dropout.
     """
 
     kind: ClassVar[str] = "dual_ease"
@@ -117,12 +124,20 @@ class DualEase(UsersByProfile, Scorer):
     inverse: Floats
     diagonal: Floats
     l2: float
+    max_diagonal: float = 0.0
+    squares: Floats | None = None
 
     def __post_init__(self) -> None:
         """Check types, shapes and values."""
         check_matrix("inverse", self.inverse)
         check_array("diagonal", self.diagonal, 1)
         n_users, n_items = self.urm.n_rows, self.urm.n_cols
+        if self.squares is not None:
+            check_array("squares", self.squares, 1)
+            if self.squares.shape != (n_items,) or not (self.squares > 0).all():
+                raise ValueError(f"squares must be {n_items} positive numbers")
+        if not 0 <= self.max_diagonal <= 1:
+            raise ValueError(f"max_diagonal must be from 0 to 1, not {self.max_diagonal}")
         if self.inverse.shape != (n_users, n_users) or self.diagonal.shape != (n_items,):
             raise ValueError(
                 f"inverse has shape {self.inverse.shape} and diagonal {self.diagonal.shape}, "
@@ -143,6 +158,25 @@ class DualEase(UsersByProfile, Scorer):
         return self.urm.n_cols
 
     @cached_property
+    def _kept(self) -> Floats | np.float32:
+        """What is left of the columns of P / diag P, by item: one, but for a relaxed diagonal."""
+        if not self.max_diagonal:
+            return np.float32(1)
+        free: Floats = np.float32(self.l2) * self.diagonal
+        return free.clip(np.float32(1 - self.max_diagonal), np.float32(1))
+
+    @cached_property
+    def _divisor(self) -> Floats:
+        return self.diagonal / self._kept
+
+    def _penalised(self, rows: "sp.csr_array[np.float32]") -> "sp.csr_array[np.float32]":
+        """Profiles times S^2."""
+        if self.squares is not None:
+            rows = rows.copy()
+            rows.data *= self.squares[rows.indices]
+        return rows
+
+    @cached_property
     def _items(self) -> "sp.csr_array[np.float32]":
         """X^T by rows: a product with it sums the terms of a score in the order of the users."""
         return to_scipy(self.urm.transpose())
@@ -161,13 +195,15 @@ class DualEase(UsersByProfile, Scorer):
         """See `Scorer.scores`."""
         del profiles
         return _minus(
-            to_scipy(self.urm)[users], self._times_urm(self.inverse[users]), self.diagonal
+            to_scipy(self.urm)[users], self._times_urm(self.inverse[users]), self._divisor
         )
 
     def of_profiles(self, profiles: Csr) -> "DualEase":
         """See `Scorer.of_profiles`."""
         del profiles
-        return _DualEaseOfProfiles(self.urm, self.inverse, self.diagonal, self.l2)
+        return _DualEaseOfProfiles(
+            self.urm, self.inverse, self.diagonal, self.l2, self.max_diagonal, self.squares
+        )
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Weights with which other items contribute to each of `items`: its column of B."""
@@ -178,14 +214,16 @@ class DualEase(UsersByProfile, Scorer):
         """Weight of each item of the profile for `item`, times its value in the profile."""
         items, values = row_of(profiles, user)
         weights = self._columns(np.array([item]))[0, items]
-        weights[items == item] = 0
+        weights[items == item] = 1 - np.broadcast_to(self._kept, self.n_items)[item]
         return dense_float32(values * weights)
 
     def _columns(self, items: NDArray[np.int64]) -> Floats:
-        """Columns -P[:, item] / P[item, item] of the weights, as rows; not their diagonal."""
+        """Columns of the weights, as rows; not their diagonal."""
         left = np.stack([values @ self.inverse[users] for users, values in map(self._users, items)])
         columns = self._times_urm(left)
-        columns /= np.float32(self.l2) * self.diagonal[items, None]
+        columns /= np.float32(self.l2) * self._divisor[items, None]
+        if self.squares is not None:
+            columns *= self.squares
         return columns
 
     def _users(self, item: int) -> tuple[NDArray[np.int32], Floats]:
@@ -199,14 +237,19 @@ class DualEase(UsersByProfile, Scorer):
             "inverse": self.inverse,
             "diagonal": self.diagonal,
             "l2": np.array([self.l2]),
+            **({"max_diagonal": np.array([self.max_diagonal])} if self.max_diagonal else {}),
+            **({} if self.squares is None else {"squares": self.squares}),
         }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "DualEase":
         """See `Scorer.from_tensors`."""
-        l2 = scalar("l2", tensors, np.float64)
+        l2, most = (
+            scalar(name, tensors, np.float64) if name in tensors else 0.0
+            for name in ("l2", "max_diagonal")
+        )
         urm = csr_from_tensors("fitted", tensors)
-        return cls(urm, tensors["inverse"], tensors["diagonal"], l2)
+        return cls(urm, tensors["inverse"], tensors["diagonal"], l2, most, tensors.get("squares"))
 
 
 def _nearest(
@@ -230,9 +273,10 @@ class _DualEaseOfProfiles(DualEase):
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
         rows = to_scipy(profiles)[users]
-        left = _core.dense_product(dense_float32(rows @ self._items), self.inverse)
+        reached = dense_float32(self._penalised(rows) @ self._items)
+        left = _core.dense_product(reached, self.inverse)
         projected = _minus(rows, self._times_urm(left), np.float32(1.0)) / np.float32(self.l2)
-        return _minus(rows, projected, self.diagonal)
+        return _minus(rows, projected, self._divisor)
 
 
 def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:

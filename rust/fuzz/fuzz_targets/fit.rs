@@ -112,7 +112,7 @@ fuzz_target!(|input: Input| {
             }
         }
         3 => {
-            if let Ok(weights) = ease::fit_primal(urm, a, &p) {
+            if let Ok(weights) = ease::fit_primal(urm, a, b, &p) {
                 assert_eq!(weights.len(), urm.n_cols().pow(2));
             }
             let _ = ease::fit_dual(urm, a, &p);

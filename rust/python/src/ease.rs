@@ -17,16 +17,19 @@ fn square(py: Python<'_>, values: Vec<f32>, n: usize) -> PyResult<Bound<'_, PyAr
 
 /// Dense item weights (items x items, rows are history items).
 #[pyfunction]
-#[pyo3(signature = (urm, l2, report=None))]
+#[pyo3(signature = (urm, l2, max_diagonal=0.0, report=None))]
 pub(crate) fn fit_ease_primal<'py>(
     py: Python<'py>,
     urm: &Csr,
     l2: f64,
+    max_diagonal: f64,
     report: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let guard = urm.guard(py);
     let view = guard.view()?;
-    let weights = run(py, report.as_ref(), |p| ease::fit_primal(view, l2, p))?;
+    let weights = run(py, report.as_ref(), |p| {
+        ease::fit_primal(view, l2, max_diagonal, p)
+    })?;
     square(py, weights, view.n_cols())
 }
 

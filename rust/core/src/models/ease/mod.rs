@@ -1,8 +1,11 @@
 //! EASE: the linear item model with a closed form.
 //!
 //! Objective: `min_B |X - X B|^2 + l2 |B|^2` with zero diagonal; scores are `x B`. With
-//! `P = (X^T X + l2 I)^-1` the answer is `B = I - P diag(1 / diag P)`.
-//! Source: Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019.
+//! `P = (X^T X + l2 I)^-1` the answer is `B = I - P diag(1 / diag P)`. Where the diagonal may be up
+//! to `d` instead of zero, `B = I - P diag(k / diag P)` with `k_j = max(l2 P_jj, 1 - d)`: a column
+//! whose free solution `I - l2 P` keeps to the bound is that, another one ends at the bound.
+//! Source: Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019; Moon, Kim and
+//! Lee, "It's enough: relaxing diagonal constraints in linear autoencoders", SIGIR 2023.
 //! Deviation: with fewer users than items the dual form inverts `M^-1 = X X^T + l2 I`, users x
 //! users, and needs only `P_jj = (1 - x_j^T M x_j) / l2` besides (the inversion lemma).
 //!
@@ -69,6 +72,15 @@ fn check_l2(l2: f64) -> Result<()> {
     }
 }
 
+/// Factor of a column of `P / diag P` in `I - B`, from the entry of `diag P`.
+fn kept(max_diagonal: f64, l2: f64, p: f64) -> f64 {
+    if max_diagonal > 0.0 {
+        (l2 * p).clamp(1.0 - max_diagonal, 1.0)
+    } else {
+        1.0
+    }
+}
+
 /// Upper bound of the condition number of `X^T X + l2 I`.
 fn condition(urm: CsrView, items: CsrView, l2: f64) -> Result<f64> {
     let total = |u| -> f64 { urm.row(u).map(|(_, x)| f64::from(x).abs()).sum() };
@@ -88,20 +100,33 @@ fn condition(urm: CsrView, items: CsrView, l2: f64) -> Result<f64> {
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a parameter outside its domain, `Cancelled`.
-pub fn fit_primal(urm: CsrView, l2: f64, progress: &Progress) -> Result<Vec<f32>> {
+pub fn fit_primal(
+    urm: CsrView,
+    l2: f64,
+    max_diagonal: f64,
+    progress: &Progress,
+) -> Result<Vec<f32>> {
     check_l2(l2)?;
+    if !(0.0..=1.0).contains(&max_diagonal) {
+        return Err(Error::invalid(format!(
+            "max_diagonal must be from 0 to 1, not {max_diagonal}"
+        )));
+    }
+    let factor = |p| kept(max_diagonal, l2, p);
     let items = urm.transpose(progress)?;
     let items = items.view();
     if condition(urm, items, l2)? <= CONDITION {
         weights(
             primal_inverse(urm, items, l2, |x| x as f32, progress)?,
             f64::from,
+            factor,
             progress,
         )
     } else {
         weights(
             primal_inverse(urm, items, l2, |x| x, progress)?,
             |x| x,
+            factor,
             progress,
         )
     }
@@ -121,15 +146,20 @@ fn primal_inverse<T: RealField + Copy>(
     Ok(gram)
 }
 
-/// `B_ij = -P_ij / P_jj`, from minus P, which has the same quotients.
+/// `B_ij = -P_ij k_j / P_jj` and `B_jj = 1 - k_j`, from minus P.
 fn weights<T: RealField + Copy>(
     inverse: Symmetric<T>,
     wide: impl Fn(T) -> f64 + Sync,
+    factor: impl Fn(f64) -> f64 + Sync,
     progress: &Progress,
 ) -> Result<Vec<f32>> {
     let n = inverse.n();
     let diagonal = inverse.diagonal()?;
-    let scale = collected(diagonal.iter().map(|&d| -1.0 / wide(d)), WEIGHTS)?;
+    let factors = collected(diagonal.iter().map(|&d| factor(-wide(d))), WEIGHTS)?;
+    let scale = collected(
+        diagonal.iter().zip(&factors).map(|(&d, k)| -k / wide(d)),
+        WEIGHTS,
+    )?;
     let mut out = many_zeros::<f32>(n.saturating_mul(n), WEIGHTS, progress)?;
     out.par_chunks_mut((TILE * n).max(1))
         .enumerate()
@@ -146,7 +176,8 @@ fn weights<T: RealField + Copy>(
                 }
             }
             for (r, row) in rows.chunks_mut(n).enumerate() {
-                row[block * TILE + r] = 0.0;
+                let own = block * TILE + r;
+                row[own] = (1.0 - factors[own]) as f32;
             }
             Ok(())
         })?;

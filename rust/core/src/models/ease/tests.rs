@@ -55,7 +55,7 @@ fn weights_solve_the_normal_equations_over_several_tiles() {
         (1, 5, true, 1.0),
     ] {
         let urm = matrix(users, items, 0.2, weighted);
-        let b = fit_primal(urm.view(), l2, &Progress::new()).expect("fits");
+        let b = fit_primal(urm.view(), l2, 0.0, &Progress::new()).expect("fits");
         assert!(
             miss(&urm, &b, l2) < 1e-5,
             "{users} x {items}: {}",
@@ -73,8 +73,8 @@ fn both_precisions_are_used_and_agree() {
     assert!(bound(100.0) < CONDITION && bound(1e-3) > CONDITION);
     let single = primal_inverse(urm.view(), items.view(), 100.0, |x| x as f32, &p).expect("f32");
     let double = primal_inverse(urm.view(), items.view(), 100.0, |x| x, &p).expect("f64");
-    let single = weights(single, f64::from, &p).expect("weights");
-    let double = weights(double, |x| x, &p).expect("weights");
+    let single = weights(single, f64::from, |_| 1.0, &p).expect("weights");
+    let double = weights(double, |x| x, |_| 1.0, &p).expect("weights");
     let largest = double.iter().fold(0f32, |a, b| a.max(b.abs()));
     for (a, b) in single.iter().zip(&double) {
         assert!((a - b).abs() < 1e-5 * largest, "{a} and {b}");
@@ -86,7 +86,7 @@ fn the_dual_form_scores_as_the_primal_one() {
     let urm = matrix(270, 310, 0.15, true);
     let l2 = 7.0;
     let n = 310;
-    let b = fit_primal(urm.view(), l2, &Progress::new()).expect("fits");
+    let b = fit_primal(urm.view(), l2, 0.0, &Progress::new()).expect("fits");
     let dual = fit_dual(urm.view(), l2, &Progress::new()).expect("fits");
     for u in (0..270).step_by(17) {
         let mut projected = vec![0f64; n];
@@ -120,7 +120,7 @@ fn thread_count_does_not_change_the_result() {
     let with = |threads| {
         on_threads(threads, || {
             (
-                fit_primal(urm.view(), 30.0, &Progress::new()).expect("fits"),
+                fit_primal(urm.view(), 30.0, 0.0, &Progress::new()).expect("fits"),
                 fit_dual(urm.view(), 30.0, &Progress::new()).expect("fits"),
             )
         })
@@ -136,12 +136,43 @@ fn a_cancelled_fit_stops_and_l2_is_checked() {
     let progress = Progress::new();
     progress.cancel();
     assert_eq!(
-        fit_primal(urm.view(), 1.0, &progress),
+        fit_primal(urm.view(), 1.0, 0.0, &progress),
         Err(Error::Cancelled)
     );
     assert_eq!(fit_dual(urm.view(), 1.0, &progress), Err(Error::Cancelled));
     for l2 in [0.0, -1.0, f64::NAN] {
-        let refused = fit_primal(urm.view(), l2, &Progress::new()).expect_err("must be refused");
+        let refused =
+            fit_primal(urm.view(), l2, 0.0, &Progress::new()).expect_err("must be refused");
         assert!(refused.to_string().contains("l2 must be"));
+    }
+}
+
+#[test]
+fn a_relaxed_diagonal_is_the_free_solution_or_at_its_bound() {
+    let urm = matrix(300, 60, 0.2, false);
+    let (p, l2, n) = (Progress::new(), 40.0, 60);
+    let strict = fit_primal(urm.view(), l2, 0.0, &p).expect("fits");
+    let free = fit_primal(urm.view(), l2, 1.0, &p).expect("fits");
+    let own = |b: &[f32], j: usize| b[j * n + j];
+    let mut bounds: Vec<f32> = (0..n).map(|j| own(&free, j)).collect();
+    bounds.sort_by(f32::total_cmp);
+    let bound = f64::from(bounds[n / 2]);
+    let relaxed = fit_primal(urm.view(), l2, bound, &p).expect("fits");
+    for j in 0..n {
+        assert!((0.0..1.0).contains(&own(&free, j)));
+        let is_free = f64::from(own(&free, j)) <= bound;
+        for i in (0..n).filter(|&i| i != j) {
+            let wanted = if is_free {
+                free[i * n + j]
+            } else {
+                strict[i * n + j] * (1.0 - bound) as f32
+            };
+            assert!((relaxed[i * n + j] - wanted).abs() < 1e-6);
+        }
+        let wanted = own(&free, j).min(bound as f32);
+        assert!((own(&relaxed, j) - wanted).abs() < 1e-6);
+    }
+    for bad in [-0.1, 1.1, f64::NAN] {
+        fit_primal(urm.view(), l2, bad, &p).expect_err("must be refused");
     }
 }
