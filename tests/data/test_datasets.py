@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import functools
 import gzip
 import hashlib
@@ -16,9 +17,20 @@ import pytest
 
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.data import datasets, downloads
-from ganmf_fast.data.datasets import SOURCES, Source, describe, load, names, read_member
+from ganmf_fast.data.datasets import (
+    LISTS_SOURCES,
+    SOURCES,
+    ListsSource,
+    Source,
+    describe,
+    load,
+    load_parts,
+    names,
+    read_member,
+)
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.split import paper_protocol
+from ganmf_fast.data.item_lists import read_item_lists
+from ganmf_fast.split import paper_protocol, published
 
 ROWS = b"1\t10\t5\t100\n1\t11\t3\t101\n2\t10\t1\t99\n"
 
@@ -33,6 +45,10 @@ def packed(members):
 
 def sha(content):
     return hashlib.sha256(content).hexdigest()
+
+
+def md5(content):
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 GOOD = packed({"tiny/README": b"hello", "tiny/u.data": ROWS})
@@ -380,7 +396,11 @@ def test_what_is_larger_than_it_may_be_is_not_fetched(tmp_path, mirror, tiny, ki
 
 
 def test_every_data_set_says_how_large_it_is_at_most():
-    assert all(2**20 < source.max_bytes <= 2**26 for source in SOURCES.values())
+    assert all(2**20 < source.max_bytes <= 2**28 for source in SOURCES.values())
+    assert all(2**20 < source.max_bytes <= 2**26 for source in LISTS_SOURCES.values())
+    for source in SOURCES.values():
+        for digest, length in ((source.archive_sha256, 64), (source.archive_md5, 32)):
+            assert digest is None or (len(digest) == length and int(digest, 16))
 
 
 CUT = (200, {"Content-Length": str(len(GOOD))}, GOOD[:50])
@@ -469,9 +489,12 @@ def test_a_password_in_an_address_is_not_shown(tmp_path, monkeypatch, mirror):
 
 
 def test_an_unknown_name_gets_a_suggestion():
-    with pytest.raises(ValueError, match=r"no data set 'ml-10m'; known are .*; did you mean 'ml-1"):
-        load("ml-10m")
-    assert names() == ["ml-100k", "ml-1m", "hetrec2011", "lastfm", "demo"]
+    with pytest.raises(ValueError, match=r"no data set 'ml-30m'; known are .*; did you mean 'ml-3"):
+        load("ml-30m")
+    assert names()[:4] == ["ml-100k", "ml-1m", "hetrec2011", "lastfm"]
+    assert names()[-1] == "demo"
+    assert {"ml-10m", "ml-20m", "ml-25m", "ml-32m"} < set(names())
+    assert {"gowalla", "yelp2018", "amazon-book", "citeulike-a"} < set(names())
 
 
 def test_the_demo_set_is_labelled_as_simulated_and_always_the_same():
@@ -511,3 +534,209 @@ def test_stored_originals_load_by_name(data_dir, name):
     assert (data.n_interactions, data.n_users, data.n_items) == SOURCES[name].sizes
     assert data.csr.indices.size == data.n_interactions
     assert (data.timestamps is None) == (name == "lastfm")
+
+
+# Layouts of the larger data sets --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("ml-10m", b"1::122::5::838985046\n1::185::4.5::838983525\n2::122::3::868245777\n"),
+        ("ml-20m", b"userId,movieId,rating,timestamp\n1,2,3.5,11\n1,29,3.5,12\n2,2,4.0,13\n"),
+        (
+            "ml-25m",
+            b"userId,movieId,rating,timestamp\r\n1,2,3.5,11\r\n1,29,3.5,12\r\n2,2,4.0,13\r\n",
+        ),
+        ("ml-32m", b"userId,movieId,rating,timestamp\n1,2,3.5,11\n1,29,3.5,12\n2,2,4.0,13\n"),
+    ],
+)
+def test_the_layout_of_each_movielens_is_read(tmp_path, monkeypatch, mirror, name, lines):
+    source = SOURCES[name]
+    archive = packed({source.member: lines, f"{source.member}.other": b"x"})
+    small = dataclasses.replace(
+        source, archive_sha256=None, archive_md5=md5(archive), sizes=(3, 2, 2)
+    )
+    monkeypatch.setitem(SOURCES, name, small)
+    monkeypatch.setenv("GANMF_MIRROR", mirror.address)
+    (mirror.folder / source.archive).write_bytes(archive)
+    data = load(name, tmp_path / "cache")
+    np.testing.assert_array_equal(data.urm.toarray(), [[1, 1], [1, 0]])
+    assert data.user_ids.tolist() == [1, 2]
+    assert len(data.timestamps) == 3
+    changed = dataclasses.replace(small, archive_md5="0" * 32)
+    monkeypatch.setitem(SOURCES, name, changed)
+    monkeypatch.setattr(datasets, "_HOST", f"{mirror.address}/none/")
+    with pytest.raises(DataError, match="wrong MD5 checksum"):
+        load(name, tmp_path / "other")
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+TRAIN, TEST = b"0 0 2\n1 1\n2 \n3 3 0\n", b"0 1 \n1 \n2 0 3\n"
+
+
+@pytest.fixture
+def graph(monkeypatch, mirror):
+    """The name of a data set of lists whose two addresses are folders of a local server."""
+    source = ListsSource(
+        files={"train.txt": md5(TRAIN), "test.txt": None},
+        addresses=(f"{mirror.address}/first", f"{mirror.address}/second"),
+        sizes=(8, 4, 4),
+    )
+    monkeypatch.setitem(LISTS_SOURCES, "little-graph", source)
+    monkeypatch.setattr(downloads, "_WAITS", (0.0, 0.0))
+    (mirror.folder / "second").mkdir()
+    (mirror.folder / "second" / "train.txt").write_bytes(TRAIN)
+    (mirror.folder / "second" / "test.txt").write_bytes(TEST)
+    return "little-graph"
+
+
+def test_the_published_train_and_test_of_graph_papers_are_read(tmp_path, graph, mirror, caplog):
+    train = [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
+    test = [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1], [0, 0, 0, 0]]
+    cache = tmp_path / "cache"
+    split = published(graph, cache)
+    np.testing.assert_array_equal(split.train.toarray(), train)
+    np.testing.assert_array_equal(split.test.toarray(), test)
+    assert caplog.text.count("trusting this first copy") == 2
+    assert caplog.text.count("which has the published MD5") == 1
+    asked = len(mirror.asked)
+    whole = load(graph, cache, download=False)
+    np.testing.assert_array_equal(whole.urm.toarray(), np.add(train, test))
+    assert whole.name == split.train_data.name == graph
+    parts = load_parts(graph, cache / graph)
+    np.testing.assert_array_equal(parts[1].urm.toarray(), test)
+    assert len(mirror.asked) == asked
+    (cache / graph / "test.txt").write_bytes(TEST + b"3 1\n")
+    with pytest.raises(DataError, match=r"test\.txt has SHA-256 .* instead of"):
+        load(graph, cache)
+    (cache / graph / "test.txt.sha256").unlink()
+    with pytest.raises(DataError, match=r"holds 9 interactions .* but little-graph has 8"):
+        load(graph, cache)
+
+
+def test_an_address_with_another_file_is_passed_over(tmp_path, graph, mirror):
+    (mirror.folder / "first").mkdir()
+    (mirror.folder / "first" / "train.txt").write_bytes(b"0 1\n")
+    assert published(graph, tmp_path).train.nnz == 5
+    with pytest.raises(DataError, match=r"needs .*train\.txt, and downloads are off"):
+        published(graph, tmp_path / "empty", download=False)
+    with pytest.raises(ValueError, match="no train and test of 'citeulike-a' are published"):
+        published("citeulike-a")
+    with pytest.raises(ValueError, match=r"'gowala' has no files of lists.*did you mean 'gowalla'"):
+        load_parts("gowala")
+
+
+def test_counted_lists_belong_to_the_user_of_their_line():
+    found = read_item_lists(b"2 0 3\n0\n1 2\n", "users.dat", counted=True)
+    np.testing.assert_array_equal(found.toarray(), [[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("content", "counted", "message"),
+    [
+        (b"0 1\n1 x\n", False, "line 2 of lists holds more than whole numbers"),
+        (b"0 1\n1 -2\n", False, "line 2 of lists holds more than whole numbers"),
+        (b"0 1 1\n", False, "an item twice for one user"),
+        (b"0 99999999999\n", False, "line 1 of lists holds a number that is too large"),
+        (b"0 4294967295\n", False, "too large"),
+        (b"3 0 1\n", True, "line 1 of lists says 3 items but holds 2"),
+        (b"", False, "holds no interactions"),
+    ],
+)
+def test_files_of_lists_that_hold_something_else_are_refused(content, counted, message):
+    with pytest.raises(DataError, match=message):
+        read_item_lists(content, "lists", counted=counted)
+
+
+# Downloads that break off ---------------------------------------------------------------------
+
+BROAD = packed({"tiny/README": np.random.default_rng(0).bytes(4000), "tiny/u.data": ROWS})
+TAGGED = {"ETag": '"one"', "Content-Length": str(len(BROAD))}
+
+
+def rest(start, tag='"one"', content=BROAD):
+    """The answer of a server that goes on at a byte."""
+    left = content[start:]
+    where = f"bytes {start}-{len(content) - 1}/{len(content)}"
+    return (206, {"ETag": tag, "Content-Length": str(len(left)), "Content-Range": where}, left)
+
+
+@pytest.fixture
+def official(mirror, monkeypatch, tiny):
+    """Answers of the only address, and the ranges that it was asked for."""
+    monkeypatch.setenv("GANMF_MIRROR", "")
+    tiny(archive_sha256=sha(BROAD))
+    ranges = []
+    plain = Quiet.do_GET
+
+    def noting(handler):
+        ranges.append(handler.headers.get("Range"))
+        plain(handler)
+
+    monkeypatch.setattr(Quiet, "do_GET", noting)
+    return mirror.answers, ranges
+
+
+def test_a_download_that_breaks_off_is_gone_on_with(tmp_path, official):
+    answers, ranges = official
+    cut = (206, rest(1024)[1], BROAD[1024:2048])
+    answers["/official/tiny.zip"] = [(200, TAGGED, BROAD[:1024]), cut, rest(2048)]
+    assert load("tiny", tmp_path).n_interactions == 3
+    assert ranges == [None, "bytes=1024-", "bytes=2048-"]
+    assert (tmp_path / "tiny.zip").read_bytes() == BROAD
+
+
+def test_progress_earns_further_attempts(tmp_path, official):
+    answers, ranges = official
+    steps = range(512, 3584, 512)
+    answers["/official/tiny.zip"] = [
+        (200, TAGGED, BROAD[:512]),
+        *((206, rest(at)[1], BROAD[at : at + 512]) for at in steps),
+        rest(3584),
+    ]
+    assert load("tiny", tmp_path).n_interactions == 3
+    assert len(ranges) == 8
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {"ETag": '"two"', "Content-Length": str(len(BROAD))}, BROAD),
+        rest(1024, tag='"two"'),
+        rest(1023),
+        (416, {}, b""),
+    ],
+    ids=["whole", "another version", "another place", "none"],
+)
+def test_what_does_not_go_on_is_begun_again(tmp_path, official, answer):
+    answers, ranges = official
+    whole = (200, TAGGED, BROAD)
+    answers["/official/tiny.zip"] = [(200, TAGGED, BROAD[:1024]), answer, whole]
+    assert load("tiny", tmp_path).n_interactions == 3
+    assert ranges[:2] == [None, "bytes=1024-"]
+    assert ranges[2:] in ([], [None])
+
+
+def test_without_the_name_of_a_version_a_download_is_begun_again(tmp_path, official):
+    answers, ranges = official
+    length = {"Content-Length": str(len(BROAD))}
+    weak = {**length, "ETag": 'W/"one"'}
+    answers["/official/tiny.zip"] = [
+        (200, length, BROAD[:1024]),
+        (200, weak, BROAD[:1024]),
+        (200, {}, BROAD),
+    ]
+    assert load("tiny", tmp_path).n_interactions == 3
+    assert ranges == [None, None, None]
+
+
+def test_a_file_put_together_of_two_is_not_kept(tmp_path, official):
+    answers, ranges = official
+    answers["/official/tiny.zip"] = [
+        (200, TAGGED, BROAD[:1024]),
+        rest(1024, content=BROAD[:1024] + b"x" * (len(BROAD) - 1024)),
+        (200, TAGGED, BROAD),
+    ]
+    assert load("tiny", tmp_path).n_interactions == 3
+    assert ranges == [None, "bytes=1024-", None]

@@ -772,7 +772,7 @@ def test_trackers_are_told_of_each_finished_trial_once(knn, counting) -> None:
 
 
 def test_a_tracker_that_fails_costs_no_trial(knn) -> None:
-    with pytest.warns(UserWarning, match="Broken failed, the search goes on: RuntimeError: the"):
+    with pytest.warns(UserWarning, match="Broken failed, the work goes on: RuntimeError: the"):
         assert len(knn(trackers=[Broken()]).history) == 6
 
 

@@ -11,9 +11,9 @@ def data_list(*, common: Common = _NO_COMMON) -> None:
     begin(common)
     rows = []
     for name in datasets.names():
-        source = datasets.SOURCES.get(name)
-        sizes = source.sizes if source is not None else (None, None, None)
-        rows.append((name, *sizes, "observed" if source is not None else "simulated"))
+        sizes = datasets.sizes(name)
+        kind = "simulated" if sizes is None else "observed"
+        rows.append((name, *(sizes or (None, None, None)), kind))
     if common.json:
         keys = ("name", "interactions", "users", "items", "kind")
         print_json([dict(zip(keys, row, strict=True)) for row in rows])

@@ -14,6 +14,7 @@ from ganmf_fast.cli.models import MODEL_HELP, named
 from ganmf_fast.cli.params import given_params
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.split import Splits
+from ganmf_fast.tuning import fit_tracked
 
 _NO_COMMON, _NO_DATA_OPTIONS, _NO_FIT = Common(), DataOptions(), FitOptions()
 
@@ -35,6 +36,10 @@ def fit(
         str, Parameter(help="What early stopping maximises on the split to validate on.")
     ] = "map",
     k: Annotated[int, Parameter(name="--k", help="Its cutoff.")] = 5,
+    tracker: Annotated[
+        tuple[str, ...],
+        Parameter(help='"mlflow" or "tensorboard"; can be given again.', negative=""),
+    ] = (),
     options: FitOptions = _NO_FIT,
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
@@ -74,7 +79,13 @@ def fit(
         X = opened
         if validate_on is not None:
             raise ValueError(f"validate-on needs five splits, which {shown(data)} does not have")
-    fitted = cls(**params).fit(X, validation=held_out, metric=metric, k=k)
+    options_of_fit = {"validation": held_out, "metric": metric, "k": k}
+    unfitted = cls(**params)
+    fitted = (
+        fit_tracked(unfitted, X, tracker, output.parent, **options_of_fit)
+        if tracker
+        else unfitted.fit(X, **options_of_fit)
+    )
     if params.get("data_parallel") and os.environ.get("RANK", "0") != "0":
         return  # every rank of torchrun has the model, and the first one saves it
     fitted.save(output)

@@ -82,6 +82,10 @@ def _reproduce(
             "over. Can be given several times."
         ),
     ] = None,
+    tracker: Annotated[
+        tuple[str, ...],
+        Parameter(help='"mlflow" or "tensorboard"; can be given again.', negative=""),
+    ] = (),
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,
 ) -> int:
@@ -104,6 +108,7 @@ def _reproduce(
         device=device,
         quick=quick,
         reuse=reuse or (),
+        trackers=tracker,
         data_dir=source.data_dir,
         offline=source.offline,
         reading=source.reading,

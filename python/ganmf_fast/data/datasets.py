@@ -6,6 +6,7 @@ in the GANMF paper: an interaction counts as one.
 """
 
 import contextlib
+import hashlib
 import logging
 import re
 import stat
@@ -21,13 +22,15 @@ import pooch
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError, TooLargeError, WriteError, suggestion
 from ganmf_fast.base.files import all_written, make_folder, write_whole, written_whole
 from ganmf_fast.base.text import printable, shown
-from ganmf_fast.base.urm import as_csr, fingerprint
+from ganmf_fast.base.urm import as_csr, fingerprint, to_scipy
 from ganmf_fast.data import downloads
 from ganmf_fast.data.builders import from_text
 from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.data.item_lists import read_item_lists
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.roles import Roles
 from ganmf_fast.data.sources import UNREADABLE, DataFile
@@ -35,7 +38,15 @@ from ganmf_fast.data.sources import UNREADABLE, DataFile
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["describe", "fetch_published_splits", "load", "names", "splits_folder"]
+__all__ = [
+    "describe",
+    "fetch_published_splits",
+    "load",
+    "load_parts",
+    "names",
+    "sizes",
+    "splits_folder",
+]
 
 DEMO = "demo"
 _DEMO_SEED = 1337
@@ -57,9 +68,10 @@ _log = logging.getLogger(__name__)
 class Source:
     """Location of a data set, and its expected content.
 
-    `archive_sha256` is None where no checksum is published: the first copy is recorded beside
-    the archive, which is said once, and later ones must equal it; `sizes` are checked in any case.
-    `max_bytes` is an upper bound of the archive.
+    `archive_sha256` is None where no such checksum is published: the first copy, which must have
+    the `archive_md5` if there is one, is recorded beside the archive, which is said once, and later
+    ones must equal it; `sizes` are checked in any case. `max_bytes` is an upper bound of the
+    archive.
     """
 
     archive: str
@@ -72,6 +84,7 @@ class Source:
     separator: str = "\t"
     header: bool = False
     max_bytes: int = 2**23
+    archive_md5: str | None = None
 
     @property
     def file(self) -> str:
@@ -122,6 +135,107 @@ SOURCES = {
         file_sha256="427ad7a31ec0b09e81aacc359f2064a91e00645629626d5836ca204761604522",
         sizes=(92_834, 1_892, 17_632),
         header=True,
+    ),
+    # The sums of the next three are in several public repositories, beside the MD5 sums that
+    # GroupLens publishes; of the last there is such an MD5 sum alone.
+    "ml-10m": Source(
+        archive="ml-10m.zip",
+        folder="movielens",
+        member="ml-10M100K/ratings.dat",
+        archive_sha256="813c411ccb6122564edfe752e7f80c4dcc5aa25fa94c93622f6877a7ba252862",
+        file_sha256=None,
+        sizes=(10_000_054, 69_878, 10_677),
+        timestamp=3,
+        separator="::",
+        max_bytes=2**26,
+    ),
+    "ml-20m": Source(
+        archive="ml-20m.zip",
+        folder="movielens",
+        member="ml-20m/ratings.csv",
+        archive_sha256="96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
+        file_sha256=None,
+        sizes=(20_000_263, 138_493, 26_744),
+        timestamp=3,
+        separator=",",
+        header=True,
+        max_bytes=2**28,
+    ),
+    "ml-25m": Source(
+        archive="ml-25m.zip",
+        folder="movielens",
+        member="ml-25m/ratings.csv",
+        archive_sha256="8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
+        file_sha256=None,
+        sizes=(25_000_095, 162_541, 59_047),
+        timestamp=3,
+        separator=",",
+        header=True,
+        max_bytes=2**28,
+    ),
+    "ml-32m": Source(
+        archive="ml-32m.zip",
+        folder="movielens",
+        member="ml-32m/ratings.csv",
+        archive_sha256=None,
+        file_sha256=None,
+        sizes=(32_000_204, 200_948, 84_432),
+        timestamp=3,
+        separator=",",
+        header=True,
+        max_bytes=2**28,
+        archive_md5="d472be332d4daa821edc399621853b57",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ListsSource:
+    """Location of a data set whose files have a line of items for each user.
+
+    `files` are the names with their MD5 sum, or None where none is published; the SHA-256 of the
+    first copy is recorded as that of an archive is. `addresses` are folders, asked in turn. Of the
+    sizes, the interactions are those of all files together. `counted` is as for `read_item_lists`.
+    """
+
+    files: Mapping[str, str | None]
+    addresses: tuple[str, ...]
+    sizes: tuple[int, int, int]
+    counted: bool = False
+    max_bytes: int = 2**26
+
+
+_REC_ZOO = "https://huggingface.co/datasets/reczoo/{}/resolve/main"
+_LIGHT_GCN = "https://raw.githubusercontent.com/gusye1234/LightGCN-PyTorch/master/data/{}"
+
+LISTS_SOURCES = {
+    "gowalla": ListsSource(
+        files={
+            "train.txt": "5eec1eb2edb8dd648377d348b8e136cf",
+            "test.txt": "c04e2c4bcd2389f53ed8281816166149",
+        },
+        addresses=(_REC_ZOO.format("Gowalla_m1"), _LIGHT_GCN.format("gowalla")),
+        sizes=(1_027_370, 29_858, 40_981),
+    ),
+    "yelp2018": ListsSource(
+        files={"train.txt": None, "test.txt": None},
+        addresses=(_LIGHT_GCN.format("yelp2018"),),
+        sizes=(1_561_406, 31_668, 38_048),
+    ),
+    "amazon-book": ListsSource(
+        files={
+            "train.txt": "c916ecac04ca72300a016228258b41ed",
+            "test.txt": "30f8ccfea18d25007ba9fb9aba4e174d",
+        },
+        addresses=(_REC_ZOO.format("AmazonBooks_m1"), _LIGHT_GCN.format("amazon-book")),
+        sizes=(2_984_108, 52_643, 91_599),
+    ),
+    "citeulike-a": ListsSource(
+        files={"users.dat": None},
+        addresses=("https://raw.githubusercontent.com/js05212/citeulike-a/master",),
+        sizes=(204_986, 5_551, 16_980),
+        counted=True,
+        max_bytes=2**23,
     ),
 }
 
@@ -189,7 +303,13 @@ class HasUrm(Protocol):
 
 def names() -> list[str]:
     """Names that `load` knows; "demo" is simulated and needs no file."""
-    return [*SOURCES, DEMO]
+    return [*SOURCES, *LISTS_SOURCES, DEMO]
+
+
+def sizes(name: str) -> tuple[int, int, int] | None:
+    """Interactions, users and items of a data set; None of the simulated one."""
+    source = SOURCES.get(name) or LISTS_SOURCES.get(name)
+    return None if source is None else source.sizes
 
 
 def load(name: str, data_dir: str | Path | None = None, download: bool = True) -> Interactions:
@@ -197,7 +317,10 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
 
     Parameters
     ----------
-    name : {"ml-100k", "ml-1m", "hetrec2011", "lastfm", "demo"}
+    name : str
+        One of `names`: "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "hetrec2011",
+        "lastfm", "gowalla", "yelp2018", "amazon-book", "citeulike-a" or "demo". Of the three with a
+        published train and test, it is both together; `gf.split.published` has the two apart.
     data_dir : str or Path, optional
         Folder with the archive or the unpacked file (directly in it, or in ``NAME/``, in the
         folder the archive unpacks to, or in ``raw/`` above that), or one of these files itself.
@@ -205,7 +328,8 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
     download : bool, default True
         Whether the network may be used: mirrors in the environment variable ``GANMF_MIRROR``
         (https addresses of folders, separated by blanks or commas; http ones only on this machine,
-        or with ``GANMF_ALLOW_HTTP=1``) first, then files.grouplens.org.
+        or with ``GANMF_ALLOW_HTTP=1``) first, then the publisher. Who downloads a data set accepts
+        its terms (README, "Data and licences").
 
     Returns
     -------
@@ -224,6 +348,10 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
     if name == DEMO:
         data = Interactions.from_matrix(_core.demo_urm(_DEMO_SEED))
         return replace(data, name=DEMO, simulated=True)
+    if name in LISTS_SOURCES:
+        parts = load_parts(name, data_dir, download)
+        both: Any = sum((to_scipy(part.csr) for part in parts[1:]), to_scipy(parts[0].csr))
+        return replace(Interactions.from_matrix(both), name=name)
     source = _source(name)
     root = default_folder() if data_dir is None else Path(data_dir)
     if data_dir is not None and not root.exists() and not download:
@@ -238,6 +366,60 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
             f"{text.label} holds {_sizes(found)}, but {name} has {_sizes(source.sizes)}"
         )
     return data
+
+
+def load_parts(
+    name: str, data_dir: str | Path | None = None, download: bool = True
+) -> list[Interactions]:
+    """The files of a data set that has a line of items for each user, of one shape.
+
+    Parameters
+    ----------
+    name : {"gowalla", "yelp2018", "amazon-book", "citeulike-a"}
+    data_dir : str or Path, optional
+        The files are looked for in it and in ``NAME/``, where downloads are put; by default in the
+        user's cache.
+    download : bool, default True
+        As for `load`; mirrors have the files in a folder ``NAME``.
+
+    Returns
+    -------
+    list of Interactions
+        Train and test; of "citeulike-a" one alone.
+
+    Raises
+    ------
+    ValueError
+        If `name` is none of them.
+    DataError
+        If a file is not there and cannot be downloaded, or a checksum or size is wrong.
+    WriteError
+        (an ``OSError``) If a download cannot be written.
+    """
+    if name not in LISTS_SOURCES:
+        raise ValueError(
+            f"{shown(name)} has no files of lists; {', '.join(LISTS_SOURCES)} have"
+            f"{suggestion(name, LISTS_SOURCES)}"
+        )
+    source = LISTS_SOURCES[name]
+    root = default_folder() if data_dir is None else Path(data_dir)
+    found = []
+    for file, md5 in source.files.items():
+        place = _place_of(name, file, root)
+        urls = [f"{mirror}/{name}/{file}" for mirror in downloads.mirrors()]
+        urls += [f"{address}/{file}" for address in source.addresses]
+        content = _held(name, place, urls, None, md5, source.max_bytes, download=download)
+        found.append(read_item_lists(content, str(place), counted=source.counted))
+    n_users, n_items = (max(part.shape[axis] for part in found) for axis in (0, 1))
+    if (sum(part.nnz for part in found), n_users, n_items) != source.sizes:
+        held = _sizes((sum(part.nnz for part in found), n_users, n_items))
+        raise DataError(f"{place.parent} holds {held}, but {name} has {_sizes(source.sizes)}")
+    shape = (n_users, n_items)
+    csrs = (
+        Csr.from_coo(part.row.astype(np.int32), part.col.astype(np.int32), None, *shape)
+        for part in found
+    )
+    return [replace(Interactions.from_matrix(csr), name=name) for csr in csrs]
 
 
 def splits_folder(name: str, data_dir: str | Path | None = None) -> Path:
@@ -373,6 +555,12 @@ def _source(name: str) -> Source:
     return SOURCES[name]
 
 
+def _place_of(name: str, file: str, root: Path) -> Path:
+    """Where a file of lists lies, or is to be put."""
+    direct = root / file
+    return direct if direct.is_file() and not (root / name / file).is_file() else root / name / file
+
+
 def _candidates(source: Source, root: Path, file: str) -> list[Path]:
     if root.is_file():
         return [root] if root.name == file else []
@@ -394,33 +582,56 @@ def _local_file(source: Source, root: Path) -> DataFile | None:
 def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> DataFile:
     local = _candidates(source, root, source.archive)
     archive = local[0] if local else root / source.archive
-    expected, advice = source.archive_sha256, "delete it to download it again"
-    if expected is None and (expected := _recorded(archive)) is not None:
-        advice += f", with {_record_of(archive).name}"
-    if not local:
-        if not download or root.is_file():
-            raise DataError(
-                f"{name} needs {source.archive} or {source.file} in {root}, and "
-                f"{'downloads are off' if not download else 'that is another file'}"
-            )
-        make_folder(root)
-        with written_whole(archive) as part:
-            downloads.download(
-                part,
-                _archive_urls(source),
-                expected,
-                source.max_bytes,
-                archive.name,
-                _by_hand(root, None if source.archive_sha256 else expected),
-            )
-    content = _content(archive, source.max_bytes)
-    _check(content, expected, archive, advice)
-    if expected is None:
-        _record(archive, sha256(content).hexdigest())
+    if not local and (not download or root.is_file()):
+        raise DataError(
+            f"{name} needs {source.archive} or {source.file} in {root}, and "
+            f"{'downloads are off' if not download else 'that is another file'}"
+        )
+    _held(
+        name,
+        archive,
+        _archive_urls(source),
+        source.archive_sha256,
+        source.archive_md5,
+        source.max_bytes,
+        download=download,
+    )
     content = read_member(archive, source.member)
     label = f"{archive}:{source.member}"
     _check(content, source.file_sha256, label, "delete the archive to download it again")
     return DataFile(content, label)
+
+
+def _held(
+    name: str,
+    path: Path,
+    urls: list[str],
+    published: str | None,
+    md5: str | None,
+    most: int,
+    *,
+    download: bool,
+) -> bytes:
+    """A file of a data set, downloaded if it is not there, and held to its checksum.
+
+    That is the `published` SHA-256, or that of the first copy, which must have the `md5`.
+    """
+    expected, advice = published, "delete it to download it again"
+    if expected is None and (expected := _recorded(path)) is not None:
+        advice += f", with {_record_of(path).name}"
+    if not path.is_file():
+        if not download:
+            raise DataError(f"{name} needs {path}, and downloads are off")
+        make_folder(path.parent)
+        by_hand = _by_hand(path.parent, None if published else expected)
+        with written_whole(path) as part:
+            downloads.download(part, urls, expected, most, path.name, by_hand, md5=md5)
+    content = _content(path, most)
+    _check(content, expected, path, advice)
+    if expected is None:
+        _check_md5(content, md5, path, advice)
+        _record(path, sha256(content).hexdigest(), md5)
+    return content
 
 
 def _archive_urls(source: Source) -> list[str]:
@@ -445,11 +656,13 @@ def _recorded(archive: Path) -> str | None:
     return found.decode()
 
 
-def _record(archive: Path, digest: str) -> None:
+def _record(archive: Path, digest: str, md5: str | None) -> None:
     _log.warning(
-        "no checksum of %s is published; trusting this first copy, whose SHA-256 is %s, and "
+        "no %s of %s is published; trusting this first copy%s, whose SHA-256 is %s, and "
         "holding later uses to it",
+        "checksum" if md5 is None else "SHA-256",
         printable(str(archive)),
+        "" if md5 is None else ", which has the published MD5",
         digest,
     )
     try:
@@ -485,6 +698,14 @@ def _check(content: bytes, expected: str | None, label: object, advice: str) -> 
     found = sha256(content).hexdigest()
     if found != expected:
         raise DataError(f"{label} has SHA-256 {found} instead of {expected}; {advice}")
+
+
+def _check_md5(content: bytes, expected: str | None, label: object, advice: str) -> None:
+    if expected is None:
+        return
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise DataError(f"{label} has MD5 {found} instead of {expected}; {advice}")
 
 
 def read_member(archive: Path, member: str) -> bytes:

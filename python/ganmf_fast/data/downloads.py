@@ -1,13 +1,15 @@
 """Downloads over https alone, bounded in size and time, checked before they take their name."""
 
+import hashlib
 import logging
 import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from ganmf_fast.base.errors import DataError
@@ -26,6 +28,8 @@ _DEADLINE = 1800
 _WAITS = (0.2, 0.8)
 """Seconds before another attempt at an address that failed for the moment."""
 _MOST_REDIRECTS = 5
+_MOST_RESUMED = 20
+"""How often a download that broke off is gone on with."""
 # Small, so that a server that sends a byte now and then meets the deadline.
 _CHUNK = 256
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -65,10 +69,32 @@ def mirrors() -> list[str]:
     return [mirror.rstrip("/") for mirror in found]
 
 
+@dataclass
+class _SoFar:
+    """What has come of a file, and under which name of its version."""
+
+    digest: Any = field(default_factory=sha256)
+    done: int = 0
+    version: str | None = None
+
+    def forget(self) -> None:
+        """Begin again."""
+        self.digest, self.done, self.version = sha256(), 0, None
+
+
 def download(
-    to: Path, urls: Sequence[str], expected: str | None, most: int, name: str, advice: str
+    to: Path,
+    urls: Sequence[str],
+    expected: str | None,
+    most: int,
+    name: str,
+    advice: str,
+    *,
+    md5: str | None = None,
 ) -> str:
     """Write a file from the first address that has the right one.
+
+    A download that breaks off is gone on with, where the server names the version of the file.
 
     Parameters
     ----------
@@ -81,6 +107,8 @@ def download(
         Bytes that the file has at most.
     name, advice : str
         What messages call the file, and what they say to do without it.
+    md5 : str, optional
+        MD5 of the file, where that is what its publisher states.
 
     Returns
     -------
@@ -97,10 +125,16 @@ def download(
     failures = []
     for url in urls:
         _log.info("downloading %s", _shown(url))
-        for wait in (*_WAITS, None):
+        so_far, waits, resumed = _SoFar(), iter(_WAITS), 0
+        while True:
+            before = so_far.done
             try:
-                return _received(to, url, expected, most, name)
+                return _received(to, url, expected, md5, most, name, so_far)
             except _FailedError as error:
+                if so_far.done > before and so_far.version and resumed < _MOST_RESUMED:
+                    # It got further: as many attempts as at the beginning.
+                    waits, resumed = iter(_WAITS), resumed + 1
+                wait = next(waits, None)
                 if wait is None or not error.for_the_moment:
                     failures.append(f"{_shown(url)}: {error}")
                     break
@@ -108,41 +142,71 @@ def download(
     raise DataError(f"{name} could not be downloaded ({'; '.join(failures)}); {advice}")
 
 
-def _received(to: Path, url: str, expected: str | None, most: int, name: str) -> str:
-    digest = sha256()
-    with to.open("wb") as file, reporter(f"downloading {name}") as report:
-        done = 0
-        for chunk, total in _chunks(url, most):
+def _received(
+    to: Path,
+    url: str,
+    expected: str | None,
+    md5: str | None,
+    most: int,
+    name: str,
+    so_far: _SoFar,
+) -> str:
+    began = so_far.done
+    # A file that is not there yet is made; what has come of one is kept.
+    with (
+        to.open("r+b" if to.exists() else "w+b") as file,
+        reporter(f"downloading {name}") as report,
+    ):
+        for chunk, total in _chunks(url, most, so_far):
+            file.seek(so_far.done)
             file.write(chunk)
-            digest.update(chunk)
-            done += len(chunk)
-            report(done, total)
-    if expected not in (None, digest.hexdigest()):
-        raise _FailedError("wrong SHA-256 checksum")
-    return digest.hexdigest()
+            so_far.digest.update(chunk)
+            so_far.done += len(chunk)
+            report(so_far.done, total)
+        file.truncate(so_far.done)
+        digest: str = so_far.digest.hexdigest()
+        wrong = "SHA-256" if expected not in (None, digest) else ""
+        if not wrong and md5 is not None:
+            file.seek(0)
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            wrong = "" if found.hexdigest() == md5 else "MD5"
+    if wrong:
+        so_far.forget()
+        # Parts of two versions, if it was put together.
+        raise _FailedError(f"wrong {wrong} checksum", for_the_moment=began > 0)
+    return digest
 
 
-def _chunks(url: str, most: int) -> Iterator[tuple[bytes, int]]:
-    """The content of an address in parts, each with the length that was announced, or 0."""
+def _chunks(url: str, most: int, so_far: _SoFar) -> Iterator[tuple[bytes, int]]:
+    """What is left of an address in parts, each with the length of the whole, or 0.
+
+    `so_far` is emptied where the server does not go on with the same file.
+    """
     import requests
 
-    started, done = time.monotonic(), 0
+    started = time.monotonic()
     too_large = _FailedError(f"more than the {most:,} bytes that it may have")
     try:
-        with requests.Session() as session, _answer(session, url) as answer:
+        with requests.Session() as session, _answer(session, url, so_far) as answer:
+            if not _goes_on(answer, so_far):
+                so_far.forget()
+                if answer.status_code != 200:
+                    raise _FailedError("another part than was asked for", for_the_moment=True)
+            so_far.version = _version(answer)
             announced = answer.headers.get("Content-Length", "")[:20]
-            total = int(announced) if announced.isdecimal() else 0
+            total = so_far.done + int(announced) if announced.isdecimal() else 0
             if total > most:
                 raise too_large
             for chunk in answer.iter_content(_CHUNK):
-                done += len(chunk)
-                if done > most:
+                if so_far.done + len(chunk) > most:
                     raise too_large
                 if time.monotonic() - started > _DEADLINE:
                     raise _FailedError(f"not finished within {_DEADLINE} s")
                 yield chunk, total
-            if done < total:
-                raise _FailedError(f"ended after {done:,} of {total:,} bytes", for_the_moment=True)
+            if so_far.done < total:
+                raise _FailedError(
+                    f"ended after {so_far.done:,} of {total:,} bytes", for_the_moment=True
+                )
     except requests.RequestException as error:
         # What requests says of a failed connection is a page of nested causes.
         passing = requests.ConnectionError | requests.Timeout
@@ -152,9 +216,28 @@ def _chunks(url: str, most: int) -> Iterator[tuple[bytes, int]]:
         ) from None
 
 
-def _answer(session: "requests.Session", url: str) -> "requests.Response":
+def _version(answer: "requests.Response") -> str | None:
+    """The strong name of the version of a file, by which a server goes on with no other."""
+    tag = answer.headers.get("ETag", "")
+    return tag if re.fullmatch(r'"[!#-~]{1,200}"', tag) else None
+
+
+def _goes_on(answer: "requests.Response", so_far: _SoFar) -> bool:
+    """Whether an answer begins where the last one ended."""
+    begins = answer.headers.get("Content-Range", "").startswith(f"bytes {so_far.done}-")
+    same = so_far.version is not None and _version(answer) == so_far.version
+    return answer.status_code == 206 and begins and same
+
+
+def _answer(session: "requests.Session", url: str, so_far: _SoFar) -> "requests.Response":
     """The answer of an address, or of the one that it points to."""
     before = None
+    # What is counted is what comes.
+    headers = {"Accept-Encoding": "identity"}
+    if so_far.done and so_far.version:
+        headers |= {"Range": f"bytes={so_far.done}-", "If-Range": so_far.version}
+    else:
+        so_far.forget()
     for _ in range(_MOST_REDIRECTS + 1):
         if not _is_allowed(url, before):
             where = "" if before is None else f"leads to {_shown(url)}, which is "
@@ -164,16 +247,18 @@ def _answer(session: "requests.Session", url: str) -> "requests.Response":
             stream=True,
             timeout=_TIMEOUT,
             allow_redirects=False,
-            # What is counted is what comes.
-            headers={"Accept-Encoding": "identity"},
+            headers=headers,
         )
         target = session.get_redirect_target(answer)
         if target is None:
-            if answer.status_code != 200:
+            if answer.status_code == 416:
+                so_far.forget()
+            if answer.status_code not in (200, 206):
                 answer.close()
                 raise _FailedError(
                     f"HTTP status {answer.status_code}",
-                    for_the_moment=answer.status_code in (408, 429) or answer.status_code >= 500,
+                    for_the_moment=answer.status_code in (408, 416, 429)
+                    or answer.status_code >= 500,
                 )
             return answer
         answer.close()

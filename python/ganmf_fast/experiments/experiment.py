@@ -5,7 +5,8 @@ finished run is kept even if a later one fails, and the tables are rewritten aft
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,11 +35,19 @@ from ganmf_fast.results.store import FORMAT, ConflictError, Record, Store, diffe
 from ganmf_fast.results.tables import write_tables
 from ganmf_fast.scorers.metrics import PER_USER
 from ganmf_fast.split import Splits
+from ganmf_fast.tuning.trackers.base import Ending, Study, Trackers
+from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["Experiment", "published_dataset"]
 
 # Missing runs that are listed by name; there may be a thousand.
 _NAMED = 3
+
+
+def _name_of(key: Key) -> str:
+    """A figure's name that every tracking server takes: ``"map_at_5"``."""
+    metric, k = key
+    return metric if k is None else f"{metric}_at_{k}"
 
 
 def published_dataset(splits: Splits) -> str | None:
@@ -102,7 +111,9 @@ class Experiment:
         quick: bool = False,
         reuse: Sequence[Store] = (),
         log: Log = lambda _text: None,
+        trackers: Trackers | None = None,
     ) -> None:
+        self._trackers = Trackers(()) if trackers is None else trackers
         self._splits = splits
         self.store = store
         self._cutoffs = tuple(sorted(cutoffs))
@@ -239,20 +250,74 @@ class Experiment:
         """
         with self.store.locked(self.name):
             self._write_config()
-            for number, run in enumerate(self._planned, start=1):
-                label = f"[{number}/{len(self._planned)}] {run.name}"
-                record = self.store.read(run.name)
-                if record is not None and record["status"] == "done":
-                    self._log(f"{label}: finished earlier")
-                    continue
-                self._log(f"{label} ...")
-                self._log(f"{label}: {self._copied(run) or self._run(run)}")
-                write_tables(self.store, self.comparison())
+            with self._tracked() as tell:
+                for number, run in enumerate(self._planned, start=1):
+                    label = f"[{number}/{len(self._planned)}] {run.name}"
+                    if self._is_done(run):
+                        self._log(f"{label}: finished earlier")
+                        continue
+                    self._log(f"{label} ...")
+                    self._log(f"{label}: {self._copied(run) or self._run(run)}")
+                    write_tables(self.store, self.comparison())
+                    tell(number - 1)
             comparison = self.comparison()
             write_tables(self.store, comparison)
             # Once more, for what is known only now, such as a device that was used.
             self._write_config()
         return comparison
+
+    def _is_done(self, run: PlannedRun) -> bool:
+        record = self.store.read(run.name)
+        return record is not None and record["status"] == "done"
+
+    @contextmanager
+    def _tracked(self) -> Iterator[Callable[[int], None]]:
+        """Tell trackers of the beginning and the end; what is given tells them of a run."""
+        header = {
+            "model": self.name,
+            "params": {"device": self._device, "quick": self._quick},
+            "dataset": self.dataset,
+            "data": self._splits.data_hash,
+            "metric": _name_of(self._columns()[0]),
+            "backend": "reproduce",
+            "seed": next((run.seed for run in self._planned if run.seed is not None), None),
+        }
+        # A file of the folder stands for it: trackers write beside it.
+        study = Study(header, len(self._planned), self.store.folder / "config.json")
+        earlier = [self._trial(at) for at, run in enumerate(self._planned) if self._is_done(run)]
+        self._trackers.begin(study, earlier)
+        ending: Ending = "failed"
+        try:
+            yield lambda at: self._trackers.trial(self._trial(at))
+            ending = "done"
+        except KeyboardInterrupt:
+            ending = "interrupted"
+            raise
+        finally:
+            self._trackers.end(ending)
+
+    def _trial(self, at: int) -> Trial:
+        """A finished run, as a search calls it."""
+        run = self._planned[at]
+        record = self.store.read(run.name) or {"status": "failed", "reason": "it cannot be read"}
+        cost = record.get("cost", {})
+        fit, evaluate = (cost.get(f"{name}_seconds") or 0.0 for name in ("fit", "evaluate"))
+        figures = {
+            _name_of(key_of(text)): value for text, value in record.get("values", {}).items()
+        }
+        value = figures.get(_name_of(self._columns()[0]))
+        return Trial(
+            at,
+            {"run": run.name, **record.get("params", {})},
+            record["status"] if value is not None else "failed",
+            value=value,
+            metrics=figures,
+            epochs=record.get("epochs_found"),
+            seconds=fit + evaluate,
+            fit_seconds=fit,
+            seed=record.get("seed"),
+            reason=record.get("reason", ""),
+        )
 
     def _copied(self, run: PlannedRun) -> str:
         """Copy the same run from another experiment, if one has it; returns a note on it."""

@@ -3,7 +3,7 @@
 import importlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from ganmf_fast.results.result_table import ResultTable
 from ganmf_fast.results.store import FORMAT, Store
 from ganmf_fast.split import Split, Splits, paper_protocol
 from ganmf_fast.split.open_data import FileReading, open_data
+from ganmf_fast.tuning.trackers.base import Tracker, Trackers, tracker_of
 
 __all__ = ["EXPERIMENTS", "NAMES", "Name", "options_of", "reproduce"]
 
@@ -73,6 +74,7 @@ def reproduce(
     offline: bool = False,
     reading: FileReading | None = None,
     log: Log | None = None,
+    trackers: Iterable[Tracker | str] = (),
 ) -> ResultTable | dict[str, ResultTable]:
     """Run an experiment of the GANMF paper and write its tables and charts.
 
@@ -121,6 +123,10 @@ def reproduce(
         How data that are a file are to be read; by default columns are found by their names.
     log : callable, optional
         Called with a line of text on each event; by default the logger ``ganmf_fast``.
+    trackers : iterable of Tracker, "mlflow" or "tensorboard"
+        As for `ganmf_fast.tune`: an experiment is a search to them, and each of its runs a trial.
+        "tensorboard" writes to ``tensorboard/`` in the folder of the experiment. Table 1 has no
+        runs.
 
     Returns
     -------
@@ -142,6 +148,7 @@ def reproduce(
     }  # fmt: skip
     _check_options(experiment, given)
     log = logging.getLogger("ganmf_fast").info if log is None else log
+    notified = Trackers(map(tracker_of, trackers))
     several = isinstance(data, list | tuple) and experiment == Table1.name
     opened = [
         _splits(one, seed, data_dir, offline, reading) for one in (data if several else [data])
@@ -156,8 +163,9 @@ def reproduce(
             f"context only: `ganmf data fetch {dataset} --published-splits` gets those"
         )
     session = _Session(
-        splits, note, Path(output), range(seed, seed + seeds), device, quick, _stores(reuse), log
-    )
+        splits, note, Path(output), range(seed, seed + seeds), device, quick, _stores(reuse), log,
+        notified,
+    )  # fmt: skip
     if experiment == "all":
         return session.all(None if models is None else select(models))
     kind = EXPERIMENTS[experiment]
@@ -198,6 +206,7 @@ class _Session:
     quick: bool
     reuse: Sequence[Store]
     log: Log
+    trackers: Trackers
 
     def with_params(
         self,
@@ -251,6 +260,7 @@ class _Session:
             quick=self.quick,
             reuse=[*(other for other in others if other is not store), *self.reuse],
             log=self.log,
+            trackers=self.trackers,
         )
         simulated = " (simulated data)" if self.splits.simulated else ""
         self.log(f"{experiment.dataset}{simulated}: {one_line(repr(self.splits))}")

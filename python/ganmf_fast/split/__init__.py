@@ -11,6 +11,7 @@ from ganmf_fast.split.methods import (
     k_core,
     k_fold,
     leave_k_out,
+    published,
     rolling,
     temporal,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "k_fold",
     "leave_k_out",
     "paper_protocol",
+    "published",
     "rolling",
     "temporal",
 ]

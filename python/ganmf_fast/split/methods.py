@@ -3,6 +3,8 @@
 import datetime as dt
 import math
 import operator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -10,13 +12,24 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast.base.checks import check_bool, check_int, check_real
+from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import shown
-from ganmf_fast.base.urm import read_only
+from ganmf_fast.base.urm import read_only, to_scipy
+from ganmf_fast.data.datasets import LISTS_SOURCES, load_parts
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.input import SplitInput, check_seed, check_size, leakage, ordered
 from ganmf_fast.split.result import ColdSplit, Folds, Split, Windows
 
-__all__ = ["cold_users", "holdout", "k_core", "k_fold", "leave_k_out", "rolling", "temporal"]
+__all__ = [
+    "cold_users",
+    "holdout",
+    "k_core",
+    "k_fold",
+    "leave_k_out",
+    "published",
+    "rolling",
+    "temporal",
+]
 
 
 def holdout(
@@ -387,6 +400,46 @@ def k_core(X: object, user_min: int = 5, item_min: int = 5) -> Interactions:
         name=data.name,
         simulated=data.simulated,
     )
+
+
+def published(name: str, data_dir: str | Path | None = None, download: bool = True) -> Split:
+    """The train and test that papers on graph models publish their figures on.
+
+    Parameters
+    ----------
+    name : {"gowalla", "yelp2018", "amazon-book"}
+    data_dir, download
+        As for `ganmf_fast.datasets.load`.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError
+        If no train and test of that name are published.
+    DataError
+        If the data are not there and cannot be downloaded, or a checksum or size is wrong.
+
+    References
+    ----------
+    X. He, K. Deng, X. Wang, Y. Li, Y. Zhang, M. Wang. LightGCN: simplifying and powering graph
+    convolution network for recommendation. SIGIR 2020.
+    """
+    both = [key for key, source in LISTS_SOURCES.items() if len(source.files) == 2]
+    if name not in both:
+        raise ValueError(
+            f"no train and test of {shown(name)} are published; there are those of "
+            f"{', '.join(both)}{suggestion(name, both)}"
+        )
+    train, test = (to_scipy(part.csr) for part in load_parts(name, data_dir, download))
+    whole = replace(Interactions.from_matrix(train + test), name=name)
+    # 2 in the sum where an interaction is of test.
+    marked = (train + 2 * test).tocsr()
+    marked.sort_indices()
+    labels = (marked.data != 1).astype(np.uint8)
+    return _two_sides(SplitInput.of(whole), labels, f"published train and test of {name}")
 
 
 def _two_sides(

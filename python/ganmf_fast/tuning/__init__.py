@@ -10,6 +10,7 @@ from ganmf_fast.tuning.journal import Journal, read_journal
 from ganmf_fast.tuning.result import Final, TuningResult
 from ganmf_fast.tuning.spaces import Choice, Int, Real, packaged_space
 from ganmf_fast.tuning.trackers.base import Study, Tracker
+from ganmf_fast.tuning.trackers.fits import fit_tracked
 from ganmf_fast.tuning.trackers.mlflow import MLflow
 from ganmf_fast.tuning.trackers.tensorboard import TensorBoard
 from ganmf_fast.tuning.trial import Trial, TrialSpec
@@ -28,6 +29,7 @@ __all__ = [
     "Trial",
     "TrialSpec",
     "TuningResult",
+    "fit_tracked",
     "packaged_space",
     "read_journal",
     "tune",

@@ -97,17 +97,26 @@ class Trackers:
         """See `Tracker`."""
         self._call(lambda tracker: tracker.trial(trial))
 
+    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """An epoch of the only fit has ended; for trackers with a method `epoch`."""
+        for tracker in self._trackers:
+            tell = getattr(tracker, "epoch", None)
+            if callable(tell):
+                self._call(lambda _, tell=tell: tell(epoch, values), [tracker])  # type: ignore[misc]
+
     def end(self, ending: Ending) -> None:
         """See `Tracker`."""
         self._call(lambda tracker: tracker.end(ending))
 
-    def _call(self, call: Callable[[Tracker], None]) -> None:
-        for tracker in self._trackers:
+    def _call(
+        self, call: Callable[[Tracker], None], trackers: Iterable[Tracker] | None = None
+    ) -> None:
+        for tracker in self._trackers if trackers is None else trackers:
             try:
                 call(tracker)
             except Exception as error:
                 warnings.warn(
-                    f"the tracker {type(tracker).__name__} failed, the search goes on: "
+                    f"the tracker {type(tracker).__name__} failed, the work goes on: "
                     f"{reason(error)}",
                     stacklevel=2,
                 )

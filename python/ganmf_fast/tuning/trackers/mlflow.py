@@ -96,6 +96,11 @@ class MLflow:
         self._log(run, trial.params, metrics)
         self._client.set_terminated(run, _STATUSES[trial.status])
 
+    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Write the losses of an epoch of a single fit."""
+        metrics = [(name, value, epoch) for name, value in values.items() if name != "epoch"]
+        self._log(self._run, {}, [one for one in metrics if one[1] is not None])
+
     def end(self, ending: Ending) -> None:
         """See `Tracker`."""
         self._client.set_terminated(self._run, _ENDINGS[ending])

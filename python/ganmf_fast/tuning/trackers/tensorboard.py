@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,13 @@ class TensorBoard:
             self._search.add_scalar("value", trial.value, trial.number)
         if self._best is not None:
             self._search.add_scalar("best", self._best, trial.number)
+        self._search.flush()
+
+    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Write the losses of an epoch of a single fit."""
+        for name, value in values.items():
+            if name != "epoch" and value is not None:
+                self._search.add_scalar(name, value, epoch)
         self._search.flush()
 
     def end(self, ending: Ending) -> None:
