@@ -192,6 +192,9 @@ class BeyondAccuracy:
                 given = _shares(_incidence(items[at, :k], self.test.n_cols) @ self._distributions)
                 smooth = (1 - SMOOTHING) * given + SMOOTHING * wanted
                 column[at] = rel_entr(wanted, smooth).sum(axis=1).clip(min=0)
+        # As of every metric, so that means over the users with a list need no other sums.
+        for column in found:
+            column[items[:, 0] < 0] = 0
         return found
 
     def _aplt(
@@ -209,6 +212,8 @@ class BeyondAccuracy:
     def _groups(
         self, items: NDArray[np.int32], users: NDArray[np.int64], cutoffs: Sequence[int]
     ) -> dict[tuple[str, int], NDArray[np.int64]]:
+        listed = items[:, 0] >= 0
+        items, users = items[listed], users[listed]
         group = np.where(self._head, 0, 1)
         of_list = np.where(items >= 0, group[items], -1)
         hits = self._hits(items, users)
