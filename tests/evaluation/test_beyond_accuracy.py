@@ -231,7 +231,7 @@ def test_embeddings_may_be_negative_but_have_no_distribution(split):
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     cosines = (unit @ unit.T)[np.triu_indices(5, 1)]
     assert ev.per_user("ild", 5)[0] == pytest.approx((1 - cosines).mean(), abs=1e-7)
-    with pytest.raises(ValueError, match="negative numbers, which are no shares"):
+    with pytest.raises(ValueError, match="negative numbers, which are no fractions"):
         gf.evaluate(model, train, test, 5, ["miscalibration"], item_features=model.item_factors_)
 
 
