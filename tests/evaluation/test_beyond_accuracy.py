@@ -152,6 +152,29 @@ def test_blocks_workers_and_merged_shards_have_the_same_bits(split, labels, eval
             np.testing.assert_array_equal(other.per_user(*key), ev.per_user(*key))
 
 
+def test_users_without_a_list_count_as_zero_and_can_be_left_out(split, labels):
+    train, test = split
+    users = np.flatnonzero(np.diff(test.indptr))
+    lists = gf.TopPopular().fit(train).recommend(users, n=5).items.copy()
+    options = {"cutoffs": 5, "metrics": [*BEYOND_ACCURACY], "item_features": labels}
+    of_some = gf.evaluate_lists(lists[10:], test, train=train, users=users[10:], **options)
+    lists[:10] = -1
+    ev = gf.evaluate_lists(lists, test, train=train, users=users, **options)
+    assert ev.listed.to_dict() == of_some.to_dict()
+    for name in ("ild", "serendipity", "miscalibration", "aplt", "arp"):
+        assert not ev.per_user(name, 5)[:10].any()
+        assert ev[name, 5] == pytest.approx(of_some[name, 5] * (len(users) - 10) / len(users))
+
+
+def test_new_people_are_measured_by_their_profiles(split, labels):
+    train, test = split
+    model = gf.ItemKNN(topk=10).fit(train)
+    options = {"cutoffs": 5, "metrics": [*BEYOND_ACCURACY], "item_features": labels}
+    fitted = gf.evaluate(model, train, test, **options)
+    as_new = gf.evaluate(model, train, test, profiles=train, allow_overlap=True, **options)
+    assert as_new.to_dict() == fitted.to_dict()
+
+
 def test_features_are_matched_by_id_in_every_form(split, labels):
     train, test = split
 
@@ -208,7 +231,7 @@ def test_embeddings_may_be_negative_but_have_no_distribution(split):
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     cosines = (unit @ unit.T)[np.triu_indices(5, 1)]
     assert ev.per_user("ild", 5)[0] == pytest.approx((1 - cosines).mean(), abs=1e-7)
-    with pytest.raises(ValueError, match="negative numbers, which are no shares"):
+    with pytest.raises(ValueError, match="negative numbers, which are no fractions"):
         gf.evaluate(model, train, test, 5, ["miscalibration"], item_features=model.item_factors_)
 
 

@@ -25,7 +25,7 @@ from ganmf_fast.scorers.reranked import SMOOTHING
 __all__ = ["SHORT_HEAD", "BeyondAccuracy", "OfBlock", "beyond_accuracy", "short_head"]
 
 SHORT_HEAD = 0.8
-"""Share of the training interactions that the items of the short head have."""
+"""Fraction of the training interactions that the items of the short head have."""
 
 _NEED_FEATURES = {"ild", "miscalibration"}
 _Sparse: TypeAlias = "sp.csr_array[np.float64]"
@@ -187,11 +187,16 @@ class BeyondAccuracy:
             at = slice(start, start + size)
             had = to_scipy(rows_of(self.profiles, users[at])).astype(np.float64)
             had.data[:] = 1
-            wanted = _shares(had @ self._distributions)
+            wanted = _fractions(had @ self._distributions)
             for column, k in zip(found, cutoffs, strict=True):
-                given = _shares(_incidence(items[at, :k], self.test.n_cols) @ self._distributions)
+                given = _fractions(
+                    _incidence(items[at, :k], self.test.n_cols) @ self._distributions
+                )
                 smooth = (1 - SMOOTHING) * given + SMOOTHING * wanted
                 column[at] = rel_entr(wanted, smooth).sum(axis=1).clip(min=0)
+        # As of every metric, so that means over the users with a list need no other sums.
+        for column in found:
+            column[items[:, 0] < 0] = 0
         return found
 
     def _aplt(
@@ -209,6 +214,8 @@ class BeyondAccuracy:
     def _groups(
         self, items: NDArray[np.int32], users: NDArray[np.int64], cutoffs: Sequence[int]
     ) -> dict[tuple[str, int], NDArray[np.int64]]:
+        listed = items[:, 0] >= 0
+        items, users = items[listed], users[listed]
         group = np.where(self._head, 0, 1)
         of_list = np.where(items >= 0, group[items], -1)
         hits = self._hits(items, users)
@@ -280,12 +287,12 @@ def _incidence(items: NDArray[np.int32], n_items: int) -> _Sparse:
     return sp.csr_array((np.ones(len(listed)), listed, indptr), shape=(len(items), n_items))
 
 
-def _shares(sums: _Sparse) -> NDArray[np.float64]:
+def _fractions(sums: _Sparse) -> NDArray[np.float64]:
     """Dense rows that sum to one, or of zeros."""
     dense = sums.toarray()
     totals = dense.sum(axis=1, keepdims=True)
-    shares: NDArray[np.float64] = np.divide(dense, totals, out=dense, where=totals > 0)
-    return shares
+    fractions: NDArray[np.float64] = np.divide(dense, totals, out=dense, where=totals > 0)
+    return fractions
 
 
 def _means(

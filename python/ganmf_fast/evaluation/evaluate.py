@@ -170,9 +170,9 @@ def evaluate(
     all lists together, coverage and evenness of the recommended items. By name: ild = mean over the
     pairs of L of 1 - cosine of their features, serendipity = hits that are not in the list of the
     most popular items / |L|, miscalibration = Kullback-Leibler divergence, in nats, of the labels
-    of L from those of the user's known items, aplt = share of long-tail items in L, arp = mean of
-    pop_i, popreo and poprsp = deviation over mean, of short head and long tail, of the shares of
-    their test items that are hits, and of their unknown items that are listed.
+    of L from those of the user's known items, aplt = fraction of long-tail items in L, arp = mean
+    of pop_i, popreo and poprsp = deviation over mean, of short head and long tail, of the fractions
+    of their test items that are hits, and of their unknown items that are listed.
 
     References
     ----------

@@ -143,8 +143,8 @@ def distributions(features: sp.csr_array[np.float64]) -> sp.csr_array[np.float64
     """
     if (features.data < 0).any():
         raise ValueError(
-            "item_features holds negative numbers, which are no shares: calibration is over labels "
-            "such as genres"
+            "item_features holds negative numbers, which are no fractions: calibration is over "
+            "labels such as genres"
         )
     return _scaled(features, np.asarray(features.sum(axis=1)).ravel())
 

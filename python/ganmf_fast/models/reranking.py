@@ -83,14 +83,14 @@ class MMR(Wrapper):
 
 
 class CalibratedReranking(Wrapper):
-    """The lists of a model, re-ranked so that labels have the shares they have in a user's past.
+    """The lists of a model, re-ranked so that labels are as frequent as in a user's past.
 
     Parameters
     ----------
     model : Recommender
         Fitted, or to be fitted.
     item_features : matrix, Interactions or mapping
-        Labels of items, such as genres, or their shares, which may not be negative; as for `MMR`.
+        Labels of items, such as genres, or their fractions, not negative; as for `MMR`.
     calibration : float, default 0.5
         Weight of the divergence between list and past, from 0 (the model's own lists) to 1
         (relevance counts for nothing); lambda of the source.

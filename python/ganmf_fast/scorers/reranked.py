@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SMOOTHING", "Calibrated", "MaximalMarginalRelevance", "Reranked"]
 
 SMOOTHING = 0.01
-"""Share of a user's own distribution in that of the list, so that the divergence is finite."""
+"""Fraction of a user's own distribution in that of the list, so that the divergence is finite."""
 
 # Numbers in the largest arrays of a block of users.
 _BLOCK = 2**22
