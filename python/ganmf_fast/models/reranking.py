@@ -11,16 +11,50 @@ weight of MMR is 1 - lambda of the source. Cosines below zero count as zero.
 Cost: O(users x n x features of the pool) time beside the model's own.
 """
 
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
 from ganmf_fast.base.checks import check_int, check_real
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.item_features import directions, distributions, read_item_features
 from ganmf_fast.models.wrapper import Wrapper, check_model
+from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.reranked import Calibrated, MaximalMarginalRelevance, Reranked
+
+if TYPE_CHECKING:
+    import numpy as np
+    import scipy.sparse as sp
 
 __all__ = ["MMR", "CalibratedReranking"]
 
 
-class MMR(Wrapper):
+class _Reranking(Wrapper):
+    """What both have in common: a model, features of items, and a parameter for the weight."""
+
+    _weight: ClassVar[str]
+    model: Recommender
+    item_features: object
+    pool: int
+
+    def _check_params(self) -> None:
+        check_model("model", self.model)
+        check_real(self._weight, getattr(self, self._weight), 0.0, 1.0)
+        check_int("pool", self.pool, 1)
+
+    def _given(self) -> list[Recommender]:
+        return [self.model]
+
+    def _combined(self, models: list[Recommender]) -> Reranked:
+        [model] = models
+        features = read_item_features(self.item_features, model.n_items_, model.ids_)
+        return self._reranked((model.scorer_,), features)
+
+    @abstractmethod
+    def _reranked(self, parts: tuple[Scorer], features: "sp.csr_array[np.float64]") -> Reranked:
+        """What picks the lists."""
+
+
+class MMR(_Reranking):
     """The lists of a model, re-ranked by maximal marginal relevance: fewer items of one kind.
 
     Parameters
@@ -54,6 +88,8 @@ class MMR(Wrapper):
     and producing summaries. SIGIR 1998.
     """
 
+    _weight = "diversity"
+
     def __init__(
         self,
         model: Recommender,
@@ -66,23 +102,13 @@ class MMR(Wrapper):
         self.diversity = diversity
         self.pool = pool
 
-    def _check_params(self) -> None:
-        check_model("model", self.model)
-        check_real("diversity", self.diversity, 0.0, 1.0)
-        check_int("pool", self.pool, 1)
-
-    def _given(self) -> list[Recommender]:
-        return [self.model]
-
-    def _combined(self, models: list[Recommender]) -> Reranked:
-        [model] = models
-        features = read_item_features(self.item_features, model.n_items_, model.ids_)
+    def _reranked(self, parts: tuple[Scorer], features: "sp.csr_array[np.float64]") -> Reranked:
         return MaximalMarginalRelevance(
-            model.scorer_, directions(features), float(self.diversity), int(self.pool)
+            parts, directions(features), float(self.diversity), int(self.pool)
         )
 
 
-class CalibratedReranking(Wrapper):
+class CalibratedReranking(_Reranking):
     """The lists of a model, re-ranked so that labels are as frequent as in a user's past.
 
     Parameters
@@ -114,6 +140,8 @@ class CalibratedReranking(Wrapper):
     H. Steck. Calibrated recommendations. RecSys 2018.
     """
 
+    _weight = "calibration"
+
     def __init__(
         self,
         model: Recommender,
@@ -126,17 +154,5 @@ class CalibratedReranking(Wrapper):
         self.calibration = calibration
         self.pool = pool
 
-    def _check_params(self) -> None:
-        check_model("model", self.model)
-        check_real("calibration", self.calibration, 0.0, 1.0)
-        check_int("pool", self.pool, 1)
-
-    def _given(self) -> list[Recommender]:
-        return [self.model]
-
-    def _combined(self, models: list[Recommender]) -> Reranked:
-        [model] = models
-        features = read_item_features(self.item_features, model.n_items_, model.ids_)
-        return Calibrated(
-            model.scorer_, distributions(features), float(self.calibration), int(self.pool)
-        )
+    def _reranked(self, parts: tuple[Scorer], features: "sp.csr_array[np.float64]") -> Reranked:
+        return Calibrated(parts, distributions(features), float(self.calibration), int(self.pool))

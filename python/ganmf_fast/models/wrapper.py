@@ -99,6 +99,7 @@ class Wrapper(Recommender):
         return combination.with_parts([model.scorer_of(profiles) for model in self.models_])
 
     def _fit(self, data: FitData) -> Scorer:
+        # Never called: `fit` is overridden, and fits the models one by one.
         raise NotImplementedError("its models are fitted one by one")
 
     def save(self, path: str | Path) -> NoReturn:

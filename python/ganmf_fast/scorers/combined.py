@@ -15,7 +15,7 @@ from ganmf_fast.scorers.dense import rank_blocks
 from ganmf_fast.scorers.lists import rank_lists, without_evidence
 from ganmf_fast.scorers.tensors import Floats, Tensors
 
-__all__ = ["NORMALISATIONS", "Blended", "FirstKnown"]
+__all__ = ["NORMALISATIONS", "Blended", "Combined", "FirstKnown"]
 
 NORMALISATIONS = ("minmax", "zscore", "reciprocal_rank")
 """Scales on which scores of different scorers are added."""
@@ -25,8 +25,13 @@ _RANK_OFFSET = 60
 
 
 @dataclass(frozen=True, eq=False)
-class _Combined(Scorer):
-    """What is made of several scorers of the same users and items."""
+class Combined(Scorer):
+    """What is made of one or several scorers of the same users and items.
+
+    Parameters
+    ----------
+    parts : tuple of Scorer
+    """
 
     parts: tuple[Scorer, ...]
 
@@ -73,7 +78,7 @@ class _Combined(Scorer):
 
 
 @dataclass(frozen=True, eq=False)
-class Blended(_Combined):
+class Blended(Combined):
     """A weighted sum of normalised scores.
 
     Parameters
@@ -110,7 +115,7 @@ class Blended(_Combined):
 
 
 @dataclass(frozen=True, eq=False)
-class FirstKnown(_Combined):
+class FirstKnown(Combined):
     """For each user, the first of several scorers that has a list."""
 
     kind = "first_known"

@@ -6,10 +6,9 @@ of a block of users.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.base.urm import rows_of, to_scipy
 from ganmf_fast.scorers.base import Lists, Scorer
+from ganmf_fast.scorers.combined import Combined
 from ganmf_fast.scorers.tensors import Floats, Tensors
 
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ class _Picking:
 
 
 @dataclass(frozen=True, eq=False)
-class Reranked(Scorer):
+class Reranked(Combined):
     """Lists that are picked from the best items of another scorer.
 
     Parameters
     ----------
-    inner : Scorer
+    parts : tuple of Scorer
+        The other scorer alone.
     features : csr_array of float64, shape (n_items, n_features)
     weight : float
         Of what is sought beside relevance, from 0 to 1.
@@ -59,24 +60,14 @@ class Reranked(Scorer):
         Items of the other scorer that a list is picked from; at least as many as it is long.
     """
 
-    inner: Scorer
     features: "sp.csr_array[np.float64]"
     weight: float
     pool: int
 
-    def __post_init__(self) -> None:
-        """Take over whether users without interactions are known."""
-        object.__setattr__(self, "needs_history", self.inner.needs_history)
-
     @property
-    def n_items(self) -> int:
-        """Number of items."""
-        return self.inner.n_items
-
-    @property
-    def n_users(self) -> int | None:
-        """Number of users of the other scorer."""
-        return self.inner.n_users
+    def inner(self) -> Scorer:
+        """The other scorer."""
+        return self.parts[0]
 
     @abstractmethod
     def _picking(
@@ -119,15 +110,6 @@ class Reranked(Scorer):
             "its scores"
         )
 
-    def with_parts(self, parts: Sequence[Scorer]) -> Self:
-        """The same re-ranking of another scorer, the only one of `parts`."""
-        [inner] = parts
-        return replace(self, inner=inner)
-
-    def of_profiles(self, profiles: Csr) -> Self:
-        """See `Scorer.of_profiles`."""
-        return self.with_parts([self.inner.of_profiles(profiles)])
-
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Those of the other scorer."""
         return self.inner.similar_items(profiles, items, n)
@@ -142,26 +124,14 @@ class Reranked(Scorer):
 
     def tensors(self) -> Tensors:
         """Arrays that decide the lists, by name."""
-        inner = {f"inner.{name}": array for name, array in self.inner.tensors().items()}
         return {
-            **inner,
+            **super().tensors(),
             "features.indptr": self.features.indptr.astype(np.int64),
             "features.indices": self.features.indices.astype(np.int64),
             "features.data": self.features.data,
             "weight": np.array([self.weight]),
             "pool": np.array([self.pool], dtype=np.int64),
         }
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> NoReturn:
-        """Refused: the model that is re-ranked is what is saved.
-
-        Raises
-        ------
-        TypeError
-        """
-        del tensors
-        raise TypeError(f"{cls.kind} is not saved")
 
     @cached_property
     def _described(self) -> NDArray[np.bool_]:
