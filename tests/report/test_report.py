@@ -16,7 +16,7 @@ import pytest
 
 import ganmf_fast as gf
 from ganmf_fast.experiments.table2 import Table2
-from ganmf_fast.results import document
+from ganmf_fast.results import document, store
 from ganmf_fast.results.charts.comparison import points
 from ganmf_fast.results.charts.cost import cost
 from ganmf_fast.results.charts.training import COLLAPSE, CURVES
@@ -566,6 +566,21 @@ def test_cells_that_were_not_run_or_failed_are_named(gans: Path) -> None:
     Store(gans).write("WRMF-1", record, {})
     problems = {p.where: p.what for p in open_run(gans).problems}
     assert problems == {"models/WRMF-0": "has not been run", "models/WRMF-1": "failed: out of luck"}
+
+
+def test_names_that_no_file_can_have_are_named_and_cost_nothing(gans: Path) -> None:
+    config = json.loads((gans / "config.json").read_text())
+    config["models"]["9" * 300] = {}
+    (gans / "config.json").write_text(json.dumps(config))
+    record = json.loads((gans / "models" / "CAAE-1" / "result.json").read_text())
+    record["files"] = {"x" * 300 + ".npz": "0" * 64}
+    del record["sha256"]
+    record["sha256"] = store._digest(store._canonical(record))
+    (gans / "models" / "CAAE-1" / "result.json").write_text(json.dumps(record))
+    problems = {p.where: p.what for p in open_run(gans).problems}
+    assert problems["models/" + "9" * 80] == "has not been run"
+    assert "cannot be read: File name too long" in problems["models/CAAE-1"]
+    assert max(map(len, problems.values())) < 500
 
 
 def test_a_whole_run_names_the_experiments_it_lacks(gans: Path) -> None:

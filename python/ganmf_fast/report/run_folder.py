@@ -171,9 +171,11 @@ def _experiment(root: Path, folder: Path, problems: list[Problem]) -> Experiment
         for record in records:
             if record.done and (record.row, record.point, record.seed) not in known:
                 missing(f"models/{record.name}", "finished after comparison.json was written")
+    models = folder / "models"
+    run = {path.name for path in models.iterdir() if path.is_dir()} if models.is_dir() else set()
     for name in _names(folder / "config.json", "models"):
-        if not (folder / "models" / name).is_dir():
-            missing(f"models/{name}", "has not been run")
+        if name not in run:
+            missing(f"models/{name:.80}", "has not been run")
     for record in records:
         if not record.done:
             missing(f"models/{record.name}", f"failed: {record.reason}")

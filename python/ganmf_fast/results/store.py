@@ -309,12 +309,12 @@ def _record(folder: Path) -> Record:
 def _opened(folder: Path, file: str) -> BufferedReader:
     """A file that lies in this folder itself: what is read may come from anyone."""
     path = folder / file
-    if path.name != file or not path.is_file():
-        raise ValueError(f"{file:.80} is missing")
     try:
-        return path.open("rb")
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
+        if path.name == file and path.is_file():
+            return path.open("rb")
+    except OSError as error:  # of a name that is too long as well
+        raise ValueError(f"{file:.80} cannot be read: {error.strerror}") from None
+    raise ValueError(f"{file:.80} is missing")
 
 
 def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:

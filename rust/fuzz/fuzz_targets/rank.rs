@@ -66,12 +66,14 @@ impl<'a> Arbitrary<'a> for Input {
                 .iter_mut()
                 .for_each(|x| *x = if x.is_finite() { *x } else { 0.0 });
         }
+        // Longer lists are refused only where there is no memory for them.
+        let n = n.min((1 << 20) / users.len().max(1) as u32);
         Ok(Self {
             profiles,
             weights,
             seen: seen.transpose()?.map(|m| m.0),
             users,
-            n: n.min(1 << 20),
+            n,
             candidates,
             excluded: excluded.transpose()?.map(|m| m.0),
             numbers,

@@ -98,7 +98,12 @@ impl<'a> Walk<'a> {
             Metric::NdcgGraded => {
                 let best = self.best[..reachable].iter().zip(&self.discounts.gain);
                 let ideal: f64 = best.map(|(&v, g)| f64::from(v) * g).sum();
-                self.graded / ideal
+                // Zero where every value of the user is.
+                if ideal > 0.0 {
+                    self.graded / ideal
+                } else {
+                    0.0
+                }
             }
             Metric::Mrr if self.hits == 0 => 0.0,
             Metric::Mrr => 1.0 / self.first_rank as f64,

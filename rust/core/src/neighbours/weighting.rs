@@ -87,6 +87,8 @@ impl Weights {
                 let (user, length) = cell(row, col);
                 let x = f64::from(x);
                 let frequency = match self.weighting {
+                    // Of a matrix of zeros the mean length is zero.
+                    _ if x == 0.0 => 0.0,
                     Weighting::TfIdf => x.sqrt(),
                     Weighting::Bm25 => {
                         x * (K1 + 1.0) / (K1 * (1.0 - B + B * length / self.mean_length) + x)
@@ -129,5 +131,14 @@ mod tests {
         let bm25 = weighted(urm.view(), Weighting::Bm25).expect("small");
         let norm = 0.25 + 0.75 * 4.0 / (5.0 / 3.0);
         near(&bm25, 2, 2.2 / (1.2 * norm + 1.0) * 1.5f64.ln());
+    }
+
+    #[test]
+    fn a_matrix_of_zeros_has_weights_of_zero() {
+        let zeros = CsrMatrix::try_new(2, vec![0, 1], vec![0], Some(vec![0.0])).expect("valid");
+        for weighting in [Weighting::TfIdf, Weighting::Bm25] {
+            let found = weighted(zeros.view(), weighting).expect("small");
+            assert_eq!(found.view().values(), Some(&[0.0f32][..]));
+        }
     }
 }
