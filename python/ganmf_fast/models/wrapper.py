@@ -113,7 +113,7 @@ class Wrapper(Recommender):
         self._check_fitted()
         name = type(self).__name__
         raise NotImplementedError(
-            f"a {name} is not saved: save the models of its models_, and give those that gf.load "
+            f"{name} is not saved: save the models of its models_, and give those that gf.load "
             f"reads to a new {name}, whose fit on the same data takes them as they are"
         )
 
