@@ -36,6 +36,7 @@ MODELS = {
     "CDAE": ("CDAE", {"num_factors": 6, "epochs": 4}),
     "CDAE-alone": ("CDAE", {"num_factors": 6, "epochs": 4, "user_factors": False}),
     "CoFiGAN": ("CoFiGAN", {"num_factors": 4, "epochs": 2, "d_epochs": 2, "g_epochs": 2}),
+    "GraphGAN": ("GraphGAN", {"num_factors": 4, "epochs": 2, "pretrain_epochs": 5}),
     "GANMF": ("GANMF", {"emb_dim": 8, **SMALL}),
     "GANMF-decoder": ("GANMF", {"emb_dim": 8, "matching": "decoder", **SMALL}),
     "GANMF-solved": ("GANMF", {"emb_dim": 8, "user_factors": "solved", **SMALL}),
