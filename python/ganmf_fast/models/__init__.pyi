@@ -20,3 +20,4 @@ from ganmf_fast.gan.estimators import GANMF as GANMF
 from ganmf_fast.gan.estimators import BinGANMF as BinGANMF
 from ganmf_fast.gan.estimators import CFGAN as CFGAN
 from ganmf_fast.gan.estimators import CAAE as CAAE
+from ganmf_fast.gan.ragan_estimator import RAGAN as RAGAN
