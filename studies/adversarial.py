@@ -238,9 +238,7 @@ def ragan_rows(file: Path) -> Iterator[tuple[str, list[float]]]:
         file, user=0, item=1, rating=2, timestamp=3, separator="\t", header=False
     )
     split = gf.split.holdout(data.urm, 0.2, seed=0)
-    X, T = sp.csr_array(split.train), sp.csr_array(split.test)
-    T.data = (T.data >= 4).astype(np.float32)
-    T.eliminate_zeros()
+    X, T = split.train, sp.csr_array((split.test >= 4).astype(np.float32))
 
     def row(model: Recommender) -> list[float]:
         ev = gf.evaluate(model, X, T, cutoffs=(5, 20), metrics=("map", "ndcg"))

@@ -75,8 +75,9 @@ SETTINGS = {
         "epochs": 2,
         "device": "cpu",
     },
+    "RAGAN": {"g_nodes": 8, "d_nodes": 4, "epochs": 3, "device": "cpu"},
 }
-GANS = ("GANMF", "BinGANMF", "CFGAN", "CAAE")
+GANS = ("GANMF", "BinGANMF", "CFGAN", "CAAE", "RAGAN")
 
 
 def make(name: str) -> Recommender:
