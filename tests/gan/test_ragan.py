@@ -86,7 +86,7 @@ def test_given_ratings_stay_and_as_many_as_asked_for_are_added(X):
     assert found[added].min() >= 2
     assert found[added].max() <= 5
     frame = {"user": [1, 1, 9], "item": ["a", "b", "b"], "rating": [5, 1, 3]}
-    data = gf.Interactions.from_frame(frame)
+    data = gf.Interactions.from_frame(frame, user="user", item="item", rating="rating")
     more = gf.RAGAN(**{**SMALL, "share": 1.0}).augment(data)
     assert more.item_ids.tolist() == ["a", "b"]
     assert more.n_interactions == 4
@@ -171,7 +171,7 @@ def test_one_user_or_one_item_is_enough(X):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"base": "EASY"}, r'base must be the name of another model, such as "EASE", not "EASY"'),
+        ({"base": "EASY"}, r'base must be the name of another model, such as "EASE", not .EASY.'),
         ({"base": "RAGAN"}, "base must be the name of another model"),
         ({"base": 3}, "base must be the name of another model"),
         ({"share": 1.5}, "share must be between 0 and 1"),

@@ -27,8 +27,8 @@ class RAGAN(RAGANSettings, GANRecommender):
     A generator makes ratings of all items from the ratings of a user, and a discriminator compares
     them with the given ones where there are any. Some generated ratings of items without one are
     then added, and another model, `base`, is fitted on all. With `bt` (RAGANBT) the networks also
-    see virtual low ratings, without which the generator rates everything highly. No code or data of
-    the authors is known: that this is their model cannot be checked.
+    see virtual low ratings, which are to keep the generator from rating everything highly. No code
+    or data of the authors is known: that this is their model cannot be checked.
 
     Attributes
     ----------
@@ -39,8 +39,9 @@ class RAGAN(RAGANSettings, GANRecommender):
 
     Notes
     -----
-    `fit` takes explicit ratings, the higher the better; ones are ratings too. The lists are those
-    of the base, for the profiles as they were given. With `validation` the base is fitted anew for
+    On MovieLens 100K no list became better by it, and with EASE as base they became much worse
+    (docs/results/adversarial.md). `fit` takes explicit ratings, the higher the better; ones are
+    ratings too. The lists are those of the base, for the profiles as they were given. With `validation` the base is fitted anew for
     each look. `augment` gives the ratings for any model with any parameters. New users are
     scored as the base scores them; where it fits their factors by steps of its own, they have the
     factors of least squared error.

@@ -490,8 +490,8 @@ class RAGANSettings(GANSettings):
     )
     bt: bool = param(
         True,
-        "Train on ratings and virtual low ones (RAGANBT); False is RAGAN, whose generated ratings "
-        "are nearly all high.",
+        "Train on ratings and virtual low ones (RAGANBT); False is RAGAN, which sees given "
+        "ratings alone.",
         search={"choice": [True, False]},
     )
     share: float = _fraction(
