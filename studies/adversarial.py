@@ -73,9 +73,9 @@ normalised adjacency matrix.
 
 {graphgan}
 
-With the released rates of 1e-3 the generator collapses within the first round; with 1e-5 the generator gains. A kernel without learning is above the published .849. On
-MovieLens 100K no rate from 1e-5 to 1e-3 raised MAP@5 on validation above that of the BPR-MF it
-started from.
+With the released rates of 1e-3 the generator collapses within the first round; with 1e-5 it gains.
+A kernel without learning is above the published .849. On MovieLens 100K no rate from 1e-5 to 1e-3
+raised MAP@5 on validation above that of the BPR-MF it started from.
 
 ## RAGAN on ratings
 

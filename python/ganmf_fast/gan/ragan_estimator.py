@@ -41,10 +41,10 @@ class RAGAN(RAGANSettings, GANRecommender):
     -----
     On MovieLens 100K no list became better by it, and with EASE as base they became much worse
     (docs/results/adversarial.md). `fit` takes explicit ratings, the higher the better; ones are
-    ratings too. The lists are those of the base, for the profiles as they were given. With `validation` the base is fitted anew for
-    each look. `augment` gives the ratings for any model with any parameters. New users are
-    scored as the base scores them; where it fits their factors by steps of its own, they have the
-    factors of least squared error.
+    ratings too. The lists are those of the base, for the profiles as they were given. With
+    `validation` the base is fitted anew for each look. `augment` gives the ratings for any model
+    with any parameters. New users are scored as the base scores them; where it fits their factors
+    by steps of its own, they have the factors of least squared error.
 
     References
     ----------

@@ -544,8 +544,16 @@ fn add_pair(player: &mut Adam, pair: &Pair, is_d: bool, share: f32, reg: f32) ->
     } else {
         let p = sigmoid(s);
         let is_cut = p < LEAST;
-        let g = if is_cut { 0.0 } else { -pair.value * sigmoid(-s) };
-        let log = if is_cut { f64::from(LEAST.ln()) } else { -logistic_loss(s) };
+        let g = if is_cut {
+            0.0
+        } else {
+            -pair.value * sigmoid(-s)
+        };
+        let log = if is_cut {
+            f64::from(LEAST.ln())
+        } else {
+            -logistic_loss(s)
+        };
         (share * g, -f64::from(pair.value) * log)
     };
     add_gradient(player, v, w, g, reg, if is_d { reg } else { 0.0 });

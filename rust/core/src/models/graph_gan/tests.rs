@@ -65,9 +65,8 @@ fn walks_end_as_often_as_the_graph_softmax_says() {
         let dot: f32 = (0..3).map(|k| x[[v, k]] * x[[w, k]]).sum();
         f64::from(dot + x[[w, 3]]).exp()
     };
-    let p = |v: usize, w: usize, among: &[usize]| {
-        s(v, w) / among.iter().map(|&o| s(v, o)).sum::<f64>()
-    };
+    let p =
+        |v: usize, w: usize, among: &[usize]| s(v, w) / among.iter().map(|&o| s(v, o)).sum::<f64>();
     let (at_2, at_1, at_3) = ([1, 3], [2, 0], [2, 4, 5]);
     let expected = [
         p(2, 1, &at_2) * p(1, 0, &at_1),
