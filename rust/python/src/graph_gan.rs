@@ -19,7 +19,7 @@ use crate::run::run;
 /// d, g : (epochs, `learning_rate`, reg)
 /// samples : int
 ///     Walks of a root.
-/// batch_size : int
+/// `batch_size` : int
 /// published : bool
 /// tables : list of six float32 arrays
 ///     Of G, then of D: vectors, Adam's means of gradients, and of their squares.
