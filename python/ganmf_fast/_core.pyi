@@ -15,6 +15,7 @@ __all__ = [
     "CsrBuilder",
     "DelimitedReader",
     "FactorIndex",
+    "GraphGan",
     "PairCounts",
     "ProductIndex",
     "RankRequest",
@@ -294,6 +295,27 @@ class AdversarialMf:
     ) -> AdversarialMf: ...
     def run(self, report: _Report | None = None) -> tuple[float, float]: ...
     def state(self) -> tuple[list[NDArray[np.float32]], NDArray[np.int32]]: ...
+
+@final
+class GraphGan:
+    def __new__(
+        cls,
+        adjacency: Csr,
+        d: tuple[int, float, float],
+        g: tuple[int, float, float],
+        samples: int,
+        batch_size: int,
+        published: bool,
+        seed: int,
+        tables: list[NDArray[np.float32]],
+        removed: NDArray[np.uint8],
+        finished: tuple[int, int, int],
+    ) -> GraphGan: ...
+    def run(self, report: _Report | None = None) -> tuple[float, float]: ...
+    def state(
+        self,
+    ) -> tuple[list[NDArray[np.float32]], NDArray[np.uint8], tuple[int, int, int]]: ...
+    def draws(self) -> list[tuple[int, int]]: ...
 
 @final
 class Cdae:

@@ -22,6 +22,7 @@ SETTINGS = {
     "APR": {"num_factors": 4, "epochs": 3, "warm_epochs": 1},
     "IRGAN": {"num_factors": 4, "epochs": 2, "pretrain_epochs": 3, "d_epochs": 2, "g_epochs": 2},
     "CDAE": {"num_factors": 4, "epochs": 2},
+    "GraphGAN": {"num_factors": 4, "epochs": 2, "pretrain_epochs": 3, "d_epochs": 2},
     "CoFiGAN": {"num_factors": 4, "epochs": 2, "pretrain_epochs": 3, "d_epochs": 2, "g_epochs": 2},
 }
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import adversarial
 import ganmf_fast as gf
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.scorers.factors import Factors
@@ -111,3 +112,42 @@ def test_the_factors_of_cofigan_have_their_figures(cofigan, name, expected):
     ev = gf.evaluate_lists(lists, T[users], cutoffs=(3, 5, 10), metrics=("precision", "ndcg"))
     found = [ev["precision", 3], ev["precision", 5], ev["precision", 10], ev["ndcg", 5]]
     np.testing.assert_allclose(found, expected, atol=5.01e-5)
+
+
+@pytest.fixture(scope="module")
+def co_authors(data_dir):
+    """Adjacency, start vectors, and pairs of which the first half are edges."""
+    path = data_dir / "graphgan_ca_grqc"
+    if not path.is_dir():
+        pytest.skip(f"real data are absent: {data_dir} lacks {path.name} (set GANMF_TEST_DATA)")
+    adjacency = sp.csr_array(sp.load_npz(path / "train_adjacency.npz").astype(np.float32))
+    with np.load(path / "test_pairs.npz") as file:
+        pairs = np.concatenate([file["positive"], file["negative"]])
+    with np.load(path / "pretrained_embeddings.npz") as file:
+        start, given = file["embeddings"].copy(), file["given"]
+    # As in the source, vertices without a vector start with uniform numbers.
+    start[~given] = np.random.default_rng(1).random((int((~given).sum()), start.shape[1]))
+    return adjacency, start, pairs
+
+
+def test_the_vectors_of_graph_gan_have_their_published_accuracy(co_authors):
+    _, start, pairs = co_authors
+    assert adversarial.accuracy(start, pairs) == pytest.approx(0.7598343685, abs=1e-10)
+
+
+def test_a_walk_kernel_without_learning_is_better(co_authors):
+    adjacency, _, pairs = co_authors
+    found = adversarial.walk_kernel(adjacency.astype(np.float64), pairs)
+    assert found == pytest.approx(0.879, abs=0.0015)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rate", "low", "high"), [(1e-5, 0.817, 0.827), (1e-3, 0.5, 0.6)])
+def test_graph_gan_as_released_gains_slowly_and_collapses_fast(co_authors, rate, low, high):
+    adjacency, start, pairs = co_authors
+    model = gf.GraphGAN(
+        num_factors=50, epochs=1, d_epochs=30, g_epochs=30, d_lr=rate, g_lr=rate,
+        published_quirks=True,
+    )  # fmt: skip
+    found = model.embed_graph(adjacency, start)
+    assert low <= adversarial.accuracy(found.generator, pairs) <= high

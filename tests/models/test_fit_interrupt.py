@@ -46,6 +46,7 @@ MODELS = {
     "CDAE": {},
     "IRGAN": {"pretrain_epochs": 0},
     "CoFiGAN": {"pretrain_epochs": 0},
+    "GraphGAN": {"pretrain_epochs": 0},
 }
 
 

@@ -36,6 +36,7 @@ MODELS = {
     "CDAE": ("CDAE", {"num_factors": 6, "epochs": 4}),
     "CDAE-alone": ("CDAE", {"num_factors": 6, "epochs": 4, "user_factors": False}),
     "CoFiGAN": ("CoFiGAN", {"num_factors": 4, "epochs": 2, "d_epochs": 2, "g_epochs": 2}),
+    "GraphGAN": ("GraphGAN", {"num_factors": 4, "epochs": 2, "pretrain_epochs": 5}),
     "GANMF": ("GANMF", {"emb_dim": 8, **SMALL}),
     "GANMF-decoder": ("GANMF", {"emb_dim": 8, "matching": "decoder", **SMALL}),
     "GANMF-solved": ("GANMF", {"emb_dim": 8, "user_factors": "solved", **SMALL}),
@@ -45,12 +46,13 @@ MODELS = {
     "BinGANMF-published": ("BinGANMF", {"d_nodes": 8, "published_quirks": True, **SMALL}),
     "CFGAN": ("CFGAN", {"g_nodes": 8, "d_nodes": 4, "g_layers": 2, **GAN}),
     "CFGAN-item": ("CFGAN", {"g_nodes": 8, "d_nodes": 4, "mode": "item", **GAN}),
+    "RAGAN": ("RAGAN", {"g_nodes": 8, "d_nodes": 4, **GAN}),
     "CAAE": ("CAAE", {"num_factors": 4, "g_units": 8, "g_layers": 2, "g_steps": 3, **GAN}),
 }
 # Scores are a function of the profile alone, the same for those who were fitted.
 OF_PROFILES = (
     {"TopPopular", "Random", "ItemKNN", "P3alpha", "RP3beta", "SLIMBPR", "SLIMElasticNet"}
-    | {"EASE", "CFGAN", "CAAE"}
+    | {"EASE", "CFGAN", "CAAE", "RAGAN"}
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from splitmix import Rng, bits
 
 import ganmf_fast as gf
 from ganmf_fast import _core
@@ -13,49 +14,8 @@ from ganmf_fast.base.urm import as_csr
 K, SEED = 4, 5
 # As in the kernel: streams of random numbers, by the name of what is drawn.
 ROUND, D_EPOCH, G_EPOCH, ORDER, DRAW = (0xAD0000 + n for n in range(1, 6))
-MASK, GOLDEN = 2**64 - 1, 0x9E3779B97F4A7C15
 SMALL = {"num_factors": 4, "epochs": 3, "pretrain_epochs": 6, "d_epochs": 3, "g_epochs": 2}
 BOTH = pytest.mark.parametrize("cls", [gf.IRGAN, gf.CoFiGAN], ids=lambda c: c.__name__)
-
-
-def mix(z):
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK
-    return z ^ (z >> 31)
-
-
-def bits(seed, stream, position):
-    a = mix((seed + GOLDEN) & MASK)
-    b = mix(a ^ (stream + 2 * GOLDEN & MASK))
-    return mix(b ^ (position + 3 * GOLDEN & MASK))
-
-
-class Rng:
-    """SplitMix64, keyed by three words."""
-
-    def __init__(self, *key):
-        self.state = bits(*key)
-
-    def next(self):
-        self.state = (self.state + GOLDEN) & MASK
-        return mix(self.state)
-
-    def unit(self):
-        return (self.next() >> 11) / 2**53
-
-    def below(self, bound):
-        wide = self.next() * bound
-        if wide & MASK < bound:
-            while wide & MASK < (2**64 - bound) % bound:
-                wide = self.next() * bound
-        return wide >> 64
-
-    def shuffled(self, values):
-        values = list(values)
-        for last in range(len(values) - 1, 0, -1):
-            other = self.below(last + 1)
-            values[last], values[other] = values[other], values[last]
-        return values
 
 
 def sigmoid(x):

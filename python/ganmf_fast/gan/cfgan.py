@@ -42,7 +42,7 @@ from ganmf_fast.gan.module import GANModule, Losses, autoencoder_scorer, discrim
 from ganmf_fast.gan.networks import ACTIVATIONS, Perceptron, mean_cosine
 from ganmf_fast.gan.settings import CFGANSettings
 from ganmf_fast.gan.sparse_ops import masked_squares, sampled, times, weighted
-from ganmf_fast.scorers.autoencoder import Autoencoder
+from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
 
 __all__ = ["CFGANModule"]
@@ -178,7 +178,7 @@ class CFGANModule(GANModule):
         batch = self._batches[0].whole(self.sample)
         return mean_cosine(self.generator.head(self._hidden(batch)))
 
-    def scorer(self) -> Autoencoder | Factors:
+    def scorer(self) -> Scorer:
         """See ``GANModule``.
 
         In item mode a user's scores are read from the generated profiles of all items, of which

@@ -13,6 +13,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.text import shown
 from ganmf_fast.gan.defaults import CHOSEN, PUBLISHED, chosen_for
+from ganmf_fast.models.registry import known_name
 
 __all__ = [
     "BinGANMFSettings",
@@ -21,6 +22,7 @@ __all__ = [
     "GANMFSettings",
     "GANSettings",
     "Matching",
+    "RAGANSettings",
 ]
 
 Activation = Literal["linear", "tanh", "sigmoid", "relu", "LeakyReLU"]
@@ -467,3 +469,69 @@ class CAAESettings(GANSettings):
         """See ``GANSettings``."""
         layers = 2 * n_cols * (self.g_units + self.gpr_units)
         return layers + (n_rows + n_cols + 1) * self.num_factors
+
+
+def _check_base(name: str, value: object) -> None:
+    known = known_name(value) if isinstance(value, str) else None
+    if known in (None, "RAGAN"):
+        raise ValueError(
+            f'{name} must be the name of another model, such as "EASE", not {shown(value)}'
+        )
+
+
+@hyperparameters
+class RAGANSettings(GANSettings):
+    """Settings of RAGAN and RAGANBT."""
+
+    base: str = param(
+        "EASE",
+        "Model that is fitted on the augmented ratings, with its defaults.",
+        check=_check_base,
+    )
+    bt: bool = param(
+        True,
+        "Train on ratings and virtual low ones (RAGANBT); False is RAGAN, which sees given "
+        "ratings alone.",
+        search={"choice": [True, False]},
+    )
+    share: float = _fraction(
+        0.05,
+        "Fraction of a user's missing items that get a generated rating.",
+        {"real": [0.0, 0.3]},
+    )
+    low_share: float = _fraction(
+        0.05,
+        "With `bt`, fraction of a user's missing items with a low rating.",
+        {"real": [0.01, 0.3]},
+    )
+    low_rating: float = _fraction(0.2, "The low rating, as a fraction of the highest.")
+    g_nodes: int = _width(64, "generator")
+    g_layers: int = _depth("generator")
+    d_nodes: int = _width(16, "discriminator")
+    d_layers: int = _depth("discriminator")
+    g_hidden_act: Activation = _activation("linear", "generator", "linear", "tanh", "sigmoid")
+    d_hidden_act: Activation = _activation("sigmoid", "discriminator", "linear", "tanh", "sigmoid")
+    d_batch_size: int = _batch_size(128, "discriminator")
+    g_batch_size: int = _batch_size(128, "generator")
+    d_lr: float = _learning_rate(5e-4, "discriminator")
+    g_lr: float = _learning_rate(1e-3, "generator")
+    d_reg: float = _penalty(1e-5, "discriminator", _PENALTIES)
+    g_reg: float = _penalty(1e-3, "generator", _PENALTIES)
+    d_steps: int = _passes("discriminator", _ONE_TO_FIVE)
+    g_steps: int = _passes("generator", _ONE_TO_FIVE)
+    _: KW_ONLY
+    epochs: int = _epochs(20)
+
+    def networks(self) -> CFGANSettings:
+        """The settings of CFGAN whose networks and steps are those of RAGAN."""
+        shared = set(CFGANSettings().__dict__) & set(vars(self))
+        return CFGANSettings(
+            **{name: getattr(self, name) for name in shared},
+            scheme="PM",
+            zp_ratio=0.0,
+            zr_ratio=0.0,
+        )
+
+    def n_parameters(self, n_rows: int, n_cols: int) -> int:
+        """See ``GANSettings``."""
+        return self.networks().n_parameters(n_rows, n_cols)

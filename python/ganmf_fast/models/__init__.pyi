@@ -15,7 +15,9 @@ from ganmf_fast.models.bpr_mf import APR as APR
 from ganmf_fast.models.irgan import IRGAN as IRGAN
 from ganmf_fast.models.cdae import CDAE as CDAE
 from ganmf_fast.models.cofigan import CoFiGAN as CoFiGAN
+from ganmf_fast.models.graph_gan import GraphGAN as GraphGAN
 from ganmf_fast.gan.estimators import GANMF as GANMF
 from ganmf_fast.gan.estimators import BinGANMF as BinGANMF
 from ganmf_fast.gan.estimators import CFGAN as CFGAN
 from ganmf_fast.gan.estimators import CAAE as CAAE
+from ganmf_fast.gan.ragan_estimator import RAGAN as RAGAN

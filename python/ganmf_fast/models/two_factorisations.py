@@ -6,7 +6,6 @@ The generator starts from BPR-MF, fitted first or read from a file; the scores a
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import KW_ONLY
 from typing import Any
 
 import numpy as np
@@ -15,18 +14,15 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_memory
-from ganmf_fast.base.params import hyperparameters, param
-from ganmf_fast.base.text import shown
-from ganmf_fast.models.bpr_mf import BPRMF, first_factors
+from ganmf_fast.base.params import param
+from ganmf_fast.models.bpr_mf import first_factors
 from ganmf_fast.models.fit_data import FitData
-from ganmf_fast.models.iterative import IterativeRecommender
-from ganmf_fast.models.load import load
+from ganmf_fast.models.pretrained import PretrainedRecommender, Tables
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.tensors import Floats
 
 __all__ = ["Discriminator", "Generator", "Tables", "TwoFactorisations"]
 
-Tables = tuple[Floats, Floats]
 Discriminator = tuple[int, float, float, int, float, bool, bool, bool]
 Generator = tuple[int, float, float, float | None]
 
@@ -82,36 +78,8 @@ def interactions_in_a_batch() -> Any:
     return param(16, "Interactions in a batch of the discriminator.", at_least=1)
 
 
-@hyperparameters
-class TwoFactorisationsSettings:
-    """Settings of both models."""
-
-    num_factors = 1
-
-    _: KW_ONLY
-    start_path: str | None = param(
-        None,
-        "File of a saved model with `num_factors` factors and item biases, such as a BPRMF of the "
-        "same matrix, that the generator starts from in place of pre-training.",
-    )
-
-
-class TwoFactorisations(TwoFactorisationsSettings, IterativeRecommender):
-    """Base of factorisations that are trained against another one.
-
-    Attributes
-    ----------
-    pretraining_ : list of dict
-        History of the pre-training; empty with `start_path`.
-    """
-
-    saved_attributes = ("best_epoch_", "history_", "pretraining_")
-
-    pretraining_: list[dict[str, float]]
-
-    @abstractmethod
-    def _start(self) -> BPRMF:
-        """The model that pre-training fits; its steps give new users their factors."""
+class TwoFactorisations(PretrainedRecommender):
+    """Base of factorisations that are trained against another one."""
 
     @abstractmethod
     def _discriminator(self) -> Discriminator:
@@ -173,64 +141,16 @@ class TwoFactorisations(TwoFactorisationsSettings, IterativeRecommender):
         def state() -> dict[str, NDArray[Any]]:
             tables, negatives = begin().state()
             names = ("g_users", "g_items", "d_users", "d_items")
-            pretraining = [
-                [row["epoch"], row["loss"], row.get("validation", np.nan), row["seconds"]]
-                for row in self.pretraining_
-            ]
             return {
                 **dict(zip(names, tables, strict=True)),
                 "negatives": negatives,
-                "pretraining": np.array(pretraining, np.float64).reshape(-1, 4),
+                "pretraining": self._pretraining_array(),
             }
 
         def restore(done: int, arrays: Mapping[str, NDArray[Any]]) -> None:
             nonlocal now
             tables = (arrays["g_users"], arrays["g_items"], arrays["d_users"], arrays["d_items"])
             now = self._kernel(urm, tables, arrays["negatives"], done)
-            self.pretraining_ = [
-                {"epoch": int(epoch), "loss": loss, "seconds": seconds}
-                | ({} if np.isnan(value) else {"validation": value})
-                for epoch, loss, value, seconds in arrays["pretraining"].tolist()
-            ]
+            self._restore_pretraining(arrays)
 
         return self._train(data, step, model, state, restore)
-
-    def _first_generator(self, data: FitData) -> Tables:
-        """Factors that the generator starts from."""
-        self.pretraining_ = []
-        if self.start_path is not None:
-            return self._from_file("start_path", data.urm)
-        model = self._start()
-        if not model.epochs:
-            rng = np.random.default_rng(int(self.seed))
-            return first_factors(data.urm, int(self.num_factors), rng)
-        scorer = model.fit(data.urm, data.validation, metric=data.metric, k=data.k).scorer_
-        if not isinstance(scorer, Factors):  # which BPRMF always has
-            raise TypeError(f"pre-training left {type(scorer).__name__} behind")
-        self.pretraining_ = model.history_
-        return scorer.user_factors, scorer.item_factors
-
-    def _from_file(self, name: str, urm: Csr) -> Tables:
-        """Factors with item biases of a saved model."""
-        path = getattr(self, name)
-        scorer = load(path).scorer_
-        width = int(self.num_factors) + 1
-        shapes = [(urm.n_rows, width), (urm.n_cols, width)]
-        if (
-            not isinstance(scorer, Factors)
-            or [scorer.user_factors.shape, scorer.item_factors.shape] != shapes
-            or not (scorer.user_factors[:, -1] == 1).all()
-        ):
-            raise ValueError(
-                f"{name} names {shown(path)}, which does not hold factors of {urm.n_rows} users "
-                f"and {urm.n_cols} items with num_factors = {self.num_factors} and item biases: "
-                "fit a BPRMF with these on the same matrix"
-            )
-        return scorer.user_factors, scorer.item_factors
-
-    def _scorer_of(self, profiles: Csr) -> Factors:
-        fitted = self._factors("item_factors_")
-        start = self._start()
-        epochs = max(int(start.epochs), 1)
-        users = _core.bpr_fold_in(profiles, start.rule(), fitted.item_factors, 1.0, epochs)
-        return fitted.with_users(users)

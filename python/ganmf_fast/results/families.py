@@ -7,7 +7,7 @@ from ganmf_fast.models.registry import NAMES
 __all__ = ["is_gan"]
 
 # Trained against a discriminator, without torch.
-_ELSEWHERE = {"ganmf_fast.models.irgan", "ganmf_fast.models.cofigan"}
+_ELSEWHERE = {f"ganmf_fast.models.{name}" for name in ("irgan", "cofigan", "graph_gan")}
 
 
 @cache

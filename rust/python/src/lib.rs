@@ -9,6 +9,7 @@ mod csr_builder;
 mod delimited;
 mod ease;
 mod error;
+mod graph_gan;
 mod ials;
 mod metrics;
 mod neighbours;
@@ -36,6 +37,7 @@ mod _core {
         csr_builder::CsrBuilder,
         delimited::DelimitedReader,
         ease::{fit_ease_dual, fit_ease_primal},
+        graph_gan::GraphGan,
         ials::{ials_half_step, ials_loss},
         metrics::{bootstrap_means, measure_lists, metric_names},
         neighbours::{PairCounts, fit_knn, knn_of_new},

@@ -4,6 +4,7 @@ pub mod adversarial_mf;
 pub mod bpr_mf;
 pub mod cdae;
 pub mod ease;
+pub mod graph_gan;
 pub mod ials;
 pub mod latent;
 pub mod random;

@@ -72,6 +72,13 @@ impl Gradients {
         self.rows.iter().map(|&row| row as usize).zip(sums)
     }
 
+    /// As [`iter`](Self::iter), to change the sums.
+    #[inline(always)]
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut [f32])> {
+        let sums = self.sums.chunks_exact_mut(self.stride);
+        self.rows.iter().map(|&row| row as usize).zip(sums)
+    }
+
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
         for &row in &self.rows {
