@@ -219,3 +219,10 @@ def test_counts_that_do_not_fit_are_refused_before_they_are_made(toy_urm):
         gf.UserKNN().fit(gf.Cooccurrence(toy_urm))
     with pytest.raises(ValueError, match='did you mean "items"'):
         gf.Cooccurrence(toy_urm, of="item")
+
+
+@pytest.mark.parametrize(("shrink", "value"), [(1e-157, 1.0), (0, 3e38)])
+def test_weights_beyond_float32_are_refused(shrink, value):
+    X = np.full((3, 2), value, dtype=np.float32)
+    with pytest.raises(ValueError, match="the weight in row 0, column 1 is not finite"):
+        gf.ItemKNN(topk=2, shrink=shrink, normalize=False).fit(X)

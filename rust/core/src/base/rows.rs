@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::memory::{reserve, with_room};
 use super::progress::Progress;
 use super::sparse::CsrMatrix;
@@ -104,7 +104,7 @@ impl<S, F: Fn() -> Result<S>> ScratchPool<S, F> {
 /// Compute `row(scratch, r, writer)` for every `r` in parallel and join the rows in order.
 ///
 /// # Errors
-/// The first error (by row) that a row returned, or `Cancelled`.
+/// The first error (by row) that a row returned, [`Error::NonFinite`], or `Cancelled`.
 pub fn build_rows<S: Send>(
     (n_rows, n_cols): (usize, usize),
     progress: &Progress,
@@ -116,10 +116,18 @@ pub fn build_rows<S: Send>(
             ends: with_room(range.len(), CELLS)?,
             ..RowWriter::default()
         };
-        for r in range {
+        for r in range.clone() {
             row(scratch, r, &mut writer)?;
             writer.ends.push(writer.indices.len());
             progress.advance(1)?;
+        }
+        if let Some(at) = writer.values.iter().position(|value| !value.is_finite()) {
+            let row = range.start + writer.ends.partition_point(|&end| end <= at);
+            return Err(Error::NonFinite(format!(
+                "the weight in row {row}, column {} is not finite: a value of the matrix or a \
+                 parameter is too large or too small",
+                writer.indices[at]
+            )));
         }
         writer.indices.shrink_to_fit();
         writer.values.shrink_to_fit();
