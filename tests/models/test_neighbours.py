@@ -226,3 +226,9 @@ def test_weights_beyond_float32_are_refused(shrink, value):
     X = np.full((3, 2), value, dtype=np.float32)
     with pytest.raises(ValueError, match="the weight in row 0, column 1 is not finite"):
         gf.ItemKNN(topk=2, shrink=shrink, normalize=False).fit(X)
+
+
+def test_powers_beyond_float32_are_refused():
+    X = np.full((3, 2), 2.0, dtype=np.float32)
+    with pytest.raises(ValueError, match="is not finite"):
+        gf.P3alpha(alpha=1e300).fit(X)

@@ -9,10 +9,10 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::error::{Error, Result};
+use super::error::Result;
 use super::memory::{reserve, with_room};
 use super::progress::Progress;
-use super::sparse::CsrMatrix;
+use super::sparse::{CsrMatrix, beyond_float32};
 use super::topk::{Scored, keep_top};
 
 /// Rows per chunk: long enough to hide the hand-over, short enough to balance skewed rows.
@@ -104,7 +104,7 @@ impl<S, F: Fn() -> Result<S>> ScratchPool<S, F> {
 /// Compute `row(scratch, r, writer)` for every `r` in parallel and join the rows in order.
 ///
 /// # Errors
-/// The first error (by row) that a row returned, [`Error::NonFinite`], or `Cancelled`.
+/// The first error (by row) that a row returned, `NonFinite`, or `Cancelled`.
 pub fn build_rows<S: Send>(
     (n_rows, n_cols): (usize, usize),
     progress: &Progress,
@@ -123,11 +123,7 @@ pub fn build_rows<S: Send>(
         }
         if let Some(at) = writer.values.iter().position(|value| !value.is_finite()) {
             let row = range.start + writer.ends.partition_point(|&end| end <= at);
-            return Err(Error::NonFinite(format!(
-                "the weight in row {row}, column {} is not finite: a value of the matrix or a \
-                 parameter is too large or too small",
-                writer.indices[at]
-            )));
+            return Err(beyond_float32(row, writer.indices[at]));
         }
         writer.indices.shrink_to_fit();
         writer.values.shrink_to_fit();

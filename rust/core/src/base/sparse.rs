@@ -11,6 +11,14 @@ use super::progress::Progress;
 const POINTERS: &str = "row offsets of a matrix";
 const CELLS: &str = "cells of a matrix";
 
+/// The error of a weight that cannot be stored.
+pub(crate) fn beyond_float32(row: usize, column: i32) -> Error {
+    Error::NonFinite(format!(
+        "the weight in row {row}, column {column} is not finite: a value of the matrix or a \
+         parameter is too large or too small"
+    ))
+}
+
 /// Borrowed, validated compressed sparse rows.
 #[derive(Debug, Clone, Copy)]
 pub struct CsrView<'a> {
@@ -256,8 +264,12 @@ impl<'a> CsrView<'a> {
     /// The same places with other values.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
+    /// [`Error::NonFinite`], [`Error::OutOfMemory`].
     pub(crate) fn with_values(&self, values: Vec<f32>) -> Result<CsrMatrix> {
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let row = self.indptr.partition_point(|&start| start as usize <= at) - 1;
+            return Err(beyond_float32(row, self.indices[at]));
+        }
         Ok(CsrMatrix::from_parts(
             self.n_cols,
             copied(self.indptr, POINTERS)?,
