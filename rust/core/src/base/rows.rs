@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::error::Result;
 use super::memory::{reserve, with_room};
 use super::progress::Progress;
-use super::sparse::{CsrMatrix, beyond_float32};
+use super::sparse::CsrMatrix;
 use super::topk::{Scored, keep_top};
 
 /// Rows per chunk: long enough to hide the hand-over, short enough to balance skewed rows.
@@ -116,14 +116,10 @@ pub fn build_rows<S: Send>(
             ends: with_room(range.len(), CELLS)?,
             ..RowWriter::default()
         };
-        for r in range.clone() {
+        for r in range {
             row(scratch, r, &mut writer)?;
             writer.ends.push(writer.indices.len());
             progress.advance(1)?;
-        }
-        if let Some(at) = writer.values.iter().position(|value| !value.is_finite()) {
-            let row = range.start + writer.ends.partition_point(|&end| end <= at);
-            return Err(beyond_float32(row, writer.indices[at]));
         }
         writer.indices.shrink_to_fit();
         writer.values.shrink_to_fit();
@@ -142,7 +138,7 @@ pub fn build_rows<S: Send>(
         indices.extend_from_slice(&part.indices);
         values.extend_from_slice(&part.values);
     }
-    Ok(CsrMatrix::from_parts(n_cols, indptr, indices, Some(values)))
+    CsrMatrix::of_weights(n_cols, indptr, indices, values)
 }
 
 /// Run `work` over chunks of `0..n` in parallel; results come back in order of their chunks.

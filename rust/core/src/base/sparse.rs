@@ -11,14 +11,6 @@ use super::progress::Progress;
 const POINTERS: &str = "row offsets of a matrix";
 const CELLS: &str = "cells of a matrix";
 
-/// The error of a weight that cannot be stored.
-pub(crate) fn beyond_float32(row: usize, column: i32) -> Error {
-    Error::NonFinite(format!(
-        "the weight in row {row}, column {column} is not finite: a value of the matrix or a \
-         parameter is too large or too small"
-    ))
-}
-
 /// Borrowed, validated compressed sparse rows.
 #[derive(Debug, Clone, Copy)]
 pub struct CsrView<'a> {
@@ -266,16 +258,12 @@ impl<'a> CsrView<'a> {
     /// # Errors
     /// [`Error::NonFinite`], [`Error::OutOfMemory`].
     pub(crate) fn with_values(&self, values: Vec<f32>) -> Result<CsrMatrix> {
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let row = self.indptr.partition_point(|&start| start as usize <= at) - 1;
-            return Err(beyond_float32(row, self.indices[at]));
-        }
-        Ok(CsrMatrix::from_parts(
+        CsrMatrix::of_weights(
             self.n_cols,
             copied(self.indptr, POINTERS)?,
             copied(self.indices, CELLS)?,
-            Some(values),
-        ))
+            values,
+        )
     }
 
     /// The transpose, by counting sort: O(nnz + rows + columns).
@@ -348,6 +336,27 @@ impl CsrMatrix {
             indices,
             values,
         }
+    }
+
+    /// As `from_parts`, of values that were computed.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`].
+    pub(crate) fn of_weights(
+        n_cols: usize,
+        indptr: Vec<i64>,
+        indices: Vec<i32>,
+        values: Vec<f32>,
+    ) -> Result<Self> {
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let row = indptr.partition_point(|&start| start as usize <= at) - 1;
+            return Err(Error::NonFinite(format!(
+                "the weight in row {row}, column {} is not finite: a value of the matrix or a \
+                 parameter is too large or too small",
+                indices[at]
+            )));
+        }
+        Ok(Self::from_parts(n_cols, indptr, indices, Some(values)))
     }
 
     /// From triplets in any order.

@@ -181,7 +181,7 @@ fn rows_to_one(m: CsrMatrix) -> Result<CsrMatrix> {
             *x = (f64::from(*x) / total) as f32;
         }
     }
-    Ok(CsrMatrix::from_parts(n_cols, indptr, indices, Some(values)))
+    CsrMatrix::of_weights(n_cols, indptr, indices, values)
 }
 
 /// Keep the `k` largest of each column, ties to the smaller row.

@@ -413,7 +413,7 @@ impl SlimBpr {
             values.extend(row_of(item).iter().map(|s| s.score));
             indptr.push(indices.len() as i64);
         }
-        Ok(CsrMatrix::from_parts(n, indptr, indices, Some(values)))
+        CsrMatrix::of_weights(n, indptr, indices, values)
     }
 }
 
