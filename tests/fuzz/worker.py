@@ -158,18 +158,19 @@ class Worker:
         if error is None:
             return None
         text = f"{type(error).__name__}: {error}"
-        found = {"kind": "exception", "where": _where(error), "text": text}
+        found = {"kind": "exception", "text": text}
         if isinstance(error, WrongError):
-            return {**found, "kind": "wrong"}
+            return {**found, "kind": "wrong", "where": _where(error)}
         if _out_of_memory(error) and MemoryError not in target.documented:
-            return {**found, "kind": "memory"}
+            return {**found, "kind": "memory", "where": _where(error)}
         if not isinstance(error, target.documented) or isinstance(error, Warning):
-            return found
+            return {**found, "where": _where(error)}
         # What the compiled part says when it is called directly is for its one caller.
-        frames = traceback.extract_tb(error.__traceback__)
-        spoken = _OURS in "".join(frame.filename for frame in frames) or target.name == "faults"
+        spoken = any(_OURS in file for file, _ in _passed(error)) or target.name == "faults"
         fault = _fault(str(error)) if spoken and not isinstance(error, MemoryError) else None
-        return {**found, "kind": "message", "text": f"{fault}: {text}"} if fault else {}
+        if not fault:
+            return {}
+        return {"kind": "message", "where": _where(error), "text": f"{fault}: {text}"}
 
 
 def _limit(space: int) -> None:
@@ -203,13 +204,19 @@ def _out_of_memory(error: BaseException | None) -> bool:
 
 def _where(error: BaseException) -> str:
     """The deepest line of the package that an error passed, and where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if _OURS in frame.filename]
-    parts = [f"{f.filename.rpartition(_OURS)[2]}:{f.lineno}" for f in ours[-1:]]
+    frames = _passed(error)
+    ours = [frame for frame in frames if _OURS in frame[0]]
+    parts = [f"{file.rpartition(_OURS)[2]}:{line}" for file, line in ours[-1:]]
     if frames and (not ours or frames[-1] is not ours[-1]):
-        last = frames[-1]
-        parts.append(f"{'/'.join(Path(last.filename).parts[-2:])}:{last.lineno}")
+        file, line = frames[-1]
+        parts.append(f"{'/'.join(Path(file).parts[-2:])}:{line}")
     return " -> ".join(parts)
+
+
+def _passed(error: BaseException) -> list[tuple[str, int]]:
+    """Files and lines that an error passed, the deepest last; `traceback` looks up their text."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return [(frame.f_code.co_filename, line) for frame, line in frames]
 
 
 def _fault(message: str) -> str | None:
