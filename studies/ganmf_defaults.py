@@ -148,6 +148,17 @@ BASE = {
     "matching": "reconstruction",
 }
 _SLOW = {"noise": 2.5, "d_lr": 9e-4, "g_lr": 2.5e-3}
+_FROM_EASE = {
+    "noise": 4.0,
+    "d_lr": 5e-5,
+    "g_lr": 2e-4,
+    "d_emphasis": 0.0,
+    "recon_coefficient": 0.7,
+    "matching": "leave-one-out",
+    "user_factors": "solved",
+    "d_init": "ease",
+    "init": "discriminator",
+}
 CHANGES: dict[str, dict[str, Any]] = {
     "base": {},
     "noise 0.5": {"noise": 0.5},
@@ -158,6 +169,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "large": {"noise": 2.5, "num_factors": 150, "emb_dim": 220, "batch_size": 256},
     "slow": _SLOW,
     "slower": {"noise": 2.5, "d_lr": 5e-4, "g_lr": 1.5e-3},
+    "from ease": _FROM_EASE,
+    "from ease energy": {**_FROM_EASE, "recon_coefficient": 0.3},
+    "from ease wide": {**_FROM_EASE, "num_factors": 150, "emb_dim": 400},
+    "from ease fast": {**_FROM_EASE, "d_lr": 3e-4, "g_lr": 1e-3},
 }
 
 

@@ -36,6 +36,7 @@ RUNS = [
     (GANMF, SMALL),
     (GANMF, {**SMALL, "step": "dense", "mode": "item", "matching": "decoder"}),
     (GANMF, {**SMALL, "user_factors": "solved", "g_reg_exponent": 0.0}),
+    (GANMF, {**SMALL, "matching": "leave-one-out", "d_init": "ease"}),
     (BinGANMF, {"num_factors": 4, "d_nodes": 4, "d_layers": 2, "epochs": 6, "device": "cpu"}),
     (CFGAN, {"g_nodes": 6, "d_nodes": 5, "d_steps": 2, "epochs": 6, "device": "cpu"}),
     (CAAE, {"num_factors": 3, "g_units": 4, "gpr_units": 5, "epochs": 6, "device": "cpu"}),

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="GANMF needs torch, which is not ins
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.gan.batches import Batches
 from ganmf_fast.gan.estimators import GANMF
-from ganmf_fast.gan.ganmf.closed_form import Grams, best_factors
+from ganmf_fast.gan.ganmf.closed_form import Grams, best_factors, profile_inputs
 from ganmf_fast.gan.ganmf.dense import DenseStep, LossWeights
 from ganmf_fast.gan.ganmf.module import GANMFModule
 from ganmf_fast.gan.networks import Generator
@@ -25,13 +25,15 @@ def least_squares(X, Q, We, be, W, a, g, matching):
     Wd, bd = W[:, :-1].T, W[:, -1]
     B = We.T @ Q
     found = []
-    for h in X @ We:
+    for x in X:
+        h = x @ We
         rows = [np.sqrt((1 - a) / ITEMS) * (Wd.T @ B - Q)]
         right = [-np.sqrt((1 - a) / ITEMS) * (Wd.T @ be + bd)]
         matched, target, n = {
             "features": (B, h, HIDDEN),
             "reconstruction": (Q, Wd.T @ (h + be) + bd, ITEMS),
             "decoder": (Wd.T @ B, Wd.T @ h, ITEMS),
+            "leave-one-out": (Q, Wd.T @ (h + be) + bd - np.diag(We @ Wd) * x, ITEMS),
         }[matching]
         rows += [np.sqrt(a / n) * matched, np.sqrt(g) * np.eye(Q.shape[1])]
         right += [np.sqrt(a / n) * target, np.zeros(Q.shape[1])]
@@ -39,7 +41,7 @@ def least_squares(X, Q, We, be, W, a, g, matching):
     return np.array(found)
 
 
-@pytest.mark.parametrize("matching", ["features", "reconstruction", "decoder"])
+@pytest.mark.parametrize("matching", ["features", "reconstruction", "decoder", "leave-one-out"])
 @pytest.mark.parametrize("a", [0.0, 0.3, 1.0])
 # More factors than hidden units, without the energy: many are best, and the shortest is taken.
 @pytest.mark.parametrize(("factors", "g"), [(4, 0.0), (4, 0.05), (7, 0.0)])
@@ -50,7 +52,8 @@ def test_the_factors_are_those_of_least_loss(matching, a, factors, g):
     X = (source.random((6, ITEMS)) < 0.4) * source.integers(1, 4, (6, ITEMS)).astype(float)
     tensors = [torch.from_numpy(array) for array in (Q, We, W)]
     best = best_factors(Grams.of(*tensors), torch.from_numpy(be), ITEMS, a, g, matching)
-    factors_of = best.of(torch.from_numpy(X @ We))
+    inputs = profile_inputs(*tensors, matching)
+    factors_of = best.of(torch.from_numpy(X) @ inputs)
     assert_allclose(factors_of, least_squares(X, Q, We, be, W, a, g, matching), atol=1e-6)
 
 
@@ -62,7 +65,7 @@ def trained(urm, **options):
     return module
 
 
-@pytest.mark.parametrize("matching", ["features", "reconstruction", "decoder"])
+@pytest.mark.parametrize("matching", ["features", "reconstruction", "decoder", "leave-one-out"])
 def test_the_loss_has_no_slope_at_the_factors_of_the_scorer(toy_urm, matching):
     module = trained(toy_urm, matching=matching, recon_coefficient=0.3)
     scorer, D = module.scorer(), module.discriminator.double()

@@ -24,7 +24,7 @@ BEFORE = {
     "num_factors": 100, "emb_dim": 400, "batch_size": 512, "m": 10.0, "d_lr": 1e-4, "g_lr": 2e-3,
     "d_reg": 1e-5, "g_reg": 0.0, "d_steps": 1, "g_steps": 1, "step": "auto", "d_dropout": 0.0,
     "g_ema": 0.0, "g_reg_exponent": 0.0, "init": "glorot", "d_emphasis": 1.0,
-    "matching": "features", "user_factors": "learned", "epochs": 300,
+    "matching": "features", "user_factors": "learned", "d_init": "glorot", "epochs": 300,
 }  # fmt: skip
 SMALL = {"num_factors": 5, "emb_dim": 7, "batch_size": 16, "epochs": 4, "device": "cpu"}
 
@@ -185,7 +185,7 @@ def test_a_search_leaves_what_it_does_not_search_to_be_chosen(toy_urm) -> None:
     found = gf.tune(model, toy_urm, protocol="dense", space=space, backend="random", n_calls=2)
     assert found.n_failed == 0
     final = found.final.model
-    assert final.chosen_params_["matching"] == "reconstruction"
+    assert final.chosen_params_["matching"] == "leave-one-out"
     assert "epochs" not in final.chosen_params_
     assert final.get_params()["epochs"] == found.best_trial.epochs
 

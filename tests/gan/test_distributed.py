@@ -58,6 +58,7 @@ CASES = {
     "single_users": {"batch_size": 1, "epochs": 1},
     "items": {"batch_size": 7, "mode": "item", "init": "svd", "matching": "decoder"},
     "solved": {"batch_size": 16, **OPTIONS, "g_reg_exponent": 0.0, "user_factors": "solved"},
+    "leave_one_out": {"batch_size": 16, **OPTIONS, "matching": "leave-one-out", "d_init": "ease"},
     "hinge": {"batch_size": 2, **HINGE},
     "hinge_dense": {"batch_size": 2, "step": "dense", **HINGE},
 }

@@ -202,6 +202,7 @@ LOSSES = [
     {},
     {"d_emphasis": 0.1, "matching": "reconstruction"},
     {"d_emphasis": 0.0, "matching": "decoder"},
+    {"d_emphasis": 0.0, "matching": "leave-one-out", "d_init": "ease"},
     {"d_emphasis": 0.1, "user_factors": "solved", "g_reg_exponent": 0.0},
 ]
 
@@ -239,7 +240,7 @@ def test_emphasis_is_of_what_is_hidden(toy_urm):
 def test_each_matching_trains_another_model(toy_urm):
     fitted = {
         matching: GANMF(**SMALL, matching=matching).fit(toy_urm).user_factors_
-        for matching in ("features", "reconstruction", "decoder")
+        for matching in ("features", "reconstruction", "decoder", "leave-one-out")
     }
     assert_array_equal(fitted["features"], GANMF(**SMALL).fit(toy_urm).user_factors_)
     for one, other in itertools.combinations(fitted.values(), 2):
@@ -277,6 +278,45 @@ def test_a_warm_start_is_the_best_approximation_of_its_rank(toy_urm, shape):
         best = (U[:, :8] * S[:8]) @ Vt[:8]
         # The randomized decomposition is as good as the best, cell by cell nearly the same.
         assert_allclose(np.linalg.norm(made - full), np.linalg.norm(best - full), rtol=2e-3)
+
+
+def test_a_discriminator_that_starts_as_ease_makes_a_generator_of_its_scores(toy_urm):
+    """Nothing is truncated, and the generator matches alone."""
+    X, penalty = toy_urm, 50.0
+    options = {"emb_dim": 40, "num_factors": 40, "d_reg": 2 * penalty / (60 * 40)}
+    options |= {"d_init": "ease", "init": "discriminator", "matching": "leave-one-out"}
+    ease = EASE(l2=penalty).fit(X).score_users(range(60))
+    for factors in ("solved", "learned"):
+        model = GANMF(**{**SMALL, **options, "recon_coefficient": 1.0}, user_factors=factors)
+        scorer = GANMFModule(model, as_csr(X)).scorer()
+        assert_allclose(scorer.user_factors @ scorer.item_factors.T, ease, atol=1e-5)
+
+
+def test_a_discriminator_starts_with_the_largest_singular_values(toy_urm):
+    X = toy_urm.toarray().astype(np.float64)
+    d_reg, rank = 0.03, 9
+    options = {"emb_dim": rank, "d_reg": d_reg, "d_init": "ease"}
+    D = GANMFModule(GANMF(**{**SMALL, **options}), as_csr(toy_urm)).discriminator
+    _, S, Vt = np.linalg.svd(X, full_matrices=False)
+    kept = S[:rank] ** 2 / (S[:rank] ** 2 + d_reg * X.size / 2)
+    ridge = (Vt[:rank].T * kept) @ Vt[:rank]
+    made = (D.encoder @ D.decoder[:, :-1].T).detach().numpy()
+    truncated = ridge / (1 - np.diag(ridge))
+    # The randomized decomposition is nearly the best, where singular values hardly differ too.
+    assert np.linalg.norm(made - truncated) < 0.03 * np.linalg.norm(truncated)
+    assert_array_equal(D.encoder_bias.detach(), 0)
+
+
+def test_a_discriminator_of_more_units_than_ranks_keeps_random_ones():
+    X = np.zeros((3, 9), np.float32)
+    X[[0, 1, 2], [0, 4, 8]] = 1
+    options = {"num_factors": 2, "emb_dim": 7, "d_init": "ease", "init": "discriminator"}
+    module = GANMFModule(GANMF(**{**SMALL, **options}), as_csr(X))
+    weights = module.discriminator.encoder.detach()
+    assert torch.isfinite(weights).all()
+    assert (weights[:, 3:] != 0).all()
+    # An item that nobody else shares anything with says nothing of the others.
+    assert torch.isfinite(module.generator.item_factors).all()
 
 
 def test_a_warm_start_of_more_factors_than_there_are_ranks_keeps_random_columns():
@@ -327,6 +367,8 @@ EMPHASISED = {"d_dropout": 0.3, "d_emphasis": 0.1, "matching": "reconstruction"}
         ("dense", {**EMPHASISED, "matching": "decoder"}),
         ("exact", {**EMPHASISED, "matching": "decoder"}),
         ("auto", {**EMPHASISED, "user_factors": "solved"}),
+        ("auto", {**EMPHASISED, "matching": "leave-one-out", "d_init": "ease"}),
+        ("dense", {**EMPHASISED, "matching": "leave-one-out", "d_init": "ease"}),
     ],
     ids=str,
 )
@@ -514,6 +556,7 @@ def test_cuda_trains_the_model_of_the_cpu(toy_urm, step, triton, monkeypatch):
         EMPHASISED,
         {"d_dropout": 0.3, "d_emphasis": 0.0, "matching": "decoder", "mode": "item"},
         {"user_factors": "solved", "matching": "reconstruction"},
+        {**EMPHASISED, "matching": "leave-one-out", "d_init": "ease"},
         {"g_ema": 0.9, "gradient_norms": True},
         {"g_reg": 1e-3, "g_reg_exponent": 0.5},
         {"d_steps": 2, "g_steps": 3, "mode": "item"},

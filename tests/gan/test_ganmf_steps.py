@@ -64,9 +64,20 @@ def numpy_losses(X, users, P, Q, We, be, W, weights, shown=None, cells=1.0):
         "features": (encode(x), encode(f)),
         "reconstruction": (decode(encode(x)), f),
         "decoder": (decode(encode(x)), decode(encode(f))),
+        "leave-one-out": (from_the_others(x, lambda v: decode(encode(v))), f),
     }[weights.matching]
     g_loss = (1 - share) * energy(f) + share * np.mean((first - second) ** 2)
     return d_loss, g_loss + weights.g_reg * l2(P, Q)
+
+
+def from_the_others(profiles, reconstruct):
+    """Each item of each profile as it is reconstructed without itself."""
+    found = reconstruct(profiles)
+    for row, item in zip(*profiles.nonzero(), strict=True):
+        others = profiles[row].copy()
+        others[item] = 0
+        found[row, item] = reconstruct(others)[item]
+    return found
 
 
 def slopes(loss, array):
@@ -84,7 +95,8 @@ def slopes(loss, array):
 
 @pytest.mark.parametrize("m", [0.0, 5.0], ids=["hinge_off", "hinge_on"])
 @pytest.mark.parametrize(
-    ("matching", "emphasis"), [("features", None), ("reconstruction", 0.2), ("decoder", 0.0)]
+    ("matching", "emphasis"),
+    [("features", None), ("reconstruction", 0.2), ("decoder", 0.0), ("leave-one-out", 0.0)],
 )
 def test_dense_losses_and_gradients_are_those_of_the_formula(m, matching, emphasis):
     X = (np.random.default_rng(1).random((5, 7)) < 0.4).astype(float)
@@ -189,7 +201,7 @@ def problems(draw):
         draw(st.sampled_from([0.0, 0.3, 1.0])),
         draw(st.sampled_from([0.0, 0.01])),
         0.05 if solved else draw(st.sampled_from([0.0, 0.01])),
-        draw(st.sampled_from(["features", "reconstruction", "decoder"])),
+        draw(st.sampled_from(["features", "reconstruction", "decoder", "leave-one-out"])),
         draw(st.sampled_from([0.0, 0.5])),
         draw(st.sampled_from([0.0, 0.2, 1.0])),
         solved,

@@ -15,7 +15,7 @@ from ganmf_fast.base.urm import as_csr
 from ganmf_fast.gan.batches import Batches
 from ganmf_fast.gan.binganmf import BinGANMFModule
 from ganmf_fast.gan.estimators import GANMF, BinGANMF
-from ganmf_fast.gan.ganmf.closed_form import Grams, best_factors
+from ganmf_fast.gan.ganmf.closed_form import Grams, best_factors, profile_inputs
 from ganmf_fast.gan.ganmf.dense import DenseStep, LossWeights
 from ganmf_fast.gan.networks import Discriminator, Generator, glorot
 from ganmf_fast.models.load import load
@@ -40,7 +40,7 @@ def random_networks(users, items, emb, factors, seed):
     emb=st.integers(1, 6),
     factors=st.integers(1, 4),
     a=st.sampled_from([0.0, 0.1, 0.7, 1.0]),
-    matching=st.sampled_from(["features", "reconstruction", "decoder"]),
+    matching=st.sampled_from(["features", "reconstruction", "decoder", "leave-one-out"]),
     g_reg=st.sampled_from([0.0, 1e-3, 0.5]),
     seed=st.integers(0, 99),
 )
@@ -53,7 +53,8 @@ def test_the_closed_form_is_where_automatic_differentiation_finds_the_minimum(
     with torch.no_grad():
         grams = Grams.in_double(G.item_factors, D.encoder, D.decoder)
         found = best_factors(grams, D.encoder_bias, items, a, users * g_reg / 2, matching)
-        best = found.of(torch.from_numpy(X) @ D.encoder).numpy()
+        inputs = profile_inputs(G.item_factors, D.encoder, D.decoder, matching)
+        best = found.of(torch.from_numpy(X) @ inputs).numpy()
     batches = Batches(as_csr(X), users, torch.device("cpu"), torch.float64)
     batch = next(iter(batches.ordered(np.arange(users))))
     step = DenseStep(G, D, LossWeights(3.0, a, 0.0, g_reg, matching))

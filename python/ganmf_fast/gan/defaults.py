@@ -2,9 +2,9 @@
 
 `recon_coefficient` means something only together with the losses that it weighs. Whoever gives it
 knows them, and what else is not given is then what the published model has (`PUBLISHED`). Otherwise
-parameters are chosen for the data: emphasised denoising and the matching of reconstructions, with
-sizes, rates and penalties that were sought on other data than the paper's
-(docs/results/ganmf-defaults.md).
+parameters are chosen for the data: a discriminator that starts as EASE, denoising, the leave-one-out
+matching, and the factors of users in closed form, with sizes, rates and penalties that were sought
+on other data than the paper's (docs/results/ganmf-defaults.md).
 
 The penalty of the discriminator follows the data by a law. Its losses are means over the U I cells
 of a batch's matrix, so that a direction of the singular value s of the interactions lowers them by
@@ -35,13 +35,16 @@ PUBLISHED: dict[str, Any] = {
     "epochs": MOST_EPOCHS,
     "d_emphasis": 1.0,
     "matching": "features",
+    "d_init": "glorot",
+    "init": "glorot",
+    "user_factors": "learned",
 }
 """Of the published model; GANMF's own `recon_coefficient` has no default in it."""
 
 CHOSEN = (*PUBLISHED, "recon_coefficient")
 """Parameters whose default is None."""
 
-NOISE = 2.5
+NOISE = 5.0
 """Of the penalty, see above."""
 
 _BATCHES = 8
@@ -56,18 +59,21 @@ def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict
     size = math.sqrt(nnz)
     return {
         "num_factors": min(_within(64, 0.28 * size, 300), n_rows, n_cols),
-        "emb_dim": min(_within(180, 0.6 * size, 450), n_cols),
+        "emb_dim": min(_within(180, 0.9 * size, 800), n_cols),
         "batch_size": _within(64, 2.0 ** round(math.log2(n_rows / _BATCHES)), 512),
         "m": 10.0,
-        "d_lr": 9e-4,
-        "g_lr": 2.5e-3,
+        "d_lr": 1.5e-4,
+        "g_lr": 5e-4,
         "d_reg": NOISE * edge / (n_rows * n_cols),
         "d_dropout": 0.33,
         "g_ema": 0.98,
-        "d_emphasis": 0.4,
-        "matching": matching or "reconstruction",
+        "d_emphasis": 0.0,
+        "matching": matching or "leave-one-out",
+        "d_init": "ease",
+        "init": "discriminator",
+        "user_factors": "solved",
         # The published weight is one of features.
-        "recon_coefficient": 0.1 if matching == "features" else 0.85,
+        "recon_coefficient": 0.1 if matching == "features" else 0.8,
     }
 
 

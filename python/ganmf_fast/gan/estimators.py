@@ -45,13 +45,14 @@ class GANMF(GANMFSettings, GANRecommender):
     Parameters that are None are chosen when the model is fitted (`chosen_params_`), and stay None
     in ``get_params()``. With `recon_coefficient` they are those of the published model: its losses
     (`d_dropout` 0, `matching` "features"), `num_factors` 100, `emb_dim` 400, `batch_size` 512, `m`
-    10, `d_lr` 1e-4, `g_lr` 2e-3, `d_reg` 1e-5, no average and `epochs` 300. Without it they follow
-    from the numbers of users, items and interactions by the rules of `ganmf_fast.gan.defaults`, the
-    losses being emphasised denoising and the matching of reconstructions (where features are asked
-    for, `recon_coefficient` is .1); and `epochs` are found, where there is no `validation`, by a
-    fit on nine tenths of the interactions that stops early on the others, drawn by `seed`: their
-    best number times (10/9)^(1/4) is trained on all, so that a fit takes about twice the time of
-    its epochs.
+    10, `d_lr` 1e-4, `g_lr` 2e-3, `d_reg` 1e-5, no average, random initial weights and `epochs` 300.
+    Without it they follow from the numbers of users, items and interactions by the rules of
+    `ganmf_fast.gan.defaults`: a discriminator that starts as EASE, leave-one-out matching, and
+    user factors in closed form (where features are to be matched, `recon_coefficient` is .1); and
+    `epochs` are found, where there is no `validation`, by a fit on nine tenths of the interactions
+    that stops early on the others, drawn by `seed`: their best number times (10/9)^(1/4) is trained
+    on all. Training improves little on such a start, and nothing of that is due to the adversary
+    (docs/results/ganmf-defaults.md).
 
     The same seed gives the same weights for any number of threads on one machine, and again on
     the same kind of GPU. New users have the factors of the least generator's loss, which are linear

@@ -128,6 +128,11 @@ class Generator(nn.Module):
         return users, items
 
 
+def self_weights(encoder: Tensor, decoder: Tensor) -> Tensor:
+    """Weight of each item in its own reconstruction: the diagonal of the product of both layers."""
+    return (encoder * decoder[:, :-1]).sum(dim=1)
+
+
 class Discriminator(nn.Module):
     """Linear autoencoder; `decoder` is ``(n_items, emb_dim + 1)``, its last column the bias."""
 

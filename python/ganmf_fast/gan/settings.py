@@ -27,7 +27,7 @@ __all__ = [
 
 Activation = Literal["linear", "tanh", "sigmoid", "relu", "LeakyReLU"]
 Mode = Literal["user", "item"]
-Matching = Literal["features", "reconstruction", "decoder"]
+Matching = Literal["features", "reconstruction", "decoder", "leave-one-out"]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -248,10 +248,12 @@ class GANMFSettings(GANSettings):
         "`g_reg` weighs each row of the factors by its number of interactions to this power, "
         "scaled to a mean of one. 0 is one weight for all.",
     )
-    init: Literal["glorot", "svd", "ease"] = param(
-        "glorot",
-        "Start the factors at random, or from a decomposition of the interactions, or of the "
-        "scores of EASE.",
+    init: Literal["glorot", "svd", "ease", "discriminator"] = param(
+        None,
+        "Start the factors at random, or from a decomposition of the interactions, of the scores "
+        "of EASE, or of what the discriminator reconstructs at its start, each item from the "
+        "others.",
+        chosen=True,
     )
     _: KW_ONLY
     epochs: int = _count(
@@ -277,19 +279,28 @@ class GANMFSettings(GANSettings):
         None,
         "What the generator matches for a real profile x and its own f, beside the energy of f: "
         'with the autoencoder Dec(Enc(.)) of the discriminator, "features" is the published '
-        'MSE(Enc(x), Enc(f)), "reconstruction" MSE(Dec(Enc(x)), f), and "decoder" '
-        "MSE(Dec(Enc(x)), Dec(Enc(f))). x is whole.",
-        search=_dropping({"choice": ["features", "reconstruction", "decoder"]}),
+        'MSE(Enc(x), Enc(f)), "reconstruction" MSE(Dec(Enc(x)), f), "leave-one-out" the same with '
+        "each item of x reconstructed from the others alone, so that f does not learn to copy x, "
+        'and "decoder" MSE(Dec(Enc(x)), Dec(Enc(f))). x is whole.',
+        search=_dropping({"choice": ["features", "reconstruction", "decoder", "leave-one-out"]}),
         earlier="features",
         chosen=True,
     )
+    d_init: Literal["glorot", "ease"] = param(
+        None,
+        "Start the discriminator at random, or as EASE truncated to `emb_dim` dimensions, with the "
+        "penalty that `d_reg` is.",
+        earlier="glorot",
+        chosen=True,
+    )
     user_factors: Literal["learned", "solved"] = param(
-        "learned",
+        None,
         '"solved" trains no factors of single profiles: for each batch they are those for which '
         "the generator's loss is least, a closed form of the profiles and of the other weights, "
         "and again for all profiles in the end. Memory and parameters do not grow with the users "
         '(in item mode the items). "learned" as published.',
         earlier="learned",
+        chosen=True,
     )
     data_parallel: bool = param(
         False,
@@ -316,6 +327,9 @@ class GANMFSettings(GANSettings):
         values = PUBLISHED
         if self.recon_coefficient is None:
             values = chosen_for(profiles.n_rows, profiles.n_cols, profiles.nnz, self.matching)
+            if self.g_reg_exponent:
+                # Solved factors share one penalty.
+                values["user_factors"] = "learned"
         for name in names:
             setattr(settings, name, values.get(name))
         return settings

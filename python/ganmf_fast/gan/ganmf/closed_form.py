@@ -7,7 +7,8 @@ With the letters of :mod:`~ganmf_fast.gan.ganmf.exact`, I items, f = Q p, ``A = 
     ``(1 - a) / I |A p + c|^2 + a M(p) + g |p|^2``,
 
 where M is ``|B p - h|^2 / E`` for the matching of features, ``|Q p - Wd^T h - c|^2 / I`` for that
-of reconstructions, ``|Wd^T (B p - h)|^2 / I`` for the decoder's outputs. So ``S p = T h + s`` with
+of reconstructions, ``|Wd^T (B p - h)|^2 / I`` for the decoder's outputs, and for leave-one-out
+``|Q p - Wd^T h - c + d x|^2 / I``, d the diagonal matrix of We Wd. So ``S p = T h + s`` with
 
 =================  ====================================  ==============  ==========================
 matching           S, beside ``(1 - a) / I A^T A + g``   T               s
@@ -17,9 +18,13 @@ reconstruction     ``a / I Q^T Q``                       ``a / I Q^T     the sam
                                                          Wd^T``          ``a / I Q^T c``
 decoder            ``a / I B^T Wd Wd^T B``               ``a / I B^T     the same
                                                          Wd Wd^T``
+leave-one-out      as reconstruction                     the same, and   as reconstruction
+                                                         ``-a / I``
+                                                         times Q^T d x
 =================  ====================================  ==============  ==========================
 
-S is one K x K matrix for all profiles, and p an affine function of x: ``p = M We^T x + o``.
+S is one K x K matrix for all profiles, and p an affine function of x: ``p = M We^T x + o``, for
+leave-one-out with the columns of We beside those of d Q (:func:`profile_inputs`).
 Everything follows from ``Q^T We, Q^T W, W^T W`` and ``Q^T Q``, which narrow products have anyway.
 Source: derived here, from the published losses.
 Where S is singular, as it is for more factors than hidden units without the energy, the shortest of
@@ -35,9 +40,10 @@ import torch
 from torch import Tensor
 
 from ganmf_fast.gan.matmul import product
+from ganmf_fast.gan.networks import self_weights
 from ganmf_fast.gan.settings import Matching
 
-__all__ = ["BestFactors", "Grams", "best_factors", "factor_map"]
+__all__ = ["BestFactors", "Grams", "best_factors", "factor_map", "profile_inputs"]
 
 # Items whose weights are converted to double precision at once.
 _ITEMS = 4096
@@ -85,15 +91,22 @@ class Grams:
         return sums
 
 
+def profile_inputs(Q: Tensor, We: Tensor, W: Tensor, matching: Matching) -> Tensor:
+    """Matrix with which a profile is multiplied for its factors, shape (n_items, E or E + K)."""
+    if matching != "leave-one-out":
+        return We
+    return torch.cat([We, Q * self_weights(We, W)[:, None]], dim=1)
+
+
 @dataclass(frozen=True)
 class BestFactors:
-    """The affine function from ``We^T x`` to the best factors of x."""
+    """The affine function from ``We^T x``, see :func:`profile_inputs`, to the best factors of x."""
 
     M: Tensor
     o: Tensor
 
     def of(self, encoded: Tensor) -> Tensor:
-        """The factors of profiles x, a row each, from the rows of ``X We``."""
+        """The factors of profiles x, a row each, from their products with the inputs."""
         return product(encoded, self.M.T, self.o)
 
 
@@ -118,7 +131,7 @@ def best_factors(
         a.
     g_reg : float
         g.
-    matching : {"features", "reconstruction", "decoder"}
+    matching : {"features", "reconstruction", "decoder", "leave-one-out"}
     """
     QWe, QW, WW, QQ = (gram.double() for gram in (grams.QWe, grams.QW, grams.WW, grams.QQ))
     bias = torch.cat([encoder_bias, encoder_bias.new_ones(1)]).double()
@@ -129,15 +142,17 @@ def best_factors(
     crossed = QWd @ QWe.T
     S = energy * (BWd @ QWe.T - crossed - crossed.T + QQ)
     s = -energy * (QWe @ (WW[:-1] @ bias) - QW @ bias)
-    match_with = {"features": QWe, "reconstruction": QWd, "decoder": BWd}[matching]
+    match_with = {"features": QWe, "decoder": BWd}.get(matching, QWd)
     if matching == "features":
         match = a / E
         S += match * (QWe @ QWe.T)
-    elif matching == "reconstruction":
+    elif matching == "decoder":
+        S += match * (BWd @ QWe.T)
+    else:
         S += match * QQ
         s += match * (QW @ bias)
-    else:
-        S += match * (BWd @ QWe.T)
+    if matching == "leave-one-out":
+        match_with = torch.cat([match_with, -torch.eye(len(S)).to(S)], dim=1)
     S.diagonal().add_(g_reg)
     precision = len(S) * torch.finfo(grams.QQ.dtype).eps
     solution = _solved(S, torch.cat([match * match_with, s[:, None]], dim=1), precision)
@@ -146,9 +161,9 @@ def best_factors(
 
 
 @_on_one_thread()
-def factor_map(best: BestFactors, encoder: Tensor) -> tuple[Tensor, Tensor]:
+def factor_map(best: BestFactors, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """The same function of the profile itself: weights, shape (n_items, K), and bias, float32."""
-    parts = encoder.split(_ITEMS)
+    parts = inputs.split(_ITEMS)
     weights = torch.cat([(part.to(best.M.dtype) @ best.M.T).float() for part in parts])
     return weights, best.o.float()
 

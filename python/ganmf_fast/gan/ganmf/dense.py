@@ -13,6 +13,10 @@ since the derivative by them is zero where they are the best. A
 generated profile is target and input of the energy at once, and L_G is differentiated through both.
 The second term of L_G is the published `matching`, "features"; "reconstruction" has
 ``a MSE(Dec(Enc(x)), f)`` in its place, and "decoder" ``a MSE(Dec(Enc(x)), Dec(Enc(f)))``.
+"leave-one-out" is "reconstruction" with ``Dec(Enc(x)) - x * diag(We Wd)``, in which each item of x
+is reconstructed from the other ones: what is said of it by itself is left out, as held-out items
+have it, and as zero diagonals do in linear models (Steck, "Embarrassingly shallow autoencoders for
+sparse data", WWW'19).
 
 Some cells of a real profile may be hidden from the discriminator's input, each with probability p,
 but not from its target. The error of a hidden one then weighs 1 and of another one b, divided by
@@ -33,8 +37,8 @@ from torch import Tensor
 
 from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.distributed import ProcessGroup
-from ganmf_fast.gan.ganmf.closed_form import BestFactors, Grams, best_factors
-from ganmf_fast.gan.networks import Discriminator, Generator, total
+from ganmf_fast.gan.ganmf.closed_form import BestFactors, Grams, best_factors, profile_inputs
+from ganmf_fast.gan.networks import Discriminator, Generator, self_weights, total
 from ganmf_fast.gan.settings import Matching
 
 
@@ -117,14 +121,17 @@ class DenseStep:
         """L_G and its gradients."""
         D, matching = self._discriminator, self._weights.matching
         with torch.no_grad():
-            target = D.encode(batch.dense())
+            real = batch.dense()
+            target = D.encode(real)
             if matching != "features":
                 target = D.decode(target)
+            if matching == "leave-one-out":
+                target -= real * self_weights(D.encoder, D.decoder)
         factors = self._factors(batch)
         generated = factors @ self._generator.item_factors.T
         energy = self._energy(batch, generated)
         matched = generated
-        if matching != "reconstruction":
+        if matching in ("features", "decoder"):
             matched = D.encode(generated)
         if matching == "decoder":
             matched = D.decode(matched)
@@ -147,7 +154,9 @@ class DenseStep:
         with torch.no_grad():
             grams = Grams.of(Q, D.encoder, D.decoder)
             best = self._weights.best_factors(grams, D.encoder_bias, batch.n_items)
-            return best.of(batch.dense() @ D.encoder)
+            return best.of(
+                batch.dense() @ profile_inputs(Q, D.encoder, D.decoder, self._weights.matching)
+            )
 
     def start_pass(self) -> None:
         """Nothing is kept between batches."""

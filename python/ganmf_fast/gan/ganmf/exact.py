@@ -17,7 +17,10 @@ residuals are R = Z W^T - X_b and R_f = Z_f W^T - F, and with n = batch x items:
 - G that matches the decoder's outputs: their difference is ``(Enc(f) - Enc(x)) Wd``, so that
   ``2 a / n (Enc(f) - Enc(x)) Wd Wd^T`` takes the place of the second term of dEnc(f);
 - G that matches reconstructions, ``a |Z W^T - F|^2 / n``: dEnc(f) has its first term alone, and in
-  dF ``c_g R_f`` becomes ``2 / n (Z_m W^T - F)`` with the mixture ``Z_m = (1 - a) Z_f + a Z``.
+  dF ``c_g R_f`` becomes ``2 / n (Z_m W^T - F)`` with the mixture ``Z_m = (1 - a) Z_f + a Z``;
+- leave-one-out, with the sparse matrix ``C = X_b diag(We Wd)``: the difference is
+  ``Z W^T - F - C``, so that dF gains ``2 a / n C``, and the loss
+  ``a / n (|C|^2 - 2 <Z, C W> + 2 <P_b, C Q>)``.
 
 Where nonzeros are hidden from D's input, X_b is replaced by what remains in ``Enc(x)`` and in
 ``dWe``, and stays whole in R. If the error of a nonzero x weighs w instead of one, the real energy
@@ -47,12 +50,13 @@ from torch import Tensor
 
 from ganmf_fast.gan.batches import Batch
 from ganmf_fast.gan.distributed import ProcessGroup
-from ganmf_fast.gan.ganmf.closed_form import BestFactors, Grams
+from ganmf_fast.gan.ganmf.closed_form import BestFactors, Grams, profile_inputs
 from ganmf_fast.gan.ganmf.dense import LossWeights
 from ganmf_fast.gan.matmul import add_product, product
 from ganmf_fast.gan.networks import (
     Discriminator,
     Generator,
+    self_weights,
     sum_of_squares,
     total,
     with_ones,
@@ -76,13 +80,15 @@ def g_costs(
     wide = batch * items * (4 * emb + 3 * factors)
     if matching == "decoder":
         return narrow + batch * emb**2, wide + gram + batch * emb**2
-    if matching == "reconstruction":
+    if matching != "features":
         return narrow + batch * (emb**2 + emb * factors), wide + batch * items * emb
     return narrow, wide
 
 
 class _Products(Protocol):
     """Products with the generated profiles and with the decoder, named as above."""
+
+    P_b: Tensor
 
     def squared_factors(self) -> Tensor:
         """``|P_b|^2``."""
@@ -151,6 +157,7 @@ class _Narrow:
         batch: Batch,
         trains_d: bool,
         best: Callable[[Grams], BestFactors] | None,
+        matching: Matching,
     ) -> None:
         self._state = state
         self._QWe = product(state.Q.T, state.We)
@@ -158,18 +165,19 @@ class _Narrow:
         self._WW = state.gram_of_decoder(fixed=not trains_d)
         self._QQ = state.gram_of_factors(fixed=trains_d)
         if best is None:
-            self._P_b = state.P[batch.users]
+            self.P_b = state.P[batch.users]
         else:
             grams = Grams(self._QWe, self._QW, self._WW, self._QQ)
-            self._P_b = best(grams).of(batch.times(state.We))
-        self._Z = self._P_b.new_empty(0)
-        self._Z_f = self._P_b.new_empty(0)
+            inputs = profile_inputs(state.Q, state.We, state.W, matching)
+            self.P_b = best(grams).of(batch.times(inputs))
+        self._Z = self.P_b.new_empty(0)
+        self._Z_f = self.P_b.new_empty(0)
 
     def squared_factors(self) -> Tensor:
-        return total(self._P_b * self._P_b)
+        return total(self.P_b * self.P_b)
 
     def encoded(self) -> Tensor:
-        return product(self._P_b, self._QWe)
+        return product(self.P_b, self._QWe)
 
     def residuals(self, Z: Tensor, Z_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self._Z = Z
@@ -177,16 +185,16 @@ class _Narrow:
 
     def residual(self, Z_f: Tensor) -> tuple[Tensor, Tensor]:
         self._Z_f = Z_f
-        FW = product(self._P_b, self._QW)
+        FW = product(self.P_b, self._QW)
         RW = product(Z_f, self._WW) - FW
         squares = total(RW * Z_f) - total(FW * Z_f)
-        squares += total(product(self._P_b, self._QQ) * self._P_b)
+        squares += total(product(self.P_b, self._QQ) * self.P_b)
         return squares, RW
 
     def matched(self, Z: Tensor, a: float) -> Tensor:
         squares = total(product(Z, self._WW) * Z)
-        squares -= 2 * total(product(Z, self._QW.T) * self._P_b)
-        squares += total(product(self._P_b, self._QQ) * self._P_b)
+        squares -= 2 * total(product(Z, self._QW.T) * self.P_b)
+        squares += total(product(self.P_b, self._QQ) * self.P_b)
         self._Z_f = torch.lerp(self._Z_f, Z, a)
         return squares
 
@@ -197,13 +205,13 @@ class _Narrow:
         small.diagonal().add_(d_reg)
         out.copy_(product(self._state.W, small))
         if c_f:
-            add_product(out, self._state.Q, product(self._P_b.T, self._Z_f), -c_f)
+            add_product(out, self._state.Q, product(self.P_b.T, self._Z_f), -c_f)
 
     def encoder_gradient(self, out: Tensor, dEnc_f: Tensor) -> None:
-        add_product(out, self._state.Q, product(self._P_b.T, dEnc_f))
+        add_product(out, self._state.Q, product(self.P_b.T, dEnc_f))
 
     def factor_gradients(self, out: Tensor, dEnc_f: Tensor, c_g: float) -> Tensor:
-        state, P_b = self._state, self._P_b
+        state, P_b = self._state, self.P_b
         add_product(out, state.We, product(dEnc_f.T, P_b))
         add_product(out, state.W, product(self._Z_f.T, P_b), -c_g)
         add_product(out, state.Q, product(P_b.T, P_b), c_g)
@@ -220,12 +228,12 @@ class _Wide:
 
     def __init__(self, state: _Pass, users: Tensor) -> None:
         self._state = state
-        self._P_b = state.P[users]
-        self._F = product(self._P_b, state.Q.T)
-        self._Z = self._R = self._P_b.new_empty(0)
+        self.P_b = state.P[users]
+        self._F = product(self.P_b, state.Q.T)
+        self._Z = self._R = self.P_b.new_empty(0)
 
     def squared_factors(self) -> Tensor:
-        return total(self._P_b * self._P_b)
+        return total(self.P_b * self.P_b)
 
     def encoded(self) -> Tensor:
         return product(self._F, self._state.We)
@@ -263,7 +271,7 @@ class _Wide:
 
     def factor_gradients(self, out: Tensor, dEnc_f: Tensor, c_g: float) -> Tensor:
         dF = product(dEnc_f, self._state.We.T).sub_(self._R, alpha=c_g)
-        add_product(out, dF.T, self._P_b)
+        add_product(out, dF.T, self.P_b)
         return product(dF, self._state.Q)
 
 
@@ -311,9 +319,9 @@ class ExactStep:
             d_costs(*shape) if trains_d else g_costs(*shape, self._batches, self._weights.matching)
         )
         if self._weights.solved:
-            return _Narrow(self._state, batch, trains_d, self._best_factors)
+            return _Narrow(self._state, batch, trains_d, self._best_factors, self._weights.matching)
         if self._choice == "narrow" or (self._choice == "auto" and narrow <= wide):
-            return _Narrow(self._state, batch, trains_d, None)
+            return _Narrow(self._state, batch, trains_d, None, self._weights.matching)
         return _Wide(self._state, batch.users)
 
     def _best_factors(self, grams: Grams) -> BestFactors:
@@ -382,12 +390,20 @@ class ExactStep:
         products = self._products(batch, trains_d=False)
         FWe, XWe = products.encoded(), batch.times(D.encoder)
         squares, RW = products.residual(with_ones(FWe + D.encoder_bias))
-        if weights.matching == "reconstruction":
+        own: Tensor | None = None
+        own_Q = FWe
+        if weights.matching in ("reconstruction", "leave-one-out"):
             # Of the whole difference, that of the generated profiles' energy included.
             c_m = 2 / entries
-            match_squares = products.matched(with_ones(XWe + D.encoder_bias), a).item()
+            Z = with_ones(XWe + D.encoder_bias)
+            match_squares = products.matched(Z, a).item()
             match_entries = entries
             dEnc_f = c_g * RW[:, :-1]
+            if weights.matching == "leave-one-out":
+                own = batch.values * self_weights(D.encoder, D.decoder)[batch.items]
+                own_Q = batch.weighted(own, G.item_factors)
+                crossed = total(own_Q * products.P_b) - total(batch.weighted(own, D.decoder) * Z)
+                match_squares += sum_of_squares(own) + 2 * crossed.item()
         else:
             c_m = c_g
             difference = FWe - XWe
@@ -411,6 +427,9 @@ class ExactStep:
             to_users.zero_()
             to_items.zero_()
         to_rows = products.factor_gradients(to_items, dEnc_f, c_m)
+        if own is not None:
+            to_rows.add_(own_Q, alpha=2 * a / entries)
+            batch.add_transposed(to_items, products.P_b, 2 * a / entries, own)
         penalty = weights.g_reg * G.squares().item() if weights.g_reg else 0.0
         if not weights.solved:
             to_users.index_add_(0, batch.users, to_rows)

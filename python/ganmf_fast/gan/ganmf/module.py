@@ -19,12 +19,14 @@ Beyond the paper, each an option that is off in the published model:
 
 - dropout of the real profiles in the discriminator's input, the target being whole (a denoising
   autoencoder, Vincent et al., ICML'08), and emphasis on what was dropped;
-- what the generator matches: the hidden layer, the reconstruction, or the decoder's output;
+- what the generator matches: the hidden layer, the reconstruction, that of each item from the
+  others alone, or the decoder's output;
 - averaged generator weights: an exponential moving average over the generator's steps, which is a
   plain mean at the beginning, in place of the generator wherever it is validated or returned;
 - the rows of the factors shrunk in proportion to a power of their number of interactions
   (Rendle et al., "Revisiting the performance of iALS", RecSys'22), scaled to a mean of one;
-- factors that start from a truncated decomposition, see :mod:`~ganmf_fast.gan.init`.
+- factors and discriminators that start from a truncated decomposition, see
+  :mod:`~ganmf_fast.gan.init`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,11 +43,11 @@ from ganmf_fast.gan.adam import Moments
 from ganmf_fast.gan.batches import Batches
 from ganmf_fast.gan.device import Footprint
 from ganmf_fast.gan.ema import Average
-from ganmf_fast.gan.ganmf.closed_form import Grams, best_factors, factor_map
+from ganmf_fast.gan.ganmf.closed_form import Grams, best_factors, factor_map, profile_inputs
 from ganmf_fast.gan.ganmf.dense import DenseStep, LossWeights
 from ganmf_fast.gan.ganmf.exact import ExactStep, d_costs
 from ganmf_fast.gan.ganmf.steps import GradientSteps, Steps
-from ganmf_fast.gan.init import start_from
+from ganmf_fast.gan.init import start_as_ease, start_from
 from ganmf_fast.gan.module import GANModule, Losses, array_of, factors_scorer
 from ganmf_fast.gan.networks import Discriminator, Generator, mean_cosine_of_factors
 from ganmf_fast.gan.settings import GANMFSettings
@@ -76,8 +78,11 @@ class GANMFModule(GANModule):
         self.generator = Generator(rows, items, settings.num_factors, self.rng).to(self.device)
         self.discriminator = Discriminator(items, settings.emb_dim, self.rng).to(self.device)
         self.networks = {"g": self.generator, "d": self.discriminator}
+        if settings.d_init == "ease":
+            start_as_ease(profiles, self.discriminator, settings.d_reg, settings.seed)
         if settings.init != "glorot":
-            start_from(settings.init, profiles, self.generator, settings.seed)
+            networks = self.generator, self.discriminator
+            start_from(settings.init, profiles, *networks, settings.seed)
         if settings.g_reg_exponent:
             self._shrink_by_frequency(settings.g_reg_exponent)
         self._average: Average | None = None
@@ -128,9 +133,10 @@ class GANMFModule(GANModule):
     def _captured_steps(self) -> Steps | None:
         """Steps that are captured as CUDA graphs, where they can be."""
         settings = self._settings
-        alone = self.group.size == 1 and settings.step != "dense" and not self._solved
+        plain = not self._solved and settings.matching != "leave-one-out"
+        plain = plain and self.group.size == 1 and settings.step != "dense"
         # torch comes without Triton on some systems.
-        if self.device.type != "cuda" or not alone or find_spec("triton") is None:
+        if self.device.type != "cuda" or not plain or find_spec("triton") is None:
             return None
         from ganmf_fast.gan.ganmf.cuda_graphs import CapturedSteps, fits_int32, triton_available
 
@@ -200,7 +206,8 @@ class GANMFModule(GANModule):
         Q, We, bias, W = self.weights()
         best = self._loss_weights().best_factors(Grams.of(Q, We, W), bias, len(Q))
         blocks = Batches(self.profiles, _BLOCK, self.device).ordered(rows)
-        return torch.cat([best.of(block.times(We)) for block in blocks]), Q
+        inputs = profile_inputs(Q, We, W, self._settings.matching)
+        return torch.cat([best.of(block.times(inputs)) for block in blocks]), Q
 
     def companions(self) -> Sequence[Tensor]:
         """See ``GANModule``: the discriminator, by which users who were not fitted are judged."""
@@ -224,7 +231,8 @@ class GANMFModule(GANModule):
                 Grams.in_double(Q, D.encoder, D.decoder), D.encoder_bias, len(Q),
                 s.recon_coefficient, penalty, s.matching,
             )  # fmt: skip
-            weights, bias = factor_map(best, D.encoder)
+            inputs = profile_inputs(Q, D.encoder, D.decoder, s.matching)
+            weights, bias = factor_map(best, inputs)
         return LinearMap(array_of(weights), array_of(bias))
 
     def footprint(self) -> Footprint:
