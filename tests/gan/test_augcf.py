@@ -303,6 +303,7 @@ def test_a_generator_changes_the_model_and_temperature_and_phases_matter(X):
     assert all("generated_cosine" in row for row in history)
 
 
+@pytest.mark.slow
 def test_the_generator_learns_what_the_discriminator_takes_for_real():
     """Two kinds of users who like the items of their half."""
     rng = np.random.default_rng(0)
