@@ -596,12 +596,12 @@ class AugCFSettings(GANSettings):
     )
     d_lr: float = _learning_rate(2e-3, "discriminator")
     g_lr: float = _learning_rate(2e-3, "generator")
-    d_reg: float = _penalty(1e-6, "discriminator", {"real": [1e-7, 1e-4], "log": True})
+    d_reg: float = _penalty(1e-5, "discriminator", _PENALTIES)
     g_reg: float = _penalty(0.0, "generator")
     d_steps: int = _passes("discriminator")
     g_steps: int = _passes("generator", _ONE_TO_FIVE)
     _: KW_ONLY
-    epochs: int = _epochs(60)
+    epochs: int = _epochs(40)
 
     @property
     def maps_profiles(self) -> bool:
