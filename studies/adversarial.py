@@ -84,6 +84,8 @@ This is the part by which the pre-training was stopped as well.
 
 {graphgan_ml}
 
+No rate raises it above the start in any round.
+
 ## RAGAN on ratings
 
 MovieLens 100K with all ratings, after the paper's description, unverified. Of each user a fifth
