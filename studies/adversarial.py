@@ -350,12 +350,19 @@ def ragan_rows(file: Path) -> Iterator[tuple[str, list[float]]]:
             yield f"{name}, {base} on its ratings", [*row(model), spread]
 
 
+def written(x: float) -> str:
+    """A fraction to four digits, a count as a whole number, nothing of NaN."""
+    if np.isnan(x):
+        return ""
+    return f"{x:.0f}" if x >= 10 else f"{x:.4f}".removeprefix("0")
+
+
 def table(header: list[str], rows: Iterator[tuple[str, list[float]]]) -> str:
     """Markdown of named rows, with the seconds of each on stdout."""
     lines = ["| " + " | ".join(["model", *header]) + " |", "| --- |" + " --- |" * len(header)]
     started = time.perf_counter()
     for name, figures in rows:
-        cells = " | ".join("" if np.isnan(x) else f"{x:.4f}".removeprefix("0") for x in figures)
+        cells = " | ".join(map(written, figures))
         lines.append(f"| {name} | {cells} |")
         print(f"{lines[-1]} {time.perf_counter() - started:.0f} s", flush=True)
         started = time.perf_counter()

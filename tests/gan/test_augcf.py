@@ -458,6 +458,12 @@ def test_a_saved_model_gives_the_same_lists_and_a_damaged_file_is_refused(X, tmp
             gf.load(path)
 
 
+@pytest.mark.parametrize("rate", ["d_lr", "g_lr"])
+def test_training_that_diverges_says_so(X, rate):
+    with pytest.raises(ArithmeticError, match=r"training diverged in epoch .* lower the"):
+        gf.AugCF(**{**RATED, "adversarial_epochs": 4, rate: 1e30}).fit(X)
+
+
 # Small and odd data ------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ after the paper's description, unverified: no code or data of the authors is kno
 Gumbel-softmax: Jang, Gu and Poole (ICLR'17).
 Deviation: unknown, beside reviews, which are not read. Dislikes are given ones and items outside
 the profile; generated items of the second phase are outside the profile too.
-Cost: an epoch ``O(real interactions (1 + share) K)`` and, unless `share` is 0, three products of
+Cost: an epoch ``O(real interactions (1 + share) K)`` and, unless `share` is 0, five products of
 ``2 users x items x K``; memory of a batch of users times the items, and of an epoch's interactions.
 """
 
@@ -132,7 +132,7 @@ class ItemVectors(nn.Module):
         return self.item_factors + times(self.features, self.projection)
 
 
-class Recommender(ItemVectors):
+class LikeDiscriminator(ItemVectors):
     """D but for its opinion of what is real."""
 
     def __init__(self, shape: tuple[int, int], *args: Any) -> None:
@@ -154,7 +154,7 @@ class Condition(nn.Module):
         return affine(gated, items) + embedding(conditions, self.item_biases)
 
 
-class Generator(ItemVectors):
+class ItemGenerator(ItemVectors):
     """G: logits over all items for a user and a condition."""
 
     def __init__(self, shape: tuple[int, int], width: int, *args: Any) -> None:
@@ -176,12 +176,12 @@ class AugCFModule(GANModule):
         shape, width = (profiles.n_rows, profiles.n_cols), settings.num_factors
         side = None if features is None else self._batch_of(features)
         # D first: it starts from the same weights with a generator and without one.
-        self.recommender = Recommender(shape, width, side, self.rng).to(self.device)
+        self.recommender = LikeDiscriminator(shape, width, side, self.rng).to(self.device)
         self.networks = {"d": self.recommender}
         rates = {"d": settings.d_lr}
         if settings.share:
             self.source = Condition(profiles.n_cols, width).to(self.device)
-            self.generator = Generator(shape, width, side, self.rng).to(self.device)
+            self.generator = ItemGenerator(shape, width, side, self.rng).to(self.device)
             self.networks |= {"source": self.source, "g": self.generator}
             rates |= {"source": settings.d_lr, "g": settings.g_lr}
         self.optimisers = {
@@ -287,6 +287,8 @@ class AugCFModule(GANModule):
             for start in range(0, len(rows), _BLOCK):
                 block = slice(start, start + _BLOCK)
                 weights = self._weights(rows[block].astype(np.int64), condition, masked)
+                if np.isnan(weights.sum()):
+                    raise DivergedError("an output of the generator = nan")
                 places = mine[ends[start] : ends[min(start + _BLOCK, len(rows))]]
                 found[places] = draw_items(
                     weights,
@@ -303,8 +305,6 @@ class AugCFModule(GANModule):
         """Probabilities of all items, of which G draws."""
         numbers = torch.from_numpy(users).to(self.device)
         logits = self.generator(numbers, torch.full_like(numbers, condition))
-        if not bool(torch.isfinite(logits).all()):
-            raise DivergedError("a logit of the generator = nan")
         if masked:
             profiles = to_scipy(self.profiles)[users].tocoo()
             at = torch.from_numpy(np.stack([profiles.row, profiles.col]).astype(np.int64))

@@ -47,9 +47,12 @@ class AugCF(AugCFSettings, GANRecommender):
     -----
     Real dislikes are the interactions with a value below `threshold` and, for each like, as many
     items outside the profile as `negatives` says, drawn uniformly for each epoch; a user without an
-    item outside has the given ones alone. `validation` may end training in the first phase. New
-    users have the factors of least squared error of their likes, as ones; values of a profile are
-    read as those of `X`. What it brings is in docs/results/adversarial.md.
+    item outside has the given ones alone. ``fit(X, item_features=...)`` adds a projection of the
+    items' features to their factors in both networks. `validation` may end training in the first
+    phase. New users have the factors of least squared error of their likes, as ones; values of a
+    profile are read as those of `X`. A batch of the generator takes memory in proportion to
+    `g_batch_size` times the items, an epoch of the discriminator to its interactions, the drawn
+    dislikes included. What the augmentation brings is in docs/results/adversarial.md.
 
     References
     ----------
