@@ -52,7 +52,8 @@ class AugCF(AugCFSettings, GANRecommender):
     phase. New users have the factors of least squared error of their likes, as ones; values of a
     profile are read as those of `X`. A batch of the generator takes memory in proportion to
     `g_batch_size` times the items, an epoch of the discriminator to its interactions, the drawn
-    dislikes included. What the augmentation brings is in docs/results/adversarial.md.
+    dislikes included. On MovieLens 100K the augmentation brings little, and EASE ranks far better
+    (docs/results/adversarial.md).
 
     References
     ----------
