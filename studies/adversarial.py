@@ -412,11 +412,16 @@ def main() -> None:
     }
     if unknown := set(arguments.only) - set(made):
         parser.error(f"--only {min(unknown)} is none of {', '.join(made)}")
-    tables = tables_of(PAGE.read_text()) if arguments.only else {}
+    page = PAGE.read_text() if arguments.only else ""
+    tables = tables_of(page) if page else {}
     for name, (header, rows) in made.items():
         if name in arguments.only or not arguments.only:
             tables[name] = table(header, rows())
-    about = f"Run on an {processor()}; the figures do not depend on the number of threads."
+    # Tables that stay may be another machine's.
+    earlier = re.findall(r"^Run on an (.*);", page, re.MULTILINE)
+    known = [name for names in earlier for name in names.split(", an ")]
+    on = ", an ".join(dict.fromkeys([*known, processor()]))
+    about = f"Run on an {on}; the figures do not depend on the number of threads."
     write_whole(PAGE, TEXT.format(**tables, seeds=f"0 to {seeds - 1}", about=about))
     print(PAGE)
 
