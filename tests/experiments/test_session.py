@@ -9,6 +9,7 @@ import pytest
 
 import ganmf_fast as gf
 from ganmf_fast.experiments.session import EXPERIMENTS, NAMES, options_of
+from ganmf_fast.experiments.variants import VARIANTS, select
 
 FILES = ("results.csv", "summary.csv", "table.tex")
 
@@ -91,6 +92,19 @@ def test_all_gives_a_table_for_each_experiment(splits: Path, tmp_path: Path) -> 
     found = gf.reproduce("all", splits, output=tmp_path, models=["TopPopular"], quick=True)
     assert list(found) == ["table1", "table2", "figure7"]
     assert json.loads((tmp_path / "config.json").read_text())["experiments"][0] == "table1"
+
+
+@pytest.mark.slow
+def test_the_adversarial_table_is_beside_the_paper_and_whole(splits: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="some of its models are fitted with torch")
+    found = gf.reproduce("adversarial", splits, output=tmp_path, quick=True, device="cpu")
+    assert found.complete
+    names = {entry.model for entry in found.entries}
+    assert names == {"EASE-R", *(row.name for row in VARIANTS if row.beyond)}
+    assert {"AugCF", "GraphGAN", "RAGANBT", "EDLAE"} <= names
+    # No row of it stands in the paper's tables, or comes with another model's name.
+    assert not any(row.beyond for row in select(None))
+    assert [row.name for row in select(["EASE"])] == ["EASE-R"]
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,9 @@ SETTINGS = {
         "device": "cpu",
     },
     "RAGAN": {"g_nodes": 8, "d_nodes": 4, "epochs": 3, "device": "cpu"},
+    "AugCF": {"num_factors": 4, "epochs": 4, "adversarial_epochs": 2, "device": "cpu"},
 }
-GANS = ("GANMF", "BinGANMF", "CFGAN", "CAAE", "RAGAN")
+GANS = ("GANMF", "BinGANMF", "CFGAN", "CAAE", "RAGAN", "AugCF")
 
 
 def make(name: str) -> Recommender:
@@ -375,7 +376,7 @@ def test_folding_in_a_fitted_profile_gives_the_scores_of_its_user(fitted, toy_ur
     assert folded.shape == (60, 40)
     name = type(fitted).__name__
     # These fit factors step by step, or know a fitted user from a new one with the same profile.
-    stepwise = {"BPRMF", "APR", "IRGAN", "CDAE", "CoFiGAN", "GraphGAN"}
+    stepwise = {"BPRMF", "APR", "IRGAN", "CDAE", "CoFiGAN", "GraphGAN", "AugCF"}
     if name not in {"GANMF", "BinGANMF", "UserKNN", *stepwise}:
         # A decomposition of random data is an approximation, and the users of WRMF are half an
         # epoch older than its items; the other forms are exact.

@@ -47,6 +47,7 @@ MODELS = {
     "CFGAN": ("CFGAN", {"g_nodes": 8, "d_nodes": 4, "g_layers": 2, **GAN}),
     "CFGAN-item": ("CFGAN", {"g_nodes": 8, "d_nodes": 4, "mode": "item", **GAN}),
     "RAGAN": ("RAGAN", {"g_nodes": 8, "d_nodes": 4, **GAN}),
+    "AugCF": ("AugCF", {"num_factors": 4, "adversarial_epochs": 1, **GAN}),
     "CAAE": ("CAAE", {"num_factors": 4, "g_units": 8, "g_layers": 2, "g_steps": 3, **GAN}),
 }
 # Scores are a function of the profile alone, the same for those who were fitted.
@@ -146,7 +147,7 @@ def test_a_model_that_is_fitted_again_forgets_whom_it_knew(toy_urm):
     assert same(again, fresh)
 
 
-@pytest.mark.parametrize("least_squares", ["PureSVD", "GANMF-item", "CFGAN-item"])
+@pytest.mark.parametrize("least_squares", ["PureSVD", "GANMF-item", "CFGAN-item", "AugCF"])
 def test_factors_by_least_squares_are_the_minimum(least_squares, toy_urm, new):
     model = make(least_squares).fit(toy_urm[:50])
     Q = model.item_factors_.astype(np.float64)

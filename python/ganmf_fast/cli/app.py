@@ -38,7 +38,8 @@ def build() -> App:
         runs.command(f"ganmf_fast.cli.runs_{name}:runs_{name}", name=name)
     app.command(runs)
     reproduce = App(name="reproduce", help="The experiments of the GANMF paper.")
-    for name in ("table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", "all"):
+    tables, figures = ("table1", "table2", "table3"), ("figure4", "figure5", "figure6", "figure7")
+    for name in (*tables, *figures, "adversarial", "all"):
         reproduce.command(f"ganmf_fast.cli.reproduce:{name}", name=name)
     app.command(reproduce)
     for name in ("report", "doctor", "version"):

@@ -30,7 +30,9 @@ _HELP = {
     "figure5": "Cosines of the profiles that GANMF generates, with and without feature matching.",
     "figure6": "Factor models by their number of latent factors.",
     "figure7": "Models by the length of the users' profiles.",
-    "all": "Every table and figure, each in a folder of its own below OUTPUT.\n\n"
+    "adversarial": "Adversarial models of other papers beside EASE and EDLAE, with their defaults."
+    f"\n\n{_RESUMED}.",
+    "all": "Every table and figure of the paper, each in a folder of its own below OUTPUT.\n\n"
     f"{_RESUMED}, and models that several experiments share are fitted once.",
 }
 

@@ -94,6 +94,8 @@ class Experiment:
     """Names of its variants."""
     quick_rows: ClassVar[tuple[str, ...]] = ()
     """Those of a quick run, if not all."""
+    of_the_paper: ClassVar[bool] = True
+    """Whether it belongs to a whole run."""
     options: ClassVar[tuple[str, ...]] = ("models",)
     """Options of `reproduce` that it has, beside those of every experiment."""
     extra: ClassVar[Record] = {}

@@ -19,7 +19,7 @@ from ganmf_fast.experiments.figures import Figure4, Figure5, Figure6, Figure7
 from ganmf_fast.experiments.planned_run import Log
 from ganmf_fast.experiments.run_specs import RunSpec, read_params, run_specs
 from ganmf_fast.experiments.table1 import Table1
-from ganmf_fast.experiments.table2 import Table2, Table3
+from ganmf_fast.experiments.table2 import Adversarial, Table2, Table3
 from ganmf_fast.experiments.tuned import tuned_params
 from ganmf_fast.experiments.variants import ModelVariant, select
 from ganmf_fast.results.result_table import ResultTable
@@ -30,13 +30,15 @@ from ganmf_fast.tuning.trackers.base import Tracker, Trackers, tracker_of
 
 __all__ = ["EXPERIMENTS", "NAMES", "Name", "options_of", "reproduce"]
 
-Name = Literal["table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", "all"]
+Name = Literal[
+    "table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", "adversarial", "all"
+]
 """What can be reproduced."""
 
 NAMES: tuple[str, ...] = get_args(Name)
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
-    kind.name: kind for kind in (Table2, Table3, Figure7, Figure5, Figure4, Figure6)
+    kind.name: kind for kind in (Table2, Table3, Figure7, Figure5, Figure4, Figure6, Adversarial)
 }
 """Those that fit models, in the order of a whole run: later ones share runs of table 2."""
 
@@ -76,15 +78,17 @@ def reproduce(
     log: Log | None = None,
     trackers: Iterable[Tracker | str] = (),
 ) -> ResultTable | dict[str, ResultTable]:
-    """Run an experiment of the GANMF paper and write its tables and charts.
+    """Run an experiment of the GANMF paper, or one beside it, and write its tables and charts.
 
     It can be interrupted and called again: finished runs in `output` are not repeated.
 
     Parameters
     ----------
-    experiment : {"table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", "all"}
-        ``"all"`` puts each into a folder of its own below `output`, and fits runs that several
-        experiments share once.
+    experiment : {"table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", \
+            "adversarial", "all"}
+        ``"adversarial"`` has the adversarial models of other papers, with their defaults, which no
+        figures are published for. ``"all"`` puts each experiment of the paper into a folder of its
+        own below `output`, and fits runs that several experiments share once.
     data : str, Path, Splits, Split, Interactions or matrix, default "demo"
         Name of a data set, folder of five splits, file, or data in memory. Whatever is not split
         is split by the paper's protocol; a `Split` is divided as `Splits.from_split` does. Table 1
@@ -96,13 +100,13 @@ def reproduce(
         with `fit` and `recommend`, or as ``"package.module:Class"``, which is imported. By default
         all of the experiment.
     params : {"published", "tuned"}, path or mapping, default "published"
-        For tables 2 and 3: the published parameters, those of a search by the paper's protocol
+        For tables: the published parameters, those of a search by the paper's protocol
         on validation, or variant -> parameters, also from a JSON or TOML file. Variants without
         any are run with defaults.
     n_calls : int, default 50
         Trials of each variant with ``params="tuned"``.
     cutoffs : sequence of int, default (5, 20)
-        For tables 2 and 3.
+        For tables.
     points : sequence of float, optional
         For figures 4 and 6: values on the axis; by default those of the paper.
     seed : int, default 1337
@@ -268,22 +272,23 @@ class _Session:
             return experiment.run(), store
 
     def all(self, wanted: Sequence[ModelVariant] | None) -> dict[str, ResultTable]:
-        """Every experiment, each in a folder of its own."""
+        """Every experiment of the paper, each in a folder of its own."""
         whole = Store(self.output)
-        stores = {name: Store(self.output / name) for name in EXPERIMENTS}
+        kinds = {name: kind for name, kind in EXPERIMENTS.items() if kind.of_the_paper}
+        stores = {name: Store(self.output / name) for name in kinds}
         found = {}
         with whole.locked("all"):
             config = {
                 "format": FORMAT,
                 "experiment": "all",
-                "experiments": [Table1.name, *EXPERIMENTS],
+                "experiments": [Table1.name, *kinds],
                 "quick": self.quick,
                 "environment": environment.describe(),
             }
             whole.write_text("config.json", json.dumps(config, indent=1) + "\n")
             self.log(f"== {Table1.name}")
             found[Table1.name] = Table1([self.splits], Store(self.output / Table1.name)).run()
-            for name, kind in EXPERIMENTS.items():
+            for name, kind in kinds.items():
                 self.log(f"== {name}")
                 rows = kind.default_rows(quick=self.quick)
                 kept = [row for row in rows if wanted is None or row in wanted]

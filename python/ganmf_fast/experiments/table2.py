@@ -1,13 +1,13 @@
-"""The paper's tables 2 and 3: models side by side, with the published figures."""
+"""Models side by side: the paper's tables 2 and 3, and the adversarial models of others."""
 
 from dataclasses import replace
 from typing import ClassVar
 
 from ganmf_fast.experiments.experiment import Experiment
-from ganmf_fast.experiments.variants import select
+from ganmf_fast.experiments.variants import VARIANTS, select
 from ganmf_fast.results.result_table import ResultTable
 
-__all__ = ["STRONG", "Table2", "Table3"]
+__all__ = ["STRONG", "Adversarial", "Table2", "Table3"]
 
 
 STRONG = ("RP3beta", "SLIM-ElasticNet", "EASE-R")
@@ -40,3 +40,19 @@ class Table3(Table2):
         "GANMF-i",
         *(f"binGANMF-{mode}{way}" for mode in "ui" for way in ("", "-corrected")),
     )
+
+
+class Adversarial(Table2):
+    """Adversarial models of other papers beside controls and models without a game."""
+
+    name: ClassVar[str] = "adversarial"
+    title: ClassVar[str] = "Adversarial models beside linear ones"
+    rows: ClassVar[tuple[str, ...]] = (
+        "EASE-R",
+        *(row.name for row in VARIANTS if row.beyond),
+    )
+    of_the_paper: ClassVar[bool] = False
+
+    def comparison(self) -> ResultTable:
+        """As that of table 2; no other table left anything out."""
+        return replace(super().comparison(), note="")

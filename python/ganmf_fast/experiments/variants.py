@@ -31,6 +31,8 @@ class ModelVariant:
     params_of : str
         Variant whose published parameters this one takes too: run only when asked for by name, to
         show the effect of another way of training.
+    beyond : bool
+        Not of the paper's table: like the last, run only when asked for by name.
     known_difference : str
         Known reason why its figures differ from the published ones.
     cls : class, optional
@@ -43,8 +45,14 @@ class ModelVariant:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     quirks: bool = False
     params_of: str = ""
+    beyond: bool = False
     known_difference: str = ""
     cls: Any = None
+
+    @property
+    def by_name_alone(self) -> bool:
+        """Whether neither its model's name nor a table stands for it."""
+        return self.beyond or bool(self.params_of)
 
     @property
     def make(self) -> Any:
@@ -151,6 +159,22 @@ VARIANTS: tuple[ModelVariant, ...] = (
         )
         for mode in ("user", "item")
     ),
+    *(
+        ModelVariant(name, model, fixed, defaults, beyond=True)
+        for name, model, fixed, defaults in (
+            ("BPR-MF-DNS", "BPRMF", {}, {"dns": 5}),
+            ("APR", "APR", {}, {}),
+            ("IRGAN", "IRGAN", {}, {}),
+            ("CDAE", "CDAE", {}, {}),
+            ("CoFiGAN", "CoFiGAN", {}, {}),
+            ("GraphGAN", "GraphGAN", {}, {}),
+            ("RAGAN-plain", "RAGAN", {"bt": False}, {}),
+            ("RAGANBT", "RAGAN", {"bt": True}, {}),
+            ("AugCF-control", "AugCF", {"share": 0.0}, {}),
+            ("AugCF", "AugCF", {}, {}),
+            ("EDLAE", "EASE", {}, {"dropout": 0.25}),
+        )
+    ),
 )
 """Every row, in the order of the table."""
 
@@ -172,7 +196,7 @@ def select(names: Iterable[Any] | None) -> list[ModelVariant]:
         If a class has no `fit` and `recommend`.
     """
     if names is None:
-        return [row for row in VARIANTS if not row.params_of]
+        return [row for row in VARIANTS if not row.by_name_alone]
     wanted: dict[str, ModelVariant] = {}
     for name in names:
         for row in _rows(name):
@@ -219,7 +243,8 @@ def _rows(name: Any) -> list[ModelVariant]:
     rows = [
         row
         for row in VARIANTS
-        if row.name.casefold() == folded or (row.model.casefold() == folded and not row.params_of)
+        if folded == row.name.casefold()
+        or (folded == row.model.casefold() and not row.by_name_alone)
     ]
     if not rows:
         raise ValueError(

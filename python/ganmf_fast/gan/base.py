@@ -117,7 +117,7 @@ class GANRecommender(GANSettings, Recommender):
         need = 16 * settings.n_parameters(profiles.n_rows, profiles.n_cols)
         check_memory(need, name, "lower the sizes of its networks")
         try:
-            module = resolve_name(self.module)(settings, profiles)
+            module = self._module(settings, profiles)
         except torch.cuda.OutOfMemoryError:
             raise MemoryError(
                 f"{name} needs {need / 2**30:.1f} GiB for parameters, gradients and moments, more "
@@ -127,6 +127,11 @@ class GANRecommender(GANSettings, Recommender):
             module.group.check_same_fit(self._config(settings, data))
         validate = None if data.validation is None else data.validate
         return module, train(module, settings, validate, checkpoint, data.progress, data.callback)
+
+    def _module(self, settings: Self, profiles: Csr) -> "GANModule":
+        """Networks before training."""
+        module: GANModule = resolve_name(self.module)(settings, profiles)
+        return module
 
     def _epochs_for(self, settings: Self, data: FitData) -> int:
         """As many epochs as suit all interactions, by early stopping on a tenth of them."""

@@ -207,11 +207,15 @@ class GANModule(ABC):
         dict
             The whole loss, and the norm of its gradient if asked for.
         """
-        parameters = list(self.networks[name].parameters())
+        gradients = torch.autograd.grad(loss, list(self.networks[name].parameters()))
+        return self.step_along(name, loss, gradients, reg)
+
+    def step_along(
+        self, name: str, loss: Tensor, gradients: Iterable[Tensor], reg: float
+    ) -> dict[str, float]:
+        """As `adam_step`, of a loss whose gradients are known; they are changed."""
         penalty = 0.0
-        for parameter, gradient in zip(
-            parameters, torch.autograd.grad(loss, parameters), strict=True
-        ):
+        for parameter, gradient in zip(self.networks[name].parameters(), gradients, strict=True):
             parameter.grad = gradient
             if reg:
                 gradient.add_(parameter.detach(), alpha=reg)

@@ -9,13 +9,18 @@ from copy import copy
 from dataclasses import KW_ONLY
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import check_real
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.text import shown
 from ganmf_fast.gan.defaults import CHOSEN, PUBLISHED, chosen_for
 from ganmf_fast.models.registry import known_name
 
 __all__ = [
+    "AugCFSettings",
     "BinGANMFSettings",
     "CAAESettings",
     "CFGANSettings",
@@ -549,3 +554,95 @@ class RAGANSettings(GANSettings):
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """See ``GANSettings``."""
         return self.networks().n_parameters(n_rows, n_cols)
+
+
+def _check_threshold(name: str, value: object) -> None:
+    if value is not None:
+        check_real(name, value, above=0.0)
+
+
+@hyperparameters
+class AugCFSettings(GANSettings):
+    """Settings of AugCF."""
+
+    num_factors: int = _num_factors(64, 1, "Columns K of the factors of either network.")
+    threshold: float | None = param(
+        None,
+        "The lowest value of an interaction that is a like; lower ones are dislikes. None takes "
+        "ones alone, all of which are likes. Greater than 0.",
+        check=_check_threshold,
+    )
+    negatives: int = param(
+        4,
+        "Dislikes beside the given ones: items outside the profile, drawn uniformly for each like "
+        "and epoch.",
+        at_least=0,
+        search={"int": [1, 10]},
+    )
+    share: float = _fraction(
+        0.1,
+        "Generated interactions for each real one of a batch, of the same users and conditions. "
+        "0 is the control without an adversary: the discriminator alone, as a factorisation.",
+        {"real": [0.01, 0.5], "log": True},
+    )
+    adversarial_epochs: int = param(
+        20,
+        "Epochs of the first phase, in which the networks are trained against each other; in those "
+        "after it the generator stays as it is.",
+        at_least=0,
+        search={"int": [0, 50]},
+    )
+    temperature: float = param(
+        1.0,
+        "Of the softmax through which the gradient of a generated item passes.",
+        above=0.0,
+        search={"real": [0.1, 2.0], "log": True},
+    )
+    batch_size: int = _count(
+        4096,
+        "Real interactions in a batch of the discriminator.",
+        {"choice": [512, 1024, 2048, 4096, 8192]},
+    )
+    g_batch_size: int = _count(
+        256,
+        "Users under a condition in a batch of the generator; memory grows with it times the "
+        "items.",
+    )
+    d_lr: float = _learning_rate(2e-3, "discriminator")
+    g_lr: float = _learning_rate(2e-3, "generator")
+    d_reg: float = _penalty(1e-5, "discriminator", _PENALTIES)
+    g_reg: float = _penalty(0.0, "generator")
+    d_steps: int = _passes("discriminator")
+    g_steps: int = _passes("generator", _ONE_TO_FIVE)
+    _: KW_ONLY
+    epochs: int = _epochs(40)
+
+    @property
+    def maps_profiles(self) -> bool:
+        """See ``GANSettings``: new users have the factors of least squared error."""
+        return False
+
+    def likes(self, urm: Csr, name: str = "X") -> NDArray[np.bool_]:
+        """Which nonzeros are likes.
+
+        Raises
+        ------
+        ValueError
+            If there are other values than ones and nothing says which of them are likes.
+        """
+        values = urm.values
+        if self.threshold is not None:
+            ones = np.ones(urm.nnz, np.float32)
+            # As the values are stored: 0.1 reaches a threshold of 0.1.
+            return (ones if values is None else values) >= np.float32(self.threshold)
+        if values is not None:
+            raise ValueError(
+                f"threshold is None but {name} holds values from {values.min():g} to "
+                f"{values.max():g}: give the lowest one that is a like, or ones for likes alone"
+            )
+        return np.ones(urm.nnz, np.bool_)
+
+    def n_parameters(self, n_rows: int, n_cols: int) -> int:
+        """See ``GANSettings``; those of features, and of conditions, aside."""
+        networks = 2 if self.share else 1
+        return networks * (n_rows + n_cols) * self.num_factors

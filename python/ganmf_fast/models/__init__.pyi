@@ -21,3 +21,4 @@ from ganmf_fast.gan.estimators import BinGANMF as BinGANMF
 from ganmf_fast.gan.estimators import CFGAN as CFGAN
 from ganmf_fast.gan.estimators import CAAE as CAAE
 from ganmf_fast.gan.ragan_estimator import RAGAN as RAGAN
+from ganmf_fast.gan.augcf_estimator import AugCF as AugCF
