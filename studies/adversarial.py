@@ -105,7 +105,8 @@ After the paper's description, unverified. The split is that of RAGAN; ratings o
 likes. Of the training set a fifth is the validation part, by whose MAP@5 the number of epochs is
 chosen before all of it is fitted. Means over seeds {seeds}, with the deviation of MAP@5 and the
 mean number of epochs in the last columns. The control is AugCF without generated interactions
-(`share` 0). All have their defaults; those of AugCF were chosen by the validation part.
+(`share` 0). All have their defaults; `d_reg` and the epochs of
+AugCF were set by a few trials on the validation part, its other defaults were not searched.
 
 {augcf}
 

@@ -275,6 +275,26 @@ class _Wide:
         return product(dF, self._state.Q)
 
 
+class _Own:
+    """C: what each nonzero of the batch says of itself, by which leave-one-out differs."""
+
+    def __init__(self, batch: Batch, state: _Pass) -> None:
+        self._batch = batch
+        self._entries = batch.values * self_weights(state.We, state.W)[batch.items]
+        self._CQ = batch.weighted(self._entries, state.Q)
+        self._CW = batch.weighted(self._entries, state.W)
+
+    def squares(self, P_b: Tensor, Z: Tensor) -> float:
+        """``|Z W^T - F - C|^2 - |Z W^T - F|^2``."""
+        crossed = total(self._CQ * P_b) - total(self._CW * Z)
+        return sum_of_squares(self._entries) + 2 * crossed.item()
+
+    def add_gradients(self, to_rows: Tensor, to_items: Tensor, P_b: Tensor, c: float) -> None:
+        """Those of c C in dF."""
+        to_rows.add_(self._CQ, alpha=c)
+        self._batch.add_transposed(to_items, P_b, c, self._entries)
+
+
 class ExactStep:
     """Losses and gradients as :class:`~ganmf_fast.gan.ganmf.dense.DenseStep`, by other arithmetic.
 
@@ -390,8 +410,7 @@ class ExactStep:
         products = self._products(batch, trains_d=False)
         FWe, XWe = products.encoded(), batch.times(D.encoder)
         squares, RW = products.residual(with_ones(FWe + D.encoder_bias))
-        own: Tensor | None = None
-        own_Q = FWe
+        own: _Own | None = None
         if weights.matching in ("reconstruction", "leave-one-out"):
             # Of the whole difference, that of the generated profiles' energy included.
             c_m = 2 / entries
@@ -400,10 +419,8 @@ class ExactStep:
             match_entries = entries
             dEnc_f = c_g * RW[:, :-1]
             if weights.matching == "leave-one-out":
-                own = batch.values * self_weights(D.encoder, D.decoder)[batch.items]
-                own_Q = batch.weighted(own, G.item_factors)
-                crossed = total(own_Q * products.P_b) - total(batch.weighted(own, D.decoder) * Z)
-                match_squares += sum_of_squares(own) + 2 * crossed.item()
+                own = _Own(batch, self._state)
+                match_squares += own.squares(products.P_b, Z)
         else:
             c_m = c_g
             difference = FWe - XWe
@@ -428,8 +445,7 @@ class ExactStep:
             to_items.zero_()
         to_rows = products.factor_gradients(to_items, dEnc_f, c_m)
         if own is not None:
-            to_rows.add_(own_Q, alpha=2 * a / entries)
-            batch.add_transposed(to_items, products.P_b, 2 * a / entries, own)
+            own.add_gradients(to_rows, to_items, products.P_b, 2 * a / entries)
         penalty = weights.g_reg * G.squares().item() if weights.g_reg else 0.0
         if not weights.solved:
             to_users.index_add_(0, batch.users, to_rows)
