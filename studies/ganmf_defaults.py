@@ -132,6 +132,8 @@ def random_settings(trial: int) -> dict[str, Any]:
     }
 
 
+# The defaults of today.
+_AS_IT_COMES = "GANMF()"
 # `noise` is the factor of the law of d_reg (`ganmf_fast.gan.defaults`).
 BASE = {
     "num_factors": 64,
@@ -180,6 +182,8 @@ def settings(name: str, X: Matrix) -> dict[str, Any]:
     """Parameters of a trial on a matrix."""
     if name.startswith("random-"):
         return random_settings(int(name.removeprefix("random-")))
+    if name == _AS_IT_COMES:
+        return {}
     params = {**BASE, **CHANGES[name], "epochs": 150}
     users = np.count_nonzero(np.diff(X.indptr))
     items = len(np.unique(X.indices))
@@ -342,7 +346,8 @@ def searched() -> str:
     changed: dict[str, str] = {}
     for line in journal():
         trials[line["trial"]][line["data"]] = statistics.fmean(line["relative"].values())
-        own = line["params"] if line["trial"].startswith("random-") else CHANGES[line["trial"]]
+        random = line["trial"].startswith("random-")
+        own = line["params"] if random else CHANGES.get(line["trial"], {})
         shown = (f"{n}={v}" for n, v in own.items() if n not in ("matching", "epochs"))
         changed[line["trial"]] = ", ".join(shown)
     sets = list(dict.fromkeys(data for found in trials.values() for data in found))
@@ -368,7 +373,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=("search", "table"))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--trials", default=",".join(["random:15", *CHANGES]))
+    parser.add_argument("--trials", default=",".join(["random:15", *CHANGES, _AS_IT_COMES]))
     parser.add_argument("--sets", default="")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)

@@ -1,13 +1,14 @@
 """Kills, full disks, interrupts, threads and fuzzing: what the library does when things go wrong.
 
     python studies/reliability.py [--quick] [--only kills,disk,interrupts,threads,fuzz] [--fresh]
+                                  [--targets csr,as_csr,...]
 
 Runs are killed 20 times each and must end as if they had not been; their disk fills up, and they
 must go on once there is room; Ctrl-C and SIGTERM are sent to every long call on a matrix of
 20,000 x 20,000; every model is fitted on one thread and on two; and inputs are broken
-(`python -m tests.fuzz`). What is finished is kept in runs/reliability/, so that the command can be
-interrupted, and done again with --fresh. It writes docs/results/reliability.json and the tables of
-docs/reliability.md.
+(`python -m tests.fuzz`), of which `--targets` measures some and leaves the others' rows. What is
+finished is kept in runs/reliability/, so that the command can be interrupted, and done again with
+--fresh. It writes docs/results/reliability.json and the tables of docs/reliability.md.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -166,8 +167,10 @@ def measure_threads(kept: Kept, scratch: Path, quick: bool) -> list[dict[str, An
     return found
 
 
-def measure_fuzz(kept: Kept, scratch: Path, quick: bool) -> list[dict[str, Any]]:
-    """Every target of the fuzzer, with as many cases as a whole run has."""
+def measure_fuzz(
+    kept: Kept, scratch: Path, quick: bool, names: Sequence[str] = FUZZED
+) -> list[dict[str, Any]]:
+    """Targets of the fuzzer, with as many cases as a whole run has."""
 
     def run(target: str) -> Any:
         file = scratch / "fuzz.json"
@@ -179,7 +182,7 @@ def measure_fuzz(kept: Kept, scratch: Path, quick: bool) -> list[dict[str, Any]]
         [found] = json.loads(file.read_text(encoding="utf-8"))["targets"]
         return found
 
-    return [kept.once("fuzz", name, lambda name=name: run(name)) for name in FUZZED]
+    return [kept.once("fuzz", name, lambda name=name: run(name)) for name in names]
 
 
 # Tables ------------------------------------------------------------------------------------------
@@ -325,6 +328,9 @@ def main() -> int:
     """Measure what is asked for, and write everything anew."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default=",".join(PARTS), help="parts with commas between them")
+    parser.add_argument(
+        "--targets", default=",".join(FUZZED), help="of the fuzzer, with commas between them"
+    )
     parser.add_argument("--quick", action="store_true", help="a few of each")
     parser.add_argument("--fresh", action="store_true", help="measure again what was kept")
     parser.add_argument("--scratch", type=Path, default=KEPT / "scratch", help="folder to work in")
@@ -332,6 +338,9 @@ def main() -> int:
     wanted = arguments.only.split(",")
     if unknown := [part for part in wanted if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
+    targets = arguments.targets.split(",")
+    if unknown := [target for target in targets if target not in FUZZED]:
+        parser.error(f"there is no target {unknown[0]!r}; targets are {', '.join(FUZZED)}")
     kept = Kept(KEPT, arguments.quick)
     content: dict[str, Any] = {"about": {}, "parts": {}}
     if RESULTS.is_file():
@@ -341,7 +350,14 @@ def main() -> int:
         if arguments.fresh:
             shutil.rmtree(kept.folder / part, ignore_errors=True)
         arguments.scratch.mkdir(parents=True, exist_ok=True)
-        found = MEASURE[part][0](kept, arguments.scratch.absolute(), arguments.quick)
+        scratch = arguments.scratch.absolute()
+        if part == "fuzz":
+            rows = {row["target"]: row for row in content["parts"].get(part, [])}
+            new = measure_fuzz(kept, scratch, arguments.quick, targets)
+            rows |= {row["target"]: row for row in new}
+            found = [rows[name] for name in FUZZED if name in rows]
+        else:
+            found = MEASURE[part][0](kept, scratch, arguments.quick)
         content["parts"][part] = found
         content["about"][part] = {
             "date": str(dt.datetime.now(dt.UTC).date()),

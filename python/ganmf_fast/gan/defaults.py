@@ -44,7 +44,7 @@ PUBLISHED: dict[str, Any] = {
 CHOSEN = (*PUBLISHED, "recon_coefficient")
 """Parameters whose default is None."""
 
-NOISE = 5.0
+NOISE = 4.0
 """Of the penalty, see above."""
 
 _BATCHES = 8
@@ -56,14 +56,16 @@ def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict
     `matching` is the given one, or None.
     """
     edge = nnz * (math.sqrt(n_rows) + math.sqrt(n_cols)) ** 2 / (n_rows * n_cols)
-    size = math.sqrt(nnz)
+    size, wide = math.sqrt(nnz), (n_cols / n_rows) ** 0.25
+    # More interactions have more batches, and want less change from the start.
+    rate = min(max(3e-5, 20 / nnz), 3e-4)
     return {
-        "num_factors": min(_within(64, 0.28 * size, 300), n_rows, n_cols),
-        "emb_dim": min(_within(180, 0.9 * size, 800), n_cols),
+        "num_factors": min(_within(64, 0.33 * size * wide, 450), n_rows, n_cols),
+        "emb_dim": min(_within(180, 1.1 * size, 1000), n_cols),
         "batch_size": _within(64, 2.0 ** round(math.log2(n_rows / _BATCHES)), 512),
         "m": 10.0,
-        "d_lr": 1.5e-4,
-        "g_lr": 5e-4,
+        "d_lr": rate,
+        "g_lr": 4 * rate,
         "d_reg": NOISE * edge / (n_rows * n_cols),
         "d_dropout": 0.33,
         "g_ema": 0.98,
@@ -73,7 +75,7 @@ def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict
         "init": "discriminator",
         "user_factors": "solved",
         # The published weight is one of features.
-        "recon_coefficient": 0.1 if matching == "features" else 0.8,
+        "recon_coefficient": 0.1 if matching == "features" else 0.85,
     }
 
 
