@@ -138,7 +138,7 @@ def _basis(
 ) -> Any:
     """Orthonormal columns that nearly span the first `rank` right singular vectors."""
     width = min(rank + _OVERSAMPLING, n_cols)
-    basis = np.random.default_rng(seed).normal(size=(n_cols, width)).astype(dtype)
+    basis: Any = np.random.default_rng(seed).normal(size=(n_cols, width)).astype(dtype)
     for _ in range(_ITERATIONS):
         basis, _ = np.linalg.qr(times_transposed(np.linalg.qr(times(basis))[0]))
     return basis
