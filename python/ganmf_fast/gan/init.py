@@ -119,11 +119,13 @@ def _reconstructions(profiles: Csr, discriminator: Discriminator) -> tuple[Produ
     Xt = X.T.tocsr()
 
     def times(v: Dense) -> Dense:
-        return X @ (We @ (Wd.T @ v) - own * v) + constant @ v
+        made: Dense = X @ (We @ (Wd.T @ v) - own * v) + constant @ v
+        return made
 
     def times_transposed(v: Dense) -> Dense:
         back = Xt @ v
-        return Wd @ (We.T @ back) - own * back + np.outer(constant, v.sum(axis=0))
+        made: Dense = Wd @ (We.T @ back) - own * back + np.outer(constant, v.sum(axis=0))
+        return made
 
     return times, times_transposed
 
