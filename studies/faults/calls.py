@@ -37,6 +37,7 @@ FITS: dict[str, Any] = {
     "SLIMElasticNet": gf.SLIMElasticNet(),
     "EASE": gf.EASE(),
     "WRMF": gf.WRMF(num_factors=100, epochs=30),
+    "GANMF": lambda: gf.GANMF(device="cpu"),
     "GANMF exact": lambda: gf.GANMF(step="exact", recon_coefficient=0.1, device="cpu"),
     "GANMF dense": lambda: gf.GANMF(step="dense", recon_coefficient=0.1, device="cpu"),
     "GANMF large batch": lambda: gf.GANMF(

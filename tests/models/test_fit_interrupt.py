@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 
 import pytest
 
@@ -55,11 +56,14 @@ MODELS = {
     "GraphGAN": {"pretrain_epochs": 0},
     "RAGAN": {"device": "cpu"},
     "AugCF": {"device": "cpu"},
+    "GANMF": {"device": "cpu"},
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("after", [0.1, 1.0])
+# The decomposition that GANMF starts from is longer than a second.
+@pytest.mark.parametrize(
+    ("model", "after"), [*product(MODELS, (0.1, 1.0)), ("GANMF", 7.0), ("GANMF", 11.0)]
+)
 def test_ctrl_c_stops_a_fit_within_a_second(model, after):
     if registry.NAMES[model].startswith("ganmf_fast.gan."):
         pytest.importorskip("torch", reason=f"{model} is fitted with torch, which is not installed")

@@ -18,11 +18,14 @@ Factors that start from the discriminator ("discriminator") are those of its rec
 profiles, in which each item is reconstructed from the others, as in the leave-one-out matching.
 Source: randomized decomposition by subspace iteration (Halko, Martinsson and Tropp, SIAM Review 53,
 2011); EASE with its default penalty (:mod:`ganmf_fast.models.ease`).
-Deviation: none. Where K exceeds the rank that X can have, the remaining columns stay random.
-Cost: some products of A with K + 10 columns, beside EASE itself for "ease".
+Deviation: none. Where K or E exceeds the rank, the remaining columns are random in Q and We, and
+zero in P and Wd: they change nothing at the start, and can learn.
+Cost: some products of A with K + 10 (or E + 10) columns, beside EASE itself for "ease"; memory in
+proportion to the items times these, whatever the users.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,120 +41,208 @@ from ganmf_fast.scorers.dense import DenseWeights, DualEase
 
 __all__ = ["start_as_ease", "start_from"]
 
-Dense = NDArray[np.float64]
-Product = Callable[[Dense], Dense]
+Floats = NDArray[Any]
 
 _OVERSAMPLING = 10
 _ITERATIONS = 4
+# Multiplications by nonzeros, cells, and rows of dense matrices at once: a fraction of a second,
+# and a quarter of a gibibyte.
+_PRODUCTS, _CELLS, _PART = 2**28, 2**25, 2**12
 # Of an item that is reconstructed from itself alone nothing would remain to divide by.
 _LEAST_REST = 1e-2
-
-
-def start_from(
-    kind: str, profiles: Csr, generator: Generator, discriminator: Discriminator, seed: int
-) -> None:
-    """Set the factors of `generator`, if it has them, to the decomposition of `kind`."""
-    rank = min(generator.item_factors.shape[1], profiles.n_rows, profiles.n_cols)
-    if kind == "discriminator":
-        times, times_transposed = _reconstructions(profiles, discriminator)
-    else:
-        times, times_transposed = _products(kind, profiles)
-    with one_blas_thread():
-        U, S, Vt = _decompose(times, times_transposed, profiles.n_cols, rank, seed)
-    scale = np.sqrt(S)
-    with torch.no_grad():
-        for factors, values in (
-            (generator.user_factors, U * scale),
-            (generator.item_factors, Vt.T * scale),
-        ):
-            if len(factors):
-                factors[:, :rank] = torch.from_numpy(values).to(factors)
 
 
 def start_as_ease(profiles: Csr, discriminator: Discriminator, d_reg: float, seed: int) -> None:
     """Set both layers of the autoencoder, without their biases, to a truncated EASE."""
     rank = min(discriminator.encoder.shape[1], profiles.n_rows, profiles.n_cols)
-    X = to_scipy(profiles).astype(np.float32)
-    Xt = X.T.tocsr()
-    with one_blas_thread():
-        # Hidden units are more than factors: half the time, and right vectors alone.
-        basis = _basis(lambda v: X @ v, lambda v: Xt @ v, profiles.n_cols, rank, seed, np.float32)
-        projected = (X @ basis).astype(np.float64)
-        squares, vectors = np.linalg.eigh(projected.T @ projected)
-        squares = squares[::-1][:rank].clip(min=0)
-        V = basis @ vectors[:, ::-1][:, :rank].astype(np.float32)
+    squares, V = _leading(_Affine(profiles, np.float32), rank, seed)
+    rank = int(np.count_nonzero(squares))
     ridge = d_reg * profiles.n_rows * profiles.n_cols / 2
-    # Where both are zero the direction has no weight.
-    kept = squares / np.maximum(squares + ridge, np.finfo(np.float64).tiny)
-    layer = V * np.sqrt(kept).astype(np.float32)
+    kept = np.sqrt(squares[:rank] / (squares[:rank] + ridge))
+    layer = V[:, :rank] * kept.astype(np.float32)
     own = (layer**2).sum(axis=1, keepdims=True)
     with torch.no_grad():
         encoder, decoder = discriminator.encoder, discriminator.decoder
         encoder[:, :rank] = torch.from_numpy(layer).to(encoder)
+        # Other units say nothing yet, but learn: their encoder stays random.
+        decoder.zero_()
         decoder[:, :rank] = torch.from_numpy(layer / np.maximum(1 - own, _LEAST_REST)).to(encoder)
 
 
-def _products(kind: str, profiles: Csr) -> tuple[Product, Product]:
-    """``v -> A v`` and ``v -> A^T v``."""
-    X = to_scipy(profiles).astype(np.float64)
-    Xt = X.T.tocsr()
-    if kind == "svd":
-        return lambda v: X @ v, lambda v: Xt @ v
-    scorer = EASE().fit(profiles).scorer_
-    if isinstance(scorer, DenseWeights):
-        B = scorer.weights.astype(np.float64)
-        return lambda v: X @ (B @ v), lambda v: B.T @ (Xt @ v)
-    if not isinstance(scorer, DualEase):
-        raise TypeError(f"EASE left a {type(scorer).__name__}")
-    # Scores are X - M X D^-1 with D the diagonal of P.
-    M = scorer.inverse.astype(np.float64)
-    D = scorer.diagonal.astype(np.float64)[:, None]
-    return lambda v: X @ v - M @ (X @ (v / D)), lambda v: Xt @ v - (Xt @ (M @ v)) / D
+def start_from(
+    kind: str, profiles: Csr, generator: Generator, discriminator: Discriminator, seed: int
+) -> None:
+    """Set the factors of `generator` to the decomposition of `kind`."""
+    rank = min(generator.item_factors.shape[1], profiles.n_rows, profiles.n_cols)
+    A: _Affine
+    if kind == "discriminator":
+        A = _LeaveOneOut(profiles, discriminator)
+    else:
+        A = _Ease(profiles) if kind == "ease" else _Affine(profiles)
+    squares, V = _leading(A, rank, seed)
+    rank = int(np.count_nonzero(squares))
+    # U S^(1/2) = A V S^(-1/2), and S is the root of the squares.
+    roots = squares[:rank] ** 0.25
+    V = V[:, :rank]
+    with torch.no_grad():
+        generator.item_factors[:, :rank] = torch.from_numpy(V * roots).to(generator.item_factors)
+        if len(generator.user_factors):
+            # As with hidden units: what is left of the item factors is random.
+            generator.user_factors.zero_()
+            for rows, made in A.blocks(V / roots):
+                factors = torch.from_numpy(made).to(generator.user_factors)
+                generator.user_factors[rows, :rank] = factors
 
 
-def _reconstructions(profiles: Csr, discriminator: Discriminator) -> tuple[Product, Product]:
-    """The same for what an autoencoder makes of each item of X from the others."""
-    X = to_scipy(profiles).astype(np.float64)
-    encoder, bias, decoder = (p.detach().cpu().double() for p in discriminator.parameters())
-    own = self_weights(encoder, decoder).numpy()[:, None]
-    We, Wd = encoder.numpy(), decoder[:, :-1].numpy()
-    constant = Wd @ bias.numpy() + decoder[:, -1].numpy()
-    Xt = X.T.tocsr()
+class _Affine:
+    """``A = X L + 1 c^T``, of which narrow products are made, some rows at a time.
 
-    def times(v: Dense) -> Dense:
-        made: Dense = X @ (We @ (Wd.T @ v) - own * v) + constant @ v
-        return made
+    Here L is the identity, and c zero.
+    """
 
-    def times_transposed(v: Dense) -> Dense:
-        back = Xt @ v
-        made: Dense = Wd @ (We.T @ back) - own * back + np.outer(constant, v.sum(axis=0))
-        return made
+    def __init__(self, profiles: Csr, dtype: type = np.float64) -> None:
+        self.dtype = dtype
+        self.n_cols = profiles.n_cols
+        self._X = to_scipy(profiles).astype(dtype)
 
-    return times, times_transposed
+    def through(self, v: Floats) -> tuple[Floats, Floats]:
+        """``L v`` and ``c^T v``."""
+        return v, np.zeros(v.shape[1], v.dtype)
+
+    def back(self, v: Floats, sums: Floats) -> Floats:
+        """``L^T v + c sums^T``."""
+        del sums
+        return v
+
+    def blocks(self, v: Floats) -> Iterator[tuple[slice, Floats]]:
+        """Rows, and those rows of ``A v``."""
+        through, shift = self.through(v)
+        n, width = self._X.shape[0], v.shape[1]
+        parts = math.ceil(max(self._X.nnz * width / _PRODUCTS, n * width / _CELLS))
+        step = math.ceil(n / max(parts, 1))
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            yield rows, self._X[rows] @ through + shift
+
+    def gram_times(self, v: Floats) -> Floats:
+        """``A^T A v``; never more than some rows of ``A v`` are held."""
+        out = np.zeros_like(v)
+        sums: Floats = np.zeros(v.shape[1], v.dtype)
+        for rows, made in self.blocks(v):
+            out += self._X[rows].T @ made
+            sums += made.sum(axis=0)
+        return self.back(out, sums)
 
 
-def _basis(
-    times: Callable[[Any], Any],
-    times_transposed: Callable[[Any], Any],
-    n_cols: int,
-    rank: int,
-    seed: int,
-    dtype: type = np.float64,
-) -> Any:
-    """Orthonormal columns that nearly span the first `rank` right singular vectors."""
-    width = min(rank + _OVERSAMPLING, n_cols)
-    basis: Any = np.random.default_rng(seed).normal(size=(n_cols, width)).astype(dtype)
-    for _ in range(_ITERATIONS):
-        basis, _ = np.linalg.qr(times_transposed(np.linalg.qr(times(basis))[0]))
-    return basis
+class _Ease(_Affine):
+    """The scores of EASE, with ``L = 1 - P / diag(P)`` where ``P = (X^T X + l 1)^-1``."""
+
+    def __init__(self, profiles: Csr) -> None:
+        super().__init__(profiles)
+        model = EASE()
+        self._l2, self._scorer = model.l2, model.fit(profiles).scorer_
+
+    def through(self, v: Floats) -> tuple[Floats, Floats]:
+        """See ``_Affine``."""
+        if isinstance(self._scorer, DenseWeights):
+            made = _tall_times(self._scorer.weights, v)
+        else:
+            made = v - self._inverse_times(v / self._diagonal())
+        return made, np.zeros(v.shape[1])
+
+    def back(self, v: Floats, sums: Floats) -> Floats:
+        """See ``_Affine``."""
+        del sums
+        if isinstance(self._scorer, DenseWeights):
+            return _inner(self._scorer.weights, v)
+        return v - self._inverse_times(v) / self._diagonal()
+
+    def _diagonal(self) -> Floats:
+        return self._dual().diagonal.astype(np.float64)[:, None]
+
+    def _inverse_times(self, v: Floats) -> Floats:
+        """``P v = (v - X^T (X X^T + l 1)^-1 X v) / l``."""
+        made = _tall_times(self._dual().inverse, self._X @ v)
+        return (v - self._X.T @ made) / self._l2
+
+    def _dual(self) -> DualEase:
+        if not isinstance(self._scorer, DualEase):
+            raise TypeError(f"EASE left a {type(self._scorer).__name__}")
+        return self._scorer
 
 
-def _decompose(
-    times: Product, times_transposed: Product, n_cols: int, rank: int, seed: int
-) -> tuple[Dense, Dense, Dense]:
-    """Largest `rank` singular values with their vectors, whose signs are unique."""
-    basis = _basis(times, times_transposed, n_cols, rank, seed)
-    left, values, right = np.linalg.svd(times(basis), full_matrices=False)
-    U, S, Vt = left[:, :rank], values[:rank], (right @ basis.T)[:rank]
-    signs = np.where(U[np.abs(U).argmax(axis=0), np.arange(U.shape[1])] < 0, -1.0, 1.0)
-    return U * signs, S, Vt * signs[:, None]
+class _LeaveOneOut(_Affine):
+    """What an autoencoder makes of each item of X from the others: ``L = We Wd - diag(We Wd)``."""
+
+    def __init__(self, profiles: Csr, discriminator: Discriminator) -> None:
+        super().__init__(profiles)
+        We, bias, W = (p.detach().cpu().double() for p in discriminator.parameters())
+        self._own = self_weights(We, W).numpy()[:, None]
+        self._We, self._Wd = We.numpy(), W[:, :-1].numpy()
+        self._constant = (self._Wd @ bias.numpy() + W[:, -1].numpy())[:, None]
+
+    def through(self, v: Floats) -> tuple[Floats, Floats]:
+        """See ``_Affine``."""
+        made = _tall_times(self._We, _inner(self._Wd, v)) - self._own * v
+        return made, _inner(self._constant, v)[0]
+
+    def back(self, v: Floats, sums: Floats) -> Floats:
+        """See ``_Affine``."""
+        made = _tall_times(self._Wd, _inner(self._We, v)) - self._own * v
+        found: Floats = made + self._constant * sums
+        return found
+
+
+def _leading(A: _Affine, rank: int, seed: int) -> tuple[Floats, Floats]:
+    """Largest `rank` squared singular values of A with right vectors, whose signs are unique.
+
+    Values are zero where they cannot be told from zero in the precision of A.
+    """
+    width = min(rank + _OVERSAMPLING, A.n_cols)
+    with one_blas_thread():
+        basis: Floats = np.random.default_rng(seed).normal(size=(A.n_cols, width)).astype(A.dtype)
+        for _ in range(_ITERATIONS):
+            basis = _orthonormal(A.gram_times(basis))
+        # In double precision from here: what is lost in single precision is not lost in the values.
+        basis = _orthonormal(basis.astype(np.float64))
+        projected = _inner(basis, A.gram_times(basis))
+        squares, vectors = np.linalg.eigh((projected + projected.T) / 2)
+        squares, vectors = squares[::-1][:rank], vectors[:, ::-1][:, :rank]
+        squares = np.where(squares > squares[0] * np.finfo(A.dtype).eps, squares, 0)
+        V: Floats = _tall_times(basis, vectors).astype(A.dtype, copy=False)
+    signs = np.where(V[np.abs(V).argmax(axis=0), np.arange(V.shape[1])] < 0, -1, 1)
+    return squares, V * signs.astype(A.dtype)
+
+
+def _orthonormal(B: Floats) -> Floats:
+    """Orthonormal columns that span those of `B`; what cannot be told from zero stays near it.
+
+    By the eigenvectors of ``B^T B``, each direction divided by its length, and again for what the
+    square of the condition has cost (Stathopoulos and Wu, SIAM J. Sci. Comput. 23, 2002). A QR
+    decomposition keeps Ctrl-C waiting for seconds, and takes ten times as long on tall matrices.
+    """
+    for _ in range(2):
+        squares, vectors = np.linalg.eigh(_inner(B, B))
+        least = max(squares[-1] * np.finfo(squares.dtype).eps, np.finfo(squares.dtype).tiny)
+        turn = vectors / np.sqrt(np.maximum(squares, least))
+        B = _tall_times(B, turn.astype(B.dtype))
+    return B
+
+
+def _inner(A: Floats, B: Floats) -> Floats:
+    """``A^T B`` in double precision, in parts between which Ctrl-C is heard."""
+    out = np.zeros((A.shape[1], B.shape[1]))
+    for start in range(0, len(A), _PART):
+        a = A[start : start + _PART].astype(np.float64, copy=False)
+        # Of a matrix and itself BLAS computes one half.
+        b = a if B is A else B[start : start + _PART].astype(np.float64, copy=False)
+        out += a.T @ b
+    return out
+
+
+def _tall_times(A: Floats, B: Floats) -> Floats:
+    """``A B``, likewise, in the precision of `B`."""
+    out = np.empty((len(A), B.shape[1]), B.dtype)
+    for start in range(0, len(A), _PART):
+        out[start : start + _PART] = A[start : start + _PART] @ B
+    return out
