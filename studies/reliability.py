@@ -174,6 +174,7 @@ def measure_fuzz(
 
     def run(target: str) -> Any:
         file = scratch / "fuzz.json"
+        file.unlink(missing_ok=True)
         limits = ["--seconds", "6"] if quick else []
         command = [sys.executable, "-m", "tests.fuzz", "--target", target, *limits]
         subprocess.run(

@@ -357,7 +357,7 @@ def _bent_journal(rng: Random, originals: list[bytes]) -> bytes:
             return bent_text(rng, content)
     lines = content.split(b"\n")
     for _ in range(rng.choice((1, 1, 2))):
-        at = rng.randrange(len(lines) - 1)
+        at = rng.randrange(max(len(lines) - 1, 1))  # one that was spoiled may have no line left
         with contextlib.suppress(ValueError, RecursionError):
             lines[at] = written_json(rng, bent_json(rng, json.loads(lines[at])))
     return b"\n".join(lines)
