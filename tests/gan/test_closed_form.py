@@ -53,7 +53,7 @@ def test_the_factors_are_those_of_least_loss(matching, a, factors, g):
     tensors = [torch.from_numpy(array) for array in (Q, We, W)]
     best = best_factors(Grams.of(*tensors), torch.from_numpy(be), ITEMS, a, g, matching)
     inputs = profile_inputs(*tensors, matching)
-    factors_of = best.of(torch.from_numpy(X) @ inputs)
+    factors_of = best.of(torch.from_numpy(X) @ matrix for matrix in inputs)
     assert_allclose(factors_of, least_squares(X, Q, We, be, W, a, g, matching), atol=1e-6)
 
 

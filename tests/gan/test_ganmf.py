@@ -26,6 +26,7 @@ from ganmf_fast.models.ease import EASE
 from ganmf_fast.models.load import load
 from ganmf_fast.models.popularity import TopPopular
 from ganmf_fast.scorers.validation import validation_value
+from ganmf_fast.tuning import tune
 
 SMALL = {
     "num_factors": 6,
@@ -290,6 +291,29 @@ def test_a_discriminator_that_starts_as_ease_makes_a_generator_of_its_scores(toy
         model = GANMF(**{**SMALL, **options, "recon_coefficient": 1.0}, user_factors=factors)
         scorer = GANMFModule(model, as_csr(X)).scorer()
         assert_allclose(scorer.user_factors @ scorer.item_factors.T, ease, atol=1e-5)
+
+
+def test_no_epochs_leave_the_start(toy_urm, tmp_path):
+    options = {**SMALL, "d_init": "ease", "init": "discriminator", "user_factors": "solved"}
+    model = GANMF(**{**options, "epochs": 0}).fit(toy_urm, validation=toy_urm)
+    assert (model.best_epoch_, len(model.history_)) == (0, 0)
+    still = GANMF(**{**options, "epochs": 1, "d_lr": 1e-12, "g_lr": 1e-12}).fit(toy_urm)
+    assert_allclose(model.score_users([3, 7]), still.score_users([3, 7]), atol=1e-6)
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").best_epoch_ == 0
+
+
+def test_no_epochs_are_kept_by_a_search(toy_urm):
+    result = tune(
+        GANMF(**{**SMALL, "epochs": 0, "d_init": "ease", "init": "discriminator"}),
+        toy_urm,
+        n_calls=2,
+        n_initial=1,
+        space={"recon_coefficient": {"real": [0.1, 0.9]}},
+        fixed={"epochs": 0},
+        protocol="dense",
+    )
+    assert result.best_params["epochs"] == result.final.model.best_epoch_ == 0
 
 
 def test_a_discriminator_starts_with_the_largest_singular_values(toy_urm):

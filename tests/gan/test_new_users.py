@@ -54,7 +54,7 @@ def test_the_closed_form_is_where_automatic_differentiation_finds_the_minimum(
         grams = Grams.in_double(G.item_factors, D.encoder, D.decoder)
         found = best_factors(grams, D.encoder_bias, items, a, users * g_reg / 2, matching)
         inputs = profile_inputs(G.item_factors, D.encoder, D.decoder, matching)
-        best = found.of(torch.from_numpy(X) @ inputs).numpy()
+        best = found.of(torch.from_numpy(X) @ matrix for matrix in inputs).numpy()
     batches = Batches(as_csr(X), users, torch.device("cpu"), torch.float64)
     batch = next(iter(batches.ordered(np.arange(users))))
     step = DenseStep(G, D, LossWeights(3.0, a, 0.0, g_reg, matching))

@@ -261,11 +261,14 @@ class GANMFSettings(GANSettings):
         chosen=True,
     )
     _: KW_ONLY
-    epochs: int = _count(
+    epochs: int = param(
         None,
         "At most, with `validation`; exactly, without. By default at most 300, and without "
-        "`validation` as many as suit the data, see the notes.",
-        {"choice": [300]},
+        "`validation` as many as suit the data, see the notes. 0 is the start itself, which with "
+        '`d_init` "ease" is a model.',
+        at_least=0,
+        search={"choice": [300]},
+        chosen=True,
     )
     d_emphasis: float = param(
         None,

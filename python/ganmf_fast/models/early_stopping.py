@@ -36,7 +36,7 @@ def epochs_for_more_data(best_epoch: float, ratio: float) -> int:
     More data want more epochs: over the 21 options of docs/results/beyond.md, whose epochs were
     sought on .6375 and again on .8875 of train, by the power .27 of the ratio, here 1/4.
     """
-    return max(1, round(best_epoch * math.pow(ratio, 0.25)))
+    return max(1, round(best_epoch * math.pow(ratio, 0.25))) if best_epoch else 0
 
 
 class EarlyStopping:

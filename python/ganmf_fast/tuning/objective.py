@@ -132,7 +132,7 @@ class Objective:
             metrics.append(measured)
             started = time.perf_counter()
         if epochs:
-            found["epochs"] = max(1, round(fmean(epochs)))
+            found["epochs"] = round(fmean(epochs))
         found["metrics"] = {name: fmean(one[name] for one in metrics) for name in metrics[0]}
         value = fmean(values)
         if not math.isfinite(value):

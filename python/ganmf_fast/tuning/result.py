@@ -147,7 +147,7 @@ class TuningResult:
         rule = self._stopping if isinstance(model, Recommender) else {}
         fitted, early_stop = more
         model.fit(fitted, validation=early_stop, **rule)
-        return self._final({**self.best_params, "epochs": max(1, int(model.best_epoch_))})
+        return self._final({**self.best_params, "epochs": int(model.best_epoch_)})
 
     def _final(self, params: Params) -> Final:
         model = self._tuned.make(**params)

@@ -32,7 +32,7 @@ the best factors are taken.
 Cost: ``O(K^3 + K^2 E + K E^2)`` beside the products, then ``O(nnz_b E + batch K E)`` for a batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -91,11 +91,11 @@ class Grams:
         return sums
 
 
-def profile_inputs(Q: Tensor, We: Tensor, W: Tensor, matching: Matching) -> Tensor:
-    """Matrix with which a profile is multiplied for its factors, shape (n_items, E or E + K)."""
+def profile_inputs(Q: Tensor, We: Tensor, W: Tensor, matching: Matching) -> tuple[Tensor, ...]:
+    """Matrices by which profiles are multiplied for their factors, shapes (n_items, E or K)."""
     if matching != "leave-one-out":
-        return We
-    return torch.cat([We, Q * self_weights(We, W)[:, None]], dim=1)
+        return (We,)
+    return We, Q * self_weights(We, W)[:, None]
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ class BestFactors:
     M: Tensor
     o: Tensor
 
-    def of(self, encoded: Tensor) -> Tensor:
+    def of(self, encoded: Iterable[Tensor]) -> Tensor:
         """The factors of profiles x, a row each, from their products with the inputs."""
-        return product(encoded, self.M.T, self.o)
+        return product(torch.cat([*encoded], dim=1), self.M.T, self.o)
 
 
 def best_factors(
@@ -161,10 +161,11 @@ def best_factors(
 
 
 @_on_one_thread()
-def factor_map(best: BestFactors, inputs: Tensor) -> tuple[Tensor, Tensor]:
+def factor_map(best: BestFactors, inputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """The same function of the profile itself: weights, shape (n_items, K), and bias, float32."""
-    parts = inputs.split(_ITEMS)
-    weights = torch.cat([(part.to(best.M.dtype) @ best.M.T).float() for part in parts])
+    parts = zip(*(matrix.split(_ITEMS) for matrix in inputs), strict=True)
+    wide = (torch.cat(part, dim=1).to(best.M.dtype) for part in parts)
+    weights = torch.cat([(part @ best.M.T).float() for part in wide])
     return weights, best.o.float()
 
 

@@ -154,9 +154,8 @@ class DenseStep:
         with torch.no_grad():
             grams = Grams.of(Q, D.encoder, D.decoder)
             best = self._weights.best_factors(grams, D.encoder_bias, batch.n_items)
-            return best.of(
-                batch.dense() @ profile_inputs(Q, D.encoder, D.decoder, self._weights.matching)
-            )
+            inputs = profile_inputs(Q, D.encoder, D.decoder, self._weights.matching)
+            return best.of(batch.dense() @ matrix for matrix in inputs)
 
     def start_pass(self) -> None:
         """Nothing is kept between batches."""

@@ -169,7 +169,7 @@ class _Narrow:
         else:
             grams = Grams(self._QWe, self._QW, self._WW, self._QQ)
             inputs = profile_inputs(state.Q, state.We, state.W, matching)
-            self.P_b = best(grams).of(batch.times(inputs))
+            self.P_b = best(grams).of(map(batch.times, inputs))
         self._Z = self.P_b.new_empty(0)
         self._Z_f = self.P_b.new_empty(0)
 

@@ -207,7 +207,7 @@ class GANMFModule(GANModule):
         best = self._loss_weights().best_factors(Grams.of(Q, We, W), bias, len(Q))
         blocks = Batches(self.profiles, _BLOCK, self.device).ordered(rows)
         inputs = profile_inputs(Q, We, W, self._settings.matching)
-        return torch.cat([best.of(block.times(inputs)) for block in blocks]), Q
+        return torch.cat([best.of(map(block.times, inputs)) for block in blocks]), Q
 
     def companions(self) -> Sequence[Tensor]:
         """See ``GANModule``: the discriminator, by which users who were not fitted are judged."""
