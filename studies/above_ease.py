@@ -25,16 +25,16 @@ from typing import Any
 
 import numpy as np
 
+import ganmf_defaults as defaults
 import ganmf_fast as gf
 from ganmf_fast.base.files import write_whole
 from ganmf_fast.base.hardware import processor
 from ganmf_fast.evaluation.significance import compare_values, holm
 
-ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / "docs" / "results" / "above-ease"
+KEPT = defaults.ROOT / "docs" / "results" / "above-ease"
 LOOKS = KEPT / "looks.jsonl"
 PAGE = KEPT.with_suffix(".md")
-USERS = ROOT / "runs" / "above-ease"
+USERS = defaults.ROOT / "runs" / "above-ease"
 SETS = ("ml-1m", "hetrec2011", "lastfm")
 METRICS = (("map", 5), ("ndcg", 5), ("map", 20), ("ndcg", 20))
 FOLDS = 2
@@ -152,9 +152,7 @@ def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> No
 
 def looks() -> list[dict[str, Any]]:
     """Every time that a test was opened."""
-    if not LOOKS.is_file():
-        return []
-    return [json.loads(line) for line in LOOKS.read_text(encoding="utf-8").splitlines()]
+    return defaults.lines_of(LOOKS)
 
 
 def of_users(data: str, name: str, seed: int) -> Path:

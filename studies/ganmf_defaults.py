@@ -203,16 +203,16 @@ def best_ease(train: Matrix, held_out: Matrix) -> dict[str, float]:
     return {name: max(fit[name] for fit in fits) for name in fits[0]}
 
 
-def journal() -> list[dict[str, Any]]:
+def lines_of(path: Path) -> list[dict[str, Any]]:
     """Lines of earlier calls."""
-    if not JOURNAL.is_file():
+    if not path.is_file():
         return []
-    return [json.loads(line) for line in JOURNAL.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def search(folder: Path, trials: list[str], names: list[str]) -> None:
     """Fit what is missing."""
-    done = {(line["trial"], line["data"]) for line in journal()}
+    done = {(line["trial"], line["data"]) for line in lines_of(JOURNAL)}
     for trial in trials:
         for name in names:
             for fold in FOLDS[name]:
@@ -306,13 +306,11 @@ smallest sets of real data.
 What was seen: the penalty of the discriminator has to follow the data, since one number for all
 makes sets of few interactions per cell fall back to the most popular items (random trials of the
 column *sparse* near .73). From random weights, rates of half those of *base* are the best on the
-real sets (*slow*), and they stay below EASE on more than 200,000 interactions, because the
-discriminator overfits before it reaches EASE. A discriminator that starts as EASE, with
+real sets (*slow*). A discriminator that starts as EASE, with
 leave-one-out matching and solved user factors (*from ease*), is at or above the others on the
 real sets and needs few epochs; the simulated ones gain by higher rates (*from ease fast*), and
 the defaults lie between. On sparse data more factors than the law's do harm (*from ease wide*).
-The laws of sizes were not searched: factors are about as many as the singular values of the
-paper's three sets above the edge of noise.
+The laws of sizes were not searched.
 """
 
 
@@ -344,7 +342,7 @@ def searched() -> str:
     """One row for each trial, best first."""
     trials: dict[str, dict[str, float]] = defaultdict(dict)
     changed: dict[str, str] = {}
-    for line in journal():
+    for line in lines_of(JOURNAL):
         trials[line["trial"]][line["data"]] = statistics.fmean(line["relative"].values())
         random = line["trial"].startswith("random-")
         own = line["params"] if random else CHANGES.get(line["trial"], {})

@@ -29,11 +29,11 @@ JOURNAL = RESULTS / "ganmf-parts.jsonl"
 PAGE = RESULTS / "ganmf-parts.md"
 CHOSEN = defaults.ROOT / "python" / "ganmf_fast" / "reference" / "chosen_params.json"
 
-# A step moves a weight by about its rate: these stand still.
+# A step moves a weight by about its rate: this one stands still.
 _STILL = 1e-12
 CHANGES: dict[str, dict[str, Any]] = {
     "GANMF()": {},
-    "nothing trained": {"d_lr": _STILL, "g_lr": _STILL},
+    "nothing trained": {"epochs": 0},
     "discriminator not trained": {"d_lr": _STILL},
     "no adversary: m = 0": {"m": 0.0},
     "no energy: a = 1": {"recon_coefficient": 1.0},
@@ -47,12 +47,11 @@ BESIDE = ("EASE", "SLIM-ElasticNet")
 def ganmf(train: defaults.Matrix, change: dict[str, Any], seed: int) -> gf.GANMF:
     """Fit with the number of epochs that a tenth of `train` asks for."""
     params = {**chosen_for(*train.shape, train.nnz, None), **change}
-    epochs = 1
-    if params["g_lr"] > _STILL:
+    if "epochs" not in params:
         inner = gf.split.holdout(train, 0.1, seed=1000 + seed)
         search = gf.GANMF(seed=seed, epochs=MOST_EPOCHS, **params)
-        epochs = search.fit(inner.train, validation=inner.test).best_epoch_
-    return gf.GANMF(seed=seed, epochs=epochs, **params).fit(train)
+        params["epochs"] = search.fit(inner.train, validation=inner.test).best_epoch_
+    return gf.GANMF(seed=seed, **params).fit(train)
 
 
 def measured(data: str, name: str, train: defaults.Matrix, held_out: Any, seed: int) -> Any:
@@ -66,16 +65,9 @@ def measured(data: str, name: str, train: defaults.Matrix, held_out: Any, seed: 
     return defaults.values(gf.SLIMElasticNet(**params).fit(train), train, held_out), None
 
 
-def journal() -> list[dict[str, Any]]:
-    """Lines of earlier calls."""
-    if not JOURNAL.is_file():
-        return []
-    return [json.loads(line) for line in JOURNAL.read_text(encoding="utf-8").splitlines()]
-
-
 def measure(folder: Path, names: list[str], folds: int) -> None:
     """Fit what is missing."""
-    done = {(line["data"], line["fold"], line["row"]) for line in journal()}
+    done = {(line["data"], line["fold"], line["row"]) for line in defaults.lines_of(JOURNAL)}
     slim = json.loads(CHOSEN.read_text(encoding="utf-8"))["datasets"]
     for fold in range(folds):
         for data in names:
@@ -103,7 +95,7 @@ def measure(folder: Path, names: list[str], folds: int) -> None:
 TEXT = """# What each part of GANMF brings
 
 ```sh
-python studies/ganmf_parts.py --data path/to/data
+{command}
 ```
 
 No test is read: a tenth of each user's interactions in `train` is held out and everything fitted
@@ -157,11 +149,14 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=3)
     arguments = parser.parse_args()
     measure(arguments.data, arguments.sets.split(";"), arguments.folds)
-    lines = journal()
+    lines = defaults.lines_of(JOURNAL)
     names = dict.fromkeys(line["data"] for line in lines)
     about = f"{time.strftime('%Y-%m-%d')}, {processor()}."
     tables = "\n\n".join(table(name, lines) for name in names)
-    write_whole(PAGE, TEXT.format(tables=tables, about=about))
+    n_folds = max(line["fold"] for line in lines) + 1
+    command = "python studies/ganmf_parts.py --data path/to/data"
+    command += f' --sets "{";".join(names)}" --folds {n_folds}'
+    write_whole(PAGE, TEXT.format(command=command, tables=tables, about=about))
 
 
 if __name__ == "__main__":
