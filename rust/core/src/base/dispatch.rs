@@ -33,6 +33,18 @@ pub fn avx512() -> Option<pulp::x86::V4> {
     }
 }
 
+/// Vectors of 256 bits, those of whole numbers included, if the processor has them.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[must_use]
+pub fn avx2() -> Option<pulp::x86::V3> {
+    match *ARCH {
+        Arch::V4(simd) => Some(*simd),
+        Arch::V3(simd) => Some(simd),
+        _ => None,
+    }
+}
+
 /// Run `work`, compiled for the widest vectors there are.
 ///
 /// Call it around a hot loop, not inside one: what lies within cannot be inlined into the caller.

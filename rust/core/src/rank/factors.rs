@@ -24,7 +24,7 @@ use pulp::{Simd, WithSimd};
 use super::alone::{alone_size, is_alone};
 use super::batches::{rank_batches, row};
 use super::factors_alone::{Block, ITEMS, Line, pack};
-use super::factors_short::ShortFactors;
+use super::factors_short::{ShortFactors, ShortUser};
 use super::request::{Filter, Lists, Request, check_users, not_finite};
 use super::select::{Lanes, Selector};
 use crate::base::dispatch::dispatch_simd;
@@ -187,12 +187,12 @@ impl FactorIndex {
             if self.lengths[items[0] as usize] * longest < threshold {
                 break;
             }
-            let bounds = dispatch_simd(short.bounds(nth, &alone.user, longest));
-            for (&item, &bound) in items.iter().zip(&bounds) {
-                // A bound that is not a number leaves nothing out.
-                if bound < threshold {
-                    continue;
-                }
+            let mut reaching = short.reaching(nth, &alone.short, threshold);
+            while reaching != 0 {
+                let place = reaching.trailing_zeros() as usize;
+                reaching &= reaching - 1;
+                // The last block may not be full.
+                let Some(&item) = items.get(place) else { break };
                 few[n_few] = item;
                 n_few += 1;
                 if n_few == ITEMS {
@@ -321,6 +321,7 @@ impl<'a> Users<'a> {
 struct Alone<'a> {
     item_factors: ArrayView2<'a, f32>,
     user: Vec<f32>,
+    short: ShortUser,
     lines: Vec<Line>,
     selector: Selector,
     /// Whether every score is, so far.
@@ -333,6 +334,7 @@ impl<'a> Alone<'a> {
         Ok(Self {
             item_factors,
             user: with_room(n_factors, FACTORS)?,
+            short: ShortUser::new(n_factors)?,
             lines: filled(n_factors, [0.0; ITEMS], FACTORS)?,
             selector: Selector::new(request.n, n_columns)?,
             is_finite: true,
@@ -342,6 +344,7 @@ impl<'a> Alone<'a> {
     fn start(&mut self, user: ArrayView1<f32>) {
         self.user.clear();
         self.user.extend(user);
+        self.short.start(&self.user);
         self.is_finite = true;
     }
 

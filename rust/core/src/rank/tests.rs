@@ -170,7 +170,12 @@ fn one_user_alone_gets_the_list_of_many_bit_for_bit() {
 
 #[test]
 fn rounding_factors_to_bytes_leaves_out_no_item_of_a_list() {
-    let (n_items, k) = (3000, 19);
+    for (n_items, k) in [(3000, 19), (1500, 1), (1500, 600)] {
+        rounding_leaves_out_no_item(n_items, k);
+    }
+}
+
+fn rounding_leaves_out_no_item(n_items: usize, k: usize) {
     let mut rng = Rng::at(9, 0, 0);
     let normal = Array2::from_shape_fn((n_items, k), |_| rng.normal() as f32);
     // Scores that are nearly equal, of any size, too small to be normal, exact in bytes, and zero.
@@ -198,7 +203,7 @@ fn rounding_factors_to_bytes_leaves_out_no_item_of_a_list() {
         // Some like what is like an item, others what is not.
         let p = Array2::from_shape_fn((40, k), |(u, f)| {
             let sign = if u % 2 == 0 { 1.0 } else { -1.0 };
-            sign * (q[(u * 71, f)] + 0.3 * q[(u, f)])
+            sign * (q[(u * 31, f)] + 0.3 * q[(u, f)])
         });
         for n in [1, 10, 400] {
             let rank = |users: &[i64]| {
