@@ -30,11 +30,12 @@ class Target(ABC):
     whole: ClassVar[int]
     """Number of cases of a whole run."""
     seconds: ClassVar[float] = 10.0
-    """A case that takes longer hangs."""
+    """A case that takes longer hangs, and a second more for each `READ` bytes that it holds."""
     memory: ClassVar[int] = 64 * 2**20
     """Bytes that a case may take for itself, and `FACTOR` times its own size."""
 
     FACTOR: ClassVar[int] = 20
+    READ: ClassVar[int] = 2**24
 
     def __init__(self, folder: Path, corpus: Mapping[str, Any]) -> None:
         self.folder = folder

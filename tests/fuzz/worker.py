@@ -140,7 +140,7 @@ class Worker:
         resident, peak = self._before
         self._unraisable.clear()
         error: BaseException | None = None
-        signal.setitimer(signal.ITIMER_REAL, target.seconds)
+        signal.setitimer(signal.ITIMER_REAL, target.seconds + _size(case) / target.READ)
         try:
             target.run(case)
         except UnbuildableError:
