@@ -57,6 +57,8 @@ def without_times(row):
 class Counter:
     """A module whose only weight is the number of generator steps."""
 
+    starts_fitted = False
+
     def __init__(self, bad_after=math.inf):
         self.count = torch.zeros(1)
         self.bad_after = bad_after
@@ -301,6 +303,27 @@ def test_no_epochs_leave_the_start(toy_urm, tmp_path):
     assert_allclose(model.score_users([3, 7]), still.score_users([3, 7]), atol=1e-6)
     model.save(tmp_path / "model")
     assert load(tmp_path / "model").best_epoch_ == 0
+
+
+def test_a_start_that_no_epoch_improves_is_kept(toy_urm, tmp_path):
+    options = {**SMALL, "d_init": "ease", "init": "discriminator", "user_factors": "solved"}
+    options |= {"freq": 1, "allow_worse": 1, "epochs": 6, "d_lr": 1e-12, "g_lr": 1e-12}
+    start = GANMF(**{**options, "epochs": 0}).fit(toy_urm)
+    model = GANMF(**options).fit(toy_urm, validation=toy_urm)
+    # What stands still is never better: patience ends it.
+    assert (model.best_epoch_, len(model.history_)) == (0, 2)
+    assert_array_equal(model.score_users([3, 7]), start.score_users([3, 7]))
+    # Killed after the first epoch, it still knows.
+    kept = {"checkpoint_path": str(tmp_path / "checkpoint"), "checkpoint_every": 1}
+
+    def killed(epoch, row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        GANMF(**options, **kept).fit(toy_urm, validation=toy_urm, callback=killed)
+    again = GANMF(**options, **kept).fit(toy_urm, validation=toy_urm)
+    assert (again.best_epoch_, len(again.history_)) == (0, 2)
+    assert_array_equal(again.score_users([3, 7]), start.score_users([3, 7]))
 
 
 def test_no_epochs_are_kept_by_a_search(toy_urm):

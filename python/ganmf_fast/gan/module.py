@@ -91,7 +91,11 @@ class GANModule(ABC):
     rng : torch.Generator
     sample : int64 array
         Rows whose generated profiles :meth:`diagnose` looks at: the same in every epoch.
+    starts_fitted : bool
+        Whether the networks are a model before the first epoch, which is then evaluated too.
     """
+
+    starts_fitted = False
 
     def __init__(self, settings: GANSettings, profiles: Csr) -> None:
         self.profiles = profiles

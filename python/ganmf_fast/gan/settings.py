@@ -264,8 +264,8 @@ class GANMFSettings(GANSettings):
     epochs: int = param(
         None,
         "At most, with `validation`; exactly, without. By default at most 300, and without "
-        "`validation` as many as suit the data, see the notes. 0 is the start itself, which with "
-        '`d_init` "ease" is a model.',
+        "`validation` as many as suit the data, see the notes. 0 is the start itself; where "
+        '`d_init` is "ease" it is a model, and `best_epoch_` is 0 if no epoch improves it.',
         at_least=0,
         search={"choice": [300]},
         chosen=True,

@@ -86,8 +86,8 @@ class TrainingState:
 
     @property
     def best_epoch(self) -> int:
-        """Epoch of the best weights; the last one if none was checked."""
-        return self.stopping.best_epoch or len(self.history)
+        """Epoch of the best weights, 0 if these are the start; the last one if none was checked."""
+        return self.stopping.best_epoch if self.stopping.has_best else len(self.history)
 
 
 @dataclass
@@ -120,6 +120,8 @@ class Trainer:
         """
         state = self._resume()
         stopping, history, last = state.stopping, state.history, self.settings.epochs
+        if not history and self.validate is not None and self.module.starts_fitted:
+            self._check(0, state, self.validate())
         while len(history) < last and not stopping.exhausted:
             epoch = len(history) + 1
             started = time.perf_counter()
@@ -135,8 +137,7 @@ class Trainer:
                 before = time.perf_counter()
                 row["validation"] = value = self.validate()
                 row["validation_seconds"] = time.perf_counter() - before
-                if stopping.update(epoch, value):
-                    state.kept = [tensor.clone() for tensor in self._to_keep()]
+                self._check(epoch, state, value)
             row["seconds"] = time.perf_counter() - started
             _log.debug("epoch %d: %s", epoch, row)
             if self.checkpoint is not None and epoch % self.checkpoint.every == 0:
@@ -151,6 +152,11 @@ class Trainer:
         if self.checkpoint is not None:
             self.checkpoint.remove()
         return state
+
+    def _check(self, epoch: int, state: TrainingState, value: float) -> None:
+        """Keep the weights if their value is the best so far."""
+        if state.stopping.update(epoch, value):
+            state.kept = [tensor.clone() for tensor in self._to_keep()]
 
     def _to_keep(self) -> list[Tensor]:
         return [*self.module.weights(), *self.module.companions()]
@@ -187,7 +193,8 @@ class Trainer:
             kept = dict(zip(kept, self.module.weights(), strict=False))
         try:
             facts = json_files.typed(stored, TrainingFacts)
-            if facts.best_epoch:
+            has_best = facts.best_value > -math.inf
+            if has_best:
                 refuse_unlike(kept, tensors)
             self.module.restore(with_prefix("state.", tensors))
         except ValueError as error:
@@ -198,7 +205,7 @@ class Trainer:
         return TrainingState(
             stopping,
             with_current_names(facts.history),
-            [tensors[n].to(one.device) for n, one in kept.items() if facts.best_epoch],
+            [tensors[n].to(one.device) for n, one in kept.items() if has_best],
         )
 
     def _save(self, state: TrainingState, checkpoint: TensorCheckpoint) -> None:
@@ -216,7 +223,7 @@ class Trainer:
 
 def _diverged(epoch: int, error: DivergedError, stopping: EarlyStopping) -> None:
     message = f"training diverged in epoch {epoch} ({error}); lower the learning rates"
-    if not stopping.best_epoch:
+    if not stopping.has_best:
         raise DivergedError(message) from None
     warnings.warn(
         f"{message}; the weights of epoch {stopping.best_epoch} are kept",
@@ -233,8 +240,8 @@ def _in_words(row: Mapping[str, float], state: TrainingState) -> str:
     """Text beside the progress bar: losses and the values of validation."""
     words = [f"{name} {row[name]:.4g}" for name in ("d_loss", "g_loss") if name in row]
     best = state.stopping
-    if best.best_epoch:
-        last = next(r["validation"] for r in reversed(state.history) if "validation" in r)
+    last = next((r["validation"] for r in reversed(state.history) if "validation" in r), None)
+    if last is not None:
         words.append(f"validation {last:.4f}, best {best.best_value:.4f} ({best.best_epoch})")
     return ", ".join(words)
 

@@ -50,7 +50,7 @@ class EarlyStopping:
     Attributes
     ----------
     best_epoch : int
-        Epoch of the best value; 0 before the first evaluation.
+        Epoch of the best value; 0 before the first evaluation, and where the start is the best.
     best_value : float
     without_improvement : int
         Evaluations since the best one.
@@ -69,6 +69,11 @@ class EarlyStopping:
         if improved:
             self.best_epoch, self.best_value, self.without_improvement = epoch, value, 0
         return improved
+
+    @property
+    def has_best(self) -> bool:
+        """Whether anything was evaluated."""
+        return self.best_value > -math.inf
 
     @property
     def exhausted(self) -> bool:

@@ -69,6 +69,7 @@ class GANMFModule(GANModule):
         self._settings = settings
         users, items = profiles.n_rows, profiles.n_cols
         self._solved = settings.user_factors == "solved"
+        self.starts_fitted = settings.d_init == "ease"
         if self._solved and settings.g_reg_exponent:
             raise ValueError(
                 f"g_reg_exponent is {settings.g_reg_exponent}, but solved user factors share one "
