@@ -157,6 +157,7 @@ def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> No
                 space=space(data, name),
                 fixed=fixed(data, name),
                 journal=journal(data, name),
+                mask="known",
                 protocol="dense",
                 folds=FOLDS,
             )
@@ -224,10 +225,10 @@ Every row is searched by `gf.tune(protocol="dense")`
 which each holds out a tenth of every user's interactions in `train`. The best parameters are fitted
 on all of `train` and measured once on `test`, GANMF with several seeds; every look at a test is a
 line of [above-ease/looks.jsonl](above-ease/looks.jsonl). Mean and standard deviation over seeds;
-seconds of CPU time of one fit. Iterative models, among them every GANMF, are fitted on 85 % for
-*validation*, as the protocol needs a part to stop early on, and the others on 90 %: that column
-ranks trials of a row, not rows. *p* is that of the paired t test over users of the MAP@5 (mean over
-seeds) against EASE and against SLIM-ElasticNet, corrected by Holm within a data set.
+seconds of CPU time of one fit. Models that are trained are fitted on 85 % for *validation*, since
+the protocol needs a part to stop early on, and the others on 90 %. *p* is that of the paired t test
+over users of the MAP@5 (mean over seeds) against EASE and against SLIM-ElasticNet, corrected by
+Holm within a data set.
 
 "The start" is GANMF before the first epoch: the discriminator a truncated EASE, the generator the
 closed form of its own objective for that discriminator ([algorithms.md](../algorithms.md)). No

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="GANMF needs torch, which is not ins
 
 from ganmf_fast.base import threads
 from ganmf_fast.base.urm import as_csr
+from ganmf_fast.evaluation import evaluate
 from ganmf_fast.gan.device import Footprint
 from ganmf_fast.gan.estimators import GANMF
 from ganmf_fast.gan.ganmf import module as ganmf_module
@@ -27,6 +28,7 @@ from ganmf_fast.models.load import load
 from ganmf_fast.models.popularity import TopPopular
 from ganmf_fast.scorers.validation import validation_value
 from ganmf_fast.tuning import tune
+from ganmf_fast.tuning.protocols import Dense
 
 SMALL = {
     "num_factors": 6,
@@ -327,8 +329,9 @@ def test_a_start_that_no_epoch_improves_is_kept(toy_urm, tmp_path):
 
 
 def test_no_epochs_are_kept_by_a_search(toy_urm):
+    start = {**SMALL, "epochs": 0, "d_init": "ease", "init": "discriminator"}
     result = tune(
-        GANMF(**{**SMALL, "epochs": 0, "d_init": "ease", "init": "discriminator"}),
+        GANMF(**start),
         toy_urm,
         n_calls=2,
         n_initial=1,
@@ -337,6 +340,10 @@ def test_no_epochs_are_kept_by_a_search(toy_urm):
         protocol="dense",
     )
     assert result.best_params["epochs"] == result.final.model.best_epoch_ == 0
+    # Nothing is held out to stop early on.
+    [fold] = Dense(toy_urm, 0.1, 1, 1337).folds()()
+    again = GANMF(**{**start, **result.best_trial.params}).fit(fold.whole)
+    assert result.best_value == evaluate(again, fold.whole, fold.held_out)["map", 5]
 
 
 def test_a_discriminator_starts_with_the_largest_singular_values(toy_urm):

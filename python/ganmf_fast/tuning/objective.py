@@ -144,7 +144,8 @@ class Objective:
     ) -> tuple[Any, Any]:
         """A model fitted on a fold, and the interactions that its lists leave out."""
         model = self.tuned.make(**{**self.constants, **params})
-        iterative = bool(getattr(model, "iterative", False))
+        # Without an epoch there is nothing to stop.
+        iterative = getattr(model, "iterative", False) and getattr(model, "epochs", None) != 0
         X: Any = fold.fitted if iterative else fold.whole
         early_stop: Any = fold.early_stop
         masked = fold.fitted + early_stop if self._masks_known else X
@@ -152,7 +153,7 @@ class Objective:
         if isinstance(model, Recommender):
             # As a `Csr`, without ids: a metric asks for lists by row.
             bare = as_csr(X, "fitted")
-            X = self._once((number, "fitted"), lambda: type(model).prepare(bare))
+            X = self._once((number, "fitted", bare.nnz), lambda: type(model).prepare(bare))
             early_stop = self._once((number, "stop"), lambda: as_csr(early_stop, "early_stop"))
             own = {"callback": callback, **stopping_rule(self.metric, self.k)}
             # A subclass may have a `fit` without them.
@@ -169,7 +170,7 @@ class Objective:
         """The value of a model on what a fold holds out, and all metrics if it is one of them."""
         if callable(self.metric):
             return float(self.metric(model, masked, fold.held_out)), {}
-        seen = self._once((number, "masked"), lambda: as_csr(masked, "fitted"))
+        seen = self._once((number, "masked", masked.nnz), lambda: as_csr(masked, "fitted"))
         held_out = self._once((number, "held_out"), lambda: as_csr(fold.held_out, "held_out"))
         evaluation = evaluate_any_model(model, seen, held_out, (self.k,), self.ties)
         return evaluation[self.metric, self.k], evaluation.to_dict()[self.k]

@@ -59,7 +59,7 @@ class Fold:
     held_out : csr_array
         What is measured.
     whole : csr_array
-        What models without epochs are fitted on: `fitted`, or with `early_stop`.
+        What models without epochs, or of none, are fitted on: `fitted`, or with `early_stop`.
     more_data : float
         Interactions of the final fit for each one that is `fitted`.
     """
