@@ -83,8 +83,8 @@ ROWS: dict[str, Row] = {
     "SLIM-ElasticNet": Row(
         "SLIMElasticNet",
         {
-            "alpha": {"real": [5e-4, 5e-2], "log": True},
-            "l1_ratio": {"real": [3e-3, 0.5], "log": True},
+            "alpha": {"real": [1e-2, 0.5], "log": True},
+            "l1_ratio": {"real": [1e-3, 0.5], "log": True},
         },
         {"topk": 1000},
     ),

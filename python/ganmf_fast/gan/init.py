@@ -55,7 +55,7 @@ _LEAST_REST = 1e-2
 def start_as_ease(profiles: Csr, discriminator: Discriminator, d_reg: float, seed: int) -> None:
     """Set both layers of the autoencoder, without their biases, to a truncated EASE."""
     rank = min(discriminator.encoder.shape[1], profiles.n_rows, profiles.n_cols)
-    squares, V = _leading(_Affine(profiles, np.float32), rank, seed)
+    squares, V = _leading(_Operator(profiles, np.float32), rank, seed)
     rank = int(np.count_nonzero(squares))
     ridge = d_reg * profiles.n_rows * profiles.n_cols / 2
     kept = np.sqrt(squares[:rank] / (squares[:rank] + ridge))
@@ -74,11 +74,11 @@ def start_from(
 ) -> None:
     """Set the factors of `generator` to the decomposition of `kind`."""
     rank = min(generator.item_factors.shape[1], profiles.n_rows, profiles.n_cols)
-    A: _Affine
+    A: _Operator
     if kind == "discriminator":
         A = _LeaveOneOut(profiles, discriminator)
     else:
-        A = _Ease(profiles) if kind == "ease" else _Affine(profiles)
+        A = _Ease(profiles) if kind == "ease" else _Operator(profiles)
     squares, V = _leading(A, rank, seed)
     rank = int(np.count_nonzero(squares))
     # U S^(1/2) = A V S^(-1/2), and S is the root of the squares.
@@ -94,7 +94,7 @@ def start_from(
                 generator.user_factors[rows, :rank] = factors
 
 
-class _Affine:
+class _Operator:
     """``A = X L + 1 c^T``, of which narrow products are made, some rows at a time.
 
     Here L is the identity, and c zero.
@@ -134,7 +134,7 @@ class _Affine:
         return self.back(out, sums)
 
 
-class _Ease(_Affine):
+class _Ease(_Operator):
     """The scores of EASE, with ``L = 1 - P / diag(P)`` where ``P = (X^T X + l 1)^-1``."""
 
     def __init__(self, profiles: Csr) -> None:
@@ -143,7 +143,7 @@ class _Ease(_Affine):
         self._l2, self._scorer = model.l2, model.fit(profiles).scorer_
 
     def through(self, v: Floats) -> tuple[Floats, Floats]:
-        """See ``_Affine``."""
+        """See ``_Operator``."""
         if isinstance(self._scorer, DenseWeights):
             made = _tall_times(self._scorer.weights, v)
         else:
@@ -151,7 +151,7 @@ class _Ease(_Affine):
         return made, np.zeros(v.shape[1])
 
     def back(self, v: Floats, sums: Floats) -> Floats:
-        """See ``_Affine``."""
+        """See ``_Operator``."""
         del sums
         if isinstance(self._scorer, DenseWeights):
             return _inner(self._scorer.weights, v)
@@ -171,7 +171,7 @@ class _Ease(_Affine):
         return self._scorer
 
 
-class _LeaveOneOut(_Affine):
+class _LeaveOneOut(_Operator):
     """What an autoencoder makes of each item of X from the others: ``L = We Wd - diag(We Wd)``."""
 
     def __init__(self, profiles: Csr, discriminator: Discriminator) -> None:
@@ -182,18 +182,18 @@ class _LeaveOneOut(_Affine):
         self._constant = (self._Wd @ bias.numpy() + W[:, -1].numpy())[:, None]
 
     def through(self, v: Floats) -> tuple[Floats, Floats]:
-        """See ``_Affine``."""
+        """See ``_Operator``."""
         made = _tall_times(self._We, _inner(self._Wd, v)) - self._own * v
         return made, _inner(self._constant, v)[0]
 
     def back(self, v: Floats, sums: Floats) -> Floats:
-        """See ``_Affine``."""
+        """See ``_Operator``."""
         made = _tall_times(self._Wd, _inner(self._We, v)) - self._own * v
         found: Floats = made + self._constant * sums
         return found
 
 
-def _leading(A: _Affine, rank: int, seed: int) -> tuple[Floats, Floats]:
+def _leading(A: _Operator, rank: int, seed: int) -> tuple[Floats, Floats]:
     """Largest `rank` squared singular values of A with right vectors, whose signs are unique.
 
     Values are zero where they cannot be told from zero in the precision of A.

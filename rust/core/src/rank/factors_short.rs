@@ -16,6 +16,7 @@ use ndarray::{ArrayView1, ArrayView2};
 use pulp::{bytemuck, i8x16, i16x16, x86::V3};
 
 use super::factors_alone::ITEMS;
+use super::select::not_below;
 use crate::base::Result;
 #[cfg(target_arch = "x86_64")]
 use crate::base::dispatch::avx2;
@@ -242,7 +243,6 @@ impl Kernel for Reaching<'_> {
             score + length * slacks[at] + error * lengths[at] + LOST
         });
         // A bound that is not a number leaves nothing out.
-        let reaches = |at: usize| u64::from(!(bounds[at] < self.threshold)) << at;
-        (0..ITEMS).fold(0, |bits, at| bits | reaches(at))
+        not_below(&bounds, self.threshold)
     }
 }

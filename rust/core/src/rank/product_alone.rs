@@ -4,7 +4,7 @@
 //! side, so that both ways give the same bits.
 
 use super::request::{Request, all_finite, not_finite};
-use super::select::Selector;
+use super::select::{Selector, not_below};
 use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::memory::reserve;
 use crate::base::{CsrView, Result};
@@ -178,19 +178,13 @@ impl Kernel for Scan<'_> {
             if reached == 0 {
                 continue;
             }
-            let threshold = self.selector.threshold();
             is_finite &= all_finite(sums);
-            let above: u32 = sums.iter().map(|&s| u32::from(s > threshold)).sum();
-            if above == 0 {
-                continue;
-            }
-            let mut rest = reached;
+            // Items ascend: one with an equal score never displaces another.
+            let mut rest = reached & not_below(sums, self.selector.threshold().next_up());
             while rest != 0 {
                 let bit = rest.trailing_zeros() as usize;
                 rest &= rest - 1;
-                if sums[bit] > threshold {
-                    self.selector.push((nth * WORD + bit) as i32, sums[bit]);
-                }
+                self.selector.push((nth * WORD + bit) as i32, sums[bit]);
             }
         }
         is_finite

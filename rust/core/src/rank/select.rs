@@ -1,12 +1,43 @@
 //! The best `n` of scores that arrive block by block, for one user or for several side by side.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, _CMP_NLT_UQ};
+
+#[cfg(target_arch = "x86_64")]
+use pulp::{bytemuck, f32x8};
+
 use super::request::Columns;
 use crate::base::Result;
+#[cfg(target_arch = "x86_64")]
+use crate::base::dispatch::avx2;
 use crate::base::memory::with_room;
 use crate::base::topk::{Scored, keep_top, sort_top};
 
 /// Scores compared at once against the threshold of one user.
 const BLOCK: usize = 32;
+
+/// One bit for each score that is not below a threshold, one that is no number among them.
+///
+/// Where the processor has an instruction for it, which the compiler does not find.
+#[inline(always)]
+pub(super) fn not_below(scores: &[f32; 64], threshold: f32) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = avx2() {
+        let scores: &[f32x8; 8] = bytemuck::cast_ref(scores);
+        let threshold: __m256 = bytemuck::cast(simd.splat_f32x8(threshold));
+        let (avx, mut bits) = (simd.avx, 0);
+        for (nth, &eight) in scores.iter().enumerate() {
+            let passing = avx._mm256_cmp_ps::<_CMP_NLT_UQ>(bytemuck::cast(eight), threshold);
+            bits |= (avx._mm256_movemask_ps(passing) as u64) << (8 * nth);
+        }
+        return bits;
+    }
+    let mut bits = 0;
+    for (at, &score) in scores.iter().enumerate() {
+        bits |= u64::from(!(score < threshold)) << at;
+    }
+    bits
+}
 
 /// The best `n` so far, and the score that a newcomer has to beat.
 pub(super) struct Selector {
