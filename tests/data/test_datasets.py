@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import io
 import stat
+import tarfile
 import threading
 import warnings
 import zipfile
@@ -30,6 +31,9 @@ from ganmf_fast.data.datasets import (
 )
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.item_lists import read_item_lists
+from ganmf_fast.data.log_formats import read_clicks, read_libraries, read_plays
+from ganmf_fast.data.sources import DataFile
+from ganmf_fast.data.tar_member import TarMember
 from ganmf_fast.split import paper_protocol, published
 
 ROWS = b"1\t10\t5\t100\n1\t11\t3\t101\n2\t10\t1\t99\n"
@@ -396,10 +400,12 @@ def test_what_is_larger_than_it_may_be_is_not_fetched(tmp_path, mirror, tiny, ki
 
 
 def test_every_data_set_says_how_large_it_is_at_most():
-    assert all(2**20 < source.max_bytes <= 2**28 for source in SOURCES.values())
+    assert all(2**20 < source.max_bytes <= 2**30 for source in SOURCES.values())
+    assert all(2**20 < source.max_unpacked <= 2**31 for source in SOURCES.values())
     assert all(2**20 < source.max_bytes <= 2**26 for source in LISTS_SOURCES.values())
     for source in SOURCES.values():
-        for digest, length in ((source.archive_sha256, 64), (source.archive_md5, 32)):
+        sums = ((source.archive_sha256, 64), (source.archive_md5, 32), (source.file_md5, 32))
+        for digest, length in sums:
             assert digest is None or (len(digest) == length and int(digest, 16))
 
 
@@ -495,6 +501,7 @@ def test_an_unknown_name_gets_a_suggestion():
     assert names()[-1] == "demo"
     assert {"ml-10m", "ml-20m", "ml-25m", "ml-32m"} < set(names())
     assert {"gowalla", "yelp2018", "amazon-book", "citeulike-a"} < set(names())
+    assert {"lastfm-360k", "steam", "mind-small"} < set(names())
 
 
 def test_the_demo_set_is_labelled_as_simulated_and_always_the_same():
@@ -570,6 +577,301 @@ def test_the_layout_of_each_movielens_is_read(tmp_path, monkeypatch, mirror, nam
     with pytest.raises(DataError, match="wrong MD5 checksum"):
         load(name, tmp_path / "other")
     assert list((tmp_path / "other").iterdir()) == []
+
+
+# Formats of their own --------------------------------------------------------------------------
+
+ANNA, BORIS = "a" * 40, "0b" * 20
+PLAYS = (
+    f"{ANNA}\t3bd73256-3905-4f3a-97e2-8b341527f805\tbetty blowtorch\t2137\n"
+    f"{ANNA}\t\tdie Ärzte\t1099\n"
+    f'{BORIS}\t\t"die Ärzte\t7\n'
+    f"{BORIS}\tb3ae82c2-e60b-4551-a76d-6620f1b456aa\t \t8\n"
+    f"{BORIS}\t\tdie Ärzte\t9"
+).encode()
+LIBRARIES = b"".join(
+    repr(library).encode() + b"\n"
+    for library in [
+        {
+            "user_id": "the 'one'",
+            "items_count": 2,
+            "steam_id": "76561197970982479",
+            "user_url": 'http://steamcommunity.com/id/"one"',
+            "items": [
+                {"item_id": "10", "item_name": "Counter-Strike", "playtime_forever": 6},
+                {"item_id": "20", "item_name": "'item_id': '30'}, {\\", "playtime_2weeks": 0},
+            ],
+        },
+        {"user_id": "no", "items_count": 0, "steam_id": "76561198000000000", "items": []},
+        {"items": [{"item_name": "Ö\n\x1b", "item_id": "20"}], "steam_id": "76561198035864385"},
+        {"items": [{"item_name": None, "item_id": "20"}], "steam_id": "76561198035864385"},
+    ]
+)
+IMPRESSIONS = (
+    b"1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0\n"
+    b"2\tU91836\t11/12/2019 12:11:30 AM\tN31739\tN20678-0 N55689-1 N39317-1\n"
+    b"3\tU13740\t11/11/2019 12:00:01 PM\t\tN55689-1 N2-0\r\n"
+)
+
+
+def tarred(members, **header):
+    """An archive .tar.gz; `header` changes the last member."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as package:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            if name == list(members)[-1]:
+                for field, value in header.items():
+                    setattr(info, field, value)
+            package.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+class Own(NamedTuple):
+    archive: bytes
+    sizes: tuple[int, int, int]
+    dense: list[list[int]]
+    users: list[object]
+    items: list[object]
+
+
+PLAYS_MEMBER = SOURCES["lastfm-360k"].member
+OWN = {
+    "lastfm-360k": Own(
+        tarred({"lastfm-dataset-360K/README.txt": b"x" * 700, PLAYS_MEMBER: PLAYS}),
+        (5, 2, 4),
+        [[1, 1, 0, 1], [0, 0, 1, 1]],
+        [BORIS, ANNA],
+        ['"die Ärzte', "b3ae82c2-e60b-4551-a76d-6620f1b456aa", "betty blowtorch", "die Ärzte"],
+    ),
+    "steam": Own(
+        gzip.compress(LIBRARIES),
+        (3, 2, 2),
+        [[1, 1], [0, 1]],
+        [76561197970982479, 76561198035864385],
+        [10, 20],
+    ),
+    "mind-small": Own(
+        packed({"news.tsv": b"x", "behaviors.tsv": IMPRESSIONS}),
+        (4, 2, 2),
+        [[0, 1], [1, 1]],
+        ["U13740", "U91836"],
+        ["N39317", "N55689"],
+    ),
+}
+each_own = pytest.mark.parametrize("name", OWN)
+
+
+@pytest.fixture
+def own(monkeypatch, mirror):
+    """Register a data set of a format of its own with a small archive on a local server."""
+
+    def register(name, archive=None, **changes):
+        archive = OWN[name].archive if archive is None else archive
+        source = SOURCES[name]
+        known = {"archive_sha256": sha(archive)}
+        if source.archive_sha256 is None:
+            known = {"archive_md5": md5(archive), "file_md5": md5(PLAYS)}
+        fields = {
+            "sizes": OWN[name].sizes,
+            "addresses": (f"{mirror.address}/gone", f"{mirror.address}/there"),
+        }
+        small = dataclasses.replace(source, **fields | known | changes)
+        monkeypatch.setitem(SOURCES, name, small)
+        (mirror.folder / "there").mkdir(exist_ok=True)
+        (mirror.folder / "there" / source.archive).write_bytes(archive)
+        return small
+
+    monkeypatch.setattr(downloads, "_WAITS", (0.0, 0.0))
+    monkeypatch.delenv("GANMF_MIRROR", raising=False)
+    return register
+
+
+@each_own
+def test_a_format_of_its_own_is_downloaded_and_read(tmp_path, own, mirror, name, caplog):
+    source = own(name)
+    data = load(name, tmp_path)
+    np.testing.assert_array_equal(data.urm.toarray(), OWN[name].dense)
+    assert data.user_ids.tolist() == OWN[name].users
+    assert data.item_ids.tolist() == OWN[name].items
+    assert (data.name, data.simulated, data.reading.left_out.get("broken")) == (name, False, None)
+    assert ("trusting this first copy" in caplog.text) == (name == "lastfm-360k")
+    asked = len(mirror.asked)
+    assert load(name, tmp_path, download=False).data_hash == data.data_hash
+    assert len(mirror.asked) == asked
+    if name == "mind-small":
+        stamps = ["2019-11-11T09:05:58", "2019-11-12T00:11:30", "2019-11-12T00:11:30"]
+        # Of news clicked on twice, the first time.
+        np.testing.assert_array_equal(data.timestamps, np.array(stamps, "datetime64[us]"))
+    else:
+        assert data.timestamps is None
+    (tmp_path / source.archive).write_bytes(OWN[name].archive + b"x")
+    with pytest.raises(DataError, match=r"has SHA-256 .* instead of .*; delete it"):
+        load(name, tmp_path)
+
+
+@each_own
+def test_the_unpacked_file_of_its_own_format_is_read(tmp_path, own, name):
+    source = own(name)
+    path = tmp_path / source.stem / source.file
+    path.parent.mkdir()
+    content = {"lastfm-360k": PLAYS, "steam": LIBRARIES, "mind-small": IMPRESSIONS}[name]
+    path.write_bytes(content)
+    assert load(name, tmp_path, download=False).n_users == 2
+    path.write_bytes(content + b"\n")
+    if name == "lastfm-360k":
+        with pytest.raises(DataError, match=r"has MD5 .* use Interactions\.from_csv"):
+            load(name, tmp_path, download=False)
+    else:
+        assert load(name, path, download=False).reading.left_out["blank"] == 1
+    own(name, max_unpacked=len(content))
+    with pytest.raises(DataError, match=r"more than the .* bytes that it may have"):
+        load(name, tmp_path, download=False)
+
+
+@each_own
+def test_other_numbers_than_those_of_the_data_set_are_refused(tmp_path, own, name):
+    for at in range(3):
+        sizes = [size + (place == at) for place, size in enumerate(OWN[name].sizes)]
+        own(name, sizes=tuple(sizes))
+        if name == "lastfm-360k" and at:
+            # Its readme counts users and artists otherwise.
+            assert load(name, tmp_path).n_users == 2
+            continue
+        with pytest.raises(DataError, match=rf"holds .* of 2 users on .*, but {name} has"):
+            load(name, tmp_path)
+
+
+@each_own
+def test_a_damaged_archive_of_its_own_format_is_one_sentence(tmp_path, own, name):
+    whole = OWN[name].archive
+    rng = np.random.default_rng(0)
+    contents = [b"", whole[:12], whole[: len(whole) // 2], whole[:-9], b"<html>not found</html>"]
+    for _ in range(60):
+        content = bytearray(whole)
+        for at in rng.integers(0, len(content), rng.integers(1, 6)):
+            content[at] ^= 1 << rng.integers(8)
+        contents.append(bytes(content))
+    messages = []
+    for at, content in enumerate(contents):
+        source = own(name, content, file_md5=None)
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        (folder / source.archive).write_bytes(content)
+        try:
+            load(name, folder, download=False)
+        except DataError as error:
+            messages.append(str(error))
+    assert len(messages) > 40
+    assert all(SOURCES[name].archive in message for message in messages)
+    assert all(message.isprintable() for message in messages)
+
+
+OTHER_TARS = {
+    "lacks": (tarred({"elsewhere/" + PLAYS_MEMBER: PLAYS}), "does not hold"),
+    "climbs": (tarred({"../" + PLAYS_MEMBER: PLAYS}), "does not hold"),
+    "is a link": (
+        tarred({PLAYS_MEMBER: b""}, type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        "holds a link or a special file instead of",
+    ),
+    "is a hard link": (
+        tarred({"x": PLAYS, PLAYS_MEMBER: b""}, type=tarfile.LNKTYPE, linkname="x"),
+        "holds a link or a special file instead of",
+    ),
+    "is a device": (
+        tarred({PLAYS_MEMBER: b""}, type=tarfile.CHRTYPE),
+        "holds a link or a special file instead of",
+    ),
+    "is sparse": (
+        tarred({PLAYS_MEMBER: PLAYS}, type=tarfile.GNUTYPE_SPARSE),
+        "holds a link or a special file instead of",
+    ),
+    "is a bomb": (tarred({PLAYS_MEMBER: bytes(2**21)}), "more than 1,048,576 bytes"),
+    "is behind a bomb": (
+        tarred({"x": bytes(2**21), PLAYS_MEMBER: PLAYS}),
+        "more than 1,048,576 bytes",
+    ),
+    "is behind many": (
+        tarred({**{str(at): b"" for at in range(1001)}, PLAYS_MEMBER: PLAYS}),
+        "holds more than 1000 files",
+    ),
+    "is no tar": (gzip.compress(b"x" * 5000), "is damaged or no tar archive"),
+    "is no gzip": (b"x" * 5000, "cannot be read: Not a gzipped file"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_TARS)
+def test_a_tar_archive_with_anything_but_the_file_is_refused(tmp_path, own, kind):
+    content, message = OTHER_TARS[kind]
+    own("lastfm-360k", content, max_unpacked=2**20)
+    with pytest.raises(DataError, match=message) as caught:
+        load("lastfm-360k", tmp_path / "home")
+    assert "\n" not in str(caught.value)
+    assert {path.name for path in tmp_path.rglob("*") if "mirror" not in path.parts} == {
+        "home",
+        "lastfm-dataset-360K.tar.gz",
+        "lastfm-dataset-360K.tar.gz.sha256",
+    }
+
+
+def test_a_file_in_a_tar_archive_that_claims_more_than_there_is_is_refused(tmp_path):
+    whole = gzip.decompress(tarred({PLAYS_MEMBER: PLAYS * 100}))
+    path = tmp_path / "cut.tar.gz"
+    path.write_bytes(gzip.compress(whole[:5000]))
+    member = TarMember(path, PLAYS_MEMBER, 2**20)
+    with pytest.raises(DataError, match=r"cut cannot be read: archive ended within a file"):
+        read_plays(DataFile(member, "cut"))
+    with pytest.raises(EOFError):
+        _ = TarMember(path, "other", 2**20).size
+
+
+BROKEN = {
+    "empty": (read_plays, b"", "holds no interactions"),
+    "user": (read_plays, PLAYS.replace(BORIS.encode(), b"sep 20, 2008"), "line 3: not a user"),
+    "no artist": (read_plays, PLAYS + f"\n{ANNA}\t\t \t3\n".encode(), "line 6: not a user"),
+    "plays": (read_plays, PLAYS + b"x\n", "line 5: not a user, an artist and a number"),
+    "fields": (read_plays, b"\x1b[2J\n" + PLAYS, "line 1: not a user"),
+    "latin": (read_plays, PLAYS.decode().encode("latin-1"), "artist .* is not UTF-8"),
+    "long": (read_plays, PLAYS + b"x" * 2**22, "line 5: longer than 2 MiB"),
+    "code": (read_libraries, b"__import__('os').system('id')\n", "line 1: not a library"),
+    "call": (read_libraries, LIBRARIES + b"{'steam_id': '1', 'items': list()}", "line 5"),
+    "json": (read_libraries, b'{"steam_id": "1", "items": []}', "line 1: not a library"),
+    "no user": (read_libraries, b"{'items': [{'item_id': '1'}]}", "line 1: not a library"),
+    "no items": (read_libraries, b"{'steam_id': '1', 'items': None}", "line 1: not a library"),
+    "no id": (read_libraries, b"{'steam_id': '1', 'items': [{'a': 1}]}", "line 1"),
+    "id": (read_libraries, b"{'steam_id': '1', 'items': [{'item_id': 'x'}]}", "line 1"),
+    "deep": (read_libraries, b"{'steam_id': '1', 'items': " + b"[" * 10**6, "line 1"),
+    "repeated": (read_libraries, b"{" + b"'steam_id': '1', " * 10**5, "line 1"),
+    "text": (read_libraries, b"{'steam_id': '1', 'a': '" + b"\\'" * 10**6, "line 1"),
+    "endless": (read_libraries, b"{'a': '" + b"x" * 2**21, "line 1: longer than 2 MiB"),
+    "nobody": (read_libraries, b"{'steam_id': '1', 'items': []}\n", "holds no interactions"),
+    "month": (read_clicks, IMPRESSIONS.replace(b"11/12/", b"13/12/"), "line 2: not an impression"),
+    "hour": (read_clicks, IMPRESSIONS.replace(b" 9:05", b" 0:05"), "line 1: not an impression"),
+    "year": (read_clicks, IMPRESSIONS.replace(b"2019 9", b"0000 9"), "line 1: not an impression"),
+    "no labels": (read_clicks, IMPRESSIONS.replace(b"-0", b""), "line 1: not an impression"),
+    "label": (read_clicks, IMPRESSIONS.replace(b"N2-0", b"N2-2"), "line 3: not an impression"),
+    "no clicks": (read_clicks, IMPRESSIONS.replace(b"-1", b"-0"), "holds no interactions"),
+    "news": (read_clicks, b"1\tU1\t1/1/2019 1:00:00 AM\t" + b"N1 " * 10**5, "line 1"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_line_of_another_form_is_named(kind):
+    read, content, message = BROKEN[kind]
+    with pytest.raises(DataError, match=message) as caught:
+        read(DataFile(content, "log\x1b"))
+    assert str(caught.value).startswith("log\\x1b")
+    assert str(caught.value).isprintable()
+
+
+def test_a_few_broken_lines_of_plays_are_left_out_and_counted():
+    lines = [f"{at:040x}\t\tartist {at % 7}\t1\n".encode() for at in range(100_000)]
+    lines[60_000] = b"sep 20, 2008\t\tartist 1\t1\n"
+    log = read_plays(DataFile(b"".join(lines), "log"))
+    assert (log.reading.lines, log.reading.records) == (100_000, 99_999)
+    assert log.reading.left_out == {"broken": 1}
+    assert len(log.user.distinct) == 99_999
 
 
 TRAIN, TEST = b"0 0 2\n1 1\n2 \n3 3 0\n", b"0 1 \n1 \n2 0 3\n"

@@ -1,8 +1,8 @@
 """Public data sets by name, from a local folder or downloaded and checked.
 
-An archive is only ever read: its one needed member is unpacked into memory, with a bound on its
-size, and nothing in it decides where anything is written. Ratings and play counts are ignored, as
-in the GANMF paper: an interaction counts as one.
+An archive is only ever read: its one needed member is unpacked into memory or in a stream, with a
+bound on its size, and nothing in it decides where anything is written. Ratings and play counts are
+ignored, as in the GANMF paper: an interaction counts as one.
 """
 
 import contextlib
@@ -11,11 +11,11 @@ import logging
 import re
 import stat
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import pooch
@@ -28,12 +28,14 @@ from ganmf_fast.base.files import all_written, make_folder, write_whole, written
 from ganmf_fast.base.text import printable, shown
 from ganmf_fast.base.urm import as_csr, fingerprint, to_scipy
 from ganmf_fast.data import downloads
-from ganmf_fast.data.builders import from_text
+from ganmf_fast.data.builders import from_log, from_text, use_polars
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.item_lists import read_item_lists
-from ganmf_fast.data.readers import Options
+from ganmf_fast.data.log_formats import read_clicks, read_libraries, read_plays
+from ganmf_fast.data.readers import Log, Options
 from ganmf_fast.data.roles import Roles
-from ganmf_fast.data.sources import UNREADABLE, DataFile
+from ganmf_fast.data.sources import CHUNK, UNREADABLE, DataFile
+from ganmf_fast.data.tar_member import TarMember
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -71,7 +73,13 @@ class Source:
     `archive_sha256` is None where no such checksum is published: the first copy, which must have
     the `archive_md5` if there is one, is recorded beside the archive, which is said once, and later
     ones must equal it; `sizes` are checked in any case. `max_bytes` is an upper bound of the
-    archive.
+    archive, `max_unpacked` of the member.
+
+    `addresses` are folders, asked in turn, by default that of GroupLens. A format of its own is
+    read by `read`; its archive may be a ``.tar.gz``, or a ``.gz`` of the member alone. The first of
+    `sizes` is a number of what `counts` says: interactions, records before those that repeat one
+    are left out, or lines. Of a `rough` data set, whose publisher's numbers of users and items are
+    not those that others find, it alone is checked.
     """
 
     archive: str
@@ -85,6 +93,12 @@ class Source:
     header: bool = False
     max_bytes: int = 2**23
     archive_md5: str | None = None
+    file_md5: str | None = None
+    max_unpacked: int = _MAX_BYTES
+    addresses: tuple[str, ...] = ()
+    read: Callable[[DataFile], Log] | None = None
+    counts: Literal["interactions", "records", "lines"] = "interactions"
+    rough: bool = False
 
     @property
     def file(self) -> str:
@@ -94,7 +108,7 @@ class Source:
     @property
     def stem(self) -> str:
         """Name of the archive without its suffix: the usual folder of the unpacked archive."""
-        return self.archive.removesuffix(".zip")
+        return re.sub(r"\.(?:zip|tar\.gz|gz)$", "", self.archive)
 
 
 SOURCES = {
@@ -185,6 +199,58 @@ SOURCES = {
         header=True,
         max_bytes=2**28,
         archive_md5="d472be332d4daa821edc399621853b57",
+    ),
+    # The MD5 sums are those of the record in Zenodo and of the readme. The numbers are those of the
+    # readme: of artists, with a MusicBrainz id and without. Others find 359,349 users, of whom one
+    # at least is a date, and fewer artists.
+    "lastfm-360k": Source(
+        archive="lastfm-dataset-360K.tar.gz",
+        folder="",
+        member="lastfm-dataset-360K/usersha1-artmbid-artname-plays.tsv",
+        archive_sha256=None,
+        file_sha256=None,
+        sizes=(17_559_530, 359_347, 294_015),
+        max_bytes=2**30,
+        archive_md5="635e6ed3fc873aa4ba33aba0ebce02b1",
+        file_md5="be672526eb7c69495c27ad27803148f1",
+        max_unpacked=2**31,
+        addresses=(
+            "https://zenodo.org/records/6090214/files",
+            "https://mtg.upf.edu/static/datasets/last.fm",
+        ),
+        read=read_plays,
+        counts="lines",
+        rough=True,
+    ),
+    # Its publisher states no sum; this one, and the numbers, are in several public repositories. Of
+    # 5,153,209 games in 88,310 libraries, those of users who stand twice are left out.
+    "steam": Source(
+        archive="australian_users_items.json.gz",
+        folder="",
+        member="australian_users_items.json",
+        archive_sha256="0b329f79ddf450aba0aad923c8cb6d1affac0c98efaf70242d22fd10987a8d99",
+        file_sha256=None,
+        sizes=(5_094_082, 70_912, 10_978),
+        max_bytes=2**27,
+        addresses=(
+            "https://mcauleylab.ucsd.edu/public_datasets/data/steam",
+            "https://datarepo.eng.ucsd.edu/mcauley_group/data/steam",
+        ),
+        read=read_libraries,
+    ),
+    # Microsoft's own address is closed since 2024. The sum is that of the copy which its library
+    # for recommenders downloads; the numbers are in several public repositories.
+    "mind-small": Source(
+        archive="MINDsmall_train.zip",
+        folder="",
+        member="behaviors.tsv",
+        archive_sha256="6ef97a271580b98ccfc4301ada55cc639423cb0576a78b8dcfcf74a4dbcc3194",
+        file_sha256=None,
+        sizes=(236_344, 50_000, 7_713),
+        max_bytes=2**26,
+        addresses=("https://huggingface.co/datasets/Recommenders/MIND/resolve/main",),
+        read=read_clicks,
+        counts="records",
     ),
 }
 
@@ -307,7 +373,7 @@ def names() -> list[str]:
 
 
 def sizes(name: str) -> tuple[int, int, int] | None:
-    """Interactions, users and items of a data set; None of the simulated one."""
+    """Interactions, users and items of a data set as published; None of the simulated one."""
     source = SOURCES.get(name) or LISTS_SOURCES.get(name)
     return None if source is None else source.sizes
 
@@ -319,8 +385,10 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
     ----------
     name : str
         One of `names`: "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "hetrec2011",
-        "lastfm", "gowalla", "yelp2018", "amazon-book", "citeulike-a" or "demo". Of the three with a
-        published train and test, it is both together; `gf.split.published` has the two apart.
+        "lastfm", "lastfm-360k", "steam", "mind-small", "gowalla", "yelp2018", "amazon-book",
+        "citeulike-a" or "demo". Of the three with a published train and test, it is both together;
+        `gf.split.published` has the two apart. For what is an interaction of the three before them,
+        see the notes.
     data_dir : str or Path, optional
         Folder with the archive or the unpacked file (directly in it, or in ``NAME/``, in the
         folder the archive unpacks to, or in ``raw/`` above that), or one of these files itself.
@@ -344,6 +412,15 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
         If the data are not there and cannot be downloaded, or a checksum or size is wrong.
     WriteError
         (an ``OSError``) If a download cannot be written.
+
+    Notes
+    -----
+    Of "lastfm-360k", an item is the name of an artist, or the MusicBrainz id of one without a name;
+    lines whose user is no SHA-1 are left out, and ``sizes`` has the numbers of its readme, of which
+    that of lines is checked. Of "steam", an interaction is a game that a user owns, played or not;
+    users who own none are left out. Of "mind-small", the train of MIND-small, an interaction is a
+    click in an impression, at its time; clicks are counted before those that repeat one are left
+    out. The news that a user had clicked on before have no time, and are not read.
     """
     if name == DEMO:
         data = Interactions.from_matrix(_core.demo_urm(_DEMO_SEED))
@@ -357,14 +434,15 @@ def load(name: str, data_dir: str | Path | None = None, download: bool = True) -
     if data_dir is not None and not root.exists() and not download:
         raise DataError(f"data_dir {shown(str(root), 400)} does not exist")
     text = _local_file(source, root) or _from_archive(name, source, root, download=download)
-    roles = Roles(0, 1, timestamp=source.timestamp)
-    options = Options(source.separator, source.header, quote="off", strip=True)
-    data = Interactions(*from_text(text, roles, options), name=name)
-    found = (data.n_interactions, data.n_users, data.n_items)
-    if found != source.sizes:
-        raise DataError(
-            f"{text.label} holds {_sizes(found)}, but {name} has {_sizes(source.sizes)}"
-        )
+    if source.read is None:
+        roles = Roles(0, 1, timestamp=source.timestamp)
+        options = Options(source.separator, source.header, quote="off", strip=True)
+        built = from_text(text, roles, options)
+    else:
+        use_polars()
+        built = from_log(source.read(text), None, "polars")
+    data = Interactions(*built, name=name)
+    _check_sizes(name, source, text.label, data)
     return data
 
 
@@ -408,7 +486,8 @@ def load_parts(
         place = _place_of(name, file, root)
         urls = [f"{mirror}/{name}/{file}" for mirror in downloads.mirrors()]
         urls += [f"{address}/{file}" for address in source.addresses]
-        content = _held(name, place, urls, None, md5, source.max_bytes, download=download)
+        _hold(name, place, urls, None, md5, source.max_bytes, download=download)
+        content = _content(place, source.max_bytes)
         found.append(read_item_lists(content, str(place), counted=source.counted))
     n_users, n_items = (max(part.shape[axis] for part in found) for axis in (0, 1))
     if (sum(part.nnz for part in found), n_users, n_items) != source.sizes:
@@ -542,8 +621,20 @@ def gini(counts: NDArray[np.int64]) -> float:
     return float(2 * (place * np.sort(counts)).sum() / (n * counts.sum()) - (n + 1) / n)
 
 
-def _sizes(sizes: tuple[int, int, int]) -> str:
-    return f"{sizes[0]:,} interactions of {sizes[1]:,} users on {sizes[2]:,} items"
+def _sizes(sizes: tuple[int, int, int], counts: str = "interactions") -> str:
+    return f"{sizes[0]:,} {counts} of {sizes[1]:,} users on {sizes[2]:,} items"
+
+
+def _check_sizes(name: str, source: Source, label: str, data: Interactions) -> None:
+    counted = data.n_interactions
+    if data.reading is not None and source.counts != "interactions":
+        counted = data.reading.records if source.counts == "records" else data.reading.lines
+    found = (counted, data.n_users, data.n_items)
+    if found[: 1 if source.rough else None] != source.sizes[: 1 if source.rough else None]:
+        raise DataError(
+            f"{label} holds {_sizes(found, source.counts)}, but {name} has "
+            f"{_sizes(source.sizes, source.counts)}"
+        )
 
 
 def _source(name: str) -> Source:
@@ -572,10 +663,15 @@ def _candidates(source: Source, root: Path, file: str) -> list[Path]:
 
 def _local_file(source: Source, root: Path) -> DataFile | None:
     """Find the unpacked data file, checked where its checksum is known."""
+    advice = "use Interactions.from_csv for other data"
     for path in _candidates(source, root, source.file):
-        content = _content(path, _MAX_BYTES)
-        _check(content, source.file_sha256, path, "use Interactions.from_csv for other data")
-        return DataFile(content, str(path))
+        if source.read is None:
+            content = _content(path, source.max_unpacked)
+            _check(content, source.file_sha256, path, advice)
+            return DataFile(content, str(path))
+        found = _digest(path, source.max_unpacked, "md5")
+        _compare("MD5", found, source.file_md5, path, advice)
+        return DataFile(path, str(path))
     return None
 
 
@@ -587,7 +683,7 @@ def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> D
             f"{name} needs {source.archive} or {source.file} in {root}, and "
             f"{'downloads are off' if not download else 'that is another file'}"
         )
-    _held(
+    _hold(
         name,
         archive,
         _archive_urls(source),
@@ -596,13 +692,17 @@ def _from_archive(name: str, source: Source, root: Path, *, download: bool) -> D
         source.max_bytes,
         download=download,
     )
-    content = read_member(archive, source.member)
     label = f"{archive}:{source.member}"
+    if archive.name.endswith(".tar.gz"):
+        return DataFile(TarMember(archive, source.member, source.max_unpacked), label)
+    if archive.name.endswith(".gz"):
+        return DataFile(archive, str(archive))
+    content = read_member(archive, source.member)
     _check(content, source.file_sha256, label, "delete the archive to download it again")
     return DataFile(content, label)
 
 
-def _held(
+def _hold(
     name: str,
     path: Path,
     urls: list[str],
@@ -611,8 +711,8 @@ def _held(
     most: int,
     *,
     download: bool,
-) -> bytes:
-    """A file of a data set, downloaded if it is not there, and held to its checksum.
+) -> None:
+    """Download a file of a data set if it is not there, and hold it to its checksum.
 
     That is the `published` SHA-256, or that of the first copy, which must have the `md5`.
     """
@@ -626,17 +726,18 @@ def _held(
         by_hand = _by_hand(path.parent, None if published else expected)
         with written_whole(path) as part:
             downloads.download(part, urls, expected, most, path.name, by_hand, md5=md5)
-    content = _content(path, most)
-    _check(content, expected, path, advice)
+    found = _digest(path, most, "sha256")
+    _compare("SHA-256", found, expected, path, advice)
     if expected is None:
-        _check_md5(content, md5, path, advice)
-        _record(path, sha256(content).hexdigest(), md5)
-    return content
+        if md5 is not None:
+            _compare("MD5", _digest(path, most, "md5"), md5, path, advice)
+        _record(path, found, md5)
 
 
 def _archive_urls(source: Source) -> list[str]:
     urls = [f"{mirror}/{source.archive}" for mirror in downloads.mirrors()]
-    return [*urls, f"{_HOST}{source.folder}/{source.archive}"]
+    folders = source.addresses or (f"{_HOST}{source.folder}",)
+    return [*urls, *(f"{folder}/{source.archive}" for folder in folders)]
 
 
 def _split_urls(name: str, part: str) -> list[str]:
@@ -688,24 +789,39 @@ def _content(path: Path, most: int) -> bytes:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > most:
-        raise DataError(f"{path} has more than the {most:,} bytes that it may have")
+        raise _too_long(path, most)
     return content
 
 
+def _digest(path: Path, most: int, kind: Literal["sha256", "md5"]) -> str:
+    """Checksum of a file, read in a stream."""
+    digest, size = hashlib.new(kind, usedforsecurity=False), 0
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(CHUNK):
+                digest.update(piece)
+                size += len(piece)
+                if size > most:
+                    break
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if size > most:
+        raise _too_long(path, most)
+    return digest.hexdigest()
+
+
+def _too_long(path: Path, most: int) -> DataError:
+    return DataError(f"{path} has more than the {most:,} bytes that it may have")
+
+
 def _check(content: bytes, expected: str | None, label: object, advice: str) -> None:
-    if expected is None:
-        return
-    found = sha256(content).hexdigest()
-    if found != expected:
-        raise DataError(f"{label} has SHA-256 {found} instead of {expected}; {advice}")
+    if expected is not None:
+        _compare("SHA-256", sha256(content).hexdigest(), expected, label, advice)
 
 
-def _check_md5(content: bytes, expected: str | None, label: object, advice: str) -> None:
-    if expected is None:
-        return
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != expected:
-        raise DataError(f"{label} has MD5 {found} instead of {expected}; {advice}")
+def _compare(kind: str, found: str, expected: str | None, label: object, advice: str) -> None:
+    if expected not in (None, found):
+        raise DataError(f"{label} has {kind} {found} instead of {expected}; {advice}")
 
 
 def read_member(archive: Path, member: str) -> bytes:

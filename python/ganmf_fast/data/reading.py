@@ -16,7 +16,7 @@ class Reading:
     Attributes
     ----------
     format : str
-        "text", "json lines" or "parquet".
+        "text", "json lines", "parquet" or, of the data set "steam", "literals of Python".
     compression : str or None
         "gzip", "bzip2", "xz", "zstandard" or "zip".
     encoding : str or None
@@ -32,7 +32,7 @@ class Reading:
     lines : int
         Lines, or rows of a parquet file, header included.
     records : int
-        Records that were read.
+        Records that were read; of the data sets "steam" and "mind-small" a line has several.
     left_out : dict of str to int
         Lines that are no record and records that are no interaction, by reason.
     """

@@ -24,6 +24,7 @@ import zstandard
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.text import few, printable, shown
 from ganmf_fast.base.unpacking import DEFLATE_RATIO, RATIO, Unpacked
+from ganmf_fast.data.tar_member import TarMember
 
 __all__ = ["CHUNK", "UNREADABLE", "DataFile"]
 
@@ -105,15 +106,15 @@ class _Zstandard(io.RawIOBase):
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file, or bytes already in memory, and what messages call it.
+    """A file, one within an archive, or bytes already in memory, and what messages call it.
 
     Parameters
     ----------
-    content : Path or bytes
+    content : Path, TarMember or bytes
     label : str
     """
 
-    content: Path | bytes
+    content: Path | TarMember | bytes
     label: str
 
     def __post_init__(self) -> None:
@@ -176,7 +177,13 @@ class DataFile:
 
     @property
     def _packed_size(self) -> int:
-        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+        match self.content:
+            case bytes():
+                return len(self.content)
+            case TarMember():
+                return self.content.size
+            case Path():
+                return self.content.stat().st_size
 
     def chunks(self, encoding: str) -> Iterator[bytes]:
         """The text as UTF-8, without a byte order mark.
@@ -214,11 +221,15 @@ class DataFile:
 
     @contextmanager
     def _raw(self) -> Iterator[IO[bytes]]:
-        if isinstance(self.content, bytes):
-            yield io.BytesIO(self.content)
-        else:
-            with self.content.open("rb") as file:
-                yield file
+        match self.content:
+            case bytes():
+                yield io.BytesIO(self.content)
+            case TarMember():
+                with self.content.open() as file:
+                    yield file
+            case Path():
+                with self.content.open("rb") as file:
+                    yield file
 
     def _member(self, raw: IO[bytes]) -> tuple[IO[bytes], int]:
         """The only file of an archive, and how it is compressed."""
