@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, _CMP_NLT_UQ};
+use std::cmp::Ordering;
 
 #[cfg(target_arch = "x86_64")]
 use pulp::{bytemuck, f32x8};
@@ -34,7 +35,8 @@ pub(super) fn not_below(scores: &[f32; 64], threshold: f32) -> u64 {
     }
     let mut bits = 0;
     for (at, &score) in scores.iter().enumerate() {
-        bits |= u64::from(!(score < threshold)) << at;
+        let is_below = score.partial_cmp(&threshold) == Some(Ordering::Less);
+        bits |= u64::from(!is_below) << at;
     }
     bits
 }
