@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.data.frames import frame
+from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions
 
 COLUMNS = {"who": ["b", "a", "b"], "what": [30, 20, 20], "stars": [1.0, 2.0, 3.0]}
@@ -512,3 +513,12 @@ def test_raw_files_have_their_published_sizes(data_dir):
     ratings = Interactions.from_csv(raw / "ml-100k" / "u.data", rating=2, timestamp=3)
     assert (ratings.n_interactions, ratings.n_users, ratings.n_items) == (100_000, 943, 1_682)
     assert ratings.urm[ratings.user_index(196)[0], ratings.item_index(242)[0]] == 3
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint64])
+def test_one_number_is_found_as_it_is_among_others(dtype):
+    ids = np.array([12, 3, 2**31 - 1, 0, 7], dtype=dtype)
+    index = IdIndex(ids, "user")
+    for value in (0, 3, 7, 12, 2**31 - 1, 1, 13, -1, 2**63 - 1, -(2**63), 2**64):
+        assert index.find([value]).tolist() == index.find([value, value]).tolist()[:1]
+    assert index.find([7]).tolist() == [4]
