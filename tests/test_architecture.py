@@ -271,7 +271,7 @@ STARTS = [
     *(ROOT / name for name in ("docs", "rust", "rust/python/src", "tests", "benches/python")),
 ]
 # Names that users choose in examples.
-EXAMPLES = {"train.py"}
+EXAMPLES = {"train.py", "pathlib.py"}
 
 PATH = re.compile(r"(?<![\w/.*{}<>~$-])[\w.*{}<>,-]+(?:/[\w.*{}<>,-]*)+")
 FILE = re.compile(r"(?<![\w/.*{}<>~$-])\w+\.(?:py|rs)(?![\w/.(])")

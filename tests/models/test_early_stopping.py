@@ -12,7 +12,8 @@ from ganmf_fast.evaluation import METRICS
 MODELS = {
     "WRMF": {"num_factors": 3, "epochs": 4},
     "SLIMBPR": {"topk": 10, "epochs": 4},
-    "GANMF": {"num_factors": 3, "emb_dim": 4, "epochs": 4, "device": "cpu"},
+    # From random weights: a start as EASE is evaluated too.
+    "GANMF": {"num_factors": 3, "emb_dim": 4, "epochs": 4, "d_init": "glorot", "device": "cpu"},
 }
 
 
