@@ -233,9 +233,10 @@ Holm within a data set.
 "The start" is GANMF before the first epoch: the discriminator a truncated EASE, the generator the
 closed form of its own objective for that discriminator ([algorithms.md](../algorithms.md)). No
 adversarial step is in it. "Trained" starts there and takes rates and epochs by validation; "no
-adversary" is the same with m = 0, "no energy" the start with a = 1. Rows that are not here were not
-searched or not looked at yet. Looks "of an earlier search" are of one whose trials were fitted on
-85 % and masked no more, and are in no row.
+adversary" is the same with m = 0, "no energy" the start with a = 1. *trials* is what `--trials`
+was, or fewer where a search was stopped. Rows that are not here were not searched or not looked at
+yet. Looks "of an earlier search" are of one whose trials were fitted on 85 % and masked no more,
+and are in no row.
 
 {tables}
 
@@ -282,10 +283,12 @@ def _listed(data: str, name: str) -> str:
 
 
 def _ps(data: str, rows: dict[str, list[int]]) -> dict[tuple[str, str], str]:
-    """Corrected p values of a row against a base."""
+    """Corrected p values of a row against a base, where `final` left its values here."""
+    files = {name: [of_users(data, name, seed) for seed in seeds] for name, seeds in rows.items()}
     values = {
-        name: np.mean([np.load(of_users(data, name, seed)) for seed in seeds], axis=0)
-        for name, seeds in rows.items()
+        name: np.mean([np.load(file) for file in mine], axis=0)
+        for name, mine in files.items()
+        if all(file.is_file() for file in mine)
     }
     found: dict[tuple[str, str], float] = {}
     for base in (base for base in _BASES if base in values):

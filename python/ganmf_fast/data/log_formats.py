@@ -9,6 +9,7 @@ first appearance, as in `readers`.
 import re
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -106,18 +107,8 @@ def read_plays(source: DataFile) -> Log:
             f"{source.label}, line {first_broken}: not a user, an artist and a number of plays: "
             f"{_OTHER}"
         )
-    reading = Reading(
-        format="text",
-        columns={"user": "0", "item": "2"},
-        unread=("1", "3"),
-        lines=lines,
-        records=len(users.codes),
-        left_out={"broken": broken} if broken else {},
-        header=False,
-        compression=source.compression,
-        encoding="utf-8",
-        separator="\t",
-    )
+    columns = {"user": "0", "item": "2"}
+    reading = _reading(source, users, columns, ("1", "3"), lines, {"broken": broken})
     return _log(source, users, artists, reading)
 
 
@@ -158,17 +149,9 @@ def read_libraries(source: DataFile) -> Log:
         owned = _GAME_ID.findall(library["games"])
         users.extend([library["user"]] * len(owned))
         games.extend(owned)
-    reading = Reading(
-        format="literals of Python",
-        columns={"user": "steam_id", "item": "item_id"},
-        unread=(),
-        lines=lines,
-        records=len(users.codes),
-        left_out={"blank": blank} if blank else {},
-        header=False,
-        compression=source.compression,
-        encoding="utf-8",
-    )
+    columns = {"user": "steam_id", "item": "item_id"}
+    reading = _reading(source, users, columns, (), lines, {"blank": blank})
+    reading = replace(reading, format="literals of Python", separator=None)
     return _log(source, users, games, reading)
 
 
@@ -216,18 +199,8 @@ def read_clicks(source: DataFile) -> Log:
         users.extend([impression["user"]] * len(clicked))
         news.extend(clicked)
         seconds.extend([time] * len(clicked))
-    reading = Reading(
-        format="text",
-        columns={"user": "1", "item": "4", "timestamp": "2"},
-        unread=("0", "3"),
-        lines=lines,
-        records=len(users.codes),
-        left_out={"blank": blank} if blank else {},
-        header=False,
-        compression=source.compression,
-        encoding="utf-8",
-        separator="\t",
-    )
+    columns = {"user": "1", "item": "4", "timestamp": "2"}
+    reading = _reading(source, users, columns, ("0", "3"), lines, {"blank": blank})
     moments = np.array(seconds, dtype="datetime64[s]").astype("datetime64[us]")
     return _log(source, users, news, reading, moments)
 
@@ -284,6 +257,29 @@ class _Ids:
             raise DataError(f"{self._source.label}: {what} is not UTF-8") from None
         distinct = parsed_ids(pl.Series(self._role, names, dtype=pl.String), "id {}".format)
         return CodedIds(np.frombuffer(self.codes, dtype=np.int32), distinct)
+
+
+def _reading(
+    source: DataFile,
+    users: _Ids,
+    columns: dict[str, str],
+    unread: tuple[str, ...],
+    lines: int,
+    left_out: dict[str, int],
+) -> Reading:
+    """How a file between tabs was read; what was left out, if anything."""
+    return Reading(
+        format="text",
+        columns=columns,
+        unread=unread,
+        lines=lines,
+        records=len(users.codes),
+        left_out={reason: n for reason, n in left_out.items() if n},
+        header=False,
+        compression=source.compression,
+        encoding="utf-8",
+        separator="\t",
+    )
 
 
 def _log(
