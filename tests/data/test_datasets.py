@@ -18,11 +18,8 @@ import pytest
 
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.data import datasets, downloads
+from ganmf_fast.data.dataset_sources import LISTS_SOURCES, SOURCES, ListsSource, Source
 from ganmf_fast.data.datasets import (
-    LISTS_SOURCES,
-    SOURCES,
-    ListsSource,
-    Source,
     describe,
     load,
     load_parts,

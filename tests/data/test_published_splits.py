@@ -13,7 +13,8 @@ import pytest
 from ganmf_fast import reference
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.data import datasets, downloads
-from ganmf_fast.data.datasets import PUBLISHED_SPLITS, fetch_published_splits
+from ganmf_fast.data.dataset_sources import PUBLISHED_SPLITS
+from ganmf_fast.data.datasets import fetch_published_splits
 from ganmf_fast.split import PARTS, Splits
 from ganmf_fast.split.open_data import open_data
 

@@ -15,7 +15,8 @@ from ganmf_fast.base.checks import check_bool, check_int, check_real
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only, to_scipy
-from ganmf_fast.data.datasets import LISTS_SOURCES, load_parts
+from ganmf_fast.data.dataset_sources import LISTS_SOURCES
+from ganmf_fast.data.datasets import load_parts
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.input import SplitInput, check_seed, check_size, leakage, ordered
 from ganmf_fast.split.result import ColdSplit, Folds, Split, Windows
