@@ -158,6 +158,30 @@ def test_the_parts_depend_on_the_seed_of_the_search(splits) -> None:
     assert len(values) == 3
 
 
+class CountsFromZero:
+    """A class of somebody else's, whose first epoch is its best."""
+
+    iterative, best_epoch_ = True, 0
+
+    def __init__(self, x=0.0, epochs=10):
+        self.x, self.epochs = x, epochs
+
+    def fit(self, X, validation=None):
+        return self
+
+
+def test_a_class_that_counts_epochs_from_zero_is_trained_in_the_end(splits) -> None:
+    result = gf.tune(
+        CountsFromZero,
+        splits,
+        n_calls=1,
+        n_initial=1,
+        metric=lambda model, masked, held_out: model.x,
+        space={"x": {"real": [0.1, 0.5]}},
+    )
+    assert result.best_params["epochs"] == 1
+
+
 class StopsAfter:
     """A tracker that ends a search as a killed process would, after some trials."""
 
