@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say
 from ganmf_fast.cli.data_options import DataFolder
 from ganmf_fast.data import datasets
+from ganmf_fast.data.dataset_sources import PUBLISHED_SPLITS
 from ganmf_fast.split import Splits
 
 _NO_COMMON, _NO_DATA_FOLDER = Common(), DataFolder()
@@ -31,7 +32,7 @@ def data_fetch(
 ) -> None:
     """Download data sets and check them; what is there already is only checked."""
     begin(common)
-    known = list(datasets.PUBLISHED_SPLITS) if published_splits else datasets.names()
+    known = list(PUBLISHED_SPLITS) if published_splits else datasets.names()
     fetch = _splits if published_splits else _original
     for name in names:
         if name not in known:
