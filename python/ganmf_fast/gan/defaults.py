@@ -38,6 +38,7 @@ PUBLISHED: dict[str, Any] = {
     "d_init": "glorot",
     "init": "glorot",
     "user_factors": "learned",
+    "norm_exponent": 0.0,
 }
 """Of the published model; GANMF's own `recon_coefficient` has no default in it."""
 
@@ -74,6 +75,7 @@ def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict
         "d_init": "ease",
         "init": "discriminator",
         "user_factors": "solved",
+        "norm_exponent": 0.0,
         # The published weight is one of features.
         "recon_coefficient": 0.1 if matching == "features" else 0.85,
     }

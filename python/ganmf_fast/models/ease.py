@@ -30,6 +30,7 @@ from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights, DualEase
+from ganmf_fast.scorers.profile_norms import ProfileNorms
 
 __all__ = ["EASE"]
 
@@ -82,6 +83,15 @@ class EASE(Recommender):
         at_least=0,
         at_most=1,
     )
+    norm_exponent: float = param(
+        0.0,
+        "Profiles are divided by their Euclidean norm to this power, and by one number that keeps "
+        "the sum of their squares: with 0 each interaction weighs alike in the squared error, with "
+        "1 each profile. Scores are those of whole profiles.",
+        at_least=0,
+        at_most=2,
+        earlier=0.0,
+    )
 
     def _fit(self, data: FitData) -> Scorer:
         urm, l2 = data.urm, float(self.l2)
@@ -99,16 +109,27 @@ class EASE(Recommender):
             what = f"EASE: fit: {side:,} {'users' if dual else 'items'}, {need / 2**30:.1f} GiB"
             announce(what, _COST * product_seconds(side))
         most = float(self.max_diagonal)
+        weights = None
+        if self.norm_exponent:
+            norms = ProfileNorms.of(urm, self.norm_exponent)
+            weights, urm = norms.divisors(urm) ** -2.0, norms.divided(urm)
         scaled, scale = (urm, None) if self.dropout == 0 else _scaled(urm, l2, float(self.dropout))
         if dual:
             inverse, diagonal = _core.fit_ease_dual(scaled, l2, data.progress)
             squares = None if scale is None else np.square(scale).astype(np.float32)
-            return DualEase(urm, inverse, diagonal, l2, most, squares)
-        weights = _core.fit_ease_primal(scaled, l2, most, data.progress)
+            if weights is None:
+                return DualEase(urm, inverse, diagonal, l2, most, squares)
+            roots = np.sqrt(weights)
+            for row, root in zip(inverse, roots, strict=True):
+                row *= root * roots
+            return DualEase(
+                data.urm, inverse, diagonal, l2, most, squares, weights.astype(np.float32)
+            )
+        B = _core.fit_ease_primal(scaled, l2, most, data.progress)
         if scale is not None:
             for item, s in enumerate(scale):
-                weights[item] *= s / scale
-        return DenseWeights(weights)
+                B[item] *= s / scale
+        return DenseWeights(B)
 
 
 def _scaled(urm: Csr, l2: float, dropout: float) -> tuple[Csr, NDArray[np.float64]]:

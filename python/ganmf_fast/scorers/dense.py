@@ -102,6 +102,8 @@ class DualEase(UsersByProfile, Scorer):
     With dropout M and P are those of X S, see :mod:`ganmf_fast.models.ease`: the columns of
     S P S / diag(S P S) are, for a fitted user, (M X) / diag P again, and for others those above
     with x S^2 in the place of x where it is multiplied by X^T.
+    With users that weigh w in the squared error, W = diag(w), everything is that of W^(1/2) X. With
+    W^(1/2) M W^(1/2) in the place of M, X stays in it; the rows of M X are then those of W x P.
 
     Parameters
     ----------
@@ -117,6 +119,8 @@ class DualEase(UsersByProfile, Scorer):
         Largest weight of an item for itself, at most 1.
     squares : float32 array, shape (n_items,), optional
         The diagonal of S^2, positive; ones without dropout.
+    weights : float32 array, shape (n_users,), optional
+        w, positive, of users that do not all weigh one; `inverse` is W^(1/2) M W^(1/2) then.
     """
 
     kind: ClassVar[str] = "dual_ease"
@@ -126,6 +130,7 @@ class DualEase(UsersByProfile, Scorer):
     l2: float
     max_diagonal: float = 0.0
     squares: Floats | None = None
+    weights: Floats | None = None
 
     def __post_init__(self) -> None:
         """Check types, shapes and values."""
@@ -136,6 +141,10 @@ class DualEase(UsersByProfile, Scorer):
             check_array("squares", self.squares, 1)
             if self.squares.shape != (n_items,) or not (self.squares > 0).all():
                 raise ValueError(f"squares must be {n_items} positive numbers")
+        if self.weights is not None:
+            check_array("weights", self.weights, 1)
+            if self.weights.shape != (n_users,) or not (self.weights > 0).all():
+                raise ValueError(f"weights must be {n_users} positive numbers")
         if not 0 <= self.max_diagonal <= 1:
             raise ValueError(f"max_diagonal must be from 0 to 1, not {self.max_diagonal}")
         if self.inverse.shape != (n_users, n_users) or self.diagonal.shape != (n_items,):
@@ -194,15 +203,22 @@ class DualEase(UsersByProfile, Scorer):
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
         del profiles
-        return _minus(
-            to_scipy(self.urm)[users], self._times_urm(self.inverse[users]), self._divisor
-        )
+        projected = self._times_urm(self.inverse[users])
+        if self.weights is not None:
+            projected /= self.weights[users, None]
+        return _minus(to_scipy(self.urm)[users], projected, self._divisor)
 
     def of_profiles(self, profiles: Csr) -> "DualEase":
         """See `Scorer.of_profiles`."""
         del profiles
         return _DualEaseOfProfiles(
-            self.urm, self.inverse, self.diagonal, self.l2, self.max_diagonal, self.squares
+            self.urm,
+            self.inverse,
+            self.diagonal,
+            self.l2,
+            self.max_diagonal,
+            self.squares,
+            self.weights,
         )
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
@@ -239,6 +255,7 @@ class DualEase(UsersByProfile, Scorer):
             "l2": np.array([self.l2]),
             **({"max_diagonal": np.array([self.max_diagonal])} if self.max_diagonal else {}),
             **({} if self.squares is None else {"squares": self.squares}),
+            **({} if self.weights is None else {"weights": self.weights}),
         }
 
     @classmethod
@@ -249,7 +266,8 @@ class DualEase(UsersByProfile, Scorer):
             for name in ("l2", "max_diagonal")
         )
         urm = csr_from_tensors("fitted", tensors)
-        return cls(urm, tensors["inverse"], tensors["diagonal"], l2, most, tensors.get("squares"))
+        optional = tensors.get("squares"), tensors.get("weights")
+        return cls(urm, tensors["inverse"], tensors["diagonal"], l2, most, *optional)
 
 
 def _nearest(

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.threads import one_blas_thread
+from ganmf_fast.scorers.profile_norms import ProfileNorms
 from ganmf_fast.scorers.tensors import (
     Floats,
     Tensors,
     check_array,
     check_matrix,
     forbid_writing,
+    scalar,
 )
 
 __all__ = ["LinearMap", "ProfileMap", "least_squares", "minimum"]
@@ -47,10 +49,13 @@ class LinearMap(ProfileMap):
     ----------
     weights : float32 array, shape (n_items, k)
     bias : float32 array, shape (k,)
+    norms : ProfileNorms, optional
+        Of a map of profiles that are divided by d(x): the factors are d(x) ((x / d(x)) W + b).
     """
 
     weights: Floats
     bias: Floats
+    norms: ProfileNorms | None = None
 
     def __post_init__(self) -> None:
         """Check types, shapes and values."""
@@ -64,16 +69,28 @@ class LinearMap(ProfileMap):
 
     def factors(self, profiles: Csr) -> Floats:
         """See `ProfileMap.factors`."""
-        return _core.sparse_product(profiles, self.weights, self.bias)
+        if self.norms is None:
+            return _core.sparse_product(profiles, self.weights, self.bias)
+        factors = _core.sparse_product(profiles, self.weights, np.zeros_like(self.bias))
+        factors += np.outer(self.norms.divisors(profiles), self.bias)
+        return factors
 
     def tensors(self) -> Tensors:
         """See `ProfileMap.tensors`."""
-        return {"weights": self.weights, "bias": self.bias}
+        saved = {"weights": self.weights, "bias": self.bias}
+        if self.norms is not None:
+            saved["norm_exponent"] = np.array([self.norms.exponent])
+            saved["norm_scale"] = np.array([self.norms.scale])
+        return saved
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "LinearMap":
         """As of a scorer."""
-        return cls(tensors["weights"], tensors["bias"])
+        norms = None
+        if "norm_exponent" in tensors:
+            names = ("norm_exponent", "norm_scale")
+            norms = ProfileNorms(*(scalar(name, tensors, np.float64) for name in names))
+        return cls(tensors["weights"], tensors["bias"], norms)
 
 
 def minimum(system: Doubles, right: Doubles) -> Doubles:

@@ -25,6 +25,7 @@ Beyond the paper, each an option that is off in the published model:
   plain mean at the beginning, in place of the generator wherever it is validated or returned;
 - the rows of the factors shrunk in proportion to a power of their number of interactions
   (Rendle et al., "Revisiting the performance of iALS", RecSys'22), scaled to a mean of one;
+- profiles divided by powers of their norms, see :mod:`~ganmf_fast.scorers.profile_norms`;
 - factors and discriminators that start from a truncated decomposition, see
   :mod:`~ganmf_fast.gan.init`.
 """
@@ -53,6 +54,7 @@ from ganmf_fast.gan.networks import Discriminator, Generator, mean_cosine_of_fac
 from ganmf_fast.gan.settings import GANMFSettings
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.profile_maps import LinearMap
+from ganmf_fast.scorers.profile_norms import ProfileNorms
 
 __all__ = ["GANMFModule"]
 
@@ -64,8 +66,13 @@ class GANMFModule(GANModule):
     """GANMF on the rows of `profiles`."""
 
     def __init__(self, settings: GANMFSettings, profiles: Csr) -> None:
-        super().__init__(settings, profiles)
         settings = settings.resolved(profiles)
+        self._divisors, self._norms = None, None
+        if settings.norm_exponent:
+            self._norms = ProfileNorms.of(profiles, settings.norm_exponent)
+            self._divisors = self._norms.divisors(profiles)
+            profiles = self._norms.divided(profiles)
+        super().__init__(settings, profiles)
         self._settings = settings
         users, items = profiles.n_rows, profiles.n_cols
         self._solved = settings.user_factors == "solved"
@@ -199,6 +206,8 @@ class GANMFModule(GANModule):
         """See ``GANModule``."""
         everyone = np.arange(self.profiles.n_rows)
         rows, Q = self._solved_factors(everyone) if self._solved else self.weights()
+        if self._divisors is not None:
+            rows = rows * torch.from_numpy(self._divisors).to(rows)[:, None]
         return factors_scorer(rows, Q, self._settings.by_item)
 
     @torch.no_grad()
@@ -234,7 +243,7 @@ class GANMFModule(GANModule):
             )  # fmt: skip
             inputs = profile_inputs(Q, D.encoder, D.decoder, s.matching)
             weights, bias = factor_map(best, inputs)
-        return LinearMap(array_of(weights), array_of(bias))
+        return LinearMap(array_of(weights), array_of(bias), self._norms)
 
     def footprint(self) -> Footprint:
         """See ``GANModule``."""

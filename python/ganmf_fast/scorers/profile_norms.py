@@ -1,0 +1,73 @@
+"""Profiles divided by powers of their norms, so that those of active users weigh less in a fit.
+
+A squared error that is summed over whole profiles is dominated by the longest: on HetRec 2011 a
+tenth of the users has a third of the interactions, while metrics are means over users.
+With x~ = x / d(x), ``d(x) = c |x|^e``, an interaction of a user of n ones weighs in proportion to
+n^-e: for e = 0 each interaction counts alike, for e = 1 each user. The number c leaves the sum of
+squares of all profiles as it was, so that penalties and learning rates keep their meaning.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganmf_fast._core import Csr
+
+__all__ = ["ProfileNorms"]
+
+
+@dataclass(frozen=True)
+class ProfileNorms:
+    """The divisor d of any profile.
+
+    Parameters
+    ----------
+    exponent : float
+        e, at least 0.
+    scale : float
+        c, positive.
+    """
+
+    exponent: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        """Check the values, which may be those of a file."""
+        if not (0 <= self.exponent < np.inf and 0 < self.scale < np.inf):
+            raise ValueError(
+                f"the norms of profiles have the exponent {self.exponent} and the scale "
+                f"{self.scale}, of which one must not be negative and the other be positive"
+            )
+
+    @classmethod
+    def of(cls, profiles: Csr, exponent: float) -> Self:
+        """Those under which the sum of squares of `profiles` stays."""
+        norms = _norms(profiles)
+        norms = norms[norms > 0]
+        whole, divided = (norms**2).sum(), (norms ** (2 - 2 * exponent)).sum()
+        return cls(float(exponent), float(np.sqrt(divided / whole)) if whole else 1.0)
+
+    def divisors(self, profiles: Csr) -> NDArray[np.float64]:
+        """d of each row; of empty ones c."""
+        norms = _norms(profiles)
+        return self.scale * np.where(norms > 0, norms, 1) ** self.exponent
+
+    def divided(self, profiles: Csr) -> Csr:
+        """Every row by its divisor."""
+        values = np.ones(profiles.nnz) if profiles.values is None else profiles.values
+        each = np.repeat(self.divisors(profiles), np.diff(profiles.indptr))
+        return Csr(
+            profiles.indptr, profiles.indices, (values / each).astype(np.float32), profiles.n_cols
+        )
+
+
+def _norms(profiles: Csr) -> NDArray[np.float64]:
+    """Euclidean norm of each row."""
+    lengths = np.diff(profiles.indptr)
+    if profiles.values is None:
+        return np.sqrt(lengths)
+    rows = np.repeat(np.arange(profiles.n_rows), lengths)
+    squares = np.square(profiles.values, dtype=np.float64)
+    return np.sqrt(np.bincount(rows, squares, profiles.n_rows))
