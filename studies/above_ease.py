@@ -5,7 +5,7 @@
     python studies/above_ease.py page
 
 FOLDER holds one folder of the five published splits for each data set, of which `search` reads
-train alone: `gf.tune(protocol="dense")` with two folds, the mean MAP@5 of a tenth of each user's
+train alone: `gf.tune(protocol="dense")` with four folds, the mean MAP@5 of a tenth of each user's
 interactions. Its journals are docs/results/above-ease/SET-ROW.jsonl; a search that was stopped
 goes on. A row that builds on another takes that one's best parameters, and needs its journal.
 
@@ -30,6 +30,7 @@ import ganmf_fast as gf
 from ganmf_fast.base.files import write_whole
 from ganmf_fast.base.hardware import processor
 from ganmf_fast.evaluation.significance import compare_values, holm
+from ganmf_fast.gan.defaults import chosen_for
 
 KEPT = defaults.ROOT / "docs" / "results" / "above-ease"
 LOOKS = KEPT / "looks.jsonl"
@@ -37,7 +38,7 @@ PAGE = KEPT.with_suffix(".md")
 USERS = defaults.ROOT / "runs" / "above-ease"
 SETS = ("ml-1m", "hetrec2011", "lastfm")
 METRICS = (("map", 5), ("ndcg", 5), ("map", 20), ("ndcg", 20))
-FOLDS = 2
+FOLDS = 4
 
 _AS_EASE = {
     "d_init": "ease",
@@ -48,19 +49,10 @@ _AS_EASE = {
 }
 _TRAINED = {"batch_size": 256, "d_dropout": 0.33, "d_emphasis": 0.0, "g_ema": 0.9, "m": 10.0}
 _RATES = {"d_lr": {"real": [1e-6, 1e-4], "log": True}, "g_lr": {"real": [1e-5, 1e-3], "log": True}}
-_SIZES = {
-    "num_factors": {"int": [100, 600], "log": True},
-    "emb_dim": {"int": [200, 1500], "log": True},
-    "d_reg": {"real": [3e-6, 3e-4], "log": True},
-}
-
-# Where the best was at a bound of these.
-_OTHER_SIZES = {
-    "lastfm": {
-        "num_factors": {"int": [30, 300], "log": True},
-        "emb_dim": {"int": [60, 600], "log": True},
-    }
-}
+_SIZES = {"num_factors": {"int": [80, 800], "log": True}}
+_PENALTY = {"d_reg": {"real": [3e-6, 3e-4], "log": True}}
+_NORMS = {"norm_exponent": {"real": [0.0, 1.2]}}
+# Of the hidden units there are as many as `GANMF()` takes; more change little.
 
 
 @dataclass(frozen=True)
@@ -72,14 +64,13 @@ class Row:
     fixed: dict[str, Any] = field(default_factory=dict)
     builds_on: str | None = None
     """Row whose best parameters are fixed, where `fixed` has no other value."""
+    by_rule: bool = False
+    """Whether the hidden units are those of `GANMF()`, whose other choices are the first trial."""
 
 
 ROWS: dict[str, Row] = {
     "EASE": Row("EASE", {"l2": {"real": [10, 10000], "log": True}}),
-    "EASE with dropout": Row(
-        "EASE",
-        {"l2": {"real": [1, 3000], "log": True}, "dropout": {"real": [0.05, 0.7]}},
-    ),
+    "EASE, divided profiles": Row("EASE", {"l2": {"real": [10, 10000], "log": True}, **_NORMS}),
     "SLIM-ElasticNet": Row(
         "SLIMElasticNet",
         {
@@ -88,11 +79,24 @@ ROWS: dict[str, Row] = {
         },
         {"topk": 1000},
     ),
+    "GANMF()": Row("GANMF", fixed={"device": "cpu"}),
     "GANMF, the start": Row(
-        "GANMF", {**_SIZES, "recon_coefficient": {"real": [0.05, 0.98]}}, {**_AS_EASE, "epochs": 0}
+        "GANMF",
+        {**_SIZES, **_PENALTY, "recon_coefficient": {"real": [0.05, 0.98]}, **_NORMS},
+        {**_AS_EASE, "epochs": 0},
+        by_rule=True,
+    ),
+    "the start, whole profiles": Row(
+        "GANMF",
+        {**_SIZES, **_PENALTY, "recon_coefficient": {"real": [0.05, 0.98]}},
+        {**_AS_EASE, "epochs": 0, "norm_exponent": 0.0},
+        by_rule=True,
     ),
     "the start, no energy": Row(
-        "GANMF", _SIZES, {**_AS_EASE, "epochs": 0, "recon_coefficient": 1.0}
+        "GANMF",
+        {**_SIZES, **_PENALTY, **_NORMS},
+        {**_AS_EASE, "epochs": 0, "recon_coefficient": 1.0},
+        by_rule=True,
     ),
     "GANMF, trained": Row(
         "GANMF", _RATES, {**_TRAINED, "epochs": 6, "freq": 1}, builds_on="GANMF, the start"
@@ -117,30 +121,33 @@ def trials(data: str, name: str) -> list[dict[str, Any]]:
     return [one for one in map(json.loads, lines) if one.get("status") == "done"]
 
 
-def best(data: str, name: str) -> dict[str, Any]:
+def best(data: str, name: str, train: Any) -> dict[str, Any]:
     """Parameters of the best trial, those that are fixed, and epochs."""
+    if not ROWS[name].space:
+        return ROWS[name].fixed
     done = trials(data, name)
     if not done:
         raise SystemExit(f"{name} has no trial on {data}: search it first")
     found = max(done, key=lambda one: one["value"])
-    return {**fixed(data, name), **found["params"], **_epochs(found)}
+    return {**fixed(data, name, train), **found["params"], **_epochs(found)}
 
 
 def _epochs(trial: dict[str, Any]) -> dict[str, int]:
     return {} if trial.get("epochs") is None else {"epochs": trial["epochs"]}
 
 
-def fixed(data: str, name: str) -> dict[str, Any]:
+def fixed(data: str, name: str, train: Any) -> dict[str, Any]:
     """What a row does not search."""
     row = ROWS[name]
-    base = {} if row.builds_on is None else best(data, row.builds_on)
+    base = {} if row.builds_on is None else best(data, row.builds_on, train)
+    if row.by_rule:
+        base["emb_dim"] = rule(train)["emb_dim"]
     return {**base, **row.fixed}
 
 
-def space(data: str, name: str) -> dict[str, Any]:
-    """What a row searches on a data set."""
-    mine = ROWS[name].space
-    return mine | {key: _OTHER_SIZES.get(data, {}).get(key, mine[key]) for key in mine}
+def rule(train: Any) -> dict[str, Any]:
+    """What `GANMF()` takes on these interactions."""
+    return chosen_for(train.n_users, train.n_items, train.n_interactions, None)
 
 
 def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> None:
@@ -148,14 +155,16 @@ def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> No
     KEPT.mkdir(parents=True, exist_ok=True)
     for data in sets:
         splits = gf.Splits.load(folder / data)
-        for name in names:
+        for name in (name for name in names if ROWS[name].space):
+            row, by_rule = ROWS[name], rule(splits.train)
             started = time.process_time()
             result = gf.tune(
-                ROWS[name].model,
+                row.model,
                 splits,
                 n_calls=n_trials,
-                space=space(data, name),
-                fixed=fixed(data, name),
+                space=row.space,
+                fixed=fixed(data, name, splits.train),
+                first=[{key: by_rule[key] for key in row.space}] if row.by_rule else (),
                 journal=journal(data, name),
                 mask="known",
                 protocol="dense",
@@ -185,7 +194,7 @@ def final(folder: Path, sets: list[str], names: list[str], n_seeds: int) -> None
             for seed in range(n_seeds if random else 1):
                 if (data, name, seed) in done:
                     continue
-                params = best(data, name) | ({"seed": seed} if random else {})
+                params = best(data, name, splits.train) | ({"seed": seed} if random else {})
                 started = time.process_time()
                 model = getattr(gf, ROWS[name].model)(**params).fit(splits.train)
                 seconds = time.process_time() - started
@@ -221,10 +230,11 @@ python studies/above_ease.py page
 ![MAP@5 by validation and on test](above-ease.png)
 
 Every row is searched by `gf.tune(protocol="dense")`
-([tuning.md](../tuning.md#at-the-density-of-use)): *validation* is the mean MAP@5 over two folds, of
-which each holds out a tenth of every user's interactions in `train`. The best parameters are fitted
-on all of `train` and measured once on `test`, GANMF with several seeds; every look at a test is a
-line of [above-ease/looks.jsonl](above-ease/looks.jsonl). Mean and standard deviation over seeds;
+([tuning.md](../tuning.md#at-the-density-of-use)): *validation* is the mean MAP@5 over four folds,
+of which each holds out a tenth of every user's interactions in `train`. The best parameters are
+fitted on all of `train` and measured once on `test`, GANMF with several seeds; every look at a test
+is a line of [above-ease/looks.jsonl](above-ease/looks.jsonl). `GANMF()` is not searched: it takes
+its sizes from the data, and its epochs from early stopping on a tenth of `train`. Mean and standard deviation over seeds;
 seconds of CPU time of one fit. Models that are trained are fitted on 85 % for *validation*, since
 the protocol needs a part to stop early on, and the others on 90 %. *p* is that of the paired t test
 over users of the MAP@5 (mean over seeds) against EASE and against SLIM-ElasticNet, corrected by
@@ -233,10 +243,11 @@ Holm within a data set.
 "The start" is GANMF before the first epoch: the discriminator a truncated EASE, the generator the
 closed form of its own objective for that discriminator ([algorithms.md](../algorithms.md)). No
 adversarial step is in it. "Trained" starts there and takes rates and epochs by validation; "no
-adversary" is the same with m = 0, "no energy" the start with a = 1. *trials* is what `--trials`
-was, or fewer where a search was stopped. Rows that are not here were not searched or not looked at
-yet. Looks "of an earlier search" are of one whose trials were fitted on 85 % and masked no more,
-and are in no row.
+adversary" is the same with m = 0, "no energy" the start with a = 1. Profiles are divided by powers
+of their norms (`norm_exponent`) in "divided profiles", and in every row of GANMF but "whole
+profiles". *trials* is what `--trials` was, or fewer where a search was stopped. Rows that are not
+here were not searched or not looked at yet. Looks "of an earlier search", some by two folds, are in
+no row.
 
 {tables}
 
@@ -256,8 +267,8 @@ def table(data: str) -> str:
     lines = [f"| {' | '.join(head)} |", "| --- |" + " ---: |" * (len(head) - 1)]
     for name in (name for name in ROWS if name in by_row):
         mine = by_row[name]
-        found = trials(data, name)
-        cells = [name, str(len(found)), f"{max(one['value'] for one in found):.4f}"]
+        found = [one["value"] for one in trials(data, name)]
+        cells = [name, str(len(found) or ""), f"{max(found):.4f}" if found else ""]
         for metric, k in METRICS:
             values = [look["values"][f"{metric}@{k}"] for look in mine]
             spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
@@ -265,17 +276,21 @@ def table(data: str) -> str:
         cells.append(f"{statistics.fmean(look['seconds'] for look in mine):.0f}")
         cells += [ps.get((name, base), "") for base in _BASES]
         lines.append(f"| {' | '.join(cells)} |")
-    shown = [f"- {name}: {_listed(data, name)}" for name in ROWS if name in by_row]
+    shown = [
+        f"- {name}: {_listed(by_row[name][0]['params'], name)}"
+        for name in ROWS
+        if name in by_row and ROWS[name].space
+    ]
     return f"## {data}\n\n" + "\n".join(lines) + "\n\n" + "\n".join(shown)
 
 
 _BASES = ("EASE", "SLIM-ElasticNet")
 
 
-def _listed(data: str, name: str) -> str:
+def _listed(params: dict[str, Any], name: str) -> str:
     """What was found for a row, and its epochs."""
-    searched = {*ROWS[name].space, "epochs"}
-    found = {key: value for key, value in best(data, name).items() if key in searched}
+    searched = {*ROWS[name].space, "epochs", "emb_dim"}
+    found = {key: value for key, value in params.items() if key in searched}
     return ", ".join(
         f"`{key}` {value:.3g}" if isinstance(value, float) else f"`{key}` {value}"
         for key, value in found.items()
@@ -314,10 +329,10 @@ def page() -> None:
                 for look in looks()
                 if (look["data"], look["row"]) == (data, name)
             ]
-            if tests:
-                value = max(one["value"] for one in trials(data, name))
+            found = [one["value"] for one in trials(data, name)]
+            if tests and found:
                 panel.plot(
-                    [value], [statistics.fmean(tests)], "osD^v<>"[number], color=f"C{number}",
+                    [max(found)], [statistics.fmean(tests)], "osD^v<>pX"[number], color=f"C{number}",
                     label=name,
                 )  # fmt: skip
         panel.set(title=data, xlabel="MAP@5 on validation", ylabel="MAP@5 on test")

@@ -75,7 +75,7 @@ def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict
         "d_init": "ease",
         "init": "discriminator",
         "user_factors": "solved",
-        "norm_exponent": 0.0,
+        "norm_exponent": 0.5,
         # The published weight is one of features.
         "recon_coefficient": 0.1 if matching == "features" else 0.85,
     }

@@ -292,6 +292,7 @@ class Recommender(ScikitLearn, ABC):
         if fallback is not None:
             check_choice("fallback", fallback, ("popular",))
         skips(unknown)
+        check_bool("exclude_seen", exclude_seen)
         catalogue, ranked, skipped = self._catalogue, self.urm_, 0
         if profiles is None:
             rows = catalogue.users(users, unknown)
@@ -380,6 +381,7 @@ class Recommender(ScikitLearn, ABC):
         if fallback is not None:
             check_choice("fallback", fallback, ("popular",))
         skips(unknown)
+        check_bool("exclude_seen", exclude_seen)
         n = check_int("n", n, 1)
         n_workers = check_int("n_workers", n_workers, 1)
         make = executor_maker(executor)

@@ -1,13 +1,11 @@
 """Top-N lists of users by row, with the options that requests have, and as columns with ids."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr, RankRequest
-from ganmf_fast.base.checks import check_bool
 from ganmf_fast.base.progress import Report
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.models.item_filters import ItemFilters
@@ -18,8 +16,7 @@ from ganmf_fast.scorers.popularity import Popularity
 __all__ = ["Ranking", "columns"]
 
 
-@dataclass(frozen=True)
-class Ranking:
+class Ranking(NamedTuple):
     """How lists are made of a scorer; plain data that can be sent to any process.
 
     Attributes
@@ -40,15 +37,11 @@ class Ranking:
     exclude_seen: bool = True
     fallback: Popularity | None = None
 
-    def __post_init__(self) -> None:
-        """Check the one argument that nothing else looks at."""
-        check_bool("exclude_seen", self.exclude_seen)
-
     def lists(
         self, rows: NDArray[np.int64], filters: ItemFilters, report: Report | None = None
     ) -> Lists:
         """Lists of the users in `rows`, empty for unknown ones (-1)."""
-        missing = np.flatnonzero(rows < 0) if len(rows) and rows.min() < 0 else ()
+        (missing,) = (rows < 0).nonzero()
         # Any row does for an unknown user: the list is emptied.
         asked = np.maximum(rows, 0) if len(missing) else rows
         width = min(self.n, self.scorer.n_items)

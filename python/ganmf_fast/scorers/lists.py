@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.checks import check_memory
 from ganmf_fast.base.progress import Report
+from ganmf_fast.base.urm import read_only
 from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.dense import rank_blocks
 from ganmf_fast.scorers.popularity import Popularity
@@ -14,6 +15,8 @@ __all__ = ["check_lists_fit", "popularity", "rank_lists", "without_evidence"]
 
 # Lists of fewer bytes are allocated without a look at the memory.
 _SMALL = 2**26
+
+_NONE = read_only(np.empty(0, dtype=np.int64))
 
 
 def rank_lists(
@@ -61,8 +64,12 @@ def rank_lists(
 def without_evidence(scorer: Scorer, urm: Csr, users: NDArray[np.int64]) -> NDArray[np.int64]:
     """Places in `users` of those about whom the scorer knows nothing."""
     if not scorer.needs_history:
-        return np.empty(0, dtype=np.int64)
+        return _NONE
     indptr = urm.indptr
+    if len(users) == 1:
+        # A request for one user waits for this: no arrays.
+        user = users.item()
+        return _NONE if indptr.item(user) != indptr.item(user + 1) else np.zeros(1, np.int64)
     empty: NDArray[np.int64] = (indptr[users] == indptr[users + 1]).nonzero()[0]
     return empty
 

@@ -50,7 +50,7 @@ class ProfileNorms:
         return cls(float(exponent), float(np.sqrt(divided / whole)) if whole else 1.0)
 
     def divisors(self, profiles: Csr) -> NDArray[np.float64]:
-        """d of each row; of empty ones c."""
+        """The divisor of each row; that of empty ones is `scale`."""
         norms = _norms(profiles)
         return self.scale * np.where(norms > 0, norms, 1) ** self.exponent
 
