@@ -147,7 +147,7 @@ def fixed(data: str, name: str, train: Any) -> dict[str, Any]:
 
 def rule(train: Any) -> dict[str, Any]:
     """What `GANMF()` takes on these interactions."""
-    return chosen_for(train.n_users, train.n_items, train.n_interactions, None)
+    return chosen_for(*train.shape, train.nnz, None)
 
 
 def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> None:
@@ -234,11 +234,11 @@ Every row is searched by `gf.tune(protocol="dense")`
 of which each holds out a tenth of every user's interactions in `train`. The best parameters are
 fitted on all of `train` and measured once on `test`, GANMF with several seeds; every look at a test
 is a line of [above-ease/looks.jsonl](above-ease/looks.jsonl). `GANMF()` is not searched: it takes
-its sizes from the data, and its epochs from early stopping on a tenth of `train`. Mean and standard deviation over seeds;
-seconds of CPU time of one fit. Models that are trained are fitted on 85 % for *validation*, since
-the protocol needs a part to stop early on, and the others on 90 %. *p* is that of the paired t test
-over users of the MAP@5 (mean over seeds) against EASE and against SLIM-ElasticNet, corrected by
-Holm within a data set.
+its sizes from the data, and its epochs from early stopping on a tenth of `train`. Mean and standard
+deviation over seeds; seconds of CPU time of one fit. Models that are trained are fitted on 85 % for
+*validation*, since the protocol needs a part to stop early on, and the others on 90 %. *p* is that
+of the paired t test over users of the MAP@5 (mean over seeds) against EASE and against
+SLIM-ElasticNet, corrected by Holm within a data set.
 
 "The start" is GANMF before the first epoch: the discriminator a truncated EASE, the generator the
 closed form of its own objective for that discriminator ([algorithms.md](../algorithms.md)). No
@@ -331,10 +331,8 @@ def page() -> None:
             ]
             found = [one["value"] for one in trials(data, name)]
             if tests and found:
-                panel.plot(
-                    [max(found)], [statistics.fmean(tests)], "osD^v<>pX"[number], color=f"C{number}",
-                    label=name,
-                )  # fmt: skip
+                mark = {"marker": "osD^v<>pX"[number], "color": f"C{number}", "label": name}
+                panel.plot([max(found)], [statistics.fmean(tests)], linestyle="", **mark)
         panel.set(title=data, xlabel="MAP@5 on validation", ylabel="MAP@5 on test")
         panel.grid(alpha=0.3)
         panel.locator_params(nbins=5)

@@ -25,6 +25,7 @@ BEFORE = {
     "d_reg": 1e-5, "g_reg": 0.0, "d_steps": 1, "g_steps": 1, "step": "auto", "d_dropout": 0.0,
     "g_ema": 0.0, "g_reg_exponent": 0.0, "init": "glorot", "d_emphasis": 1.0,
     "matching": "features", "user_factors": "learned", "d_init": "glorot", "epochs": 300,
+    "norm_exponent": 0.0,
 }  # fmt: skip
 SMALL = {"num_factors": 5, "emb_dim": 7, "batch_size": 16, "epochs": 4, "device": "cpu"}
 

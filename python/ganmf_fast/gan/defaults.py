@@ -3,8 +3,9 @@
 `recon_coefficient` means something only together with the losses that it weighs. Whoever gives it
 knows them, and what else is not given is then what the published model has (`PUBLISHED`). Otherwise
 parameters are chosen for the data: a discriminator that starts as EASE, denoising, leave-one-out
-matching, and user factors in closed form, with sizes, rates and penalties that were sought on parts
-held out of training data, never on a test (docs/results/ganmf-defaults.md).
+matching, user factors in closed form, and profiles divided by the root of their norms, with sizes,
+rates and penalties that were sought on parts held out of training data, never on a test
+(docs/results/ganmf-defaults.md).
 
 The penalty of the discriminator follows the data by a law. Its losses are means over the U I cells
 of a batch's matrix, so that a direction of the singular value s of the interactions lowers them by

@@ -47,12 +47,13 @@ class GANMF(GANMFSettings, GANRecommender):
     (`d_dropout` 0, `matching` "features"), `num_factors` 100, `emb_dim` 400, `batch_size` 512, `m`
     10, `d_lr` 1e-4, `g_lr` 2e-3, `d_reg` 1e-5, no average, random initial weights and `epochs` 300.
     Without it they follow from the numbers of users, items and interactions by the rules of
-    `ganmf_fast.gan.defaults`: a discriminator that starts as EASE, leave-one-out matching, and
-    user factors in closed form (where features are to be matched, `recon_coefficient` is .1); and
-    `epochs` are found, where there is no `validation`, by a fit on nine tenths of the interactions
-    that stops early on the others, drawn by `seed`: their best number times (10/9)^(1/4), none if
-    the start is best, is trained on all. ``epochs=0`` takes the start as it is, which training
-    improves little (docs/results/ganmf-parts.md), in a small part of the time.
+    `ganmf_fast.gan.defaults`: a discriminator that starts as EASE, leave-one-out matching, user
+    factors in closed form (where features are to be matched, `recon_coefficient` is .1), and
+    profiles divided by the root of their norms; and `epochs` are found, where there is no
+    `validation`, by a fit on nine tenths of the interactions that stops early on the others, drawn
+    by `seed`: their best number times (10/9)^(1/4), none if the start is best, is trained on all.
+    ``epochs=0`` takes the start as it is, which training improves little
+    (docs/results/ganmf-parts.md), in a small part of the time.
 
     The same seed gives the same weights for any number of threads on one machine, and again on
     the same kind of GPU. New users have the factors of the least generator's loss, which are linear

@@ -312,8 +312,8 @@ class GANMFSettings(GANSettings):
     )
     norm_exponent: float = param(
         None,
-        "Profiles are divided by their Euclidean norm to this power before anything is learned from "
-        "them, and by one number that keeps the sum of their squares: with 0 each interaction "
+        "Profiles are divided by their Euclidean norm to this power before anything is learned "
+        "from them, and by one number that keeps the sum of their squares: with 0 each interaction "
         "weighs alike in the losses, with 1 each profile. Scores are those of whole profiles.",
         at_least=0.0,
         at_most=2.0,

@@ -6,6 +6,8 @@ penalty of a model whose input loses each interaction with probability p. With
 P = (X^T X + L)^-1 the answer is B = I - P diag(k / diag P), where k_j = max(L_j P_jj, 1 - d).
 Reduction: for S = (l2 / L)^(1/2) and the scaled matrix X S, whose penalty is l2 I, the answer is
 S^-1 B S; so P is that of EASE on another matrix.
+Users may weigh less the more interactions they have (`norm_exponent`): X is then the matrix whose
+rows were divided, see :mod:`ganmf_fast.scorers.profile_norms`.
 Source: EASE, Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019. Dropout
 (EDLAE), Steck, "Autoencoders that don't overfit towards the identity", NeurIPS 2020. Relaxed
 diagonal (RDLAE), Moon, Kim and Lee, "It's enough: relaxing diagonal constraints in linear
@@ -120,8 +122,8 @@ class EASE(Recommender):
             if weights is None:
                 return DualEase(urm, inverse, diagonal, l2, most, squares)
             roots = np.sqrt(weights)
-            for row, root in zip(inverse, roots, strict=True):
-                row *= root * roots
+            for user, root in enumerate(roots):
+                inverse[user] *= root * roots
             return DualEase(
                 data.urm, inverse, diagonal, l2, most, squares, weights.astype(np.float32)
             )
