@@ -221,6 +221,10 @@ def final(folder: Path, sets: list[str], names: list[str], n_seeds: int) -> None
 
 TEXT = """# GANMF beside EASE and SLIM
 
+MAP@5 on `test`, parameters and epochs chosen without it; the best of a data set in bold:
+
+{summary}
+
 ```sh
 python studies/above_ease.py search --data path/to/data
 python studies/above_ease.py final --data path/to/data
@@ -255,12 +259,37 @@ no row.
 """
 
 
-def table(data: str) -> str:
-    """The rows of a data set that were measured."""
+def measured(data: str) -> dict[str, list[dict[str, Any]]]:
+    """The looks of each row at the test of a data set."""
     by_row: dict[str, list[dict[str, Any]]] = {}
     for look in looks():
         if look["data"] == data and look["row"] in ROWS:
             by_row.setdefault(look["row"], []).append(look)
+    return by_row
+
+
+def summary(sets: list[str]) -> str:
+    """One metric of all rows on all data sets."""
+    means = {
+        (data, name): statistics.fmean(look["values"]["map@5"] for look in found)
+        for data in sets
+        for name, found in measured(data).items()
+    }
+    lines = [f"| model | {' | '.join(sets)} |", "| --- |" + " ---: |" * len(sets)]
+    for name in (name for name in ROWS if any((data, name) in means for data in sets)):
+        cells = [name]
+        for data in sets:
+            best = max(value for (of, _), value in means.items() if of == data)
+            mean = means.get((data, name))
+            cell = "" if mean is None else f"{mean:.4f}"
+            cells.append(f"**{cell}**" if mean == best else cell)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def table(data: str) -> str:
+    """The rows of a data set that were measured."""
+    by_row = measured(data)
     ps = _ps(data, {name: [look["seed"] for look in by_row[name]] for name in by_row})
     head = ["model", "trials", "validation", *(f"{m.upper()}@{k}" for m, k in METRICS)]
     head += ["fit s", "p, EASE", "p, SLIM"]
@@ -345,7 +374,7 @@ def page() -> None:
     figure.savefig(PAGE.with_suffix(".png"), dpi=110)
     about = f"{time.strftime('%Y-%m-%d')}, {processor()}."
     tables = "\n\n".join(table(data) for data in sets)
-    write_whole(PAGE, TEXT.format(tables=tables, about=about))
+    write_whole(PAGE, TEXT.format(summary=summary(sets), tables=tables, about=about))
 
 
 def main() -> None:
