@@ -37,6 +37,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "discriminator not trained": {"d_lr": _STILL},
     "no adversary: m = 0": {"m": 0.0},
     "no energy: a = 1": {"recon_coefficient": 1.0},
+    "whole profiles": {"norm_exponent": 0.0},
     "reconstructions matched": {"matching": "reconstruction"},
     "learned user factors": {"user_factors": "learned"},
     "all from random weights": {"d_init": "glorot", "init": "glorot", "d_lr": 9e-4, "g_lr": 2.5e-3},
