@@ -79,7 +79,6 @@ ROWS: dict[str, Row] = {
         },
         {"topk": 1000},
     ),
-    "GANMF()": Row("GANMF", fixed={"device": "cpu"}),
     "GANMF, the start": Row(
         "GANMF",
         {**_SIZES, **_PENALTY, "recon_coefficient": {"real": [0.05, 0.98]}, **_NORMS},
@@ -123,8 +122,6 @@ def trials(data: str, name: str) -> list[dict[str, Any]]:
 
 def best(data: str, name: str, train: Any) -> dict[str, Any]:
     """Parameters of the best trial, those that are fixed, and epochs."""
-    if not ROWS[name].space:
-        return ROWS[name].fixed
     done = trials(data, name)
     if not done:
         raise SystemExit(f"{name} has no trial on {data}: search it first")
@@ -155,7 +152,7 @@ def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> No
     KEPT.mkdir(parents=True, exist_ok=True)
     for data in sets:
         splits = gf.Splits.load(folder / data)
-        for name in (name for name in names if ROWS[name].space):
+        for name in names:
             row, by_rule = ROWS[name], rule(splits.train)
             started = time.process_time()
             result = gf.tune(
@@ -237,12 +234,11 @@ Every row is searched by `gf.tune(protocol="dense")`
 ([tuning.md](../tuning.md#at-the-density-of-use)): *validation* is the mean MAP@5 over four folds,
 of which each holds out a tenth of every user's interactions in `train`. The best parameters are
 fitted on all of `train` and measured once on `test`, GANMF with several seeds; every look at a test
-is a line of [above-ease/looks.jsonl](above-ease/looks.jsonl). `GANMF()` is not searched: it takes
-its sizes from the data, and its epochs from early stopping on a tenth of `train`. Mean and standard
-deviation over seeds; seconds of CPU time of one fit. Models that are trained are fitted on 85 % for
-*validation*, since the protocol needs a part to stop early on, and the others on 90 %. *p* is that
-of the paired t test over users of the MAP@5 (mean over seeds) against EASE and against
-SLIM-ElasticNet, corrected by Holm within a data set.
+is a line of [above-ease/looks.jsonl](above-ease/looks.jsonl). Mean and standard deviation over
+seeds; seconds of CPU time of one fit. Models that are trained are fitted on 85 % for *validation*,
+since the protocol needs a part to stop early on, and the others on 90 %. *p* is that of the paired
+t test over users of the MAP@5 (mean over seeds) against EASE and against SLIM-ElasticNet, corrected
+by Holm within a data set.
 
 "The start" is GANMF before the first epoch: the discriminator a truncated EASE, the generator the
 closed form of its own objective for that discriminator ([algorithms.md](../algorithms.md)). No
@@ -297,7 +293,7 @@ def table(data: str) -> str:
     for name in (name for name in ROWS if name in by_row):
         mine = by_row[name]
         found = [one["value"] for one in trials(data, name)]
-        cells = [name, str(len(found) or ""), f"{max(found):.4f}" if found else ""]
+        cells = [name, str(len(found)), f"{max(found):.4f}"]
         for metric, k in METRICS:
             values = [look["values"][f"{metric}@{k}"] for look in mine]
             spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
@@ -306,9 +302,7 @@ def table(data: str) -> str:
         cells += [ps.get((name, base), "") for base in _BASES]
         lines.append(f"| {' | '.join(cells)} |")
     shown = [
-        f"- {name}: {_listed(by_row[name][0]['params'], name)}"
-        for name in ROWS
-        if name in by_row and ROWS[name].space
+        f"- {name}: {_listed(by_row[name][0]['params'], name)}" for name in ROWS if name in by_row
     ]
     return f"## {data}\n\n" + "\n".join(lines) + "\n\n" + "\n".join(shown)
 
@@ -358,10 +352,10 @@ def page() -> None:
                 for look in looks()
                 if (look["data"], look["row"]) == (data, name)
             ]
-            found = [one["value"] for one in trials(data, name)]
-            if tests and found:
-                mark = {"marker": "osD^v<>pX"[number], "color": f"C{number}", "label": name}
-                panel.plot([max(found)], [statistics.fmean(tests)], linestyle="", **mark)
+            if tests:
+                found = max(one["value"] for one in trials(data, name))
+                mark = {"marker": "osD^v<>p"[number], "color": f"C{number}", "label": name}
+                panel.plot([found], [statistics.fmean(tests)], linestyle="", **mark)
         panel.set(title=data, xlabel="MAP@5 on validation", ylabel="MAP@5 on test")
         panel.grid(alpha=0.3)
         panel.locator_params(nbins=5)
