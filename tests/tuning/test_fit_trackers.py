@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import run_packages
 
 import ganmf_fast as gf
 from ganmf_fast.tuning import TensorBoard, fit_tracked
@@ -93,6 +94,51 @@ def test_tensorboard_holds_the_losses_of_a_fit(toy_urm, tmp_path):
     np.testing.assert_allclose([v for _, v in found], [v for _, v in expected], rtol=1e-6)
 
 
+@pytest.fixture(params=run_packages.PACKAGES)
+def package(request, monkeypatch):
+    """A stand-in for the package."""
+    return run_packages.installed(request.param, monkeypatch)
+
+
+def test_a_fit_is_one_run_with_its_losses_and_its_best_value(toy_urm, tmp_path, package):
+    model = fit_tracked(
+        gf.WRMF(num_factors=3, epochs=11), toy_urm, [package.name], tmp_path, validation=toy_urm
+    )
+    [run] = package.runs
+    assert not run.open
+    assert run.config.items() >= {"model": "WRMF", "num_factors": 3, "epochs": 11}.items()
+    assert run.points("validation") == validated(model)
+    assert [epoch for epoch, _ in run.points("seconds")] == [r["epoch"] for r in model.history_]
+    best = max(value for _, value in validated(model))
+    assert run.points("value") == [(model.best_epoch_, best)]
+    assert run.points("early_stop") == []
+    assert list(tmp_path.iterdir()) == []
+    fit_tracked(gf.TopPopular(), toy_urm, [package.name])
+    assert package.runs[1].config["model"] == "TopPopular"
+    assert not package.runs[1].open
+
+
+def test_a_run_of_a_fit_says_how_it_ended(toy_urm, monkeypatch):
+    def stop(epoch, values):
+        raise KeyboardInterrupt
+
+    package = run_packages.installed("wandb", monkeypatch)
+    fit_tracked(gf.TopPopular(), toy_urm, ["wandb"])
+    with pytest.raises(KeyboardInterrupt):
+        fit_tracked(gf.WRMF(epochs=3), toy_urm, ["wandb"], callback=stop)
+    with pytest.raises(ValueError, match="num_factors"):
+        fit_tracked(gf.WRMF(num_factors=0), toy_urm, ["wandb"])
+    assert [run.code for run in package.runs] == [0, 255, 1]
+
+
+def test_a_fit_goes_on_without_the_server_of_its_run(toy_urm, package):
+    package.broken = OSError("no such host")
+    with pytest.warns(UserWarning, match="failed, the work goes on: OSError: no such host") as seen:
+        model = fit_tracked(gf.WRMF(epochs=6), toy_urm, [package.name], validation=toy_urm)
+    assert model.n_users_ == 60
+    assert (len(seen), package.asked) == (1, 1)
+
+
 def test_an_experiment_is_a_search_whose_trials_are_its_runs(toy_urm, tmp_path):
     notes = Notes()
     options = {"output": tmp_path / "run", "models": ["TopPopular", "P3alpha"], "cutoffs": (5,)}
@@ -108,3 +154,12 @@ def test_an_experiment_is_a_search_whose_trials_are_its_runs(toy_urm, tmp_path):
         [t.metrics for t in notes.trials],
         [],
     )
+
+
+def test_an_experiment_is_a_group_of_runs_which_each_are_written_once(toy_urm, tmp_path, package):
+    options = {"output": tmp_path / "run", "models": ["TopPopular", "P3alpha"], "cutoffs": (5,)}
+    for _ in range(2):
+        gf.reproduce("table2", toy_urm, trackers=[package.name], **options)
+    assert [run.config["run"] for run in package.runs] == ["TopPopular", "P3alpha"]
+    assert len({run.given["group"] for run in package.runs}) == 1
+    assert package.runs[1].points("map_at_5") == package.runs[1].points("value") != []

@@ -1,12 +1,18 @@
 """What trackers leave behind, read back by the packages they write for."""
 
+import importlib
+import inspect
+import json
+import os
+import struct
 import warnings
 from dataclasses import replace
 
 import pytest
+import run_packages
 
 import ganmf_fast as gf
-from ganmf_fast.tuning import MLflow, TensorBoard
+from ganmf_fast.tuning import MLflow, TensorBoard, Trackio, WandB
 
 
 class Scaled:
@@ -241,6 +247,251 @@ def test_a_search_goes_on_in_its_folder_of_tensorboard(search, tmp_path):
     assert scalars(folder / "search", "best")[-1] == (3, 0.75)
 
 
+# Weights & Biases, trackio ------------------------------------------------------------------------
+
+CLASSES = {"wandb": WandB, "trackio": Trackio}
+
+
+@pytest.fixture(params=CLASSES)
+def package(request, monkeypatch):
+    """A stand-in for the package."""
+    return run_packages.installed(request.param, monkeypatch)
+
+
+def column(runs, name):
+    """The points of each run."""
+    return [run.points(name) for run in runs]
+
+
+def test_a_group_of_runs_holds_a_search_with_a_run_for_each_trial(search, package, capsys):
+    search(4, [package.name])
+    runs = package.runs
+    [group] = {run.given["group"] for run in runs}
+    token = group.rpartition(" ")[2]
+    assert [run.given["name"] for run in runs] == [f"trial {n} of {token}" for n in range(4)]
+    assert "Scaled on " in group
+    assert {run.given["project"] for run in runs} == {"ganmf-fast"}
+    assert [run.config["x"] for run in runs] == list(XS)
+    assert [run.config["flag"] for run in runs] == [False, True, False, True]
+    assert runs[0].config["backend"].endswith("Listed")
+    assert [run.config["trial"] for run in runs] == [0, 1, 2, 3]
+    assert [run.config["status"] for run in runs] == ["done", "done", "failed", "done"]
+    assert [run.config.get("reason") for run in runs] == [None, None, "x is too large", None]
+    assert column(runs, "value") == [[(0, 0.5)], [(1, 0.25)], [], [(3, 0.75)]]
+    assert column(runs, "best") == [[(0, 0.5)], [(1, 0.5)], [(2, 0.5)], [(3, 0.75)]]
+    assert runs[0].points("epochs") == [(0, 4)]
+    assert not any(run.open for run in runs)
+    assert capsys.readouterr().out == ""
+    if package.name == "trackio":
+        assert package.current is None
+    else:
+        assert [run.code for run in runs] == [0, 0, 1, 0]
+        assert [run.given["id"] for run in runs] == [f"{token}-{n}" for n in range(4)]
+
+
+def test_a_run_of_a_trial_holds_metrics_and_the_curve_of_early_stopping(search, package):
+    result = search(2, [CLASSES[package.name]("mine")], "WRMF", **WRMF)
+    for number, (run, trial) in enumerate(zip(package.runs, result.history, strict=True)):
+        assert run.points("map_at_5") == run.points("value") == [(number, trial.value)]
+        assert run.points("ndcg_at_5") == [(number, trial.metrics["ndcg"])]
+        assert run.points("early_stop") == trial.curve
+        assert trial.curve
+        assert run.given["project"] == "mine"
+
+
+def test_a_search_goes_on_in_its_group_with_every_trial_once(search, package, tmp_path):
+    journal, note = tmp_path / "journal.jsonl", tmp_path / f"journal.jsonl.{package.name}"
+    search(1, [])  # a trial that was never told
+    search(2, [package.name])
+    search(4, [package.name])
+    assert [run.config["x"] for run in package.runs] == list(XS)
+    assert column(package.runs, "best")[-1] == [(3, 0.75)]
+    [group] = {run.given["group"] for run in package.runs}
+    search(4, [package.name])
+    assert len(package.runs) == 4
+    # Killed before what was written could be noted.
+    noted = json.loads(note.read_text())
+    del noted["ganmf-fast"]["trials"]["2"]
+    note.write_text(json.dumps(noted))
+    search(4, [package.name])
+    assert [run.config["trial"] for run in package.runs[4:]] == [2]
+    if package.name == "wandb":
+        assert package.runs[4].given["id"] == package.runs[2].given["id"]
+    # Another project has nothing of it yet.
+    search(4, [package.name, CLASSES[package.name]("mine")])
+    assert [run.given["project"] for run in package.runs[5:]] == ["mine"] * 4
+    search(4, [package.name, CLASSES[package.name]("mine")])
+    assert len(package.runs) == 9
+    # Another search in the same place, which the note is not of.
+    journal.unlink()
+    search(2, [])
+    times = iter(("a", "b"))
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    lines[1:] = [{**line, "finished": next(times)} for line in lines[1:]]
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    search(3, [package.name])
+    assert [run.config["trial"] for run in package.runs[9:]] == [0, 1, 2]
+    [other] = {run.given["group"] for run in package.runs[9:]}
+    assert other != group
+    search(4, [package.name], journal=None)
+    assert len({run.given["group"] for run in package.runs}) == 4
+
+
+def test_a_server_out_of_reach_is_asked_once_and_told_by_the_next_search(
+    search, package, toy_urm, tmp_path
+):
+    package.broken = OSError("no such host")
+    settings = {**KNN, "journal": tmp_path / "knn.jsonl"}
+    split = gf.split.paper_protocol(toy_urm, seed=1)
+    with pytest.warns(UserWarning, match="failed, the work goes on: OSError: no such host") as seen:
+        result = gf.tune("ItemKNN", split, 3, trackers=[package.name], **settings)
+    assert (len(result.history), package.asked) == (3, 1)
+    assert sum("the tracker" in str(warning.message) for warning in seen) == 1
+    package.broken = None
+    search(4, [package.name], "ItemKNN", **settings)
+    assert [run.config["trial"] for run in package.runs] == [0, 1, 2, 3]
+
+
+def test_a_run_of_ones_own_is_left_alone_by_wandb(search, monkeypatch):
+    package = run_packages.installed("wandb", monkeypatch)
+    own = package.init(project="own", config={})
+    search(2, ["wandb"])
+    assert own.open
+    assert len(package.runs) == 3
+
+
+def test_options_reach_init(search, package):
+    options = {"wandb": {"entity": "us", "mode": "offline"}, "trackio": {"space_id": "us/it"}}
+    search(1, [CLASSES[package.name]("mine", **options[package.name])])
+    [run] = package.runs
+    assert options[package.name].items() <= run.given.items()
+
+
+def test_runs_are_given_text_without_codes(search, package, toy_urm):
+    codes = "\x1b[31m\u202e\n"
+    data = replace(gf.split.paper_protocol(toy_urm, seed=1), name=codes * 100)
+    space = {"x": {"real": [0, 1]}, "name": {"choice": [codes, "b"]}}
+
+    class Coded(Listed):
+        def ask(self):
+            return {**super().ask(), "name": codes, "flag": False}
+
+    search(1, [package.name], splits=data, backend=Coded, space=space, fixed={})
+    [run] = package.runs
+    texts = [text for text in (*run.given.values(), *run.config.values()) if isinstance(text, str)]
+    assert all(text.isprintable() for text in texts)
+    assert run.config["name"] == "\\x1b[31m\\u202e\\n"
+    assert len(run.given["group"]) <= 128
+
+
+@pytest.fixture
+def wandb(tmp_path, monkeypatch):
+    """The real package, offline."""
+    folder = tmp_path / "offline"
+    folder.mkdir()
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("DIR", "CACHE_DIR", "CONFIG_DIR", "DATA_DIR"):
+        monkeypatch.setenv(f"WANDB_{name}", str(folder))
+    return pytest.importorskip("wandb", reason="wandb is not installed"), folder / "wandb"
+
+
+@pytest.fixture(scope="module")
+def trackio(tmp_path_factory):
+    """The real package; it asks for its folder when it is imported."""
+    folder = tmp_path_factory.mktemp("trackio")
+    before = os.environ.get("TRACKIO_DIR")
+    os.environ["TRACKIO_DIR"] = str(folder)
+    yield pytest.importorskip("trackio", reason="trackio is not installed")
+    if before is None:
+        del os.environ["TRACKIO_DIR"]
+    else:
+        os.environ["TRACKIO_DIR"] = before
+
+
+def records(path):
+    """Records of a file of wandb: a log of LevelDB, whose records are cut at 32 KB."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    content, at, whole = path.read_bytes(), 7, b""
+    while at + 7 <= len(content):
+        left = -at % 32768
+        if 0 < left < 7:
+            at += left
+            continue
+        length, kind = struct.unpack_from("<HB", content, at + 4)
+        whole += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in {1, 4}:
+            yield Record.FromString(whole)
+            whole = b""
+
+
+def test_wandb_offline_holds_a_run_for_each_trial(search, wandb, capfd):
+    _, folder = wandb
+    search(2, ["wandb"])
+    search(4, ["wandb"])
+    paths = sorted(folder.glob("offline-run-*/*.wandb"), key=lambda path: path.stem[-1])
+    assert len(paths) == 4
+    groups, found = set(), []
+    for path in paths:
+        read = list(records(path))
+        [run, *_] = [record.run for record in read if record.HasField("run")]
+        groups.add(run.run_group)
+        config = {item.key: json.loads(item.value_json) for item in run.config.update}
+        rows = [
+            {"".join(item.nested_key) or item.key: json.loads(item.value_json) for item in row.item}
+            for row in (record.history for record in read if record.HasField("history"))
+        ]
+        [code] = [record.exit.exit_code for record in read if record.HasField("exit")]
+        metrics = [record.metric for record in read if record.HasField("metric")]
+        assert ("*", "trial") in [(metric.glob_name, metric.step_metric) for metric in metrics]
+        [row] = rows
+        found.append((config["x"], row["trial"], row.get("value"), row["best"], code))
+    assert len(groups) == 1
+    assert found == [
+        (0.5, 0, 0.5, 0.5, 0), (0.25, 1, 0.25, 0.5, 0), (0.95, 2, None, 0.5, 1),
+        (0.75, 3, 0.75, 0.75, 0),
+    ]  # fmt: skip
+    output = capfd.readouterr()
+    assert "wandb" not in output.out + output.err
+
+
+def test_trackio_holds_a_run_for_each_trial(search, trackio, capfd):
+    from trackio.sqlite_storage import SQLiteStorage
+
+    search(2, ["trackio"])
+    search(4, ["trackio"])
+    runs = sorted(trackio.Api().runs("ganmf-fast"), key=lambda run: run.config["trial"])
+    assert [run.config["x"] for run in runs] == list(XS)
+    assert len({run.config["_Group"] for run in runs}) == 1
+    rows = [SQLiteStorage.get_logs("ganmf-fast", run.name, run_id=run.id) for run in runs]
+    found = [(row["step"], row.get("value"), row["best"]) for [row] in rows]
+    assert found == [(0, 0.5, 0.5), (1, 0.25, 0.5), (2, None, 0.5), (3, 0.75, 0.75)]
+    with pytest.raises(RuntimeError):  # otherwise it speaks on stdout when the process ends
+        trackio.finish()
+    assert capfd.readouterr().out == ""
+
+
+RUNS = {
+    "wandb": ("wandb.sdk.wandb_run", run_packages.WandbRun, ("log", "finish", "define_metric")),
+    "trackio": ("trackio.run", run_packages.TrackioRun, ("log", "finish")),
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_stand_ins_take_what_the_real_packages_take(request, name):
+    real = request.getfixturevalue(name)
+    real = real[0] if name == "wandb" else real
+    module, run, methods = RUNS[name]
+    real_run = importlib.import_module(module).Run
+    pairs = [(run_packages.PACKAGES[name].init, real.init)]
+    pairs += [(getattr(run, method), getattr(real_run, method)) for method in methods]
+    for stand_in, called in pairs:
+        theirs = inspect.signature(called).parameters
+        for parameter in list(inspect.signature(stand_in).parameters.values())[1:]:
+            assert parameter.default == theirs[parameter.name].default
+
+
 # choosing one ------------------------------------------------------------------------------------
 
 
@@ -252,8 +503,8 @@ def test_trackers_are_off_by_default_and_bad_ones_are_named(search, monkeypatch,
     with pytest.raises(TypeError, match="methods begin, trial and end"):
         search(1, [7])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    for name, extra in (("mlflow", "mlflow"), ("tensorboard", "tensorboard")):
-        with pytest.raises(ImportError, match=rf"ganmf-fast\[{extra}\]"):
+    for name in ("mlflow", "tensorboard", "wandb", "trackio"):
+        with pytest.raises(ImportError, match=rf"ganmf-fast\[{name}\]"):
             search(1, [name])
 
 

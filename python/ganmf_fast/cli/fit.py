@@ -38,7 +38,9 @@ def fit(
     k: Annotated[int, Parameter(name="--k", help="Its cutoff.")] = 5,
     tracker: Annotated[
         tuple[str, ...],
-        Parameter(help='"mlflow" or "tensorboard"; can be given again.', negative=""),
+        Parameter(
+            help='"mlflow", "tensorboard", "wandb" or "trackio"; can be given again.', negative=""
+        ),
     ] = (),
     options: FitOptions = _NO_FIT,
     source: DataOptions = _NO_DATA_OPTIONS,

@@ -86,7 +86,9 @@ def _reproduce(
     ] = None,
     tracker: Annotated[
         tuple[str, ...],
-        Parameter(help='"mlflow" or "tensorboard"; can be given again.', negative=""),
+        Parameter(
+            help='"mlflow", "tensorboard", "wandb" or "trackio"; can be given again.', negative=""
+        ),
     ] = (),
     source: DataOptions = _NO_DATA_OPTIONS,
     common: Common = _NO_COMMON,

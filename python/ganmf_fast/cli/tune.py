@@ -92,7 +92,9 @@ def tune(
     ] = True,
     tracker: Annotated[
         tuple[str, ...],
-        Parameter(help='"mlflow" or "tensorboard"; can be given again.', negative=""),
+        Parameter(
+            help='"mlflow", "tensorboard", "wandb" or "trackio"; can be given again.', negative=""
+        ),
     ] = (),
     index: Index = None,
     source: DataOptions = _NO_DATA_OPTIONS,

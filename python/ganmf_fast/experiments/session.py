@@ -127,7 +127,7 @@ def reproduce(
         How data that are a file are to be read; by default columns are found by their names.
     log : callable, optional
         Called with a line of text on each event; by default the logger ``ganmf_fast``.
-    trackers : iterable of Tracker, "mlflow" or "tensorboard"
+    trackers : iterable of Tracker, "mlflow", "tensorboard", "wandb" or "trackio"
         As for `ganmf_fast.tune`: an experiment is a search to them, and each of its runs a trial.
         "tensorboard" writes to ``tensorboard/`` in the folder of the experiment. Table 1 has no
         runs.

@@ -13,6 +13,7 @@ from ganmf_fast.tuning.trackers.base import Study, Tracker
 from ganmf_fast.tuning.trackers.fits import fit_tracked
 from ganmf_fast.tuning.trackers.mlflow import MLflow
 from ganmf_fast.tuning.trackers.tensorboard import TensorBoard
+from ganmf_fast.tuning.trackers.wandb import Trackio, WandB
 from ganmf_fast.tuning.trial import Trial, TrialSpec
 from ganmf_fast.tuning.tune import tune
 
@@ -26,9 +27,11 @@ __all__ = [
     "Study",
     "TensorBoard",
     "Tracker",
+    "Trackio",
     "Trial",
     "TrialSpec",
     "TuningResult",
+    "WandB",
     "fit_tracked",
     "packaged_space",
     "read_journal",

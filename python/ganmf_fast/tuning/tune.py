@@ -108,8 +108,8 @@ def tune(
         ``early_stop`` as well.
     ties : {"index", "published"}, default "index"
         Order of equal scores in lists, as in `ganmf_fast.evaluate`.
-    trackers : iterable of Tracker, "mlflow" or "tensorboard"
-        Notified of every finished trial; see `tuning.trackers.base`, and the classes of the two
+    trackers : iterable of Tracker, "mlflow", "tensorboard", "wandb" or "trackio"
+        Notified of every finished trial; see `tuning.trackers.base`, and the classes of the
         names for their settings.
     moved : bool, default False
         Whether the journal comes from another machine or other versions. Where the backend suggests

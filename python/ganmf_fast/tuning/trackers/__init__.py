@@ -1,1 +1,1 @@
-"""Observers of a search: progress lines, MLflow, TensorBoard."""
+"""Observers of a search: progress lines, MLflow, TensorBoard, W&B, trackio."""

@@ -56,6 +56,8 @@ class Tracker(Protocol):
 TRACKERS: dict[str, str] = {
     "mlflow": "ganmf_fast.tuning.trackers.mlflow:MLflow",
     "tensorboard": "ganmf_fast.tuning.trackers.tensorboard:TensorBoard",
+    "wandb": "ganmf_fast.tuning.trackers.wandb:WandB",
+    "trackio": "ganmf_fast.tuning.trackers.wandb:Trackio",
 }
 """Trackers by name: module and class, created without arguments."""
 

@@ -36,7 +36,7 @@ def fit_tracked(
     model : Recommender
         Not necessarily fitted.
     X : as for `Recommender.fit`
-    trackers : iterable of Tracker, "mlflow" or "tensorboard"
+    trackers : iterable of Tracker, "mlflow", "tensorboard", "wandb" or "trackio"
         As for `ganmf_fast.tune`; one that fails is a warning, and the fit goes on.
     folder : str or Path, optional
         Folder for trackers that write files: "tensorboard" writes to ``tensorboard/`` in it.
