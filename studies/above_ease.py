@@ -246,8 +246,8 @@ adversarial step is in it. "Trained" starts there and takes rates and epochs by 
 adversary" is the same with m = 0, "no energy" the start with a = 1. Profiles are divided by powers
 of their norms (`norm_exponent`) in "divided profiles", and in every row of GANMF but "whole
 profiles". *trials* is what `--trials` was, or fewer where a search was stopped. Rows that are not
-here were not searched or not looked at yet. Looks "of an earlier search", some by two folds, are in
-no row.
+here were not searched or not looked at yet. Looks "of an earlier search", some by two folds, and
+"of the first 14 trials", before HetRec's search went on, are in no row.
 
 {tables}
 
