@@ -358,7 +358,7 @@ def page() -> None:
                 panel.plot([found], [statistics.fmean(tests)], linestyle="", **mark)
         panel.set(title=data, xlabel="MAP@5 on validation", ylabel="MAP@5 on test")
         panel.grid(alpha=0.3)
-        panel.locator_params(nbins=5)
+        panel.locator_params(nbins=4)
     found = [panel.get_legend_handles_labels() for panel in panels[0]]
     by_label = {
         label: mark for marks, labels in found for mark, label in zip(marks, labels, strict=True)
