@@ -51,7 +51,7 @@ def test_divided_profiles(values, exponent):
 
 
 def test_norms_that_are_none_are_refused():
-    for exponent, scale in ((-1.0, 1.0), (np.nan, 1.0), (1.0, 0.0), (1.0, np.inf)):
+    for exponent, scale in ((-1.0, 1.0), (9.0, 1.0), (np.nan, 1.0), (1.0, 0.0), (1.0, np.inf)):
         with pytest.raises(ValueError, match="norms of profiles"):
             ProfileNorms(exponent, scale)
 

@@ -205,7 +205,8 @@ class DualEase(UsersByProfile, Scorer):
         del profiles
         projected = self._times_urm(self.inverse[users])
         if self.weights is not None:
-            projected /= self.weights[users, None]
+            with np.errstate(over="ignore"):  # as in `_minus`
+                projected /= self.weights[users, None]
         return _minus(to_scipy(self.urm)[users], projected, self._divisor)
 
     def of_profiles(self, profiles: Csr) -> "DualEase":

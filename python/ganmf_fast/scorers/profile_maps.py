@@ -72,7 +72,9 @@ class LinearMap(ProfileMap):
         if self.norms is None:
             return _core.sparse_product(profiles, self.weights, self.bias)
         factors = _core.sparse_product(profiles, self.weights, np.zeros_like(self.bias))
-        factors += np.outer(self.norms.divisors(profiles), self.bias)
+        # What a file holds may lead to factors beyond float32, which are refused.
+        with np.errstate(over="ignore"):
+            factors += np.outer(self.norms.divisors(profiles), self.bias)
         return factors
 
     def tensors(self) -> Tensors:

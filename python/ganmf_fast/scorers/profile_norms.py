@@ -17,6 +17,8 @@ from ganmf_fast._core import Csr
 
 __all__ = ["ProfileNorms"]
 
+_MOST = 2
+
 
 @dataclass(frozen=True)
 class ProfileNorms:
@@ -25,7 +27,7 @@ class ProfileNorms:
     Parameters
     ----------
     exponent : float
-        e, at least 0.
+        e, from 0 to 2.
     scale : float
         c, positive.
     """
@@ -35,10 +37,10 @@ class ProfileNorms:
 
     def __post_init__(self) -> None:
         """Check the values, which may be those of a file."""
-        if not (0 <= self.exponent < np.inf and 0 < self.scale < np.inf):
+        if not (0 <= self.exponent <= _MOST and 0 < self.scale < np.inf):
             raise ValueError(
                 f"the norms of profiles have the exponent {self.exponent} and the scale "
-                f"{self.scale}, of which one must not be negative and the other be positive"
+                f"{self.scale}, where one must be from 0 to {_MOST} and the other positive"
             )
 
     @classmethod
