@@ -49,6 +49,9 @@ from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.report import findings, open_run, render
 from ganmf_fast.results import store
 from ganmf_fast.scorers.autoencoder import Autoencoder
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.profile_maps import LinearMap
+from ganmf_fast.scorers.profile_norms import ProfileNorms
 from ganmf_fast.scorers.tensors import csr_from_tensors
 from ganmf_fast.split import PARTS
 from ganmf_fast.tuning import Journal, read_journal
@@ -171,32 +174,39 @@ class ModelTarget(_Tensors):
             (gf.UserKNN(topk=3), named),
             (gf.EASE(l2=5.0), dense),
             (gf.EASE(l2=5.0), dense.T.copy()),
+            (gf.EASE(l2=5.0, norm_exponent=0.5), dense.T.copy()),
             (gf.PureSVD(num_factors=2), dated),
             (gf.TopPopular(), named),
             (gf.Random(), dense),
         ]
         files = [_saved(model.fit(X))["file"] for model, X in fits]
-        return {"files": [*files, cls._autoencoder(dense)]}
+        return {"files": [*files, *cls._untrained(dense)]}
 
     @classmethod
-    def _autoencoder(cls, dense: Any) -> bytes:
-        """A model of CFGAN that was never trained, for which torch is not needed."""
+    def _untrained(cls, dense: Any) -> Iterator[bytes]:
+        """Models of CFGAN and GANMF that were never trained, for which torch is not needed."""
         rng = np.random.default_rng(0)
 
         def floats(*shape: int) -> Any:
             return rng.random(shape, dtype=np.float32)
 
-        scorer = Autoencoder(
+        autoencoder = Autoencoder(
             floats(_ITEMS, 3), (floats(3, 3),), (floats(3), floats(3)), floats(_ITEMS, 3),
             floats(_ITEMS), "sigmoid",
         )  # fmt: skip
         learned = {"best_epoch_": 1, "history_": [{"epoch": 1, "d_loss": 0.5}]}
-        file = ModelFile(
-            "CFGAN", gf.CFGAN().get_params(), learned, gf.ItemKNN().fit(dense).urm_, scorer, None
-        )
-        with tempfile.TemporaryDirectory() as name:
-            file.write(Path(name) / "file")
-            return (Path(name) / "file").read_bytes()
+        urm = gf.ItemKNN().fit(dense).urm_
+        mapped = LinearMap(floats(_ITEMS, 2), floats(2), ProfileNorms.of(urm, 0.5))
+        factors = Factors(floats(_USERS, 2), floats(_ITEMS, 2), mapped)
+        for model, scorer, more in (
+            (gf.CFGAN(), autoencoder, {}),
+            (gf.GANMF(), factors, {"chosen_params_": {}}),
+        ):
+            params = model.get_params()
+            file = ModelFile(type(model).__name__, params, learned | more, urm, scorer, None)
+            with tempfile.TemporaryDirectory() as name:
+                file.write(Path(name) / "file")
+                yield (Path(name) / "file").read_bytes()
 
     def _consistent(self, text: str, tensors: Mapping[str, Any]) -> str:
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
@@ -219,8 +229,10 @@ class ModelTarget(_Tensors):
         try:
             model.recommend(users, n=3)
             model.score_users(users)
-        except ValueError as error:  # finite weights may lead to scores beyond float32
-            if "not finite" not in str(error):
+            with contextlib.suppress(NotImplementedError):
+                model.fold_in(np.eye(2, model.n_items_, dtype=np.float32))
+        except ValueError as error:  # finite weights may lead to numbers beyond float32
+            if "not finite" not in str(error) and " holds " not in str(error):
                 raise
         repr(model)
 

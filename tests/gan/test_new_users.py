@@ -99,17 +99,22 @@ def minimised(G, step, batch):
     return found
 
 
-def test_a_click_adds_its_vector_and_a_withdrawn_one_takes_it_away(toy_urm):
-    model = GANMF(num_factors=4, emb_dim=8, epochs=3, batch_size=16, device="cpu").fit(toy_urm)
+@pytest.mark.parametrize("exponent", [0.0, 0.5])
+def test_a_click_adds_its_vector_and_a_withdrawn_one_takes_it_away(toy_urm, exponent):
+    """The bias is that of a profile of this length."""
+    options = {"num_factors": 4, "emb_dim": 8, "epochs": 3, "batch_size": 16, "device": "cpu"}
+    model = GANMF(**options, norm_exponent=exponent).fit(toy_urm)
     form = model.scorer_.profile_map
     profile = np.zeros((1, 40), np.float32)
     profile[0, [3, 8]] = 1
     more = profile.copy()
     more[0, 20] = 1
     few, many = (form.factors(as_csr(x)) for x in (profile, more))
-    assert_allclose(many, few + form.weights[20], atol=1e-6)
-    nobody = form.factors(as_csr(np.zeros((1, 40)), allow_empty=True))
-    assert_array_equal(nobody[0], form.bias)
+    nobody = form.factors(as_csr(np.zeros((1, 40)), allow_empty=True))[0]
+    scale = form.norms.scale if exponent else 1
+    assert_allclose(nobody, scale * form.bias, rtol=1e-6)
+    longer = (3 ** (exponent / 2) - 2 ** (exponent / 2)) * nobody
+    assert_allclose(many, few + form.weights[20] + longer, atol=1e-6)
 
 
 def test_the_discriminator_is_that_of_the_weights_kept(toy_urm):

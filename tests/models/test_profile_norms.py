@@ -6,6 +6,8 @@ import scipy.sparse as sp
 
 import ganmf_fast as gf
 from ganmf_fast.base.urm import as_csr, to_scipy
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.profile_maps import LinearMap
 from ganmf_fast.scorers.profile_norms import ProfileNorms
 
 AS_EASE = {
@@ -114,3 +116,10 @@ def test_new_users_are_treated_as_those_who_were_fitted():
     mapped = model.scorer_.profile_map
     bias = mapped.norms.divisors(as_csr(X[[5]]))[0] * mapped.bias @ model.item_factors_.T
     np.testing.assert_allclose(parts + bias, fitted[4], atol=1e-6)
+
+
+def test_a_map_of_other_items_or_factors_is_refused():
+    for shape in ((4, 2), (5, 3)):
+        other = LinearMap(np.ones(shape, np.float32), np.ones(shape[1], np.float32))
+        with pytest.raises(ValueError, match="profile_map is of"):
+            Factors(np.ones((3, 2), np.float32), np.ones((5, 2), np.float32), other)

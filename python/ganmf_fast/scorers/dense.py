@@ -294,7 +294,10 @@ class _DualEaseOfProfiles(DualEase):
         rows = to_scipy(profiles)[users]
         reached = dense_float32(self._penalised(rows) @ self._items)
         left = _core.dense_product(reached, self.inverse)
-        projected = _minus(rows, self._times_urm(left), np.float32(1.0)) / np.float32(self.l2)
+        projected = _minus(rows, self._times_urm(left), np.float32(1.0))
+        # As in `_minus`; a penalty of a file may be zero in single precision.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            projected /= np.float32(self.l2)
         return _minus(rows, projected, self._divisor)
 
 

@@ -54,6 +54,11 @@ class Factors(Scorer):
                 f"user_factors has {self.user_factors.shape[1]} columns but item_factors has "
                 f"{self.item_factors.shape[1]}"
             )
+        if self.profile_map is not None and self.profile_map.shape != self.item_factors.shape:
+            raise ValueError(
+                f"profile_map is of {self.profile_map.shape} items and factors, but item_factors "
+                f"of {self.item_factors.shape}"
+            )
         forbid_writing(self)
 
     @property

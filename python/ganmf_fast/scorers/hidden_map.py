@@ -51,6 +51,11 @@ class HiddenMap(ProfileMap):
             raise ValueError(f"there is no activation {shown(self.activation)}")
         forbid_writing(self)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See `ProfileMap.shape`."""
+        return len(self.inputs), len(self.bias) + 1
+
     def factors(self, profiles: Csr) -> Floats:
         """See `ProfileMap.factors`."""
         ones = Csr(profiles.indptr, profiles.indices, None, profiles.n_cols)

@@ -101,6 +101,11 @@ class PerceptronMap(ProfileMap):
             raise ValueError(f"there is no activation {self.activation!r}")
         forbid_writing(self)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See `ProfileMap.shape`."""
+        return len(self.first), len(self.start)
+
     def factors(self, profiles: Csr) -> Floats:
         """See `ProfileMap.factors`."""
         products = _core.sparse_product(profiles, self.first, np.zeros_like(self.biases[0]))

@@ -32,6 +32,11 @@ Doubles = NDArray[np.float64]
 class ProfileMap(ABC):
     """Factors of a user as a function of the profile."""
 
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Numbers of items of a profile, and of factors."""
+
     @abstractmethod
     def factors(self, profiles: Csr) -> Floats:
         """Factors of each profile, float32 (rows, k)."""
@@ -66,6 +71,12 @@ class LinearMap(ProfileMap):
                 f"weights has {self.weights.shape[1]} columns but bias {len(self.bias)} entries"
             )
         forbid_writing(self)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See `ProfileMap.shape`."""
+        n_items, n_factors = self.weights.shape
+        return n_items, n_factors
 
     def factors(self, profiles: Csr) -> Floats:
         """See `ProfileMap.factors`."""
