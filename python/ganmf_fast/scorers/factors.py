@@ -83,7 +83,8 @@ class Factors(Scorer):
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
         del profiles
-        with one_blas_thread():
+        # What a file holds may lead to scores beyond float32.
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             return dense_float32(self.user_factors[users] @ self.item_factors.T)
 
     def of_profiles(self, profiles: Csr) -> "Factors":
