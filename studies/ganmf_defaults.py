@@ -188,8 +188,10 @@ def settings(name: str, X: Matrix) -> dict[str, Any]:
     """Parameters of a trial on a matrix."""
     if name.startswith("random-"):
         return random_settings(int(name.removeprefix("random-")))
-    if name in (_AS_IT_COMES, _WHOLE):
-        return {} if name == _AS_IT_COMES else {"norm_exponent": 0.0}
+    if name == _AS_IT_COMES:
+        return {}
+    if name == _WHOLE:
+        return {"norm_exponent": 0.0}
     if name in STARTS:
         chosen = chosen_for(*X.shape, X.nnz, None)
         return {**chosen, "norm_exponent": STARTS[name], "epochs": 0}
@@ -385,9 +387,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=("search", "table"))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--trials", default=",".join(["random:15", *CHANGES, *STARTS, _WHOLE, _AS_IT_COMES])
-    )
+    trials = ["random:15", *CHANGES, *STARTS, _WHOLE, _AS_IT_COMES]
+    parser.add_argument("--trials", default=";".join(trials), help="separated by semicolons")
     parser.add_argument("--sets", default="")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)

@@ -47,8 +47,10 @@ def of_ease(X, l2, dropout=0.0):
 def test_divided_profiles(values, exponent):
     X = interactions(30, values)
     norms = ProfileNorms.of(as_csr(X), exponent)
+    found, divisors = norms.divided(as_csr(X))
+    np.testing.assert_allclose(to_scipy(found).toarray(), divided(X, exponent), rtol=1e-6)
     np.testing.assert_allclose(
-        to_scipy(norms.divided(as_csr(X))).toarray(), divided(X, exponent), rtol=1e-6
+        to_scipy(found).toarray() * divisors[:, None], X.toarray(), rtol=1e-6
     )
 
 
@@ -56,6 +58,15 @@ def test_norms_that_are_none_are_refused():
     for exponent, scale in ((-1.0, 1.0), (9.0, 1.0), (np.nan, 1.0), (1.0, 0.0), (1.0, np.inf)):
         with pytest.raises(ValueError, match="norms of profiles"):
             ProfileNorms(exponent, scale)
+
+
+@pytest.mark.parametrize("users", [8, 20])
+def test_norms_that_are_too_far_apart_are_refused(users):
+    X = interactions(users).toarray()
+    X[1], X[2] = X[1] * 1e18, X[2] * 1e-18
+    for model in (gf.EASE(), gf.GANMF(**AS_EASE, epochs=0)):
+        with pytest.raises(ValueError, match=r"norm_exponent is 0\.5, but the norms .* set it to 0"):
+            model.set_params(norm_exponent=0.5).fit(sp.csr_array(X))
 
 
 @pytest.mark.parametrize("users", [40, 12], ids=["primal", "dual"])

@@ -114,7 +114,8 @@ class EASE(Recommender):
         weights = None
         if self.norm_exponent:
             norms = ProfileNorms.of(urm, self.norm_exponent)
-            weights, urm = norms.divisors(urm) ** -2.0, norms.divided(urm)
+            urm, divisors = norms.divided(urm)
+            weights = divisors**-2.0
         scaled, scale = (urm, None) if self.dropout == 0 else _scaled(urm, l2, float(self.dropout))
         if dual:
             inverse, diagonal = _core.fit_ease_dual(scaled, l2, data.progress)

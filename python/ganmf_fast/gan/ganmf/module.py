@@ -70,8 +70,7 @@ class GANMFModule(GANModule):
         self._divisors, self._norms = None, None
         if settings.norm_exponent:
             self._norms = ProfileNorms.of(profiles, settings.norm_exponent)
-            self._divisors = self._norms.divisors(profiles)
-            profiles = self._norms.divided(profiles)
+            profiles, self._divisors = self._norms.divided(profiles)
         super().__init__(settings, profiles)
         self._settings = settings
         users, items = profiles.n_rows, profiles.n_cols
