@@ -28,7 +28,11 @@ pub fn divide(
             "n_parts is {n_parts}; labels of one byte tell at most {MOST_PARTS} parts"
         )));
     }
-    if let Some(at) = labels.iter().position(|&l| usize::from(l) >= n_parts) {
+    // The largest is found many labels at a time, the first that is out of range is not.
+    let largest = labels.iter().fold(0, |largest, &l| l.max(largest));
+    if usize::from(largest) >= n_parts
+        && let Some(at) = labels.iter().position(|&l| usize::from(l) >= n_parts)
+    {
         return Err(Error::invalid(format!(
             "labels[{at}] is {}, outside 0..{n_parts}",
             labels[at]
