@@ -65,7 +65,9 @@ def test_norms_that_are_too_far_apart_are_refused(users):
     X = interactions(users).toarray()
     X[1], X[2] = X[1] * 1e18, X[2] * 1e-18
     for model in (gf.EASE(), gf.GANMF(**AS_EASE, epochs=0)):
-        with pytest.raises(ValueError, match=r"norm_exponent is 0\.5, but the norms .* set it to 0"):
+        with pytest.raises(
+            ValueError, match=r"norm_exponent is 0\.5, but the norms .* set it to 0"
+        ):
             model.set_params(norm_exponent=0.5).fit(sp.csr_array(X))
 
 
