@@ -9,6 +9,8 @@
 //! either, and cannot be marked: make it a [`Kernel`], a struct of what it captures whose `call`
 //! is `#[inline(always)]`.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::_MM_HINT_T0;
 use std::sync::LazyLock;
 
 pub use pulp::NullaryFnOnce as Kernel;
@@ -43,6 +45,25 @@ pub fn avx2() -> Option<pulp::x86::V3> {
         Arch::V3(simd) => Some(simd),
         _ => None,
     }
+}
+
+/// Bytes that memory is read in.
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE: usize = 64;
+
+/// Have the processor read a slice from memory while it computes something else.
+#[inline(always)]
+pub fn prefetch<T>(slice: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = avx2() {
+        let (start, size) = (slice.as_ptr().cast::<i8>(), size_of_val(slice));
+        // The last byte may lie in a line of its own.
+        for at in (0..size).step_by(CACHE_LINE).chain([size.max(1) - 1]) {
+            simd.sse._mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = slice;
 }
 
 /// Run `work`, compiled for the widest vectors there are.

@@ -12,7 +12,7 @@
 //! is lost.
 //!
 //! A few users, or users with candidates of their own, are scored one by one (`factors_alone`),
-//! after a look at factors that are rounded to bytes (`factors_short`).
+//! after a look at factors that are rounded (`factors_short`).
 
 use std::array::from_fn;
 use std::cmp::Ordering;
@@ -24,10 +24,10 @@ use pulp::{Simd, WithSimd};
 use super::alone::{alone_size, is_alone};
 use super::batches::{rank_batches, row};
 use super::factors_alone::{Block, ITEMS, Line, pack};
-use super::factors_short::{ShortFactors, ShortUser};
+use super::factors_short::{self, Bounds, ShortFactors, ShortUser};
 use super::request::{Filter, Lists, Request, check_users, not_finite};
 use super::select::{Lanes, Selector};
-use crate::base::dispatch::dispatch_simd;
+use crate::base::dispatch::{dispatch_simd, prefetch};
 use crate::base::memory::{collected, copied, filled, with_room, zeros};
 use crate::base::progress::is_small;
 use crate::base::{Error, Progress, Result};
@@ -41,13 +41,13 @@ const LANES: usize = 32;
 const PANEL: usize = 8;
 /// Panels of a tile: packed factors of that many items stay in the second-level cache.
 const TILE: usize = 32;
-/// Items that are scored together for a single user: a vector of them, so that none waits long.
-const FEW: usize = 16;
+/// Items that wait for what comes after them to rise above them, before they are scored.
+const REACHING: usize = 1024;
 /// Users of a batch, for whom a tile of item factors is packed once.
 const USERS: usize = 16 * LANES;
 
 /// What lists from factors need of the items: their order by length, and for single users their
-/// factors in bytes, which are made when the first one comes.
+/// factors rounded, which are made when the first one comes.
 pub struct FactorIndex {
     lengths: Vec<f32>,
     /// By descending length.
@@ -180,32 +180,55 @@ impl FactorIndex {
         request: &Request,
         at: usize,
     ) {
-        let (mut few, mut n_few) = ([0; ITEMS], 0);
-        for (nth, items) in self.order.chunks(ITEMS).enumerate() {
-            let threshold = alone.selector.threshold();
+        // No item below the n-th best lower bound is on the list.
+        alone.lower.clear();
+        let mut waiting = (0, 0);
+        for (nth, items) in self.order.chunks(factors_short::ITEMS).enumerate() {
+            let threshold = alone.lower.threshold();
             // Later items are no longer than the first of a block.
             if self.lengths[items[0] as usize] * longest < threshold {
                 break;
             }
-            let mut reaching = short.reaching(nth, &alone.short, threshold);
-            while reaching != 0 {
-                let place = reaching.trailing_zeros() as usize;
-                reaching &= reaching - 1;
-                // The last block may not be full.
-                let Some(&item) = items.get(place) else { break };
-                few[n_few] = item;
-                n_few += 1;
-                if n_few == ITEMS {
-                    alone.offer(&few, request, at);
-                    n_few = 0;
-                }
+            let reaching = short.reaching(nth, &alone.short, threshold);
+            // While the bytes of these are on their way, those of the block before.
+            self.look_again(alone, short, waiting, request, at);
+            waiting = (nth, reaching);
+        }
+        self.look_again(alone, short, waiting, request, at);
+        alone.offer_reaching(request, at);
+    }
+
+    /// Take those of some items of a block that can enter the list by their bytes.
+    fn look_again(
+        &self,
+        alone: &mut Alone,
+        short: &ShortFactors,
+        (nth, reaching): (usize, u64),
+        request: &Request,
+        at: usize,
+    ) {
+        let threshold = alone.lower.threshold();
+        let Alone {
+            short: user,
+            bounds,
+            ..
+        } = alone;
+        let reaching = short.still_reaching(nth, reaching, user, threshold, bounds);
+        for place in factors_short::places(reaching) {
+            let item = self.order[nth * factors_short::ITEMS + place];
+            let Bounds { lower, upper } = alone.bounds[place];
+            // Scores that are not finite are found and refused, on the list or not.
+            if upper.is_finite() && request.leaves_out(at, item) {
+                continue;
             }
-            if n_few >= FEW {
-                alone.offer(&few[..n_few], request, at);
-                n_few = 0;
+            if lower >= threshold {
+                alone.lower.push(item, lower);
+            }
+            alone.reaching.push((item, upper));
+            if alone.reaching.len() == REACHING {
+                alone.offer_reaching(request, at);
             }
         }
-        alone.offer(&few[..n_few], request, at);
     }
 
     fn short(&self, item_factors: ArrayView2<f32>) -> Result<&ShortFactors> {
@@ -322,6 +345,11 @@ struct Alone<'a> {
     item_factors: ArrayView2<'a, f32>,
     user: Vec<f32>,
     short: ShortUser,
+    bounds: [Bounds; factors_short::ITEMS],
+    /// Lower bounds of the best.
+    lower: Selector,
+    /// Items that could be on the list when they came, and their upper bounds.
+    reaching: Vec<(i32, f32)>,
     lines: Vec<Line>,
     selector: Selector,
     /// Whether every score is, so far.
@@ -335,6 +363,9 @@ impl<'a> Alone<'a> {
             item_factors,
             user: with_room(n_factors, FACTORS)?,
             short: ShortUser::new(n_factors)?,
+            bounds: [Bounds::default(); factors_short::ITEMS],
+            lower: Selector::eager(request.n, n_columns)?,
+            reaching: with_room(REACHING, INDEX)?,
             lines: filled(n_factors, [0.0; ITEMS], FACTORS)?,
             selector: Selector::new(request.n, n_columns)?,
             is_finite: true,
@@ -346,6 +377,30 @@ impl<'a> Alone<'a> {
         self.user.extend(user);
         self.short.start(&self.user);
         self.is_finite = true;
+    }
+
+    /// Score the items that wait, unless enough others turned out to be better.
+    fn offer_reaching(&mut self, request: &Request, at: usize) {
+        self.lower.shorten();
+        let threshold = self.lower.threshold();
+        let (mut few, mut n_few) = ([0; ITEMS], 0);
+        for nth in 0..self.reaching.len() {
+            let (item, upper) = self.reaching[nth];
+            if upper < threshold {
+                continue;
+            }
+            if let Some(factors) = self.item_factors.row(item as usize).as_slice() {
+                prefetch(factors);
+            }
+            few[n_few] = item;
+            n_few += 1;
+            if n_few == ITEMS {
+                self.offer(&few, request, at);
+                n_few = 0;
+            }
+        }
+        self.offer(&few[..n_few], request, at);
+        self.reaching.clear();
     }
 
     /// Score up to `ITEMS` items, and take the best.

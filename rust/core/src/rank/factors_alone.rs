@@ -1,6 +1,6 @@
 //! Scores from factors, a user at a time: items side by side.
 //!
-//! The factors of 64 items lie side by side, factor by factor, so that their scores for a user are
+//! The factors of 32 items lie side by side, factor by factor, so that their scores for a user are
 //! added in registers, each in the order of the factors: the same bits as with users side by side.
 
 use std::array::from_fn;
@@ -11,8 +11,8 @@ use pulp::{Simd, WithSimd};
 use super::request::{Request, all_finite};
 use super::select::Selector;
 
-/// Items side by side: eight AVX2 registers, enough to keep the adders busy.
-pub(super) const ITEMS: usize = 64;
+/// Items side by side: four AVX2 registers, enough to keep the adders busy.
+pub(super) const ITEMS: usize = 32;
 
 /// One factor of the items of a block.
 pub(super) type Line = [f32; ITEMS];
@@ -44,10 +44,10 @@ impl WithSimd for Block<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> bool {
         let mut scores = [0.0; ITEMS];
-        if S::as_simd_f32s(&scores).0.len() < 8 {
-            product::<S, 4>(simd, self.user, self.lines, &mut scores);
+        if S::as_simd_f32s(&scores).0.len() < 4 {
+            product::<S, 2>(simd, self.user, self.lines, &mut scores);
         } else {
-            product::<S, 8>(simd, self.user, self.lines, &mut scores);
+            product::<S, 4>(simd, self.user, self.lines, &mut scores);
         }
         let scores = &scores[..self.items.len()];
         // Items do not ascend: one with an equal score can displace another by its number.

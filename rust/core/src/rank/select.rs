@@ -62,6 +62,13 @@ impl Selector {
         })
     }
 
+    /// The same, whose threshold is never far behind, which costs more.
+    pub(super) fn eager(n: usize, n_columns: usize) -> Result<Self> {
+        let mut selector = Self::new(n, n_columns)?;
+        selector.limit = selector.n + (selector.n / 4).max(4);
+        Ok(selector)
+    }
+
     /// Scan one user's `scores`, all columns in ascending order.
     ///
     /// Columns ascend, so a score equal to the threshold can never displace an earlier item.
@@ -108,7 +115,8 @@ impl Selector {
         self.threshold
     }
 
-    fn shorten(&mut self) {
+    /// Keep the best; the threshold is that of the last of them, if the list is full.
+    pub(super) fn shorten(&mut self) {
         keep_top(&mut self.kept, self.n);
         // The n-th best was selected to the last place.
         if self.kept.len() == self.n
@@ -126,6 +134,11 @@ impl Selector {
             // A zero is shown as it is, not as the minus zero some kernel left behind.
             *score = s.score + 0.0;
         }
+        self.clear();
+    }
+
+    /// Start afresh.
+    pub(super) fn clear(&mut self) {
         self.kept.clear();
         self.threshold = f32::NEG_INFINITY;
     }
