@@ -202,9 +202,10 @@ def _leading(A: _Operator, rank: int, seed: int) -> tuple[Floats, Floats]:
     with one_blas_thread():
         basis: Floats = np.random.default_rng(seed).normal(size=(A.n_cols, width)).astype(A.dtype)
         for _ in range(_ITERATIONS):
-            basis = _orthonormal(A.gram_times(basis))
+            # What it spans is what counts until the last: one pass keeps its directions apart.
+            basis = _orthonormal(A.gram_times(basis), passes=1)
         # In double precision from here: what is lost in single precision is not lost in the values.
-        basis = _orthonormal(basis.astype(np.float64))
+        basis = _orthonormal(basis.astype(np.float64), passes=2)
         projected = _inner(basis, A.gram_times(basis))
         squares, vectors = np.linalg.eigh((projected + projected.T) / 2)
         squares, vectors = squares[::-1][:rank], vectors[:, ::-1][:, :rank]
@@ -214,14 +215,14 @@ def _leading(A: _Operator, rank: int, seed: int) -> tuple[Floats, Floats]:
     return squares, V * signs.astype(A.dtype)
 
 
-def _orthonormal(B: Floats) -> Floats:
+def _orthonormal(B: Floats, passes: int) -> Floats:
     """Orthonormal columns that span those of `B`; what cannot be told from zero stays near it.
 
-    By the eigenvectors of ``B^T B``, each direction divided by its length, and again for what the
-    square of the condition has cost (Stathopoulos and Wu, SIAM J. Sci. Comput. 23, 2002). A QR
+    By the eigenvectors of ``B^T B``, each direction divided by its length, and in a second pass
+    again for what the square of the condition has cost (Stathopoulos and Wu, SIAM J. Sci. Comput. 23, 2002). A QR
     decomposition keeps Ctrl-C waiting for seconds, and takes ten times as long on tall matrices.
     """
-    for _ in range(2):
+    for _ in range(passes):
         squares, vectors = np.linalg.eigh(_inner(B, B))
         least = max(squares[-1] * np.finfo(squares.dtype).eps, np.finfo(squares.dtype).tiny)
         turn = vectors / np.sqrt(np.maximum(squares, least))
