@@ -87,7 +87,7 @@ function config() {
   const found = coloured(JSON.parse(document.querySelector("main").dataset.charts));
   found.font = tone("--sans").replaceAll('"', "'");
   if (window.innerWidth < 640) {
-    found.axis.labelLimit = 120;
+    found.axis.labelLimit = 140;
     found.axisX.tickCount = 4;
     found.legend.columns = 2;
   }

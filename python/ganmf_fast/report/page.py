@@ -20,7 +20,7 @@ from ganmf_fast.base.text import printable
 from ganmf_fast.report import gan_charts
 from ganmf_fast.report.findings import collapses, findings, main_tables
 from ganmf_fast.report.model_pages import anchor, is_table, model_pages
-from ganmf_fast.report.provenance import literal, provenance, size
+from ganmf_fast.report.provenance import literal, provenance, size, title
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
 from ganmf_fast.results.charts import comparison as tables
 from ganmf_fast.results.charts import search as searches
@@ -55,6 +55,7 @@ def render(folder: RunFolder) -> str:
         .get_template("report.html.jinja")
         .render(
             folder=folder,
+            title=title(folder),
             experiments=experiments,
             tables=[e for e in experiments if is_table(e)],
             others=[e for e in experiments if not is_table(e)],

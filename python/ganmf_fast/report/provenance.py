@@ -6,7 +6,7 @@ from typing import Any
 
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
 
-__all__ = ["literal", "provenance", "size"]
+__all__ = ["literal", "provenance", "size", "title"]
 
 Facts = list[tuple[str, list[tuple[str, str]]]]
 
@@ -15,6 +15,17 @@ def literal(value: object) -> str:
     """A value as it stands in a configuration, cut off where it is absurdly long."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= 200 else text[:200] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def title(folder: RunFolder) -> str:
+    """What the report is about: an experiment, several of them, or searches."""
+    tables = [experiment.comparison for experiment in folder.experiments]
+    labels = ", ".join(dict.fromkeys(table.label for table in tables))
+    if not tables:
+        models = dict.fromkeys(search.label for search in folder.searches)
+        return f"Searches: {', '.join(models)}" if models else folder.name
+    names = dict.fromkeys(table.title for table in tables)
+    return f"{next(iter(names)) if len(names) == 1 else 'Experiments'} on {labels}"
 
 
 def size(folder: RunFolder) -> str:
