@@ -10,8 +10,9 @@ interactions. Its journals are docs/results/above-ease/SET-ROW.jsonl; a search t
 goes on. A row that builds on another takes that one's best parameters, and needs its journal.
 
 `final` fits the best of each row on all of train with several seeds and measures it on test. Every
-such look is a line of docs/results/above-ease/looks.jsonl, and a row that is there is not looked at
-again. `page` writes docs/results/above-ease.md.
+such look is a line of docs/results/above-ease/looks.jsonl. A row that is there is fitted again only
+where runs/above-ease has not its values of each user, which `page` has p from; they must be those
+of the look. `page` writes docs/results/above-ease.md.
 """
 
 import argparse
@@ -60,10 +61,13 @@ class Row:
     """A model, and what is searched of it."""
 
     model: str
-    space: dict[str, Any] = field(default_factory=dict)
+    space: dict[str, Any] | None = field(default_factory=dict)
+    """None for the ranges that the library has for the model."""
     fixed: dict[str, Any] = field(default_factory=dict)
     builds_on: str | None = None
     """Row whose best parameters are fixed, where `fixed` has no other value."""
+    widened: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Ranges for a data set, at whose edge in `space` an earlier search ended."""
     by_rule: bool = False
     """Whether the hidden units are those of `GANMF()`, whose other choices are the first trial."""
 
@@ -79,10 +83,20 @@ ROWS: dict[str, Row] = {
         },
         {"topk": 1000},
     ),
+    **{
+        name: Row(name, None)
+        for name in ("WRMF", "PureSVD", "RP3beta", "P3alpha", "ItemKNN", "UserKNN")
+    },
     "GANMF, the start": Row(
         "GANMF",
         {**_SIZES, **_PENALTY, "recon_coefficient": {"real": [0.05, 0.98]}, **_NORMS},
         {**_AS_EASE, "epochs": 0},
+        widened={
+            "ml-1m": {
+                "num_factors": {"int": [10, 800], "log": True},
+                "recon_coefficient": {"real": [0.05, 1.0]},
+            }
+        },
         by_rule=True,
     ),
     "the start, whole profiles": Row(
@@ -159,9 +173,9 @@ def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> No
                 row.model,
                 splits,
                 n_calls=n_trials,
-                space=row.space,
+                space=row.space and {**row.space, **row.widened.get(data, {})},
                 fixed=fixed(data, name, splits.train),
-                first=[{key: by_rule[key] for key in row.space}] if row.by_rule else (),
+                first=[{key: by_rule[key] for key in row.space or ()}] if row.by_rule else (),
                 journal=journal(data, name),
                 mask="known",
                 protocol="dense",
@@ -183,13 +197,14 @@ def of_users(data: str, name: str, seed: int) -> Path:
 
 def final(folder: Path, sets: list[str], names: list[str], n_seeds: int) -> None:
     """Fit the best of each row on train, and look at test."""
-    done = {(look["data"], look["row"], look["seed"]) for look in looks()}
+    done = {(look["data"], look["row"], look["seed"]): look for look in looks()}
     for data in sets:
         splits = gf.Splits.load(folder / data)
         for name in names:
             random = ROWS[name].model == "GANMF"
             for seed in range(n_seeds if random else 1):
-                if (data, name, seed) in done:
+                look = done.get((data, name, seed))
+                if look is not None and of_users(data, name, seed).is_file():
                     continue
                 params = best(data, name, splits.train) | ({"seed": seed} if random else {})
                 started = time.process_time()
@@ -198,22 +213,30 @@ def final(folder: Path, sets: list[str], names: list[str], n_seeds: int) -> None
                 found = gf.evaluate(
                     model, splits.train, splits.test, cutoffs=(5, 20), per_user=True
                 )
+                values = {f"{metric}@{k}": round(found[metric, k], 6) for metric, k in METRICS}
+                if look is not None and not _same(values, look["values"]):
+                    raise SystemExit(f"{data} {name} {seed} is {values}, not {look['values']}")
+                USERS.mkdir(parents=True, exist_ok=True)
+                np.save(of_users(data, name, seed), found.per_user("map", 5))
+                print(data, name, seed, values, f"{seconds:.0f} s", flush=True)
+                if look is not None:
+                    continue
                 look = {
                     "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
                     "data": data,
                     "row": name,
                     "seed": seed,
                     "params": params,
-                    "values": {
-                        f"{metric}@{k}": round(found[metric, k], 6) for metric, k in METRICS
-                    },
+                    "values": values,
                     "seconds": round(seconds, 1),
                 }
-                USERS.mkdir(parents=True, exist_ok=True)
-                np.save(of_users(data, name, seed), found.per_user("map", 5))
                 with LOOKS.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(look) + "\n")
-                print(data, name, seed, look["values"], f"{seconds:.0f} s", flush=True)
+
+
+def _same(values: dict[str, float], others: dict[str, float]) -> bool:
+    """Whether these are the values of one model, which another processor may have fitted."""
+    return all(abs(value - others[name]) < 2e-4 for name, value in values.items())
 
 
 TEXT = """# GANMF beside EASE and SLIM
@@ -302,7 +325,9 @@ def table(data: str) -> str:
         cells += [ps.get((name, base), "") for base in _BASES]
         lines.append(f"| {' | '.join(cells)} |")
     shown = [
-        f"- {name}: {_listed(by_row[name][0]['params'], name)}" for name in ROWS if name in by_row
+        f"- {name}: {_listed(by_row[name][0]['params'], trials(data, name)[0]['params'])}"
+        for name in ROWS
+        if name in by_row
     ]
     return f"## {data}\n\n" + "\n".join(lines) + "\n\n" + "\n".join(shown)
 
@@ -310,10 +335,10 @@ def table(data: str) -> str:
 _BASES = ("EASE", "SLIM-ElasticNet")
 
 
-def _listed(params: dict[str, Any], name: str) -> str:
+def _listed(params: dict[str, Any], searched: dict[str, Any]) -> str:
     """What was found for a row, and its epochs."""
-    searched = {*ROWS[name].space, "epochs", "emb_dim"}
-    found = {key: value for key, value in params.items() if key in searched}
+    keys = {*searched, "epochs", "emb_dim"}
+    found = {key: value for key, value in params.items() if key in keys}
     return ", ".join(
         f"`{key}` {value:.3g}" if isinstance(value, float) else f"`{key}` {value}"
         for key, value in found.items()

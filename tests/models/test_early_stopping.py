@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 import ganmf_fast as gf
 from ganmf_fast.evaluation import METRICS
+from ganmf_fast.models.early_stopping import LessStandardError
 
 MODELS = {
     "WRMF": {"num_factors": 3, "epochs": 4},
@@ -70,3 +71,42 @@ def test_map_at_5_is_the_default(halves, name):
 def test_a_rule_that_cannot_be_is_refused(halves, kwargs, error, words):
     with pytest.raises(error, match=words):
         stopped("WRMF", halves, **kwargs)
+
+
+class Values:
+    """Values of users that are there already."""
+
+    def user_values(self, scorer):
+        return np.array(scorer, dtype=np.float64)
+
+
+def test_a_start_is_left_for_a_difference_of_a_standard_error():
+    rng = np.random.default_rng(0)
+    start = rng.random(50)
+    noise = rng.normal(size=50)
+    noise -= noise.mean()
+    error = noise.std(ddof=1) / np.sqrt(50)
+    value = LessStandardError(Values())
+    assert value(start) == pytest.approx(start.mean())
+    assert value(start + 1.01 * error + noise) > start.mean() > value(start + 0.99 * error + noise)
+    # The same gain of every user is one that can be told.
+    assert value(start + 1e-3) == pytest.approx(start.mean() + 1e-3)
+    # It is the start that differences are taken from, not what came since.
+    assert value(start) == pytest.approx(start.mean())
+
+
+def test_one_user_tells_no_difference():
+    value = LessStandardError(Values())
+    assert value([0.5]) == value([0.5]) == 0.5
+    assert value([0.9]) == -np.inf
+
+
+def test_the_start_of_ganmf_is_kept_where_training_gains_nothing_that_can_be_told(halves):
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("GANs need torch, which is not installed")
+    X = halves[0]
+    found = {}
+    for d_init in ("ease", "glorot"):
+        steps = {"d_lr": 1e-7, "g_lr": 1e-7, "d_init": d_init, "freq": 1, "allow_worse": 2}
+        found[d_init] = gf.GANMF(**steps, device="cpu").fit(X).best_epoch_
+    assert found["ease"] == 0 < found["glorot"]

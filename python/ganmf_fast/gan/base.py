@@ -13,10 +13,11 @@ from ganmf_fast.gan.defaults import MOST_EPOCHS
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.checkpoint import config_of
-from ganmf_fast.models.early_stopping import epochs_for_more_data
+from ganmf_fast.models.early_stopping import LessStandardError, epochs_for_more_data
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.metrics import PER_USER
 
 if TYPE_CHECKING:
     from ganmf_fast.gan.checkpoint import TensorCheckpoint
@@ -104,9 +105,18 @@ class GANRecommender(GANSettings, Recommender):
         return urm.transpose() if self.by_item else urm
 
     def _trained(
-        self, settings: Self, data: FitData, checkpoint: "TensorCheckpoint | None"
+        self,
+        settings: Self,
+        data: FitData,
+        checkpoint: "TensorCheckpoint | None",
+        *,
+        keeps_start: bool = False,
     ) -> "tuple[GANModule, TrainingState]":
-        """A module with its best weights, and how it got there."""
+        """A module with its best weights, and how it got there.
+
+        With `keeps_start`, a start that is a model is left only for one that is better by a
+        standard error.
+        """
         # In these methods and nowhere else, so that saved models work without torch.
         import torch
 
@@ -126,6 +136,8 @@ class GANRecommender(GANSettings, Recommender):
         if self.data_parallel:
             module.group.check_same_fit(self._config(settings, data))
         validate = None if data.validation is None else data.validate
+        if module.starts_fitted and keeps_start and data.metric in PER_USER:
+            validate = LessStandardError(data)
         return module, train(module, settings, validate, checkpoint, data.progress, data.callback)
 
     def _module(self, settings: Self, profiles: Csr) -> "GANModule":
@@ -134,13 +146,16 @@ class GANRecommender(GANSettings, Recommender):
         return module
 
     def _epochs_for(self, settings: Self, data: FitData) -> int:
-        """As many epochs as suit all interactions, by early stopping on a tenth of them."""
+        """As many epochs as suit all interactions, by early stopping on a tenth of them.
+
+        None where no epoch is better than a fitted start by what that tenth can tell.
+        """
         labels = _core.split_k_fold(data.urm, _PARTS, per_user=True, seed=self.seed)
         rest, held_out = _core.part_cells(data.urm, labels, 0)
         if not (rest.nnz and held_out.nnz):
             return MOST_EPOCHS
         part = FitData(rest, held_out, data.progress, metric=data.metric, k=data.k)
-        _, run = self._trained(settings, part, None)
+        _, run = self._trained(settings, part, None, keeps_start=True)
         return epochs_for_more_data(run.best_epoch, data.urm.nnz / rest.nnz)
 
     def _keep_chosen(self, settings: Self) -> None:

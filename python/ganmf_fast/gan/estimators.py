@@ -51,7 +51,8 @@ class GANMF(GANMFSettings, GANRecommender):
     factors in closed form (where features are to be matched, `recon_coefficient` is .1), and
     profiles divided by the root of their norms; and `epochs` are found, where there is no
     `validation`, by a fit on nine tenths of the interactions that stops early on the others, drawn
-    by `seed`: their best number times (10/9)^(1/4), none if the start is best, is trained on all.
+    by `seed`: their best number times (10/9)^(1/4) is trained on all, and none unless one of them
+    is better than the start by a standard error of the users' differences.
     ``epochs=0`` takes the start as it is, which training improves little
     (docs/results/ganmf-parts.md), in a small part of the time.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base import json_files
@@ -21,6 +22,7 @@ from ganmf_fast.scorers.base import Scorer
 
 __all__ = [
     "EarlyStopping",
+    "LessStandardError",
     "Resumption",
     "TrainingResult",
     "epochs_for_more_data",
@@ -79,6 +81,37 @@ class EarlyStopping:
     def exhausted(self) -> bool:
         """Whether training ends."""
         return self.without_improvement > self.patience
+
+
+class LessStandardError:
+    """Validation by which training leaves its start only for a difference that can be told.
+
+    The mean over users of a metric, less one standard error of the mean of the users' differences
+    from the first model that is evaluated, the start, which has none. Source: the one-standard-error
+    rule of Breiman, Friedman, Olshen and Stone (Classification and Regression Trees, 1984), for the
+    least model, which is the untrained one here, and with paired differences.
+
+    Parameters
+    ----------
+    data : FitData
+        With validation, and a metric that has a value for each user.
+    """
+
+    def __init__(self, data: FitData) -> None:
+        self._data = data
+        self._start: NDArray[np.float64] | None = None
+
+    def __call__(self, scorer: Scorer) -> float:
+        """Value of a model."""
+        values = self._data.user_values(scorer)
+        if self._start is None:
+            self._start = values
+        gains = values - self._start
+        if not gains.any():
+            return float(values.mean())
+        # One user says nothing about others.
+        error = gains.std(ddof=1) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
+        return float(values.mean() - error)
 
 
 @dataclass(frozen=True)

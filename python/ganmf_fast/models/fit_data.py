@@ -9,11 +9,12 @@ from ganmf_fast.base.progress import Report
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.scorers.base import Scorer
-from ganmf_fast.scorers.validation import validation_value
+from ganmf_fast.scorers.validation import user_values, validation_value
 
 if TYPE_CHECKING:
     import numpy as np
     import scipy.sparse as sp
+    from numpy.typing import NDArray
 
 __all__ = ["FitCallback", "FitData"]
 
@@ -58,6 +59,13 @@ class FitData:
 
     def validate(self, scorer: Scorer) -> float:
         """Value of a model on `validation`, which must be there."""
+        return validation_value(scorer, self.urm, self._held_out(), self.metric, self.k)
+
+    def user_values(self, scorer: Scorer) -> "NDArray[np.float64]":
+        """What `validate` is the mean of, for a metric that has a value for each user."""
+        return user_values(scorer, self.urm, self._held_out(), self.metric, self.k)
+
+    def _held_out(self) -> Csr:
         if self.validation is None:
             raise ValueError("there is no validation")
-        return validation_value(scorer, self.urm, self.validation, self.metric, self.k)
+        return self.validation

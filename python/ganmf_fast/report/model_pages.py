@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ganmf_fast.report import gan_charts
 from ganmf_fast.report.run_folder import ExperimentFolder
@@ -32,7 +31,8 @@ class Page:
     records: tuple[RunRecord, ...]
     """Its runs, each once."""
     curves: tuple[tuple[str, Spec], ...]
-    point_curves: tuple[tuple[str, Spec], ...]
+    point_curves: tuple[tuple[str, tuple[tuple[str, Spec], ...]], ...]
+    """By what varies in a figure, such as the number of factors."""
     """Those of the runs at points of figures."""
 
     @property
@@ -61,9 +61,8 @@ def model_pages(experiments: Sequence[ExperimentFolder], taken: set[str]) -> lis
     lines = sum(len(record.histories) * 4 for records in runs.values() for record in records)
     most = min(_PER_LINE, max(20, _POINTS // max(lines, 1)))
 
-    def curves(model: str, records: Iterable[RunRecord], *, of_points: bool) -> tuple[Any, ...]:
-        chosen = [record for record in records if (record.point is not None) == of_points]
-        return tuple(gan_charts.training(chosen, most)) if is_gan(model) else ()
+    def curves(model: str, records: Iterable[RunRecord]) -> tuple[tuple[str, Spec], ...]:
+        return tuple(gan_charts.training(list(records), most)) if is_gan(model) else ()
 
     return [
         Page(
@@ -72,12 +71,28 @@ def model_pages(experiments: Sequence[ExperimentFolder], taken: set[str]) -> lis
             dataset,
             tuple(found),
             runs[dataset, model],
-            curves(model, runs[dataset, model], of_points=False),
-            curves(model, runs[dataset, model], of_points=True),
+            curves(model, (r for r in runs[dataset, model] if r.point is None)),
+            tuple(
+                (axis, made)
+                for axis, records in _by_axis(found).items()
+                if (made := curves(model, records))
+            ),
         )
         # All of a data set together.
         for (dataset, model), found in sorted(places.items(), key=lambda item: item[0][0])
     ]
+
+
+def _by_axis(places: Iterable[tuple[ExperimentFolder, Entry]]) -> dict[str, list[RunRecord]]:
+    """Records at points of figures, by what varies there."""
+    groups: dict[str, list[tuple[ExperimentFolder, Entry]]] = {}
+    for experiment, entry in places:
+        if experiment.comparison.axis:
+            groups.setdefault(experiment.comparison.axis, []).append((experiment, entry))
+    records = {
+        axis: [r for r in _runs(found) if r.point is not None] for axis, found in groups.items()
+    }
+    return {axis: found for axis, found in records.items() if found}
 
 
 def _runs(places: Iterable[tuple[ExperimentFolder, Entry]]) -> tuple[RunRecord, ...]:

@@ -1,5 +1,7 @@
 """A metric on held-out interactions: the value by which early stopping judges a scorer."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.metrics import Tally, of_lists
 
-__all__ = ["users_with_items", "validation_value"]
+__all__ = ["user_values", "users_with_items", "validation_value"]
 
 
 def validation_value(
@@ -25,13 +27,9 @@ def validation_value(
     ValueError
         If `validation` is empty.
     """
-    users = users_with_items(validation)
-    if not len(users):
-        raise ValueError("validation is empty: early stopping needs at least one interaction")
-    items, _ = rank_lists(scorer, urm, RankRequest(users, k, urm))
     names, count = of_lists([metric])
-    sums, _, counts, filled = _core.measure_lists(
-        items, validation, users, [k], names, train=urm, keep=False, count=count
+    users, sums, _, counts, filled = _measured(
+        scorer, urm, validation, names, k, keep=False, count=count
     )
     tally = Tally(
         {(name, k): total for name, [total] in zip(names, sums, strict=True)},
@@ -41,6 +39,31 @@ def validation_value(
         (urm.n_rows, urm.n_cols),
     )
     return tally.values([metric], [k])[metric, k]
+
+
+def user_values(
+    scorer: Scorer, urm: Csr, validation: Csr, metric: str, k: int
+) -> NDArray[np.float64]:
+    """What `validation_value` is the mean of, for a metric of `PER_USER`.
+
+    Returns
+    -------
+    float64 array of shape (users with validation items,)
+    """
+    found = _measured(scorer, urm, validation, [metric], k, keep=True, count=False)
+    values: NDArray[np.float64] = found[2][0, 0]
+    return values
+
+
+def _measured(
+    scorer: Scorer, urm: Csr, validation: Csr, names: list[str], k: int, **which: bool
+) -> tuple[Any, ...]:
+    """Users with validation items, and what `measure_lists` says of their lists."""
+    users = users_with_items(validation)
+    if not len(users):
+        raise ValueError("validation is empty: early stopping needs at least one interaction")
+    items, _ = rank_lists(scorer, urm, RankRequest(users, k, urm))
+    return users, *_core.measure_lists(items, validation, users, [k], names, train=urm, **which)
 
 
 def users_with_items(csr: Csr) -> NDArray[np.int64]:
