@@ -219,8 +219,9 @@ def _orthonormal(B: Floats, passes: int) -> Floats:
     """Orthonormal columns that span those of `B`; what cannot be told from zero stays near it.
 
     By the eigenvectors of ``B^T B``, each direction divided by its length, and in a second pass
-    again for what the square of the condition has cost (Stathopoulos and Wu, SIAM J. Sci. Comput. 23, 2002). A QR
-    decomposition keeps Ctrl-C waiting for seconds, and takes ten times as long on tall matrices.
+    again for what the square of the condition has cost (Stathopoulos and Wu, SIAM J. Sci. Comput.
+    23, 2002). A QR decomposition keeps Ctrl-C waiting for seconds, and takes ten times as long on
+    tall matrices.
     """
     for _ in range(passes):
         squares, vectors = np.linalg.eigh(_inner(B, B))

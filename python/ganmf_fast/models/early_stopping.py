@@ -10,15 +10,17 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base import json_files
 from ganmf_fast.models.checkpoint import Checkpoint, TrainingFacts
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.base import Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "EarlyStopping",
@@ -87,9 +89,10 @@ class LessStandardError:
     """Validation by which training leaves its start only for a difference that can be told.
 
     The mean over users of a metric, less one standard error of the mean of the users' differences
-    from the first model that is evaluated, the start, which has none. Source: the one-standard-error
-    rule of Breiman, Friedman, Olshen and Stone (Classification and Regression Trees, 1984), for the
-    least model, which is the untrained one here, and with paired differences.
+    from the first model that is evaluated, the start, which has none. Source: the rule of one
+    standard error for the simplest model (Breiman, Friedman, Olshen and Stone, Classification and
+    Regression Trees, 1984). Deviation: the simplest is the untrained one, and differences are
+    paired.
 
     Parameters
     ----------
