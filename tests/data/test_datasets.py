@@ -142,7 +142,7 @@ def test_a_download_is_unpacked_and_the_second_use_needs_no_network(tmp_path, mi
 @pytest.mark.usefixtures("tiny")
 def test_the_default_folder_is_the_users_cache(tmp_path, monkeypatch, mirror):
     (mirror[0] / "tiny.zip").write_bytes(GOOD)
-    monkeypatch.setattr(datasets.pooch, "os_cache", lambda project: tmp_path / project)
+    monkeypatch.setattr(datasets.platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
     load("tiny")
     assert (tmp_path / "ganmf-fast" / "tiny.zip").is_file()
 

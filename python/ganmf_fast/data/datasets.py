@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-import pooch
+import platformdirs
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
@@ -292,7 +292,7 @@ def fetch_published_splits(
 
 def default_folder() -> Path:
     """Default folder of downloads: the user's cache folder for this package."""
-    return Path(pooch.os_cache("ganmf-fast"))
+    return Path(platformdirs.user_cache_dir("ganmf-fast"))
 
 
 def describe(

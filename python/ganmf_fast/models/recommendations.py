@@ -56,7 +56,8 @@ class Recommendations(_Arrays):
     def _repr_html_(self) -> str:
         """What notebooks show: the first items of the first lists."""
         items, scores = np.atleast_2d(self.items), np.atleast_2d(self.scores)
-        shape = f"{len(items):,} lists of {items.shape[1]:,} items"
+        many = "s" if len(items) > 1 else ""
+        shape = f"{len(items):,} list{many} of {items.shape[1]:,} items"
         rows = [
             (at, *(f"{item} ({score:.4g})" if item >= 0 else "" for item, score in pairs))
             for at, pairs in enumerate(
