@@ -16,6 +16,7 @@
 
 use std::array::from_fn;
 use std::cmp::Ordering;
+use std::mem;
 use std::sync::OnceLock;
 
 use ndarray::{ArrayView1, ArrayView2, Axis};
@@ -24,7 +25,7 @@ use pulp::{Simd, WithSimd};
 use super::alone::{alone_size, is_alone};
 use super::batches::{rank_batches, row};
 use super::factors_alone::{Block, ITEMS, Line, pack};
-use super::factors_short::{self, Bounds, ShortFactors, ShortUser};
+use super::factors_short::{Bounds, ShortFactors, ShortUser};
 use super::request::{Filter, Lists, Request, check_users, not_finite};
 use super::select::{Lanes, Selector};
 use crate::base::dispatch::{dispatch_simd, prefetch};
@@ -180,62 +181,34 @@ impl FactorIndex {
         request: &Request,
         at: usize,
     ) {
+        // Apart, since the rest changes while it is read.
+        let rounded = mem::take(&mut alone.short);
         // No item below the n-th best lower bound is on the list.
         alone.lower.clear();
-        let mut waiting = (0, 0);
-        for (nth, items) in self.order.chunks(factors_short::ITEMS).enumerate() {
-            let threshold = alone.lower.threshold();
-            // Later items are no longer than the first of a block.
-            if self.lengths[items[0] as usize] * longest < threshold {
-                break;
-            }
-            let reaching = short.reaching(nth, &alone.short, threshold);
-            // While the bytes of these are on their way, those of the block before.
-            self.look_again(alone, short, waiting, request, at);
-            waiting = (nth, reaching);
-        }
-        self.look_again(alone, short, waiting, request, at);
-        alone.offer_reaching(request, at);
-    }
-
-    /// Take those of some items of a block that can enter the list by their bytes.
-    fn look_again(
-        &self,
-        alone: &mut Alone,
-        short: &ShortFactors,
-        (nth, reaching): (usize, u64),
-        request: &Request,
-        at: usize,
-    ) {
-        let threshold = alone.lower.threshold();
-        let Alone {
-            short: user,
-            bounds,
-            ..
-        } = alone;
-        let reaching = short.still_reaching(nth, reaching, user, threshold, bounds);
-        for place in factors_short::places(reaching) {
-            let item = self.order[nth * factors_short::ITEMS + place];
-            let Bounds { lower, upper } = alone.bounds[place];
+        short.scan(&rounded, longest, |at_item, Bounds { lower, upper }| {
+            let item = self.order[at_item];
             // Scores that are not finite are found and refused, on the list or not.
             if upper.is_finite() && request.leaves_out(at, item) {
-                continue;
+                return alone.lower.threshold();
             }
-            if lower >= threshold {
+            if lower >= alone.lower.threshold() {
                 alone.lower.push(item, lower);
             }
             alone.reaching.push((item, upper));
             if alone.reaching.len() == REACHING {
                 alone.offer_reaching(request, at);
             }
-        }
+            alone.lower.threshold()
+        });
+        alone.short = rounded;
+        alone.offer_reaching(request, at);
     }
 
     fn short(&self, item_factors: ArrayView2<f32>) -> Result<&ShortFactors> {
         if let Some(short) = self.short.get() {
             return Ok(short);
         }
-        let short = ShortFactors::new(item_factors, &self.order)?;
+        let short = ShortFactors::new(item_factors, &self.order, &self.lengths)?;
         Ok(self.short.get_or_init(|| short))
     }
 
@@ -345,7 +318,6 @@ struct Alone<'a> {
     item_factors: ArrayView2<'a, f32>,
     user: Vec<f32>,
     short: ShortUser,
-    bounds: [Bounds; factors_short::ITEMS],
     /// Lower bounds of the best.
     lower: Selector,
     /// Items that could be on the list when they came, and their upper bounds.
@@ -363,7 +335,6 @@ impl<'a> Alone<'a> {
             item_factors,
             user: with_room(n_factors, FACTORS)?,
             short: ShortUser::new(n_factors)?,
-            bounds: [Bounds::default(); factors_short::ITEMS],
             lower: Selector::eager(request.n, n_columns)?,
             reaching: with_room(REACHING, INDEX)?,
             lines: filled(n_factors, [0.0; ITEMS], FACTORS)?,

@@ -11,12 +11,11 @@
 
 use std::array::from_fn;
 use std::cmp::Ordering;
-use std::iter::from_fn as from_iter;
 
 use ndarray::{ArrayView1, ArrayView2};
 
 #[cfg(target_arch = "x86_64")]
-use pulp::{bytemuck, i8x32, i16x8, u8x32, x86::V3};
+use pulp::{bytemuck, i8x32, i16x8, i32x8, u8x32, x86::V3};
 
 use super::select::not_below;
 use crate::base::Result;
@@ -32,7 +31,7 @@ const SHORT: &str = "rounded factors of items";
 const LOST: f32 = 3e-36;
 
 /// Items of a block: side by side they fill the registers.
-pub(super) const ITEMS: usize = 64;
+const ITEMS: usize = 64;
 
 /// Factors of a line: two in the low halves of an item's bytes, and the next two in the high ones.
 const LINE: usize = 4;
@@ -43,6 +42,8 @@ const TWICE_ABOVE: i32 = 15;
 
 /// A line of the items of a block.
 type Line = [[u8; 2]; ITEMS];
+/// Two factors of a user, as often as they are multiplied at once.
+type Pair = [[i8; 2]; 16];
 
 /// Factors of all items, rounded.
 pub(super) struct ShortFactors {
@@ -58,8 +59,9 @@ pub(super) struct ShortFactors {
 struct Halves {
     scales: [f32; ITEMS],
     slacks: [f32; ITEMS],
-    /// The largest of the block.
+    /// The largest of the block: of rounded factors, and of the factors as they are.
     length: f32,
+    longest: f32,
 }
 
 /// How factors were rounded.
@@ -81,8 +83,12 @@ pub(super) struct Bounds {
 }
 
 impl ShortFactors {
-    /// Those of the items in `order`, in blocks of `ITEMS`.
-    pub(super) fn new(item_factors: ArrayView2<f32>, order: &[i32]) -> Result<Self> {
+    /// Those of the items in `order`, in blocks of `ITEMS`; `lengths` of items do not ascend in it.
+    pub(super) fn new(
+        item_factors: ArrayView2<f32>,
+        order: &[i32],
+        lengths: &[f32],
+    ) -> Result<Self> {
         let n_factors = item_factors.ncols();
         let n_lines = n_factors.div_ceil(LINE);
         let n_blocks = order.len().div_ceil(ITEMS);
@@ -90,6 +96,7 @@ impl ShortFactors {
             scales: [0.0; ITEMS],
             slacks: [0.0; ITEMS],
             length: 0.0,
+            longest: 0.0,
         };
         let mut short = Self {
             lines: filled(n_blocks.saturating_mul(n_lines), [[0; 2]; ITEMS], SHORT)?,
@@ -100,6 +107,7 @@ impl ShortFactors {
         for (nth, items) in order.chunks(ITEMS).enumerate() {
             let lines = &mut short.lines[nth * n_lines..(nth + 1) * n_lines];
             let block = &mut short.blocks[nth];
+            block.longest = lengths[items[0] as usize];
             for (place, &item) in items.iter().enumerate() {
                 let factors = item_factors.row(item as usize);
                 let scale = scale(factors, 127.0);
@@ -128,56 +136,35 @@ impl ShortFactors {
         Ok(short)
     }
 
-    /// One bit for each item of a block whose score can reach the threshold by four bits; their
-    /// bytes are then on their way to the processor.
-    pub(super) fn reaching(&self, nth: usize, user: &ShortUser, threshold: f32) -> u64 {
-        vectorized(ByHalves {
-            #[cfg(target_arch = "x86_64")]
-            simd: avx2(),
-            short: self,
-            nth,
-            user,
-            threshold,
-        })
-    }
-
-    /// Those of them whose score can by their bytes, and their bounds.
-    pub(super) fn still_reaching(
+    /// Show the places of items whose score can reach a threshold to `take`, with their bounds, and
+    /// in return be told the threshold from then on; the first is minus infinity.
+    ///
+    /// `longest` is the length of the user's factors, such that no score exceeds its product with
+    /// that of an item.
+    pub(super) fn scan(
         &self,
-        nth: usize,
-        reaching: u64,
         user: &ShortUser,
-        threshold: f32,
-        bounds: &mut [Bounds; ITEMS],
-    ) -> u64 {
-        if reaching == 0 {
-            return 0;
-        }
-        vectorized(ByBytes {
+        longest: f32,
+        take: impl FnMut(usize, Bounds) -> f32,
+    ) {
+        let kernel = Scan {
             #[cfg(target_arch = "x86_64")]
             simd: avx2(),
             short: self,
-            nth,
-            reaching,
             user,
-            threshold,
-            bounds,
-        })
+            longest,
+            take,
+        };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = kernel.simd {
+            return simd.vectorize(kernel);
+        }
+        dispatch(kernel);
     }
 
     fn bytes_of(&self, at: usize, n_factors: usize) -> &[i8] {
         &self.bytes[at * n_factors..(at + 1) * n_factors]
     }
-}
-
-/// Run a kernel that uses AVX2 itself where there is that, and plainly elsewhere.
-#[inline]
-fn vectorized<T>(kernel: impl Kernel<Output = T>) -> T {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = avx2() {
-        return simd.vectorize(kernel);
-    }
-    dispatch(kernel)
 }
 
 impl Rounding {
@@ -202,9 +189,10 @@ fn shift(k: usize) -> usize {
 }
 
 /// Factors of a user, rounded.
+#[derive(Default)]
 pub(super) struct ShortUser {
     /// In a byte each, by line: beside the low halves of the items, and beside the high ones.
-    lines: Vec<[[i8; 2]; 2]>,
+    lines: Vec<[Pair; 2]>,
     /// What is to be taken from twice a sum.
     above: i32,
     /// In two bytes each.
@@ -246,12 +234,15 @@ impl ShortUser {
         let scale = scale(all, most_bytes);
         self.lines.clear();
         self.lines.extend(factors.chunks(LINE).map(|line| {
-            let code = |k: usize| line.get(k).map_or(0, |&x| (x / scale).round() as i8);
-            [[code(0), code(1)], [code(2), code(3)]]
+            let code = |k: usize| {
+                line.get(k)
+                    .map_or(0, |&x| (x / scale).round_ties_even() as i8)
+            };
+            [[[code(0), code(1)]; 16], [[code(2), code(3)]; 16]]
         }));
-        let codes = self.lines.as_flattened().as_flattened();
-        self.above = TWICE_ABOVE * codes.iter().copied().map(i32::from).sum::<i32>();
-        let rounded = Rounded::of(all, scale, codes.iter().copied().map(f64::from));
+        let codes = self.lines.iter().flatten().flat_map(|pair| pair[0]);
+        self.above = TWICE_ABOVE * codes.clone().map(i32::from).sum::<i32>();
+        let rounded = Rounded::of(all, scale, codes.map(f64::from));
         self.by_line = Coarse {
             scale,
             error: up(rounded.error),
@@ -260,7 +251,9 @@ impl ShortUser {
 
         let scale = self::scale(all, most_codes);
         self.codes.clear();
-        let codes = factors.iter().map(|&x| (x / scale).round() as i16);
+        let codes = factors
+            .iter()
+            .map(|&x| (x / scale).round_ties_even() as i16);
         self.codes.extend(codes);
         let rounded = Rounded::of(all, scale, self.codes.iter().copied().map(f64::from));
         self.by_code = Coarse {
@@ -301,26 +294,47 @@ impl Rounded {
     }
 }
 
-/// Which items of a block can reach the threshold by four bits.
-struct ByHalves<'a> {
+/// All blocks one after the other.
+struct Scan<'a, F> {
     /// For instructions that multiply and add pairs, which the compiler does not find.
     #[cfg(target_arch = "x86_64")]
     simd: Option<V3>,
     short: &'a ShortFactors,
-    nth: usize,
     user: &'a ShortUser,
-    threshold: f32,
+    longest: f32,
+    take: F,
 }
 
-impl Kernel for ByHalves<'_> {
-    type Output = u64;
+impl<F: FnMut(usize, Bounds) -> f32> Kernel for Scan<'_, F> {
+    type Output = ();
 
     #[inline(always)]
-    fn call(self) -> u64 {
+    fn call(mut self) {
+        let mut threshold = f32::NEG_INFINITY;
+        let mut before = (0, 0);
+        for (nth, block) in self.short.blocks.iter().enumerate() {
+            // Later items are no longer than the first of a block.
+            if block.longest * self.longest < threshold {
+                break;
+            }
+            let reaching = self.reaching(nth, threshold);
+            // While the bytes of these are on their way, those of the block before.
+            threshold = self.look_again(before, threshold);
+            before = (nth, reaching);
+        }
+        self.look_again(before, threshold);
+    }
+}
+
+impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
+    /// One bit for each item of a block whose score can reach the threshold by four bits; their
+    /// bytes are then on their way to the processor.
+    #[inline(always)]
+    fn reaching(&self, nth: usize, threshold: f32) -> u64 {
         let Self { short, user, .. } = self;
         let n_lines = user.lines.len();
-        let lines = &short.lines[self.nth * n_lines..(self.nth + 1) * n_lines];
-        let block = &short.blocks[self.nth];
+        let lines = &short.lines[nth * n_lines..(nth + 1) * n_lines];
+        let block = &short.blocks[nth];
         let Coarse { scale, error } = user.by_line;
         let sums = self.sums(lines);
         let most = from_fn(|at| {
@@ -329,20 +343,21 @@ impl Kernel for ByHalves<'_> {
             score + user.length * block.slacks[at] + error * block.length + LOST
         });
         // A bound that is not a number leaves nothing out.
-        let mut reaching = not_below(&most, self.threshold);
+        let mut reaching = not_below(&most, threshold);
         // The last block may not be full.
-        let left = short.items.len() - self.nth * ITEMS;
+        let left = short.items.len() - nth * ITEMS;
         if left < ITEMS {
             reaching &= (1 << left) - 1;
         }
-        for place in places(reaching) {
-            prefetch(short.bytes_of(self.nth * ITEMS + place, user.codes.len()));
+        let mut bits = reaching;
+        while bits != 0 {
+            let place = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            prefetch(short.bytes_of(nth * ITEMS + place, user.codes.len()));
         }
         reaching
     }
-}
 
-impl ByHalves<'_> {
     /// Inner products of the user and the items of a block, as they are in four bits from 0 to 15.
     #[inline(always)]
     fn sums(&self, lines: &[Line]) -> [i32; ITEMS] {
@@ -353,7 +368,7 @@ impl ByHalves<'_> {
         let mut sums = [0; ITEMS];
         for ([low, high], line) in self.user.lines.iter().zip(lines) {
             for (sum, items) in sums.iter_mut().zip(line) {
-                for ((&byte, &x), &y) in items.iter().zip(low).zip(high) {
+                for ((&byte, x), y) in items.iter().zip(low[0]).zip(high[0]) {
                     *sum +=
                         i32::from(byte & 15) * i32::from(x) + i32::from(byte >> 4) * i32::from(y);
                 }
@@ -361,48 +376,35 @@ impl ByHalves<'_> {
         }
         sums
     }
-}
 
-/// Which of some items of a block can reach the threshold by their bytes.
-struct ByBytes<'a> {
-    /// As in `ByHalves`.
-    #[cfg(target_arch = "x86_64")]
-    simd: Option<V3>,
-    short: &'a ShortFactors,
-    nth: usize,
-    reaching: u64,
-    user: &'a ShortUser,
-    threshold: f32,
-    bounds: &'a mut [Bounds; ITEMS],
-}
-
-impl Kernel for ByBytes<'_> {
-    type Output = u64;
+    /// Take those of some items of a block that can reach the threshold by their bytes.
+    #[inline(always)]
+    fn look_again(&mut self, (nth, mut bits): (usize, u64), mut threshold: f32) -> f32 {
+        while bits != 0 {
+            let at = nth * ITEMS + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            let bounds = self.bounds(at);
+            if bounds.upper.partial_cmp(&threshold) != Some(Ordering::Less) {
+                threshold = (self.take)(at, bounds);
+            }
+        }
+        threshold
+    }
 
     #[inline(always)]
-    fn call(self) -> u64 {
+    fn bounds(&self, at: usize) -> Bounds {
         let Self { short, user, .. } = self;
         let Coarse { scale, error } = user.by_code;
-        let mut reaching = 0;
-        for place in places(self.reaching) {
-            let at = self.nth * ITEMS + place;
-            let item = short.items[at];
-            let bytes = short.bytes_of(at, user.codes.len());
-            let score = self.product(bytes) as f32 * (item.scale * scale);
-            let slack = user.length * item.slack + error * item.length + LOST;
-            let upper = score + slack;
-            self.bounds[place] = Bounds {
-                lower: score - slack,
-                upper,
-            };
-            let is_below = upper.partial_cmp(&self.threshold) == Some(Ordering::Less);
-            reaching |= u64::from(!is_below) << place;
+        let item = short.items[at];
+        let bytes = short.bytes_of(at, user.codes.len());
+        let score = self.product(bytes) as f32 * (item.scale * scale);
+        let slack = user.length * item.slack + error * item.length + LOST;
+        Bounds {
+            lower: score - slack,
+            upper: score + slack,
         }
-        reaching
     }
-}
 
-impl ByBytes<'_> {
     #[inline(always)]
     fn product(&self, bytes: &[i8]) -> i32 {
         let (mut codes, mut bytes, mut sum) = (self.user.codes.as_slice(), bytes, 0);
@@ -427,49 +429,46 @@ impl ByBytes<'_> {
     }
 }
 
-/// Places of the bits that are set, ascending.
-#[inline(always)]
-pub(super) fn places(mut bits: u64) -> impl Iterator<Item = usize> {
-    from_iter(move || {
-        let place = bits.trailing_zeros() as usize;
-        (bits != 0).then(|| {
-            bits &= bits - 1;
-            place
-        })
-    })
-}
-
-/// See [`ByHalves::sums`].
+/// See [`Scan::sums`].
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn sums_of_pairs(simd: V3, user: &[[[i8; 2]; 2]], lines: &[Line]) -> [i32; ITEMS] {
-    let low = simd.splat_u8x32(15);
+fn sums_of_pairs(simd: V3, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
     let mut sums = [[simd.splat_i32x8(0); 2]; ITEMS / 16];
-    for (user, lines) in user.chunks(TOGETHER).zip(lines.chunks(TOGETHER)) {
-        let mut parts = [simd.splat_i16x16(0); ITEMS / 16];
-        for (&codes, line) in user.iter().zip(lines) {
-            let [first, second] = codes
-                .map(|pair| -> i8x32 { bytemuck::cast(simd.splat_i16x16(bytemuck::cast(pair))) });
-            let line: &[u8x32; ITEMS / 16] = bytemuck::cast_ref(line);
-            for (part, &items) in parts.iter_mut().zip(line) {
-                let high = simd.shr_const_u16x16::<4>(bytemuck::cast(items));
-                let high = simd.and_u8x32(bytemuck::cast(high), low);
-                let items = simd.and_u8x32(items, low);
-                for (items, user) in [(items, first), (high, second)] {
-                    let items = bytemuck::cast(items);
-                    let products = simd.multiply_saturating_add_adjacent_i8x32(items, user);
-                    *part = simd.wrapping_add_i16x16(*part, products);
-                }
-            }
-        }
-        for (sums, part) in sums.iter_mut().zip(parts) {
-            let halves: [i16x8; 2] = bytemuck::cast(part);
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                *sum = simd.wrapping_add_i32x8(*sum, simd.convert_i16x8_to_i32x8(half));
+    let (parts_of_user, rest_of_user) = user.as_chunks::<TOGETHER>();
+    let (parts, rest) = lines.as_chunks::<TOGETHER>();
+    for (user, lines) in parts_of_user.iter().zip(parts) {
+        add_pairs(simd, user, lines, &mut sums);
+    }
+    add_pairs(simd, rest_of_user, rest, &mut sums);
+    bytemuck::cast(sums)
+}
+
+/// Add the products of so few lines that 16 bits hold their sums.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn add_pairs(simd: V3, user: &[[Pair; 2]], lines: &[Line], sums: &mut [[i32x8; 2]; ITEMS / 16]) {
+    let low = simd.splat_u8x32(15);
+    let mut parts = [simd.splat_i16x16(0); ITEMS / 16];
+    for (&pairs, line) in user.iter().zip(lines) {
+        let [first, second]: [i8x32; 2] = bytemuck::cast(pairs);
+        let line: &[u8x32; ITEMS / 16] = bytemuck::cast_ref(line);
+        for (part, &items) in parts.iter_mut().zip(line) {
+            let high = simd.shr_const_u16x16::<4>(bytemuck::cast(items));
+            let high = simd.and_u8x32(bytemuck::cast(high), low);
+            let items = simd.and_u8x32(items, low);
+            for (items, user) in [(items, first), (high, second)] {
+                let items = bytemuck::cast(items);
+                let products = simd.multiply_saturating_add_adjacent_i8x32(items, user);
+                *part = simd.wrapping_add_i16x16(*part, products);
             }
         }
     }
-    bytemuck::cast(sums)
+    for (sums, part) in sums.iter_mut().zip(parts) {
+        let halves: [i16x8; 2] = bytemuck::cast(part);
+        for (sum, half) in sums.iter_mut().zip(halves) {
+            *sum = simd.wrapping_add_i32x8(*sum, simd.convert_i16x8_to_i32x8(half));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -489,9 +488,21 @@ mod tests {
         })
     }
 
+    /// Items that are shown at a threshold which stays, with their bounds.
+    fn shown(short: &ShortFactors, user: &[f32], threshold: f32) -> Vec<(usize, Bounds)> {
+        let mut rounded = ShortUser::new(user.len()).expect("memory");
+        rounded.start(user);
+        let mut shown = Vec::new();
+        short.scan(&rounded, f32::INFINITY, |at, bounds| {
+            shown.push((at, bounds));
+            threshold
+        });
+        shown
+    }
+
     #[test]
-    fn scores_lie_within_their_bounds_and_reaching_items_are_found() {
-        for (n_factors, spread) in [
+    fn scores_lie_within_their_bounds_and_reaching_items_are_shown() {
+        for (k, spread) in [
             (1, 0.0),
             (3, 1.0),
             (16, 0.0),
@@ -499,32 +510,30 @@ mod tests {
             (128, 0.0),
             (130, 15.0),
         ] {
-            let (items, users) = (
-                factors(150, n_factors, spread, 1),
-                factors(5, n_factors, spread, 2),
-            );
-            let order: Vec<i32> = (0..150).rev().collect();
-            let short = ShortFactors::new(items.view(), &order).expect("memory");
-            let mut rounded = ShortUser::new(n_factors).expect("memory");
-            let mut bounds = [Bounds::default(); ITEMS];
+            let (items, users) = (factors(300, k, spread, 1), factors(5, k, spread, 2));
+            let order: Vec<i32> = (0..300).rev().collect();
+            let short = ShortFactors::new(items.view(), &order, &[1.0; 300]).expect("memory");
             for user in users.rows() {
-                rounded.start(&user.to_vec());
                 let score = |at: usize| -> f32 {
                     let item = items.row(order[at] as usize);
                     item.iter()
                         .zip(user)
                         .fold(0.0, |sum, (&x, &y)| x.mul_add(y, sum))
                 };
-                for at in 0..150 {
-                    let (nth, place, score) = (at / ITEMS, at % ITEMS, score(at));
-                    for threshold in [f32::NEG_INFINITY, score] {
-                        let reaching = short.reaching(nth, &rounded, threshold);
-                        let still =
-                            short.still_reaching(nth, reaching, &rounded, threshold, &mut bounds);
-                        assert_eq!(still >> place & 1, 1, "{n_factors} factors, item {at}");
-                        let Bounds { lower, upper } = bounds[place];
-                        assert!(lower <= score && score <= upper, "{lower} {score} {upper}");
-                    }
+                let all = shown(&short, &user.to_vec(), f32::NEG_INFINITY);
+                assert_eq!(all.len(), 300);
+                for (at, Bounds { lower, upper }) in all {
+                    let score = score(at);
+                    assert!(lower <= score && score <= upper, "{lower} {score} {upper}");
+                }
+                // Those of the first blocks are shown before there is a threshold.
+                let median = score(150);
+                let found: Vec<usize> = shown(&short, &user.to_vec(), median)
+                    .into_iter()
+                    .map(|(at, _)| at)
+                    .collect();
+                for at in (0..300).filter(|&at| score(at) >= median) {
+                    assert!(found.contains(&at), "{k} factors, item {at}");
                 }
             }
         }
@@ -532,32 +541,52 @@ mod tests {
 
     #[test]
     fn few_items_reach_what_the_best_do() {
-        let (items, users) = (factors(64, 128, 0.0, 3), factors(8, 128, 0.0, 4));
-        let order: Vec<i32> = (0..64).collect();
-        let short = ShortFactors::new(items.view(), &order).expect("memory");
-        let mut rounded = ShortUser::new(128).expect("memory");
-        let mut bounds = [Bounds::default(); ITEMS];
+        let (items, users) = (factors(1280, 128, 0.0, 3), factors(8, 128, 0.0, 4));
+        let order: Vec<i32> = (0..1280).collect();
+        let short = ShortFactors::new(items.view(), &order, &[1.0; 1280]).expect("memory");
         for user in users.rows() {
-            rounded.start(&user.to_vec());
             let best = items.dot(&user).fold(f32::MIN, |best, &x| best.max(x));
-            let by_halves = short.reaching(0, &rounded, best);
-            let by_bytes = short.still_reaching(0, by_halves, &rounded, best, &mut bounds);
-            assert!(by_halves.count_ones() <= 32 && by_bytes.count_ones() <= 4);
+            let found = shown(&short, &user.to_vec(), best);
+            // Two blocks are looked at before the first answer.
+            assert!(found.iter().filter(|(at, _)| *at >= 128).count() <= 4);
         }
     }
 
     #[test]
-    fn what_is_not_a_number_reaches_everything() {
-        let mut items = factors(3, 5, 0.0, 5);
-        items[[1, 2]] = f32::NAN;
-        items[[2, 0]] = f32::INFINITY;
-        let short = ShortFactors::new(items.view(), &[0, 1, 2]).expect("memory");
-        let mut rounded = ShortUser::new(5).expect("memory");
-        let mut bounds = [Bounds::default(); ITEMS];
-        rounded.start(&[1.0; 5]);
-        let reaching = short.reaching(0, &rounded, f32::MAX);
-        let still = short.still_reaching(0, reaching, &rounded, f32::MAX, &mut bounds);
-        assert_eq!(still & 0b110, 0b110);
-        assert!(!bounds[1].upper.is_finite() && !bounds[2].upper.is_finite());
+    fn shorter_items_than_could_reach_are_not_looked_at() {
+        let items = factors(256, 4, 0.0, 6);
+        let order: Vec<i32> = (0..256).collect();
+        let lengths: Vec<f32> = (0..256)
+            .map(|at| if at < 192 { 1.0 } else { 0.5 })
+            .collect();
+        let short = ShortFactors::new(items.view(), &order, &lengths).expect("memory");
+        let mut rounded = ShortUser::new(4).expect("memory");
+        rounded.start(&[1.0; 4]);
+        let mut last = 0;
+        short.scan(&rounded, 1.0, |at, _| {
+            last = last.max(at);
+            -0.25
+        });
+        assert!(last >= 192);
+        let mut rest = Vec::new();
+        short.scan(&rounded, 1.0, |at, _| {
+            rest.push(at);
+            0.75
+        });
+        assert!(rest.iter().all(|&at| at < 192));
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_shown_at_any_threshold() {
+        let mut items = factors(200, 5, 0.0, 5);
+        items[[198, 2]] = f32::NAN;
+        items[[199, 0]] = f32::INFINITY;
+        let order: Vec<i32> = (0..200).collect();
+        let short = ShortFactors::new(items.view(), &order, &[f32::INFINITY; 200]).expect("memory");
+        let found = shown(&short, &[1.0; 5], f32::MAX);
+        for wanted in [198, 199] {
+            let bounds = found.iter().find(|(at, _)| *at == wanted).expect("shown").1;
+            assert!(!bounds.upper.is_finite());
+        }
     }
 }

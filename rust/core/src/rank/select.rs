@@ -65,7 +65,7 @@ impl Selector {
     /// The same, whose threshold is never far behind, which costs more.
     pub(super) fn eager(n: usize, n_columns: usize) -> Result<Self> {
         let mut selector = Self::new(n, n_columns)?;
-        selector.limit = selector.n + (selector.n / 4).max(4);
+        selector.limit = selector.n + (selector.n / 2).max(4);
         Ok(selector)
     }
 
