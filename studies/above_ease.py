@@ -18,6 +18,7 @@ of the look. `page` writes docs/results/above-ease.md.
 import argparse
 import datetime as dt
 import json
+import math
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -270,7 +271,9 @@ adversary" is the same with m = 0, "no energy" the start with a = 1. Profiles ar
 of their norms (`norm_exponent`) in "divided profiles", and in every row of GANMF but "whole
 profiles". *trials* is what `--trials` was, or fewer where a search was stopped. Rows that are not
 here were not searched or not looked at yet. Looks "of an earlier search", some by two folds, and
-"of the first 14 trials", before HetRec's search went on, are in no row.
+"of the first trials", before a search went on or its ranges were widened, are in no row. On
+MovieLens 1M the first search of the start ended at the edge of its ranges
+(above-ease/ml-1m-ganmf-the-start-first-ranges.jsonl).
 
 {tables}
 
@@ -379,7 +382,8 @@ def page() -> None:
             ]
             if tests:
                 found = max(one["value"] for one in trials(data, name))
-                mark = {"marker": "osD^v<>p"[number], "color": f"C{number}", "label": name}
+                colour = f"C{number % 10}"
+                mark = {"marker": "osD^v<>pPX*hd8"[number], "color": colour, "label": name}
                 panel.plot([found], [statistics.fmean(tests)], linestyle="", **mark)
         panel.set(title=data, xlabel="MAP@5 on validation", ylabel="MAP@5 on test")
         panel.grid(alpha=0.3)
@@ -389,7 +393,7 @@ def page() -> None:
         label: mark for marks, labels in found for mark, label in zip(marks, labels, strict=True)
     }
     figure.legend(by_label.values(), by_label, loc="lower center", ncols=4, frameon=False)
-    figure.tight_layout(rect=(0, 0.13, 1, 1))
+    figure.tight_layout(rect=(0, 0.06 + 0.045 * math.ceil(len(by_label) / 4), 1, 1))
     figure.savefig(PAGE.with_suffix(".png"), dpi=110)
     about = f"{time.strftime('%Y-%m-%d')}, {processor()}."
     tables = "\n\n".join(table(data) for data in sets)
