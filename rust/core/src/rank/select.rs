@@ -115,14 +115,15 @@ impl Selector {
         self.threshold
     }
 
-    /// Keep the best; the threshold is that of the last of them, if the list is full.
+    /// Keep the best, if there are more; the threshold is then that of the last of them.
     pub(super) fn shorten(&mut self) {
-        keep_top(&mut self.kept, self.n);
-        // The n-th best was selected to the last place.
-        if self.kept.len() == self.n
-            && let Some(last) = self.kept.last()
-        {
-            self.threshold = last.score;
+        // Of no more than these, none was selected, and the last may be the best.
+        if self.kept.len() > self.n {
+            keep_top(&mut self.kept, self.n);
+            // The n-th best was selected to the last place.
+            if let Some(last) = self.kept.last() {
+                self.threshold = last.score;
+            }
         }
     }
 

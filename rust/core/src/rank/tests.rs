@@ -169,6 +169,45 @@ fn one_user_alone_gets_the_list_of_many_bit_for_bit() {
 }
 
 #[test]
+fn one_user_alone_gets_all_items_that_are_left() {
+    let mut rng = Rng::at(12, 0, 0);
+    let users: Vec<i64> = (0..20).collect();
+    for n_items in [3, 40, 71, 130] {
+        let mut normal = |rows| Array2::from_shape_fn((rows, 19), |_| rng.normal() as f32);
+        let (p, q) = (normal(20), normal(n_items));
+        let index = FactorIndex::new(q.view()).expect("memory");
+        for left_out in [0, n_items / 3] {
+            let excluded: Vec<i32> = (0..left_out as i32).map(|i| 3 * i).collect();
+            let filter = Filter {
+                excluded: Some(Items::Same(&excluded)),
+                ..Filter::default()
+            };
+            // As many as there are, about as many, and half of them.
+            let left = n_items - left_out;
+            for n in [left / 2, left - 1, left, left + 1, n_items] {
+                let n = n.max(1);
+                let rank = |users: &[i64]| {
+                    let request = Request::try_new((20, n_items), users, n, filter).expect("valid");
+                    let lists =
+                        index.rank(p.view(), q.view(), Rows::ByUser, &request, &Progress::new());
+                    lists.expect("ranks")
+                };
+                let all = rank(&users);
+                for at in 0..20 {
+                    let one = rank(&users[at..=at]);
+                    assert_eq!(
+                        one.items[..],
+                        all.items[at * n..(at + 1) * n],
+                        "{n} of {left}"
+                    );
+                    assert_eq!(one.scores[..], all.scores[at * n..(at + 1) * n]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn rounding_factors_to_bytes_leaves_out_no_item_of_a_list() {
     for (n_items, k) in [(3000, 19), (1500, 1), (1500, 600)] {
         rounding_leaves_out_no_item(n_items, k);
