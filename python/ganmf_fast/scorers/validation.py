@@ -28,9 +28,8 @@ def validation_value(
         If `validation` is empty.
     """
     names, count = of_lists([metric])
-    users, sums, _, counts, filled = _measured(
-        scorer, urm, validation, names, k, keep=False, count=count
-    )
+    users, measured = _measured(scorer, urm, validation, names, k, keep=False, count=count)
+    sums, _, counts, filled = measured
     tally = Tally(
         {(name, k): total for name, [total] in zip(names, sums, strict=True)},
         {} if counts is None else {k: counts[0]},
@@ -50,20 +49,29 @@ def user_values(
     -------
     float64 array of shape (users with validation items,)
     """
-    found = _measured(scorer, urm, validation, [metric], k, keep=True, count=False)
-    values: NDArray[np.float64] = found[2][0, 0]
-    return values
+    _, (_, values, _, _) = _measured(scorer, urm, validation, [metric], k, keep=True, count=False)
+    found: NDArray[np.float64] = values[0, 0]
+    return found
 
 
 def _measured(
-    scorer: Scorer, urm: Csr, validation: Csr, names: list[str], k: int, **which: bool
-) -> tuple[Any, ...]:
+    scorer: Scorer,
+    urm: Csr,
+    validation: Csr,
+    names: list[str],
+    k: int,
+    *,
+    keep: bool,
+    count: bool,
+) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
     """Users with validation items, and what `measure_lists` says of their lists."""
     users = users_with_items(validation)
     if not len(users):
         raise ValueError("validation is empty: early stopping needs at least one interaction")
     items, _ = rank_lists(scorer, urm, RankRequest(users, k, urm))
-    return users, *_core.measure_lists(items, validation, users, [k], names, train=urm, **which)
+    return users, _core.measure_lists(
+        items, validation, users, [k], names, train=urm, keep=keep, count=count
+    )
 
 
 def users_with_items(csr: Csr) -> NDArray[np.int64]:
