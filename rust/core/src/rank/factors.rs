@@ -24,11 +24,11 @@ use pulp::{Simd, WithSimd};
 
 use super::alone::{alone_size, is_alone};
 use super::batches::{rank_batches, row};
-use super::factors_alone::{Block, ITEMS, Line, pack};
-use super::factors_short::{Bounds, ShortFactors, ShortUser};
+use super::factors_alone::{Alone, ITEMS};
+use super::factors_short::ShortFactors;
 use super::request::{Filter, Lists, Request, check_users, not_finite};
-use super::select::{Lanes, Selector};
-use crate::base::dispatch::{dispatch_simd, prefetch};
+use super::select::Lanes;
+use crate::base::dispatch::dispatch_simd;
 use crate::base::memory::{collected, copied, filled, with_room, zeros};
 use crate::base::progress::is_small;
 use crate::base::{Error, Progress, Result};
@@ -42,8 +42,6 @@ const LANES: usize = 32;
 const PANEL: usize = 8;
 /// Panels of a tile: packed factors of that many items stay in the second-level cache.
 const TILE: usize = 32;
-/// Items that wait for what comes after them to rise above them, before they are scored.
-const REACHING: usize = 1024;
 /// Users of a batch, for whom a tile of item factors is packed once.
 const USERS: usize = 16 * LANES;
 
@@ -185,20 +183,13 @@ impl FactorIndex {
         let rounded = mem::take(&mut alone.short);
         // No item below the n-th best lower bound is on the list.
         alone.lower.clear();
-        short.scan(&rounded, longest, |at_item, Bounds { lower, upper }| {
-            let item = self.order[at_item];
+        short.scan(&rounded, longest, |place, bounds| {
+            let item = self.order[place];
             // Scores that are not finite are found and refused, on the list or not.
-            if upper.is_finite() && request.leaves_out(at, item) {
+            if bounds.upper.is_finite() && request.leaves_out(at, item) {
                 return alone.lower.threshold();
             }
-            if lower >= alone.lower.threshold() {
-                alone.lower.push(item, lower);
-            }
-            alone.reaching.push((item, upper));
-            if alone.reaching.len() == REACHING {
-                alone.offer_reaching(request, at);
-            }
-            alone.lower.threshold()
+            alone.wait(item, bounds, request, at)
         });
         alone.short = rounded;
         alone.offer_reaching(request, at);
@@ -310,81 +301,6 @@ impl<'a> Users<'a> {
             Rows::ByPosition => at,
         };
         self.factors.index_axis_move(Axis(0), row)
-    }
-}
-
-/// The memory of one worker that ranks one user after the other.
-struct Alone<'a> {
-    item_factors: ArrayView2<'a, f32>,
-    user: Vec<f32>,
-    short: ShortUser,
-    /// Lower bounds of the best.
-    lower: Selector,
-    /// Items that could be on the list when they came, and their upper bounds.
-    reaching: Vec<(i32, f32)>,
-    lines: Vec<Line>,
-    selector: Selector,
-    /// Whether every score is, so far.
-    is_finite: bool,
-}
-
-impl<'a> Alone<'a> {
-    fn new(request: &Request, item_factors: ArrayView2<'a, f32>, n_columns: usize) -> Result<Self> {
-        let n_factors = item_factors.ncols();
-        Ok(Self {
-            item_factors,
-            user: with_room(n_factors, FACTORS)?,
-            short: ShortUser::new(n_factors)?,
-            lower: Selector::eager(request.n, n_columns)?,
-            reaching: with_room(REACHING, INDEX)?,
-            lines: filled(n_factors, [0.0; ITEMS], FACTORS)?,
-            selector: Selector::new(request.n, n_columns)?,
-            is_finite: true,
-        })
-    }
-
-    fn start(&mut self, user: ArrayView1<f32>) {
-        self.user.clear();
-        self.user.extend(user);
-        self.short.start(&self.user);
-        self.is_finite = true;
-    }
-
-    /// Score the items that wait, unless enough others turned out to be better.
-    fn offer_reaching(&mut self, request: &Request, at: usize) {
-        self.lower.shorten();
-        let threshold = self.lower.threshold();
-        let (mut few, mut n_few) = ([0; ITEMS], 0);
-        for nth in 0..self.reaching.len() {
-            let (item, upper) = self.reaching[nth];
-            if upper < threshold {
-                continue;
-            }
-            if let Some(factors) = self.item_factors.row(item as usize).as_slice() {
-                prefetch(factors);
-            }
-            few[n_few] = item;
-            n_few += 1;
-            if n_few == ITEMS {
-                self.offer(&few, request, at);
-                n_few = 0;
-            }
-        }
-        self.offer(&few[..n_few], request, at);
-        self.reaching.clear();
-    }
-
-    /// Score up to `ITEMS` items, and take the best.
-    fn offer(&mut self, items: &[i32], request: &Request, at: usize) {
-        pack(self.item_factors, items, &mut self.lines);
-        self.is_finite &= dispatch_simd(Block {
-            user: &self.user,
-            lines: &self.lines,
-            items,
-            request,
-            at,
-            selector: &mut self.selector,
-        });
     }
 }
 

@@ -5,20 +5,121 @@
 
 use std::array::from_fn;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2};
 use pulp::{Simd, WithSimd};
 
+use super::factors_short::{Bounds, ShortUser};
 use super::request::{Request, all_finite};
 use super::select::Selector;
+use crate::base::Result;
+use crate::base::dispatch::{dispatch_simd, prefetch};
+use crate::base::memory::{filled, with_room};
 
 /// Items side by side: four AVX2 registers, enough to keep the adders busy.
 pub(super) const ITEMS: usize = 32;
 
 /// One factor of the items of a block.
-pub(super) type Line = [f32; ITEMS];
+type Line = [f32; ITEMS];
+
+/// Items that wait for what comes after them to rise above them, before they are scored.
+const REACHING: usize = 1024;
+
+const FACTORS: &str = "factors of a user and of a few items";
+const WAITING: &str = "items that could be on a list";
+
+/// The memory of one worker that ranks one user after the other.
+pub(super) struct Alone<'a> {
+    item_factors: ArrayView2<'a, f32>,
+    user: Vec<f32>,
+    pub(super) short: ShortUser,
+    /// Lower bounds of the best.
+    pub(super) lower: Selector,
+    /// Items that could be on the list when they came, and their upper bounds.
+    reaching: Vec<(i32, f32)>,
+    lines: Vec<Line>,
+    pub(super) selector: Selector,
+    /// Whether every score is, so far.
+    pub(super) is_finite: bool,
+}
+
+impl<'a> Alone<'a> {
+    pub(super) fn new(
+        request: &Request,
+        item_factors: ArrayView2<'a, f32>,
+        n_columns: usize,
+    ) -> Result<Self> {
+        let n_factors = item_factors.ncols();
+        Ok(Self {
+            item_factors,
+            user: with_room(n_factors, FACTORS)?,
+            short: ShortUser::new(n_factors)?,
+            lower: Selector::eager(request.n, n_columns)?,
+            reaching: with_room(REACHING, WAITING)?,
+            lines: filled(n_factors, [0.0; ITEMS], FACTORS)?,
+            selector: Selector::new(request.n, n_columns)?,
+            is_finite: true,
+        })
+    }
+
+    pub(super) fn start(&mut self, user: ArrayView1<f32>) {
+        self.user.clear();
+        self.user.extend(user);
+        self.short.start(&self.user);
+        self.is_finite = true;
+    }
+
+    /// Score an item later, if it can still be on the list; the threshold from now on.
+    pub(super) fn wait(&mut self, item: i32, bounds: Bounds, request: &Request, at: usize) -> f32 {
+        if bounds.lower >= self.lower.threshold() {
+            self.lower.push(item, bounds.lower);
+        }
+        self.reaching.push((item, bounds.upper));
+        if self.reaching.len() == REACHING {
+            self.offer_reaching(request, at);
+        }
+        self.lower.threshold()
+    }
+
+    /// Score the items that wait, unless enough others turned out to be better.
+    pub(super) fn offer_reaching(&mut self, request: &Request, at: usize) {
+        self.lower.shorten();
+        let threshold = self.lower.threshold();
+        let (mut few, mut n_few) = ([0; ITEMS], 0);
+        for nth in 0..self.reaching.len() {
+            let (item, upper) = self.reaching[nth];
+            if upper < threshold {
+                continue;
+            }
+            if let Some(factors) = self.item_factors.row(item as usize).as_slice() {
+                prefetch(factors);
+            }
+            few[n_few] = item;
+            n_few += 1;
+            if n_few == ITEMS {
+                self.offer(&few, request, at);
+                n_few = 0;
+            }
+        }
+        self.offer(&few[..n_few], request, at);
+        self.reaching.clear();
+    }
+
+    /// Score up to `ITEMS` items, and take the best.
+    pub(super) fn offer(&mut self, items: &[i32], request: &Request, at: usize) {
+        pack(self.item_factors, items, &mut self.lines);
+        self.is_finite &= dispatch_simd(Block {
+            user: &self.user,
+            lines: &self.lines,
+            items,
+            request,
+            at,
+            selector: &mut self.selector,
+        });
+    }
+}
 
 /// Put the factors of up to `ITEMS` items side by side; places without an item stay as they are.
-pub(super) fn pack(item_factors: ArrayView2<f32>, items: &[i32], lines: &mut [Line]) {
+fn pack(item_factors: ArrayView2<f32>, items: &[i32], lines: &mut [Line]) {
     for (place, &item) in items.iter().enumerate() {
         for (line, &x) in lines.iter_mut().zip(item_factors.row(item as usize)) {
             line[place] = x;
@@ -29,13 +130,13 @@ pub(super) fn pack(item_factors: ArrayView2<f32>, items: &[i32], lines: &mut [Li
 /// Score the items of a block for the user at a position of the request, and take the best.
 ///
 /// Says whether all are finite.
-pub(super) struct Block<'a> {
-    pub(super) user: &'a [f32],
-    pub(super) lines: &'a [Line],
-    pub(super) items: &'a [i32],
-    pub(super) request: &'a Request<'a>,
-    pub(super) at: usize,
-    pub(super) selector: &'a mut Selector,
+struct Block<'a> {
+    user: &'a [f32],
+    lines: &'a [Line],
+    items: &'a [i32],
+    request: &'a Request<'a>,
+    at: usize,
+    selector: &'a mut Selector,
 }
 
 impl WithSimd for Block<'_> {

@@ -171,7 +171,6 @@ fn one_user_alone_gets_the_list_of_many_bit_for_bit() {
 #[test]
 fn one_user_alone_gets_all_items_that_are_left() {
     let mut rng = Rng::at(12, 0, 0);
-    let users: Vec<i64> = (0..20).collect();
     for n_items in [3, 40, 71, 130] {
         let mut normal = |rows| Array2::from_shape_fn((rows, 19), |_| rng.normal() as f32);
         let (p, q) = (normal(20), normal(n_items));
@@ -186,24 +185,32 @@ fn one_user_alone_gets_all_items_that_are_left() {
             let left = n_items - left_out;
             for n in [left / 2, left - 1, left, left + 1, n_items] {
                 let n = n.max(1);
-                let rank = |users: &[i64]| {
-                    let request = Request::try_new((20, n_items), users, n, filter).expect("valid");
-                    let lists =
-                        index.rank(p.view(), q.view(), Rows::ByUser, &request, &Progress::new());
-                    lists.expect("ranks")
-                };
-                let all = rank(&users);
-                for at in 0..20 {
-                    let one = rank(&users[at..=at]);
-                    assert_eq!(
-                        one.items[..],
-                        all.items[at * n..(at + 1) * n],
-                        "{n} of {left}"
-                    );
-                    assert_eq!(one.scores[..], all.scores[at * n..(at + 1) * n]);
-                }
+                assert_alone_as_together(&index, (&p, &q), n, filter);
             }
         }
+    }
+}
+
+/// Every user has the same list alone as with all others.
+fn assert_alone_as_together(
+    index: &FactorIndex,
+    (p, q): (&Array2<f32>, &Array2<f32>),
+    n: usize,
+    filter: Filter,
+) {
+    let users: Vec<i64> = (0..p.nrows() as i64).collect();
+    let rank = |users: &[i64]| {
+        let shape = (p.nrows(), q.nrows());
+        let request = Request::try_new(shape, users, n, filter).expect("valid");
+        let lists = index.rank(p.view(), q.view(), Rows::ByUser, &request, &Progress::new());
+        lists.expect("ranks")
+    };
+    let all = rank(&users);
+    for at in 0..users.len() {
+        let one = rank(&users[at..=at]);
+        let place = at * n..(at + 1) * n;
+        assert_eq!(one.items, all.items[place.clone()], "user {at}, n {n}");
+        assert_eq!(one.scores, all.scores[place], "user {at}, n {n}");
     }
 }
 
@@ -236,8 +243,7 @@ fn rounding_leaves_out_no_item(n_items: usize, k: usize) {
         normal.mapv(f32::round),
         Array2::zeros((n_items, k)),
     ];
-    let users: Vec<i64> = (0..40).collect();
-    for (kind, q) in kinds.iter().enumerate() {
+    for q in &kinds {
         let index = FactorIndex::new(q.view()).expect("memory");
         // Some like what is like an item, others what is not.
         let p = Array2::from_shape_fn((40, k), |(u, f)| {
@@ -245,20 +251,7 @@ fn rounding_leaves_out_no_item(n_items: usize, k: usize) {
             sign * (q[(u * 31, f)] + 0.3 * q[(u, f)])
         });
         for n in [1, 10, 400] {
-            let rank = |users: &[i64]| {
-                let request =
-                    Request::try_new((40, n_items), users, n, Filter::default()).expect("valid");
-                let lists =
-                    index.rank(p.view(), q.view(), Rows::ByUser, &request, &Progress::new());
-                lists.expect("ranks")
-            };
-            let all = rank(&users);
-            for at in 0..40 {
-                let one = rank(&users[at..=at]);
-                let place = at * n..(at + 1) * n;
-                assert_eq!(one.items, all.items[place.clone()], "kind {kind}, n {n}");
-                assert_eq!(one.scores, all.scores[place], "kind {kind}, n {n}");
-            }
+            assert_alone_as_together(&index, (&p, q), n, Filter::default());
         }
     }
 }
