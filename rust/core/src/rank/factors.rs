@@ -180,10 +180,10 @@ impl FactorIndex {
         at: usize,
     ) {
         // Apart, since the rest changes while it is read.
-        let rounded = mem::take(&mut alone.short);
+        let mut rounded = mem::take(&mut alone.short);
         // No item below the n-th best lower bound is on the list.
         alone.lower.clear();
-        short.scan(&rounded, longest, |place, bounds| {
+        short.scan(&mut rounded, longest, request.n, |place, bounds| {
             let item = self.order[place];
             // Scores that are not finite are found and refused, on the list or not.
             if bounds.upper.is_finite() && request.leaves_out(at, item) {

@@ -1,30 +1,36 @@
-//! Factors of items in four bits and in a byte each, which say who can enter the list of a user.
+//! Factors of items in a byte each, of which four bits say who can enter the list of a user.
 //!
-//! One user's scores take as long as reading the factors of all items. So they are rounded: to four
-//! bits, an eighth of the memory, in blocks of items side by side, and for the items that are left
-//! to a byte, item after item. Those of the user are rounded to one and to two bytes, and scores
-//! are sums of integers. Rounding can move a score by no more than
-//! ``|q.p - s c.t d| <= |q - s c| |p| + |s c| |p - t d|`` by the inequality of Cauchy and Schwarz,
-//! with the integers c and d, and the scales s and t, of an item and of the user. Items whose score
-//! stays below the list by this bound are left out, exactly; those that are left are scored in
-//! full. Four bits leave a few in a hundred, a byte few more than there are on the list.
+//! One user's scores take as long as reading the factors of all items. So they are rounded to a
+//! byte. Of all items its upper half is read, an eighth of the memory, in blocks of items side by
+//! side, and of the items that are left the lower half, item after item. Factors of the user are
+//! rounded to a byte as well, and scores are sums of integers. Rounding can move a score by no more
+//! than ``|q.p - s c.t d| <= |q - s c| |p| + |s c| |p - t d|`` by the inequality of Cauchy and
+//! Schwarz, with the integers c and d, and the scales s and t, of the user and of an item. Items
+//! whose score stays below the list by this bound are left out, exactly; those that are left are
+//! scored in full. Half a byte leaves a few in a hundred, if the items with the highest bounds are
+//! looked at first, and a byte few more than there are on the list.
 
 use std::array::from_fn;
 use std::cmp::Ordering;
+use std::mem::{replace, take};
+use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2};
 
 #[cfg(target_arch = "x86_64")]
-use pulp::{bytemuck, i8x32, i16x8, i32x8, u8x32, x86::V3};
+use pulp::x86::{V3, V4};
+#[cfg(target_arch = "x86_64")]
+use pulp::{bytemuck, i8x32, i8x64, i16x8, i16x16, i32x8, i32x16, u8x32, u8x64};
 
 use super::select::not_below;
 use crate::base::Result;
-#[cfg(target_arch = "x86_64")]
-use crate::base::dispatch::avx2;
 use crate::base::dispatch::{Kernel, dispatch, prefetch};
+#[cfg(target_arch = "x86_64")]
+use crate::base::dispatch::{avx2, avx512};
 use crate::base::memory::{filled, with_room};
 
 const SHORT: &str = "rounded factors of items";
+const BOUNDS: &str = "bounds of the scores of some items";
 
 /// More than is lost of a score where a product of scales is too small to be represented: 2^-150,
 /// times a sum below 2^31.
@@ -40,39 +46,61 @@ const TOGETHER: usize = 4;
 /// Twice the number by which a factor in four bits, from 0 to 15, lies above what it stands for.
 const TWICE_ABOVE: i32 = 15;
 
-/// A line of the items of a block.
-type Line = [[u8; 2]; ITEMS];
+/// Blocks of the first part of the catalogue, and of the largest. Each part is twice as large as the
+/// one before: the best of it are found first, and say who else of it can be on the list.
+const FEWEST_BLOCKS: usize = 16;
+const MOST_BLOCKS: usize = 128;
+
+/// Items whose lower halves are on their way at once.
+const ON_THEIR_WAY: usize = 16;
+
+/// Factors in a piece of lower halves: the first sixty-four in the low bits.
+const PIECE: usize = 128;
+
+/// Upper halves of the items of a block, which are a line of the processor's memory or two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line([[u8; 2]; ITEMS]);
+
+/// Lower halves of an item.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Piece([u8; PIECE / 2]);
+
 /// Two factors of a user, as often as they are multiplied at once.
-type Pair = [[i8; 2]; 16];
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Pair([[i8; 2]; 32]);
+
+/// Factors of a user beside a piece.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Codes([i8; PIECE]);
 
 /// Factors of all items, rounded.
 pub(super) struct ShortFactors {
     lines: Vec<Line>,
-    blocks: Vec<Halves>,
+    blocks: Vec<Rounding>,
     /// Item after item.
-    bytes: Vec<i8>,
-    items: Vec<Rounding>,
+    pieces: Vec<Piece>,
+    n_items: usize,
 }
 
-/// How the items of a block were rounded to four bits.
+/// How the items of a block were rounded. What a slack is, times the length of the user, a score
+/// lies above what rounded factors give at most. It is infinite where a factor is not finite, and
+/// then nothing is left out.
 #[derive(Clone, Copy)]
-struct Halves {
+#[repr(align(64))]
+struct Rounding {
+    /// What the lower halves count in.
     scales: [f32; ITEMS],
+    /// Of the upper halves alone.
     slacks: [f32; ITEMS],
-    /// The largest of the block: of rounded factors, and of the factors as they are.
+    /// Of the bytes, the largest.
+    slack: f32,
+    /// The largest length of rounded factors, and of the factors as they are.
     length: f32,
     longest: f32,
-}
-
-/// How factors were rounded.
-#[derive(Clone, Copy, Default)]
-struct Rounding {
-    scale: f32,
-    /// Of the rounded factors, rounded up.
-    length: f32,
-    /// A score lies above what rounded factors give by no more than this, times the length of the
-    /// user.
-    slack: f32,
 }
 
 /// What a score does not fall below, and what it does not exceed.
@@ -90,125 +118,112 @@ impl ShortFactors {
         lengths: &[f32],
     ) -> Result<Self> {
         let n_factors = item_factors.ncols();
-        let n_lines = n_factors.div_ceil(LINE);
+        let (n_lines, n_pieces) = (n_factors.div_ceil(LINE), n_factors.div_ceil(PIECE));
         let n_blocks = order.len().div_ceil(ITEMS);
-        let nothing = Halves {
+        let nothing = Rounding {
             scales: [0.0; ITEMS],
             slacks: [0.0; ITEMS],
+            slack: 0.0,
             length: 0.0,
             longest: 0.0,
         };
+        let of_all = |n: usize, each: usize| n.saturating_mul(each);
         let mut short = Self {
-            lines: filled(n_blocks.saturating_mul(n_lines), [[0; 2]; ITEMS], SHORT)?,
+            lines: filled(of_all(n_blocks, n_lines), Line([[0; 2]; ITEMS]), SHORT)?,
             blocks: filled(n_blocks, nothing, SHORT)?,
-            bytes: with_room(order.len().saturating_mul(n_factors), SHORT)?,
-            items: with_room(order.len(), SHORT)?,
+            pieces: filled(of_all(order.len(), n_pieces), Piece([0; PIECE / 2]), SHORT)?,
+            n_items: order.len(),
         };
+        let mut bytes = filled(n_factors, 0, SHORT)?;
         for (nth, items) in order.chunks(ITEMS).enumerate() {
             let lines = &mut short.lines[nth * n_lines..(nth + 1) * n_lines];
             let block = &mut short.blocks[nth];
             block.longest = lengths[items[0] as usize];
             for (place, &item) in items.iter().enumerate() {
                 let factors = item_factors.row(item as usize);
-                let scale = scale(factors, 127.0);
-                // A number is never out of range; what is none becomes zero.
-                let bytes = factors.iter().map(|&x| (x / scale).round() as i8);
-                short.bytes.extend(bytes);
-                let bytes = &short.bytes[short.bytes.len() - n_factors..];
-                let bytes = bytes.iter().copied().map(f64::from);
-                short.items.push(Rounding::of(factors, scale, bytes));
-
-                let scale = self::scale(factors, 7.5);
-                for (k, &x) in factors.iter().enumerate() {
-                    let code = (x / scale + 7.5).round().min(15.0) as u8;
-                    lines[k / LINE][place][k % 2] |= code << shift(k);
+                let scale = scale(factors, 127.5);
+                let at = nth * ITEMS + place;
+                let pieces = &mut short.pieces[at * n_pieces..(at + 1) * n_pieces];
+                for (k, (byte, &x)) in bytes.iter_mut().zip(factors).enumerate() {
+                    // A number is never out of range; what is none becomes zero.
+                    *byte = (x / scale + 127.5).round() as u8;
+                    lines[k / LINE].0[place][k % 2] |= *byte >> 4 << (k % LINE / 2 * 4);
+                    let low = (*byte & 15) << (k % PIECE / (PIECE / 2) * 4);
+                    pieces[k / PIECE].0[k % (PIECE / 2)] |= low;
                 }
-                let halves = (0..n_factors).map(|k| {
-                    let code = lines[k / LINE][place][k % 2] >> shift(k) & 15;
-                    f64::from(code) - 7.5
-                });
-                let rounding = Rounding::of(factors, scale, halves);
-                block.scales[place] = rounding.scale;
-                block.slacks[place] = rounding.slack;
-                block.length = block.length.max(rounding.length);
+                let whole = bytes.iter().map(|&byte| f64::from(byte) - 127.5);
+                let whole = Rounded::of(factors, scale, whole);
+                let upper = bytes.iter().map(|&byte| f64::from(byte >> 4) - 7.5);
+                let upper = Rounded::of(factors, 16.0 * scale, upper);
+                block.scales[place] = scale;
+                block.slacks[place] = upper.slack(n_factors);
+                block.slack = block.slack.max(whole.slack(n_factors));
+                block.length = block.length.max(up(whole.length)).max(up(upper.length));
             }
         }
         Ok(short)
     }
 
-    /// Show the places of items whose score can reach a threshold to `take`, with their bounds, and
+    /// Show the places of items whose score can reach a threshold to `show`, with their bounds, and
     /// in return be told the threshold from then on; the first is minus infinity.
     ///
-    /// `longest` is the length of the user's factors, such that no score exceeds its product with
-    /// that of an item.
+    /// About `wanted` items are shown before the threshold is what they make it. `longest` is the
+    /// length of the user's factors, such that no score exceeds its product with that of an item.
     pub(super) fn scan(
         &self,
-        user: &ShortUser,
+        user: &mut ShortUser,
         longest: f32,
-        take: impl FnMut(usize, Bounds) -> f32,
+        wanted: usize,
+        show: impl FnMut(usize, Bounds) -> f32,
     ) {
+        let mut part = take(&mut user.part);
         let kernel = Scan {
             #[cfg(target_arch = "x86_64")]
             simd: avx2(),
+            #[cfg(target_arch = "x86_64")]
+            wide: avx512(),
             short: self,
             user,
+            part: &mut part,
             longest,
-            take,
+            wanted,
+            show,
         };
-        #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = kernel.simd {
-            return simd.vectorize(kernel);
-        }
         dispatch(kernel);
+        user.part = part;
     }
 
-    fn bytes_of(&self, at: usize, n_factors: usize) -> &[i8] {
-        &self.bytes[at * n_factors..(at + 1) * n_factors]
-    }
-}
-
-impl Rounding {
-    /// Of factors to the codes times the scale. Not a number where a factor is none, and then
-    /// nothing is left out.
-    fn of(factors: ArrayView1<f32>, scale: f32, codes: impl Iterator<Item = f64>) -> Self {
-        let Rounded { length, error } = Rounded::of(factors, scale, codes);
-        // A sum of k products in single precision errs by no more than k / 2^24 of the product of
-        // the lengths.
-        let roundings = (factors.len() as f64 + 16.0) / f64::from(1 << 23);
-        Self {
-            scale,
-            length: up(length),
-            slack: up(error + roundings * (length + 2.0 * error)),
-        }
+    fn lower_halves(&self, at: usize, n_pieces: usize) -> &[Piece] {
+        &self.pieces[at * n_pieces..(at + 1) * n_pieces]
     }
 }
 
-/// Of a factor in its byte.
-fn shift(k: usize) -> usize {
-    k % LINE / 2 * 4
-}
-
-/// Factors of a user, rounded.
+/// Factors of a user, rounded, and the memory of a scan.
 #[derive(Default)]
 pub(super) struct ShortUser {
     /// In a byte each, by line: beside the low halves of the items, and beside the high ones.
     lines: Vec<[Pair; 2]>,
     /// What is to be taken from twice a sum.
     above: i32,
-    /// In two bytes each.
-    codes: Vec<i16>,
-    by_line: Coarse,
-    by_code: Coarse,
-    /// Of the factors themselves, rounded up.
-    length: f32,
-}
-
-/// How the factors of a user were rounded.
-#[derive(Clone, Copy, Default)]
-struct Coarse {
+    /// The same, one factor after the other.
+    codes: Vec<Codes>,
     scale: f32,
     /// Length of the difference to what is rounded, rounded up.
     error: f32,
+    /// Of the factors themselves, rounded up.
+    length: f32,
+    part: Part,
+}
+
+/// Scores and bounds of items by their upper halves, of some blocks in a row.
+#[derive(Default)]
+struct Part {
+    sums: Vec<[i32; ITEMS]>,
+    bounds: Vec<[f32; ITEMS]>,
+    /// The highest bound of each block.
+    highest: Vec<f32>,
+    /// The same, to be reordered.
+    sorted: Vec<f32>,
 }
 
 impl ShortUser {
@@ -216,50 +231,42 @@ impl ShortUser {
     pub(super) fn new(n_factors: usize) -> Result<Self> {
         Ok(Self {
             lines: with_room(n_factors.div_ceil(LINE), SHORT)?,
-            above: 0,
-            codes: with_room(n_factors, SHORT)?,
-            by_line: Coarse::default(),
-            by_code: Coarse::default(),
-            length: 0.0,
+            codes: with_room(n_factors.div_ceil(PIECE), SHORT)?,
+            part: Part {
+                sums: with_room(MOST_BLOCKS, BOUNDS)?,
+                bounds: with_room(MOST_BLOCKS, BOUNDS)?,
+                highest: with_room(MOST_BLOCKS, BOUNDS)?,
+                sorted: with_room(MOST_BLOCKS, BOUNDS)?,
+            },
+            ..Self::default()
         })
     }
 
     pub(super) fn start(&mut self, factors: &[f32]) {
         let all = ArrayView1::from(factors);
-        // Sums of so many products fit into 32 bits, with `above` beside twice a sum.
-        let most = |product: i32| (i32::MAX / product) as usize / factors.len().max(1);
-        let most_bytes = most(3 * TWICE_ABOVE).min(i8::MAX as usize) as f32;
-        let most_codes = most(127).min(i16::MAX as usize) as f32;
-
-        let scale = scale(all, most_bytes);
+        // Twice the sums of so many products fit into 32 bits, those of upper halves 16 times.
+        let product = 2 * 17 * TWICE_ABOVE;
+        let most = (i32::MAX / product) as usize / factors.len().max(1);
+        let scale = scale(all, most.min(i8::MAX as usize) as f32);
+        let code = |k: usize| {
+            let factor = factors.get(k);
+            factor.map_or(0, |&x| (x / scale).round_ties_even() as i8)
+        };
         self.lines.clear();
-        self.lines.extend(factors.chunks(LINE).map(|line| {
-            let code = |k: usize| {
-                line.get(k)
-                    .map_or(0, |&x| (x / scale).round_ties_even() as i8)
-            };
-            [[[code(0), code(1)]; 16], [[code(2), code(3)]; 16]]
+        self.lines.extend((0..factors.len()).step_by(LINE).map(|k| {
+            let pair = |k: usize| Pair([[code(k), code(k + 1)]; 32]);
+            [pair(k), pair(k + 2)]
         }));
-        let codes = self.lines.iter().flatten().flat_map(|pair| pair[0]);
+        self.codes.clear();
+        let pieces = (0..factors.len()).step_by(PIECE);
+        self.codes
+            .extend(pieces.map(|from| Codes(from_fn(|k| code(from + k)))));
+        let codes = self.codes.iter().flat_map(|codes| codes.0);
         self.above = TWICE_ABOVE * codes.clone().map(i32::from).sum::<i32>();
         let rounded = Rounded::of(all, scale, codes.map(f64::from));
-        self.by_line = Coarse {
-            scale,
-            error: up(rounded.error),
-        };
+        self.scale = scale;
+        self.error = up(rounded.error);
         self.length = up(rounded.length + 2.0 * rounded.error);
-
-        let scale = self::scale(all, most_codes);
-        self.codes.clear();
-        let codes = factors
-            .iter()
-            .map(|&x| (x / scale).round_ties_even() as i16);
-        self.codes.extend(codes);
-        let rounded = Rounded::of(all, scale, self.codes.iter().copied().map(f64::from));
-        self.by_code = Coarse {
-            scale,
-            error: up(rounded.error),
-        };
     }
 }
 
@@ -292,17 +299,34 @@ impl Rounded {
             error: errors.sqrt(),
         }
     }
+
+    /// By how much a score of factors of the length 1 can lie above that of the rounded ones.
+    fn slack(&self, n_factors: usize) -> f32 {
+        // A sum of k products in single precision errs by no more than k / 2^24 of the product of
+        // the lengths.
+        let roundings = (n_factors as f64 + 16.0) / f64::from(1 << 23);
+        let slack = up(self.error + roundings * (self.length + 2.0 * self.error));
+        if slack.is_finite() {
+            slack
+        } else {
+            f32::INFINITY
+        }
+    }
 }
 
-/// All blocks one after the other.
+/// All blocks, a part of them after the other.
 struct Scan<'a, F> {
     /// For instructions that multiply and add pairs, which the compiler does not find.
     #[cfg(target_arch = "x86_64")]
     simd: Option<V3>,
+    #[cfg(target_arch = "x86_64")]
+    wide: Option<V4>,
     short: &'a ShortFactors,
     user: &'a ShortUser,
+    part: &'a mut Part,
     longest: f32,
-    take: F,
+    wanted: usize,
+    show: F,
 }
 
 impl<F: FnMut(usize, Bounds) -> f32> Kernel for Scan<'_, F> {
@@ -310,65 +334,155 @@ impl<F: FnMut(usize, Bounds) -> f32> Kernel for Scan<'_, F> {
 
     #[inline(always)]
     fn call(mut self) {
-        let mut threshold = f32::NEG_INFINITY;
-        let mut before = (0, 0);
-        for (nth, block) in self.short.blocks.iter().enumerate() {
-            // Later items are no longer than the first of a block.
-            if block.longest * self.longest < threshold {
+        let n_blocks = self.short.blocks.len();
+        let (mut start, mut size, mut threshold) = (0, FEWEST_BLOCKS, f32::NEG_INFINITY);
+        while start < n_blocks {
+            let end = (start + size).min(n_blocks);
+            self.bound(start..end, threshold);
+            let (mut n_first, mut above) = (2 * self.wanted, None);
+            loop {
+                let mark = self.mark(n_first, above.is_none()).max(threshold);
+                threshold = self.look_again(start, threshold, mark, above);
+                if threshold >= mark {
+                    break;
+                }
+                (n_first, above) = (4 * n_first, Some(mark));
+            }
+            if self.part.bounds.len() < end - start {
                 break;
             }
-            let reaching = self.reaching(nth, threshold);
-            // While the bytes of these are on their way, those of the block before.
-            threshold = self.look_again(before, threshold);
-            before = (nth, reaching);
+            (start, size) = (end, (2 * size).min(MOST_BLOCKS));
         }
-        self.look_again(before, threshold);
     }
 }
 
 impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
-    /// One bit for each item of a block whose score can reach the threshold by four bits; their
-    /// bytes are then on their way to the processor.
+    /// Bounds of the items of some blocks by four bits, up to the first block that is too short.
     #[inline(always)]
-    fn reaching(&self, nth: usize, threshold: f32) -> u64 {
-        let Self { short, user, .. } = self;
+    fn bound(&mut self, blocks: Range<usize>, threshold: f32) {
+        let Self { short, user, .. } = *self;
         let n_lines = user.lines.len();
-        let lines = &short.lines[nth * n_lines..(nth + 1) * n_lines];
-        let block = &short.blocks[nth];
-        let Coarse { scale, error } = user.by_line;
-        let sums = self.sums(lines);
-        let most = from_fn(|at| {
-            let twice = (2 * sums[at] - user.above) as f32;
-            let score = twice * (block.scales[at] * (scale / 2.0));
-            score + user.length * block.slacks[at] + error * block.length + LOST
-        });
-        // A bound that is not a number leaves nothing out.
-        let mut reaching = not_below(&most, threshold);
-        // The last block may not be full.
-        let left = short.items.len() - nth * ITEMS;
-        if left < ITEMS {
-            reaching &= (1 << left) - 1;
+        self.part.sums.clear();
+        self.part.bounds.clear();
+        self.part.highest.clear();
+        for nth in blocks {
+            let block = &short.blocks[nth];
+            // Later items are no longer than the first of a block.
+            if block.longest * self.longest < threshold {
+                break;
+            }
+            let sums = self.sums(&short.lines[nth * n_lines..(nth + 1) * n_lines]);
+            let slack = user.error * block.length + LOST;
+            let bounds = from_fn(|at| {
+                let score = self.score(16 * (2 * sums[at] - user.above), block.scales[at]);
+                let bound = score + (user.length * block.slacks[at] + slack);
+                // What is not a number leaves nothing out.
+                if bound.is_nan() { f32::INFINITY } else { bound }
+            });
+            let (parts, _) = bounds.as_chunks::<16>();
+            let highest = parts.iter().fold([f32::NEG_INFINITY; 16], |highest, part| {
+                from_fn(|at| {
+                    if part[at] > highest[at] {
+                        part[at]
+                    } else {
+                        highest[at]
+                    }
+                })
+            });
+            self.part.sums.push(sums);
+            self.part.bounds.push(bounds);
+            let highest = highest.into_iter().fold(f32::NEG_INFINITY, f32::max);
+            self.part.highest.push(highest);
         }
-        let mut bits = reaching;
-        while bits != 0 {
-            let place = bits.trailing_zeros() as usize;
-            bits &= bits - 1;
-            prefetch(short.bytes_of(nth * ITEMS + place, user.codes.len()));
+    }
+
+    /// Of twice the sum of products.
+    #[inline(always)]
+    fn score(&self, twice: i32, scale: f32) -> f32 {
+        twice as f32 * (scale * (self.user.scale / 2.0))
+    }
+
+    /// A bound that more than so many items reach.
+    #[inline(always)]
+    fn mark(&mut self, n: usize, is_first: bool) -> f32 {
+        let Part {
+            highest, sorted, ..
+        } = &mut *self.part;
+        if highest.is_empty() || n >= highest.len() && !is_first {
+            return f32::NEG_INFINITY;
         }
-        reaching
+        sorted.clear();
+        sorted.extend_from_slice(highest);
+        let n = n.min(highest.len() - 1);
+        *sorted.select_nth_unstable_by(n, |a, b| b.total_cmp(a)).1
+    }
+
+    /// Take the items of the part that can reach the threshold by their bytes, of those whose bound
+    /// by four bits is `low` or above, and below `high`.
+    #[inline(always)]
+    fn look_again(&mut self, start: usize, mut threshold: f32, low: f32, high: Option<f32>) -> f32 {
+        let n_pieces = self.user.codes.len();
+        let mut waiting = [(0, 0, 0f32); ON_THEIR_WAY];
+        let mut n_waiting = 0;
+        for nth in 0..self.part.bounds.len() {
+            if self.part.highest[nth] < low {
+                continue;
+            }
+            let bounds = &self.part.bounds[nth];
+            let mut bits = not_below(bounds, low);
+            if let Some(high) = high {
+                bits &= !not_below(bounds, high);
+            }
+            // The last block may not be full.
+            let left = self.short.n_items - (start + nth) * ITEMS;
+            if left < ITEMS {
+                bits &= (1 << left) - 1;
+            }
+            while bits != 0 {
+                let place = bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let at = (start + nth) * ITEMS + place;
+                prefetch(self.short.lower_halves(at, n_pieces));
+                let (sum, bound) = (self.part.sums[nth][place], self.part.bounds[nth][place]);
+                let first = replace(&mut waiting[n_waiting % ON_THEIR_WAY], (at, sum, bound));
+                n_waiting += 1;
+                if n_waiting > ON_THEIR_WAY {
+                    threshold = self.take(first, threshold);
+                }
+            }
+        }
+        for nth in n_waiting.saturating_sub(ON_THEIR_WAY)..n_waiting {
+            threshold = self.take(waiting[nth % ON_THEIR_WAY], threshold);
+        }
+        threshold
+    }
+
+    /// Take an item if it can reach the threshold by its bytes.
+    #[inline(always)]
+    fn take(&mut self, (at, sum, bound): (usize, i32, f32), threshold: f32) -> f32 {
+        if bound < threshold {
+            return threshold;
+        }
+        let bounds = self.bounds(at, sum);
+        if bounds.upper.partial_cmp(&threshold) == Some(Ordering::Less) {
+            return threshold;
+        }
+        (self.show)(at, bounds)
     }
 
     /// Inner products of the user and the items of a block, as they are in four bits from 0 to 15.
     #[inline(always)]
     fn sums(&self, lines: &[Line]) -> [i32; ITEMS] {
         #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = self.simd {
-            return sums_of_pairs(simd, &self.user.lines, lines);
+        if let Some(simd) = self.wide {
+            return sums_of_pairs_512(simd, &self.user.lines, lines);
+        } else if let Some(simd) = self.simd {
+            return sums_of_pairs_256(simd, &self.user.lines, lines);
         }
         let mut sums = [0; ITEMS];
         for ([low, high], line) in self.user.lines.iter().zip(lines) {
-            for (sum, items) in sums.iter_mut().zip(line) {
-                for ((&byte, x), y) in items.iter().zip(low[0]).zip(high[0]) {
+            for (sum, items) in sums.iter_mut().zip(&line.0) {
+                for ((&byte, x), y) in items.iter().zip(low.0[0]).zip(high.0[0]) {
                     *sum +=
                         i32::from(byte & 15) * i32::from(x) + i32::from(byte >> 4) * i32::from(y);
                 }
@@ -377,98 +491,157 @@ impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
         sums
     }
 
-    /// Take those of some items of a block that can reach the threshold by their bytes.
+    /// By the bytes of an item, whose upper halves have a sum.
     #[inline(always)]
-    fn look_again(&mut self, (nth, mut bits): (usize, u64), mut threshold: f32) -> f32 {
-        while bits != 0 {
-            let at = nth * ITEMS + bits.trailing_zeros() as usize;
-            bits &= bits - 1;
-            let bounds = self.bounds(at);
-            if bounds.upper.partial_cmp(&threshold) != Some(Ordering::Less) {
-                threshold = (self.take)(at, bounds);
-            }
-        }
-        threshold
-    }
-
-    #[inline(always)]
-    fn bounds(&self, at: usize) -> Bounds {
+    fn bounds(&self, at: usize, sum: i32) -> Bounds {
         let Self { short, user, .. } = self;
-        let Coarse { scale, error } = user.by_code;
-        let item = short.items[at];
-        let bytes = short.bytes_of(at, user.codes.len());
-        let score = self.product(bytes) as f32 * (item.scale * scale);
-        let slack = user.length * item.slack + error * item.length + LOST;
+        let block = &short.blocks[at / ITEMS];
+        let lower = self.product(short.lower_halves(at, user.codes.len()));
+        let twice = 16 * (2 * sum - user.above) + (2 * lower - user.above);
+        let score = self.score(twice, block.scales[at % ITEMS]);
+        let slack = user.length * block.slack + user.error * block.length + LOST;
         Bounds {
             lower: score - slack,
             upper: score + slack,
         }
     }
 
+    /// Inner product of the user and an item in its lower halves.
     #[inline(always)]
-    fn product(&self, bytes: &[i8]) -> i32 {
-        let (mut codes, mut bytes, mut sum) = (self.user.codes.as_slice(), bytes, 0);
+    fn product(&self, pieces: &[Piece]) -> i32 {
         #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = self.simd {
-            let (vectors, rest) = codes.as_chunks::<16>();
-            let (items, rest_of_items) = bytes.as_chunks::<16>();
-            let mut sums = simd.splat_i32x8(0);
-            for (&user, &item) in vectors.iter().zip(items) {
-                let (item, user) = (bytemuck::cast(item), bytemuck::cast(user));
-                let item = simd.convert_i8x16_to_i16x16(item);
-                let products = simd.multiply_wrapping_add_adjacent_i16x16(item, user);
-                sums = simd.wrapping_add_i32x8(sums, products);
-            }
-            let sums: [i32; 8] = bytemuck::cast(sums);
-            (codes, bytes, sum) = (rest, rest_of_items, sums.iter().sum());
+        if let Some(simd) = self.wide {
+            return product_512(simd, &self.user.codes, pieces);
+        } else if let Some(simd) = self.simd {
+            return product_256(simd, &self.user.codes, pieces);
         }
-        let products = codes.iter().zip(bytes);
-        sum + products
-            .map(|(&x, &y)| i32::from(x) * i32::from(y))
-            .sum::<i32>()
+        let mut sum = 0;
+        for (codes, piece) in self.user.codes.iter().zip(pieces) {
+            let (first, second) = codes.0.split_at(PIECE / 2);
+            for ((&byte, &x), &y) in piece.0.iter().zip(first).zip(second) {
+                sum += i32::from(byte & 15) * i32::from(x) + i32::from(byte >> 4) * i32::from(y);
+            }
+        }
+        sum
     }
+}
+
+/// See [`Scan::product`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn product_256(simd: V3, codes: &[Codes], pieces: &[Piece]) -> i32 {
+    let mut sums = simd.splat_i32x8(0);
+    for (codes, piece) in codes.iter().zip(pieces) {
+        let codes: [[i8x32; 2]; 2] = bytemuck::cast(codes.0);
+        let bytes: [u8x32; 2] = bytemuck::cast(piece.0);
+        let mut sum = simd.splat_i16x16(0);
+        for (at, bytes) in bytes.into_iter().enumerate() {
+            for (half, codes) in halves_256(simd, bytes).into_iter().zip(codes) {
+                let products = simd.multiply_saturating_add_adjacent_i8x32(half, codes[at]);
+                sum = simd.wrapping_add_i16x16(sum, products);
+            }
+        }
+        let sum = simd.multiply_wrapping_add_adjacent_i16x16(sum, simd.splat_i16x16(1));
+        sums = simd.wrapping_add_i32x8(sums, sum);
+    }
+    bytemuck::cast::<_, [i32; 8]>(sums).iter().sum()
+}
+
+/// The same in vectors of twice the width.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn product_512(simd: V4, codes: &[Codes], pieces: &[Piece]) -> i32 {
+    let mut sums = simd.splat_i32x16(0);
+    for (codes, piece) in codes.iter().zip(pieces) {
+        let codes: [i8x64; 2] = bytemuck::cast(codes.0);
+        let mut sum = simd.splat_i16x32(0);
+        for (half, codes) in halves_512(simd, bytemuck::cast(piece.0))
+            .into_iter()
+            .zip(codes)
+        {
+            let products = simd.multiply_saturating_add_adjacent_i8x64(half, codes);
+            sum = simd.wrapping_add_i16x32(sum, products);
+        }
+        let sum = simd.multiply_wrapping_add_adjacent_i16x32(sum, simd.splat_i16x32(1));
+        sums = simd.wrapping_add_i32x16(sums, sum);
+    }
+    bytemuck::cast::<_, [i32; 16]>(sums).iter().sum()
+}
+
+/// The lower halves of bytes, and the upper ones.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn halves_256(simd: V3, bytes: u8x32) -> [i8x32; 2] {
+    let high = simd.shr_const_u16x16::<4>(bytemuck::cast(bytes));
+    [bytes, bytemuck::cast(high)].map(|half| {
+        let half = simd.and_u8x32(half, simd.splat_u8x32(15));
+        bytemuck::cast(half)
+    })
+}
+
+/// The same in vectors of twice the width.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn halves_512(simd: V4, bytes: u8x64) -> [i8x64; 2] {
+    let high = simd.shr_const_u16x32::<4>(bytemuck::cast(bytes));
+    [bytes, bytemuck::cast(high)].map(|half| {
+        let half = simd.and_u8x64(half, simd.splat_u8x64(15));
+        bytemuck::cast(half)
+    })
 }
 
 /// See [`Scan::sums`].
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn sums_of_pairs(simd: V3, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
+fn sums_of_pairs_256(simd: V3, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
     let mut sums = [[simd.splat_i32x8(0); 2]; ITEMS / 16];
-    let (parts_of_user, rest_of_user) = user.as_chunks::<TOGETHER>();
-    let (parts, rest) = lines.as_chunks::<TOGETHER>();
-    for (user, lines) in parts_of_user.iter().zip(parts) {
-        add_pairs(simd, user, lines, &mut sums);
-    }
-    add_pairs(simd, rest_of_user, rest, &mut sums);
-    bytemuck::cast(sums)
-}
-
-/// Add the products of so few lines that 16 bits hold their sums.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn add_pairs(simd: V3, user: &[[Pair; 2]], lines: &[Line], sums: &mut [[i32x8; 2]; ITEMS / 16]) {
-    let low = simd.splat_u8x32(15);
-    let mut parts = [simd.splat_i16x16(0); ITEMS / 16];
-    for (&pairs, line) in user.iter().zip(lines) {
-        let [first, second]: [i8x32; 2] = bytemuck::cast(pairs);
-        let line: &[u8x32; ITEMS / 16] = bytemuck::cast_ref(line);
-        for (part, &items) in parts.iter_mut().zip(line) {
-            let high = simd.shr_const_u16x16::<4>(bytemuck::cast(items));
-            let high = simd.and_u8x32(bytemuck::cast(high), low);
-            let items = simd.and_u8x32(items, low);
-            for (items, user) in [(items, first), (high, second)] {
-                let items = bytemuck::cast(items);
-                let products = simd.multiply_saturating_add_adjacent_i8x32(items, user);
-                *part = simd.wrapping_add_i16x16(*part, products);
+    for (user, lines) in user.chunks(TOGETHER).zip(lines.chunks(TOGETHER)) {
+        let mut parts = [simd.splat_i16x16(0); ITEMS / 16];
+        for (pairs, line) in user.iter().zip(lines) {
+            let [first, second] = [0, 1].map(|at| bytemuck::cast::<_, [i8x32; 2]>(pairs[at].0)[0]);
+            let line: [u8x32; ITEMS / 16] = bytemuck::cast(line.0);
+            for (part, items) in parts.iter_mut().zip(line) {
+                for (items, user) in halves_256(simd, items).into_iter().zip([first, second]) {
+                    let products = simd.multiply_saturating_add_adjacent_i8x32(items, user);
+                    *part = simd.wrapping_add_i16x16(*part, products);
+                }
+            }
+        }
+        for (sums, part) in sums.iter_mut().zip(parts) {
+            let halves: [i16x8; 2] = bytemuck::cast(part);
+            for (sum, half) in sums.iter_mut().zip(halves) {
+                *sum = simd.wrapping_add_i32x8(*sum, simd.convert_i16x8_to_i32x8(half));
             }
         }
     }
-    for (sums, part) in sums.iter_mut().zip(parts) {
-        let halves: [i16x8; 2] = bytemuck::cast(part);
-        for (sum, half) in sums.iter_mut().zip(halves) {
-            *sum = simd.wrapping_add_i32x8(*sum, simd.convert_i16x8_to_i32x8(half));
+    bytemuck::cast::<[[i32x8; 2]; ITEMS / 16], _>(sums)
+}
+
+/// The same in vectors of twice the width.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn sums_of_pairs_512(simd: V4, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
+    let mut sums = [[simd.splat_i32x16(0); 2]; ITEMS / 32];
+    for (user, lines) in user.chunks(TOGETHER).zip(lines.chunks(TOGETHER)) {
+        let mut parts = [simd.splat_i16x32(0); ITEMS / 32];
+        for (pairs, line) in user.iter().zip(lines) {
+            let [first, second]: [i8x64; 2] = pairs.map(|pair| bytemuck::cast(pair.0));
+            let line: [u8x64; ITEMS / 32] = bytemuck::cast(line.0);
+            for (part, items) in parts.iter_mut().zip(line) {
+                for (items, user) in halves_512(simd, items).into_iter().zip([first, second]) {
+                    let products = simd.multiply_saturating_add_adjacent_i8x64(items, user);
+                    *part = simd.wrapping_add_i16x32(*part, products);
+                }
+            }
+        }
+        for (sums, part) in sums.iter_mut().zip(parts) {
+            let halves: [i16x16; 2] = bytemuck::cast(part);
+            for (sum, half) in sums.iter_mut().zip(halves) {
+                *sum = simd.wrapping_add_i32x16(*sum, simd.convert_i16x16_to_i32x16(half));
+            }
         }
     }
+    bytemuck::cast::<[[i32x16; 2]; ITEMS / 32], _>(sums)
 }
 
 #[cfg(test)]
@@ -493,7 +666,7 @@ mod tests {
         let mut rounded = ShortUser::new(user.len()).expect("memory");
         rounded.start(user);
         let mut shown = Vec::new();
-        short.scan(&rounded, f32::INFINITY, |at, bounds| {
+        short.scan(&mut rounded, f32::INFINITY, 20, |at, bounds| {
             shown.push((at, bounds));
             threshold
         });
@@ -554,26 +727,27 @@ mod tests {
 
     #[test]
     fn shorter_items_than_could_reach_are_not_looked_at() {
-        let items = factors(256, 4, 0.0, 6);
-        let order: Vec<i32> = (0..256).collect();
-        let lengths: Vec<f32> = (0..256)
-            .map(|at| if at < 192 { 1.0 } else { 0.5 })
+        let (n, n_long) = (64 * FEWEST_BLOCKS + 256, 64 * FEWEST_BLOCKS + 192);
+        let items = factors(n, 4, 0.0, 6);
+        let order: Vec<i32> = (0..n as i32).collect();
+        let lengths: Vec<f32> = (0..n)
+            .map(|at| if at < n_long { 1.0 } else { 0.5 })
             .collect();
         let short = ShortFactors::new(items.view(), &order, &lengths).expect("memory");
         let mut rounded = ShortUser::new(4).expect("memory");
         rounded.start(&[1.0; 4]);
         let mut last = 0;
-        short.scan(&rounded, 1.0, |at, _| {
+        short.scan(&mut rounded, 1.0, 20, |at, _| {
             last = last.max(at);
             -0.25
         });
-        assert!(last >= 192);
+        assert!(last >= n_long);
         let mut rest = Vec::new();
-        short.scan(&rounded, 1.0, |at, _| {
+        short.scan(&mut rounded, 1.0, 20, |at, _| {
             rest.push(at);
             0.75
         });
-        assert!(rest.iter().all(|&at| at < 192));
+        assert!(rest.iter().all(|&at| at < n_long));
     }
 
     #[test]
