@@ -62,6 +62,12 @@ def test_parameters_have_the_names_of_our_constructors() -> None:
                 assert spec.source == "published"
             else:
                 assert spec.source in ("chosen on validation", "defaults")
+        dense = reference.dense_params(dataset)
+        assert {"EASE-R", "SLIM-ElasticNet", "PureSVD", "GANMF-u"} <= set(dense)
+        rows = [row for row in VARIANTS if row.name in dense]
+        assert len(rows) == len(dense)
+        for spec in run_specs(rows, dataset, dense):
+            model_class(spec.variant.model)(**spec.params)
 
 
 def test_epochs_one_above_a_check() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
+from ganmf_fast import reference
 from ganmf_fast.experiments.session import EXPERIMENTS, NAMES, options_of
 from ganmf_fast.experiments.variants import VARIANTS, select
 
@@ -94,6 +95,20 @@ def test_all_gives_a_table_for_each_experiment(splits: Path, tmp_path: Path) -> 
     assert json.loads((tmp_path / "config.json").read_text())["experiments"][0] == "table1"
 
 
+def test_parameters_chosen_at_the_density_of_use(splits: Path, tmp_path: Path) -> None:
+    named = replace(gf.Splits.load(splits), name="lastfm")
+    table = gf.reproduce(
+        "table2", named, output=tmp_path / "run", models=["EASE", "PureSVD"], params="dense"
+    )
+    assert [entry.source for entry in table.entries] == ["chosen at the density of use"] * 2
+    assert [entry.params for entry in table.entries] == [
+        reference.dense_params("lastfm")[row] for row in ("PureSVD", "EASE-R")
+    ]
+    with pytest.raises(ValueError, match="models has CAAE, of which params='dense' has no param"):
+        gf.reproduce("table2", named, output=tmp_path / "no", models=["CAAE"], params="dense")
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.slow
 def test_the_adversarial_table_is_beside_the_paper_and_whole(splits: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="some of its models are fitted with torch")
@@ -118,6 +133,7 @@ def test_the_adversarial_table_is_beside_the_paper_and_whole(splits: Path, tmp_p
         ("table2", {"seeds": 0}, "seeds must be at least 1, not 0"),
         ("table2", {"cutoffs": (5, 5)}, "cutoffs holds a number twice: 5,5"),
         ("table2", {"models": ["EASE"], "reuse": ["absent"]}, "reuse must be folders of runs"),
+        ("table2", {"params": "dense"}, "params='dense' is for the data sets of the paper"),
     ],
 )
 def test_wrong_arguments_are_named_before_anything_is_written(

@@ -54,8 +54,9 @@ def _reproduce(
     params: Annotated[
         str,
         Parameter(
-            help='"published", "tuned" by the paper\'s protocol on validation, or a JSON or TOML '
-            'file: {"ItemKNN-cosine": {"topk": 100}}. Models without any are run with defaults.'
+            help='"published", "dense" (chosen with nine tenths of train), "tuned" by the '
+            "paper's protocol on validation, or a JSON or TOML file: "
+            '{"ItemKNN-cosine": {"topk": 100}}. Models without any are run with defaults.'
         ),
     ] = "published",
     n_calls: Annotated[

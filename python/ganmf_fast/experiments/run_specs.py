@@ -76,7 +76,7 @@ def read_params(path: Path) -> dict[str, dict[str, Any]]:
     """
     if not path.is_file():
         raise ValueError(
-            "params must be 'published', 'tuned' or a JSON or TOML file, and "
+            "params must be 'published', 'dense', 'tuned' or a JSON or TOML file, and "
             f"{shown(str(path), 400)} is none"
         )
     try:

@@ -99,10 +99,11 @@ def reproduce(
         Names of variants such as ``"GANMF-u"``, or of models, in any case; one's own as a class
         with `fit` and `recommend`, or as ``"package.module:Class"``, which is imported. By default
         all of the experiment.
-    params : {"published", "tuned"}, path or mapping, default "published"
-        For tables: the published parameters, those of a search by the paper's protocol
-        on validation, or variant -> parameters, also from a JSON or TOML file. Variants without
-        any are run with defaults.
+    params : {"published", "dense", "tuned"}, path or mapping, default "published"
+        For tables: the published parameters; those that ``tune(protocol="dense")`` found for the
+        models of the paper's data sets, with GANMF as it starts (docs/results/above-ease.md); those
+        of a search by the paper's protocol on validation; or variant -> parameters, also from a
+        JSON or TOML file. Variants without any are run with defaults, with ``"dense"`` not at all.
     n_calls : int, default 50
         Trials of each variant with ``params="tuned"``.
     cutoffs : sequence of int, default (5, 20)
@@ -175,12 +176,33 @@ def reproduce(
     kind = EXPERIMENTS[experiment]
     rows = kind.default_rows(quick=quick) if models is None else select(models)
     if "params" in kind.options:
+        if params == "dense":
+            rows = _with_dense_params(rows, dataset, by_default=models is None)
         specs = session.with_params(rows, params, n_calls)
     else:
         specs = session.at_points(kind, rows, points)
     table, store = session.run(kind, specs, Store(Path(output)), cutoffs)
     _draw(store, table, log)
     return table
+
+
+def _with_dense_params(
+    rows: Sequence[ModelVariant], dataset: str | None, *, by_default: bool
+) -> list[ModelVariant]:
+    known = reference.dense_params(dataset or "")
+    if not known:
+        raise ValueError(
+            "params='dense' is for the data sets of the paper, and these are none: search "
+            'parameters with tune(protocol="dense"), and give them as a file'
+        )
+    kept = [row for row in rows if row.name in known]
+    if not by_default and len(kept) < len(rows):
+        missing = next(row.name for row in rows if row.name not in known)
+        raise ValueError(
+            f"models has {missing}, of which params='dense' has no parameters for {dataset} "
+            f"(it has {', '.join(known)})"
+        )
+    return kept
 
 
 def _check_options(experiment: str, given: Mapping[str, Any]) -> None:
@@ -219,9 +241,13 @@ class _Session:
         n_calls: int,
     ) -> list[RunSpec]:
         """Runs with published, tuned or given parameters."""
+        dataset = published_dataset(self.splits)
         given: Mapping[str, Mapping[str, Any]] | None = None
         source = "file"
-        if params == "tuned":
+        if params == "dense":
+            given = reference.dense_params(dataset or "")
+            source = "chosen at the density of use"
+        elif params == "tuned":
             folder, source = self.output / "tuning", "tuned on validation"
             with _kept("trials", folder):
                 given = tuned_params(
@@ -231,7 +257,7 @@ class _Session:
             given, source = params, "given"
         elif params != "published":
             given = read_params(Path(params))
-        return run_specs(rows, published_dataset(self.splits), given, source)
+        return run_specs(rows, dataset, given, source)
 
     def at_points(
         self,

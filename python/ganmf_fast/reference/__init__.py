@@ -15,6 +15,7 @@ __all__ = [
     "chosen_params",
     "dataset_names",
     "dataset_of",
+    "dense_params",
     "feature_matching",
     "latent_factors",
     "ndcg_comparable",
@@ -175,6 +176,12 @@ def chosen_params(dataset: str, model: str) -> dict[str, Any] | None:
     """Hyper-parameters chosen with this library on validation data, where none were published."""
     params = _table("chosen_params")["datasets"].get(dataset, {}).get(model)
     return None if params is None else dict(params)
+
+
+def dense_params(dataset: str) -> dict[str, dict[str, Any]]:
+    """Hyper-parameters of variants chosen with this library by ``tune(protocol="dense")``."""
+    found = _table("dense_params")["datasets"].get(dataset, {})
+    return {model: dict(params) for model, params in found.items()}
 
 
 def dataset_of(splits_hash: str) -> str | None:
