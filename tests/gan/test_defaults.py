@@ -107,7 +107,9 @@ def test_features_are_matched_with_a_published_weight(toy_urm) -> None:
 
 
 def test_epochs_are_those_of_nine_tenths_for_more_data(toy_urm) -> None:
-    params = {**SMALL, "epochs": None, "freq": 2, "seed": 3}
+    # From a start that is no model, which no validation keeps.
+    start = {"d_init": "glorot", "init": "glorot"}
+    params = {**SMALL, **start, "epochs": None, "freq": 2, "seed": 3}
     model = gf.GANMF(**params).fit(toy_urm)
     csr = as_csr(toy_urm)
     labels = _core.split_k_fold(csr, 10, per_user=True, seed=3)
@@ -118,6 +120,28 @@ def test_epochs_are_those_of_nine_tenths_for_more_data(toy_urm) -> None:
     assert model.best_epoch_ == len(model.history_) == model.chosen_params_["epochs"] == wanted
     plain = gf.GANMF(**{**params, **model.chosen_params_}).fit(toy_urm)
     assert_array_equal(plain.user_factors_, model.user_factors_)
+
+
+def test_the_number_of_factors_is_best_on_what_is_held_out(toy_urm) -> None:
+    csr = as_csr(toy_urm)
+    law = chosen_for(csr.n_rows, csr.n_cols, csr.nnz, None)["num_factors"]
+    labels = _core.split_k_fold(csr, 10, per_user=True, seed=3)
+    rest, held_out = _core.part_cells(csr, labels, 0)
+    sizes = [round(0.5 * law), law, min(2 * law, csr.n_cols)]
+    params = {"seed": 3, "device": "cpu"}
+    # The same starts, with what the whole of the data chooses.
+    for fitted, validation in ((csr, None), (rest, held_out)):
+        chosen = gf.GANMF(**params, epochs=0).fit(fitted).chosen_params_ | params
+        values = {}
+        for size in sizes:
+            start = gf.GANMF(**{**chosen, "num_factors": size, "epochs": 0}).fit(rest)
+            values[size] = gf.evaluate(start, rest, held_out, cutoffs=(5,))["map", 5]
+        best = max(sizes, key=lambda size: values[size])
+        assert len(set(values.values())) > 1
+        model = gf.GANMF(**params).fit(fitted, validation=validation)
+        assert model.chosen_params_["num_factors"] == best
+    # Only where epochs are sought as well.
+    assert gf.GANMF(**params, epochs=2).fit(csr).chosen_params_["num_factors"] == law
 
 
 def test_epochs_are_found_by_the_metric_that_is_asked_for(toy_urm) -> None:

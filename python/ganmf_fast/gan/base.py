@@ -85,6 +85,8 @@ class GANRecommender(GANSettings, Recommender):
             settings.epochs = MOST_EPOCHS
             if data.validation is None:
                 settings.epochs = self._epochs_for(settings, data)
+            else:
+                self._choose_sizes(settings, data)
         checkpoint = None
         if self.checkpoint_every and self.checkpoint_path is not None:
             path, config = Path(self.checkpoint_path), self._config(settings, data)
@@ -155,8 +157,12 @@ class GANRecommender(GANSettings, Recommender):
         if not (rest.nnz and held_out.nnz):
             return MOST_EPOCHS
         part = FitData(rest, held_out, data.progress, metric=data.metric, k=data.k)
+        self._choose_sizes(settings, part)
         _, run = self._trained(settings, part, None, keeps_start=True)
         return epochs_for_more_data(run.best_epoch, data.urm.nnz / rest.nnz)
+
+    def _choose_sizes(self, settings: Self, data: FitData) -> None:
+        """Change sizes that were not given, if others are better on the validation of `data`."""
 
     def _keep_chosen(self, settings: Self) -> None:
         """Remember what was used in place of parameters that were not given."""

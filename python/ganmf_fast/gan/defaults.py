@@ -62,7 +62,7 @@ def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict
     # More interactions have more batches, and want less change from the start.
     rate = min(max(3e-5, 20 / nnz), 3e-4)
     return {
-        "num_factors": min(_within(64, 0.33 * size * wide, 450), n_rows, n_cols),
+        "num_factors": min(_within(24, 0.14 * size * wide, 256), n_rows, n_cols),
         "emb_dim": min(_within(180, 1.1 * size, 1000), n_cols),
         "batch_size": _within(64, 2.0 ** round(math.log2(n_rows / _BATCHES)), 512),
         "m": 10.0,
@@ -78,7 +78,7 @@ def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict
         "user_factors": "solved",
         "norm_exponent": 0.5,
         # The published weight is one of features.
-        "recon_coefficient": 0.1 if matching == "features" else 0.85,
+        "recon_coefficient": 0.1 if matching == "features" else 0.8,
     }
 
 

@@ -5,6 +5,7 @@ a fitted model. Parameters are declared in :mod:`~ganmf_fast.gan.settings`; erro
 that all histories have are described in :class:`~ganmf_fast.gan.base.GANRecommender`.
 """
 
+from copy import copy
 from typing import Any, ClassVar, Self
 
 from ganmf_fast.base.params import hyperparameters
@@ -16,6 +17,7 @@ from ganmf_fast.gan.settings import (
     CFGANSettings,
     GANMFSettings,
 )
+from ganmf_fast.models.fit_data import FitData
 
 __all__ = ["CAAE", "CFGAN", "GANMF", "BinGANMF"]
 
@@ -52,7 +54,9 @@ class GANMF(GANMFSettings, GANRecommender):
     profiles divided by the root of their norms; and `epochs` are found, where there is no
     `validation`, by a fit on nine tenths of the interactions that stops early on the others, drawn
     by `seed`: their best number times (10/9)^(1/4) is trained on all, and none unless one of them
-    is better than the start by a standard error of the users' differences.
+    is better than the start by a standard error of the users' differences. Where epochs are not
+    given, the start is measured on the same interactions, or on `validation`, with half, once and
+    twice as many factors as the rules say, and the best number is taken.
     ``epochs=0`` takes the start as it is, which training improves little
     (docs/results/ganmf-parts.md), in a small part of the time.
 
@@ -76,6 +80,21 @@ class GANMF(GANMFSettings, GANRecommender):
         *GANRecommender.saved_attributes,
         "chosen_params_",
     )
+
+    def _choose_sizes(self, settings: Self, data: FitData) -> None:
+        if self.num_factors is not None or self.recon_coefficient is not None:
+            return
+        if settings.d_init != "ease":
+            # Only training would tell.
+            return
+        start, most = copy(settings), min(data.urm.n_rows, data.urm.n_cols)
+        start.epochs, values = 0, {}
+        for times in (0.5, 1, 2):
+            start.num_factors = min(max(1, round(times * settings.num_factors)), most)
+            _, run = self._trained(start, data, None)
+            values[start.num_factors] = run.stopping.best_value
+            data.progress(len(values), 3, f"start with {start.num_factors} factors")
+        settings.num_factors = max(values, key=lambda size: values[size])
 
     def _keep_chosen(self, settings: Self) -> None:
         names = [name for name in CHOSEN if getattr(self, name) is None]
