@@ -219,8 +219,14 @@ def fixed(data: str, name: str, train: Any) -> dict[str, Any]:
 
 
 def rule(train: Any) -> dict[str, Any]:
-    """What `GANMF()` takes on these interactions."""
-    return chosen_for(*train.shape, train.nnz, None)
+    """What `GANMF()` took on these interactions when the searches began.
+
+    A search goes on only from the same first points.
+    """
+    n_rows, n_cols = train.shape
+    factors = round(0.33 * math.sqrt(train.nnz) * (n_cols / n_rows) ** 0.25)
+    sizes = {"num_factors": min(max(factors, 64), 450, n_rows, n_cols), "recon_coefficient": 0.85}
+    return chosen_for(n_rows, n_cols, train.nnz, None) | sizes
 
 
 def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> None:
