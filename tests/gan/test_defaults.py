@@ -135,7 +135,7 @@ def test_the_number_of_factors_is_best_on_what_is_held_out(toy_urm) -> None:
         values = {}
         for size in sizes:
             start = gf.GANMF(**{**chosen, "num_factors": size, "epochs": 0}).fit(rest)
-            values[size] = gf.evaluate(start, rest, held_out, cutoffs=(5,))["map", 5]
+            values[size] = gf.evaluate(start, rest, held_out, cutoffs=(20,))["ndcg", 20]
         best = max(sizes, key=lambda size: values[size])
         assert len(set(values.values())) > 1
         model = gf.GANMF(**params).fit(fitted, validation=validation)
