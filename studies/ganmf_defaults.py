@@ -361,8 +361,8 @@ sets ended at (above-ease.md), 110, 155 and 111 factors with a of 1, .61 and .8,
 was chosen; the law gives 110, 171 and 67. On the tests it was then above the law of before on all
 sets of this page but Last.fm (.1988 for .2017), which wants more factors, and below EASE on thinned
 samples of the paper's sets, which want fewer. So `GANMF()` measures the start with half as many,
-as many and twice as many on the tenth that it holds out, and takes the best by NDCG@20. (By MAP@5 it
-had .1938 with one seed on Last.fm's test, which was seen before NDCG@20 took its place; two such
+as many and twice as many on the tenth that it holds out, and takes the best by NDCG@20. (By MAP@5
+it had .1938 with one seed on Last.fm's test, which was seen before NDCG@20 took its place; two such
 tenths and three seeds of its train then all had NDCG@20 in the same order.)
 """
 
