@@ -330,7 +330,7 @@ Every row is searched by `gf.tune(protocol="dense")`
 of which each holds out a tenth of every user's interactions in `train`. The best parameters are
 fitted on all of `train` and measured once on `test`, GANMF with several seeds; every look at a test
 is a line of [above-ease/looks.jsonl](above-ease/looks.jsonl). Mean and standard deviation over
-seeds; seconds of CPU time of one fit. Models that are trained are fitted on 85 % for *validation*,
+seeds; seconds of CPU time of one fit, a GANMF of random weights beside other work. Models that are trained are fitted on 85 % for *validation*,
 since the protocol needs a part to stop early on, and the others on 90 %. *p* is that of the paired
 t test over users of the MAP@5 (mean over seeds) against EASE and against SLIM-ElasticNet, corrected
 by Holm within a data set.
@@ -338,7 +338,10 @@ by Holm within a data set.
 "The start" is GANMF before the first epoch: the discriminator a truncated EASE, the generator the
 closed form of its own objective for that discriminator ([algorithms.md](../algorithms.md)). No
 adversarial step is in it. "Trained" starts there and takes rates and epochs by validation; "no
-adversary" is the same with m = 0, "no energy" the start with a = 1. Profiles are divided by powers
+adversary" is the same with m = 0, "no energy" the start with a = 1. "Random weights" is the game as
+the paper has it, without any of this, with denoising that is emphasised; the first points of its
+search are from a search of another program by the paper's validation, on Last.fm the only one that
+there was time for (a trial takes most of an hour here). Profiles are divided by powers
 of their norms (`norm_exponent`) in "divided profiles", and in every row of GANMF but "whole
 profiles". *trials* is what `--trials` was, or fewer where a search was stopped. Rows that are not
 here were not searched or not looked at yet. Looks "of an earlier search", some by two folds, and
@@ -455,7 +458,7 @@ def page() -> None:
             if tests:
                 found = max(one["value"] for one in trials(data, name))
                 colour = f"C{number % 10}"
-                mark = {"marker": "osD^v<>pPX*hd8"[number], "color": colour, "label": name}
+                mark = {"marker": "osD^v<>pPX*hd8H4"[number], "color": colour, "label": name}
                 panel.plot([found], [statistics.fmean(tests)], linestyle="", **mark)
         panel.set(title=data, xlabel="MAP@5 on validation", ylabel="MAP@5 on test")
         panel.grid(alpha=0.3)
