@@ -342,8 +342,8 @@ adversary" is the same with m = 0, "no energy" the start with a = 1. "Random wei
 the paper has it, without any of this, with denoising that is emphasised; the first points of its
 search are from a search of another program by the paper's validation, on Last.fm the only one that
 there was time for (a trial takes most of an hour here). With m = 0 and nothing else changed, the
-same seed has .2068 on the test of Last.fm, a look that chose nothing. Profiles are divided by powers
-of their norms (`norm_exponent`) in "divided profiles", and in every row of GANMF but "whole
+same seed has .2068 on the test of Last.fm, a look that chose nothing. Profiles are divided by
+powers of their norms (`norm_exponent`) in "divided profiles", and in every row of GANMF but "whole
 profiles". *trials* is what `--trials` was, or fewer where a search was stopped. Rows that are not
 here were not searched or not looked at yet. Looks "of an earlier search", some by two folds, and
 "of the first trials", before a search went on or its ranges were widened, are in no row. On
