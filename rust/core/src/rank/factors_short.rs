@@ -17,16 +17,10 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2};
 
-#[cfg(target_arch = "x86_64")]
-use pulp::x86::{V3, V4};
-#[cfg(target_arch = "x86_64")]
-use pulp::{bytemuck, i8x32, i8x64, i16x8, i16x16, i32x8, i32x16, u8x32, u8x64};
-
+use super::half_bytes::{Arithmetic, Codes, ITEMS, LINE, Line, PIECE, Pair, Piece};
 use super::select::not_below;
 use crate::base::Result;
 use crate::base::dispatch::{Kernel, dispatch, prefetch};
-#[cfg(target_arch = "x86_64")]
-use crate::base::dispatch::{avx2, avx512};
 use crate::base::memory::{filled, with_room};
 
 const SHORT: &str = "rounded factors of items";
@@ -36,13 +30,6 @@ const BOUNDS: &str = "bounds of the scores of some items";
 /// times a sum below 2^31.
 const LOST: f32 = 3e-36;
 
-/// Items of a block: side by side they fill the registers.
-const ITEMS: usize = 64;
-
-/// Factors of a line: two in the low halves of an item's bytes, and the next two in the high ones.
-const LINE: usize = 4;
-/// Lines whose products, of at most 15 x 127 each, are added in 16 bits.
-const TOGETHER: usize = 4;
 /// Twice the number by which a factor in four bits, from 0 to 15, lies above what it stands for.
 const TWICE_ABOVE: i32 = 15;
 
@@ -53,29 +40,6 @@ const MOST_BLOCKS: usize = 128;
 
 /// Items whose lower halves are on their way at once.
 const ON_THEIR_WAY: usize = 16;
-
-/// Factors in a piece of lower halves: the first sixty-four in the low bits.
-const PIECE: usize = 128;
-
-/// Upper halves of the items of a block, which are a line of the processor's memory or two.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line([[u8; 2]; ITEMS]);
-
-/// Lower halves of an item.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Piece([u8; PIECE / 2]);
-
-/// Two factors of a user, as often as they are multiplied at once.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Pair([[i8; 2]; 32]);
-
-/// Factors of a user beside a piece.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Codes([i8; PIECE]);
 
 /// Factors of all items, rounded.
 pub(super) struct ShortFactors {
@@ -178,10 +142,7 @@ impl ShortFactors {
     ) {
         let mut part = take(&mut user.part);
         let kernel = Scan {
-            #[cfg(target_arch = "x86_64")]
-            simd: avx2(),
-            #[cfg(target_arch = "x86_64")]
-            wide: avx512(),
+            arithmetic: Arithmetic::new(),
             short: self,
             user,
             part: &mut part,
@@ -316,11 +277,7 @@ impl Rounded {
 
 /// All blocks, a part of them after the other.
 struct Scan<'a, F> {
-    /// For instructions that multiply and add pairs, which the compiler does not find.
-    #[cfg(target_arch = "x86_64")]
-    simd: Option<V3>,
-    #[cfg(target_arch = "x86_64")]
-    wide: Option<V4>,
+    arithmetic: Arithmetic,
     short: &'a ShortFactors,
     user: &'a ShortUser,
     part: &'a mut Part,
@@ -371,7 +328,8 @@ impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
             if block.longest * self.longest < threshold {
                 break;
             }
-            let sums = self.sums(&short.lines[nth * n_lines..(nth + 1) * n_lines]);
+            let lines = &short.lines[nth * n_lines..(nth + 1) * n_lines];
+            let sums = self.arithmetic.sums(&user.lines, lines);
             let slack = user.error * block.length + LOST;
             let bounds = from_fn(|at| {
                 let score = self.score(16 * (2 * sums[at] - user.above), block.scales[at]);
@@ -470,33 +428,13 @@ impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
         (self.show)(at, bounds)
     }
 
-    /// Inner products of the user and the items of a block, as they are in four bits from 0 to 15.
-    #[inline(always)]
-    fn sums(&self, lines: &[Line]) -> [i32; ITEMS] {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = self.wide {
-            return sums_of_pairs_512(simd, &self.user.lines, lines);
-        } else if let Some(simd) = self.simd {
-            return sums_of_pairs_256(simd, &self.user.lines, lines);
-        }
-        let mut sums = [0; ITEMS];
-        for ([low, high], line) in self.user.lines.iter().zip(lines) {
-            for (sum, items) in sums.iter_mut().zip(&line.0) {
-                for ((&byte, x), y) in items.iter().zip(low.0[0]).zip(high.0[0]) {
-                    *sum +=
-                        i32::from(byte & 15) * i32::from(x) + i32::from(byte >> 4) * i32::from(y);
-                }
-            }
-        }
-        sums
-    }
-
     /// By the bytes of an item, whose upper halves have a sum.
     #[inline(always)]
     fn bounds(&self, at: usize, sum: i32) -> Bounds {
         let Self { short, user, .. } = self;
         let block = &short.blocks[at / ITEMS];
-        let lower = self.product(short.lower_halves(at, user.codes.len()));
+        let pieces = short.lower_halves(at, user.codes.len());
+        let lower = self.arithmetic.product(&user.codes, pieces);
         let twice = 16 * (2 * sum - user.above) + (2 * lower - user.above);
         let score = self.score(twice, block.scales[at % ITEMS]);
         let slack = user.length * block.slack + user.error * block.length + LOST;
@@ -505,143 +443,6 @@ impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
             upper: score + slack,
         }
     }
-
-    /// Inner product of the user and an item in its lower halves.
-    #[inline(always)]
-    fn product(&self, pieces: &[Piece]) -> i32 {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = self.wide {
-            return product_512(simd, &self.user.codes, pieces);
-        } else if let Some(simd) = self.simd {
-            return product_256(simd, &self.user.codes, pieces);
-        }
-        let mut sum = 0;
-        for (codes, piece) in self.user.codes.iter().zip(pieces) {
-            let (first, second) = codes.0.split_at(PIECE / 2);
-            for ((&byte, &x), &y) in piece.0.iter().zip(first).zip(second) {
-                sum += i32::from(byte & 15) * i32::from(x) + i32::from(byte >> 4) * i32::from(y);
-            }
-        }
-        sum
-    }
-}
-
-/// See [`Scan::product`].
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn product_256(simd: V3, codes: &[Codes], pieces: &[Piece]) -> i32 {
-    let mut sums = simd.splat_i32x8(0);
-    for (codes, piece) in codes.iter().zip(pieces) {
-        let codes: [[i8x32; 2]; 2] = bytemuck::cast(codes.0);
-        let bytes: [u8x32; 2] = bytemuck::cast(piece.0);
-        let mut sum = simd.splat_i16x16(0);
-        for (at, bytes) in bytes.into_iter().enumerate() {
-            for (half, codes) in halves_256(simd, bytes).into_iter().zip(codes) {
-                let products = simd.multiply_saturating_add_adjacent_i8x32(half, codes[at]);
-                sum = simd.wrapping_add_i16x16(sum, products);
-            }
-        }
-        let sum = simd.multiply_wrapping_add_adjacent_i16x16(sum, simd.splat_i16x16(1));
-        sums = simd.wrapping_add_i32x8(sums, sum);
-    }
-    bytemuck::cast::<_, [i32; 8]>(sums).iter().sum()
-}
-
-/// The same in vectors of twice the width.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn product_512(simd: V4, codes: &[Codes], pieces: &[Piece]) -> i32 {
-    let mut sums = simd.splat_i32x16(0);
-    for (codes, piece) in codes.iter().zip(pieces) {
-        let codes: [i8x64; 2] = bytemuck::cast(codes.0);
-        let mut sum = simd.splat_i16x32(0);
-        for (half, codes) in halves_512(simd, bytemuck::cast(piece.0))
-            .into_iter()
-            .zip(codes)
-        {
-            let products = simd.multiply_saturating_add_adjacent_i8x64(half, codes);
-            sum = simd.wrapping_add_i16x32(sum, products);
-        }
-        let sum = simd.multiply_wrapping_add_adjacent_i16x32(sum, simd.splat_i16x32(1));
-        sums = simd.wrapping_add_i32x16(sums, sum);
-    }
-    bytemuck::cast::<_, [i32; 16]>(sums).iter().sum()
-}
-
-/// The lower halves of bytes, and the upper ones.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn halves_256(simd: V3, bytes: u8x32) -> [i8x32; 2] {
-    let high = simd.shr_const_u16x16::<4>(bytemuck::cast(bytes));
-    [bytes, bytemuck::cast(high)].map(|half| {
-        let half = simd.and_u8x32(half, simd.splat_u8x32(15));
-        bytemuck::cast(half)
-    })
-}
-
-/// The same in vectors of twice the width.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn halves_512(simd: V4, bytes: u8x64) -> [i8x64; 2] {
-    let high = simd.shr_const_u16x32::<4>(bytemuck::cast(bytes));
-    [bytes, bytemuck::cast(high)].map(|half| {
-        let half = simd.and_u8x64(half, simd.splat_u8x64(15));
-        bytemuck::cast(half)
-    })
-}
-
-/// See [`Scan::sums`].
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn sums_of_pairs_256(simd: V3, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
-    let mut sums = [[simd.splat_i32x8(0); 2]; ITEMS / 16];
-    for (user, lines) in user.chunks(TOGETHER).zip(lines.chunks(TOGETHER)) {
-        let mut parts = [simd.splat_i16x16(0); ITEMS / 16];
-        for (pairs, line) in user.iter().zip(lines) {
-            let [first, second] = [0, 1].map(|at| bytemuck::cast::<_, [i8x32; 2]>(pairs[at].0)[0]);
-            let line: [u8x32; ITEMS / 16] = bytemuck::cast(line.0);
-            for (part, items) in parts.iter_mut().zip(line) {
-                for (items, user) in halves_256(simd, items).into_iter().zip([first, second]) {
-                    let products = simd.multiply_saturating_add_adjacent_i8x32(items, user);
-                    *part = simd.wrapping_add_i16x16(*part, products);
-                }
-            }
-        }
-        for (sums, part) in sums.iter_mut().zip(parts) {
-            let halves: [i16x8; 2] = bytemuck::cast(part);
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                *sum = simd.wrapping_add_i32x8(*sum, simd.convert_i16x8_to_i32x8(half));
-            }
-        }
-    }
-    bytemuck::cast::<[[i32x8; 2]; ITEMS / 16], _>(sums)
-}
-
-/// The same in vectors of twice the width.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn sums_of_pairs_512(simd: V4, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
-    let mut sums = [[simd.splat_i32x16(0); 2]; ITEMS / 32];
-    for (user, lines) in user.chunks(TOGETHER).zip(lines.chunks(TOGETHER)) {
-        let mut parts = [simd.splat_i16x32(0); ITEMS / 32];
-        for (pairs, line) in user.iter().zip(lines) {
-            let [first, second]: [i8x64; 2] = pairs.map(|pair| bytemuck::cast(pair.0));
-            let line: [u8x64; ITEMS / 32] = bytemuck::cast(line.0);
-            for (part, items) in parts.iter_mut().zip(line) {
-                for (items, user) in halves_512(simd, items).into_iter().zip([first, second]) {
-                    let products = simd.multiply_saturating_add_adjacent_i8x64(items, user);
-                    *part = simd.wrapping_add_i16x32(*part, products);
-                }
-            }
-        }
-        for (sums, part) in sums.iter_mut().zip(parts) {
-            let halves: [i16x16; 2] = bytemuck::cast(part);
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                *sum = simd.wrapping_add_i32x16(*sum, simd.convert_i16x16_to_i32x16(half));
-            }
-        }
-    }
-    bytemuck::cast::<[[i32x16; 2]; ITEMS / 32], _>(sums)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod factors;
 mod factors_alone;
 mod factors_short;
 mod group;
+mod half_bytes;
 mod popularity;
 mod product;
 mod product_alone;
