@@ -100,10 +100,10 @@ def reproduce(
         with `fit` and `recommend`, or as ``"package.module:Class"``, which is imported. By default
         all of the experiment.
     params : {"published", "dense", "tuned"}, path or mapping, default "published"
-        For tables: the published parameters; those that ``tune(protocol="dense")`` found for the
-        models of the paper's data sets, with GANMF as it starts (docs/results/above-ease.md); those
-        of a search by the paper's protocol on validation; or variant -> parameters, also from a
-        JSON or TOML file. Variants without any are run with defaults, with ``"dense"`` not at all.
+        For tables: the published parameters; those that ``tune(protocol="dense")`` found on the
+        paper's data sets, of GANMF those that are best on validation (docs/results/above-ease.md);
+        those of a search by the paper's protocol on validation; or variant -> parameters, also from
+        a JSON or TOML file. Variants without any are run with defaults, with ``"dense"`` not at all.
     n_calls : int, default 50
         Trials of each variant with ``params="tuned"``.
     cutoffs : sequence of int, default (5, 20)

@@ -92,11 +92,12 @@ class GANMF(GANMFSettings, GANRecommender):
         start.epochs, values = 0, {}
         # Lists of twenty differ less by chance than what epochs are stopped by, lists of five.
         measured = replace(data, metric="ndcg", k=20)
-        for times in (0.5, 1, 2):
-            start.num_factors = min(max(1, round(times * settings.num_factors)), most)
+        law = settings.num_factors
+        sizes = dict.fromkeys(min(max(1, round(times * law)), most) for times in (0.5, 1, 2))
+        for start.num_factors in sizes:
             _, run = self._trained(start, measured, None)
             values[start.num_factors] = run.stopping.best_value
-            data.progress(len(values), 3, f"start with {start.num_factors} factors")
+            data.progress(len(values), len(sizes), f"start with {start.num_factors} factors")
         settings.num_factors = max(values, key=lambda size: values[size])
 
     def _keep_chosen(self, settings: Self) -> None:
