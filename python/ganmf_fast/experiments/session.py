@@ -103,7 +103,8 @@ def reproduce(
         For tables: the published parameters; those that ``tune(protocol="dense")`` found on the
         paper's data sets, of GANMF those that are best on validation (docs/results/above-ease.md);
         those of a search by the paper's protocol on validation; or variant -> parameters, also from
-        a JSON or TOML file. Variants without any are run with defaults, with ``"dense"`` not at all.
+        a JSON or TOML file. Variants without any are run with defaults; with ``"dense"`` they are
+        left out.
     n_calls : int, default 50
         Trials of each variant with ``params="tuned"``.
     cutoffs : sequence of int, default (5, 20)
