@@ -239,7 +239,7 @@ def test_tables_hold_names_as_text(name: str) -> None:
     assert "<script" not in to_markdown(made)
     assert "\\input" not in to_latex(made)
     rows = [line for line in to_markdown(made).splitlines() if line.startswith("| ")]
-    assert {line.count("|") for line in rows} == {4, 7, 8}
+    assert {line.count("|") for line in rows} == {4, 7, 9}
     for text in (to_csv(made), summary_csv(made)):
         [row] = csv.DictReader(io.StringIO(text))
         assert row["model"].removeprefix("'") == printable(name)

@@ -43,7 +43,7 @@ def entry(model: str, *values: float, seconds: float = 1.0, **rest) -> Entry:
     """A row with one run for each value of MAP@5."""
     seeds = [None] if len(values) == 1 else range(len(values))
     cost = {"fit_seconds": seconds, "evaluate_seconds": 0.1, "fit_peak_mib": 100.0}
-    cost["evaluate_peak_mib"] = 110.0
+    cost |= {"fit_extra_mib": 40.0 * seconds, "evaluate_peak_mib": 110.0}
     runs = [
         Run(seed, {MAP: value, NDCG: value / 2}, cost)
         for seed, value in zip(seeds, values, strict=True)
@@ -257,9 +257,19 @@ def test_the_best_is_named_beside_its_cost_even_where_the_best_gan_is_near() -> 
         entry("GANMF-u", 0.19, seconds=40.0),
         entry("CAAE", 0.05, seconds=900.0),
     )
-    columns = cost(made, "fit_seconds", "s")["data"]["columns"]
+    columns = cost(made, "fit_seconds")["data"]["columns"]
     named = dict(zip(columns["label"], columns["side"], strict=True))
     assert named == {"Random": "right", "EASE-R": "left", "GANMF-u": "left", "": ""}
+
+
+def test_a_model_that_adds_no_memory_is_shown_at_the_least_of_the_axis() -> None:
+    made = comparison(entry("TopPopular", 0.1, seconds=0.0), entry("EASE-R", 0.2, seconds=5.0))
+    columns = cost(made, "fit_extra_mib")["data"]["columns"]
+    assert dict(zip(columns["model"], columns["cost"], strict=True)) == {
+        "TopPopular": 1.0,
+        "EASE-R": 200.0,
+    }
+    assert columns["shown"][0] == "0.00 MiB"
 
 
 def test_data_are_no_baselines(tmp_path: Path) -> None:

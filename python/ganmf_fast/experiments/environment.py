@@ -1,5 +1,7 @@
 """On what an experiment ran: versions, hardware, state of the source; and how much it took."""
 
+import ctypes
+import gc
 import os
 import platform
 import shutil
@@ -86,6 +88,8 @@ class Cost:
 
     seconds: float = 0.0
     peak_mib: float = 0.0
+    extra_mib: float | None = None
+    """Of the peak, what the process did not hold before; None where the system cannot tell."""
 
 
 @contextmanager
@@ -96,14 +100,27 @@ def measured() -> Iterator[Cost]:
     process began.
     """
     cost = Cost()
+    _return_free_memory()
+    before = None
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        before = _peak_mib()
     start = time.perf_counter()
     try:
         yield cost
     finally:
         cost.seconds = time.perf_counter() - start
         cost.peak_mib = _peak_mib()
+        if before is not None:
+            cost.extra_mib = max(0.0, cost.peak_mib - before)
+
+
+def _return_free_memory() -> None:
+    """Give the system what was freed before, so that a block's growth is its own (glibc)."""
+    gc.collect()
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _peak_mib() -> float:

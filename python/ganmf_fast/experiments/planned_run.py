@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import NamedTuple
 
 from ganmf_fast.base.errors import reason
@@ -89,6 +90,8 @@ class PlannedRun:
     ) -> tuple[Record, Files]:
         params = self.arguments
         build = self.spec.variant.make
+        if module := getattr(build, "module", None):
+            resolve_name(module)  # or the first GAN would have the time and memory of torch
         found: Record = {}
         histories: dict[str, list[Record]] = {}
         with measured() as fit:
@@ -110,6 +113,8 @@ class PlannedRun:
             "evaluate_seconds": measuring.seconds,
             "evaluate_peak_mib": measuring.peak_mib,
         }
+        if fit.extra_mib is not None:
+            found["cost"]["fit_extra_mib"] = fit.extra_mib
         return found, files
 
 

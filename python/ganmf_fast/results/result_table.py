@@ -77,7 +77,8 @@ class Run:
     values: dict[Key, float]
     """Metric and cutoff -> value."""
     cost: dict[str, float]
-    """`fit_seconds`, `evaluate_seconds`, `fit_peak_mib`, `evaluate_peak_mib`, as measured."""
+    """`fit_seconds`, `evaluate_seconds`, `fit_peak_mib`, `evaluate_peak_mib`, as measured; and
+    `fit_extra_mib`, the part of the peak that the process did not hold before, if known."""
 
 
 @dataclass(frozen=True)

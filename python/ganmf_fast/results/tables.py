@@ -215,8 +215,9 @@ def _cost(comparison: ResultTable) -> list[str]:
         "## Cost",
         "",
         "Seconds, and the largest resident memory of the process, as measured in this run.",
+        "*Added* is the part of it that was not held before the fit.",
         "",
-        *_header([*names, "fit s", "evaluate s", "fit MiB", "evaluate MiB"]),
+        *_header([*names, "fit s", "evaluate s", "fit MiB", "added MiB", "evaluate MiB"]),
     ]
     seen: set[tuple[str, int | None, float]] = set()
     for entry in comparison.entries:
@@ -235,6 +236,7 @@ def _cost(comparison: ResultTable) -> list[str]:
                 f"{cost['fit_seconds']:.2f}",
                 f"{cost['evaluate_seconds']:.2f}",
                 f"{cost['fit_peak_mib']:.0f}",
+                f"{cost['fit_extra_mib']:.0f}" if "fit_extra_mib" in cost else _DASH,
                 f"{cost['evaluate_peak_mib']:.0f}",
             ]
             lines.append(_row(cells))

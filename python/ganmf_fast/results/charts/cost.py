@@ -23,20 +23,30 @@ from ganmf_fast.results.result_table import ResultTable, heading
 __all__ = ["cost"]
 
 _WIDTH, _HEIGHT = 250, 300
+_MEASURES = {
+    "fit_seconds": ("the time to fit", "seconds", 1e-3),
+    "fit_extra_mib": ("the memory that the fit added to its process", "MiB", 1.0),
+}
+"""What each is, its unit, and the least that the axis tells from nothing."""
 
 
-def cost(comparison: ResultTable, measure: str, unit: str) -> Spec | None:
-    """Quality against a cost on a logarithmic axis; models that none beats in both are named."""
+def cost(comparison: ResultTable, measure: str) -> Spec | None:
+    """Quality against a cost on a logarithmic axis; models that none beats in both are named.
+
+    `measure` is ``"fit_seconds"`` or ``"fit_extra_mib"``. None where fewer than two models have it.
+    """
+    words, unit, least = _MEASURES[measure]
     key = comparison.columns[0]
     rows: list[tuple[str, str, float, float, str, str]] = []
     for entry in comparison.entries:
         mean = entry.mean(*key)
-        taken = [run.cost[measure] for run in entry.runs if run.cost.get(measure, 0.0) > 0]
+        taken = [run.cost[measure] for run in entry.runs if measure in run.cost]
         if mean is not None and taken:
-            mine = max(sum(taken) / len(taken), 1e-3)
+            mine = sum(taken) / len(taken)
             shown = f"{mine:,.2f} {unit}"
+            place = max(mine, least)
             rows.append(
-                (entry.model, kind(entry.model), mean, mine, shown, with_spread(entry, key))
+                (entry.model, kind(entry.model), mean, place, shown, with_spread(entry, key))
             )
     if len(rows) < 2:
         return None
@@ -64,7 +74,7 @@ def cost(comparison: ResultTable, measure: str, unit: str) -> Spec | None:
         for side, align, dx in (("right", "left", 8), ("left", "right", -8))
     ]
     return spec(
-        f"{heading(key)} against {measure} on {comparison.label}.",
+        f"{heading(key)} against {words} on {comparison.label}.",
         columns(names, [(*row, *labels.get(row[0], ("", ""))) for row in rows]),
         height=_HEIGHT,
         encoding={"tooltip": tips},
