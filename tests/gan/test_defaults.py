@@ -14,7 +14,15 @@ from ganmf_fast import _core
 from ganmf_fast.base.threads import get_num_threads
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.experiments.variants import VARIANTS
-from ganmf_fast.gan.defaults import CHOSEN, MOST_EPOCHS, NOISE, PUBLISHED, chosen_for
+from ganmf_fast.gan import defaults
+from ganmf_fast.gan.defaults import (
+    CHOSEN,
+    MOST_EPOCHS,
+    NOISE,
+    PUBLISHED,
+    chosen_for,
+    most_epochs_from_ease,
+)
 from ganmf_fast.models.early_stopping import epochs_for_more_data
 
 pytest.importorskip("torch", reason="GANs are trained with torch")
@@ -142,6 +150,31 @@ def test_the_number_of_factors_is_best_on_what_is_held_out(toy_urm) -> None:
         assert model.chosen_params_["num_factors"] == best
     # Only where epochs are sought as well.
     assert gf.GANMF(**params, epochs=2).fit(csr).chosen_params_["num_factors"] == law
+
+
+def test_large_data_have_fewer_epochs_and_never_fewer_than_ten() -> None:
+    def most(n_rows: int, n_cols: int, nnz: int) -> int:
+        return most_epochs_from_ease(n_rows, n_cols, nnz, chosen_for(n_rows, n_cols, nnz, None))
+
+    assert most(943, 1_682, 80_000) == MOST_EPOCHS  # MovieLens 100K
+    assert 30 <= most(6_040, 3_706, 900_000) <= 90  # MovieLens 1M
+    assert most(1_000_000, 100_000, 100_000_000) == 10
+
+
+def test_a_search_for_epochs_ends_with_the_most_that_its_data_may_have(
+    toy_urm, monkeypatch
+) -> None:
+    monkeypatch.setattr(defaults, "_MOST_WORK", 0)
+    params = {"seed": 3, "device": "cpu", "allow_worse": 100}
+    split = gf.split.holdout(toy_urm, 0.2, seed=1)
+    model = gf.GANMF(**params).fit(split.train, validation=split.test)
+    assert len(model.history_) == model.chosen_params_["epochs"] == 10
+    assert gf.GANMF(**params).fit(toy_urm).best_epoch_ <= epochs_for_more_data(10, 10 / 9)
+    # What does not start as a model needs its epochs, and what is given is given.
+    start = {"d_init": "glorot", "init": "glorot", "freq": 50}
+    model = gf.GANMF(**params, **start).fit(split.train, validation=split.test)
+    assert len(model.history_) == MOST_EPOCHS
+    assert len(gf.GANMF(**params, epochs=12).fit(toy_urm).history_) == 12
 
 
 def test_epochs_are_found_by_the_metric_that_is_asked_for(toy_urm) -> None:

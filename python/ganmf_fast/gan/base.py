@@ -81,12 +81,10 @@ class GANRecommender(GANSettings, Recommender):
                 f"checkpoint_every is {self.checkpoint_every}, but checkpoint_path names no file"
             )
         settings = self.resolved(self._profiles(data.urm))
-        if settings.epochs is None:
-            settings.epochs = MOST_EPOCHS
-            if data.validation is None:
-                settings.epochs = self._epochs_for(settings, data)
-            else:
-                self._choose_sizes(settings, data)
+        if settings.epochs is None and data.validation is None:
+            settings.epochs = self._epochs_for(settings, data)
+        elif settings.epochs is None:
+            self._choose_sizes(settings, data)
         checkpoint = None
         if self.checkpoint_every and self.checkpoint_path is not None:
             path, config = Path(self.checkpoint_path), self._config(settings, data)
@@ -162,7 +160,9 @@ class GANRecommender(GANSettings, Recommender):
         return epochs_for_more_data(run.best_epoch, data.urm.nnz / rest.nnz)
 
     def _choose_sizes(self, settings: Self, data: FitData) -> None:
-        """Change sizes that were not given, if others are better on the validation of `data`."""
+        """Give values to sizes that were not given, by the validation of `data`, and to epochs."""
+        del data
+        settings.epochs = MOST_EPOCHS
 
     def _keep_chosen(self, settings: Self) -> None:
         """Remember what was used in place of parameters that were not given."""

@@ -17,9 +17,10 @@ Deviation: empty rows and columns are counted as well.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CHOSEN", "MOST_EPOCHS", "PUBLISHED", "chosen_for"]
+__all__ = ["CHOSEN", "MOST_EPOCHS", "PUBLISHED", "chosen_for", "most_epochs_from_ease"]
 
 MOST_EPOCHS = 300
 
@@ -50,6 +51,7 @@ NOISE = 4.0
 """Of the penalty, see above."""
 
 _BATCHES = 8
+_MOST_WORK = 4e11
 
 
 def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict[str, Any]:
@@ -80,6 +82,19 @@ def chosen_for(n_rows: int, n_cols: int, nnz: int, matching: str | None) -> dict
         # The published weight is one of features.
         "recon_coefficient": 0.1 if matching == "features" else 0.8,
     }
+
+
+def most_epochs_from_ease(n_rows: int, n_cols: int, nnz: int, params: Mapping[str, Any]) -> int:
+    """Most epochs of a training that starts as EASE and whose epochs are sought.
+
+    An epoch has about nnz E multiplications of the profiles, and in each batch I E K of both
+    networks, of I columns, E hidden units and K factors. All epochs together have `_MOST_WORK` of
+    them at most, some two minutes on two cores, though at least ten are allowed: such a training
+    gains little, and its first epochs the most.
+    """
+    batches = math.ceil(n_rows / params["batch_size"])
+    an_epoch = params["emb_dim"] * (nnz + batches * n_cols * params["num_factors"])
+    return _within(10, _MOST_WORK / max(an_epoch, 1), MOST_EPOCHS)
 
 
 def _within(low: int, value: float, high: int) -> int:

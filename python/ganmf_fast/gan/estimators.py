@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from ganmf_fast.base.params import hyperparameters
 from ganmf_fast.gan.base import GANRecommender
-from ganmf_fast.gan.defaults import CHOSEN
+from ganmf_fast.gan.defaults import CHOSEN, most_epochs_from_ease
 from ganmf_fast.gan.settings import (
     BinGANMFSettings,
     CAAESettings,
@@ -57,7 +57,8 @@ class GANMF(GANMFSettings, GANRecommender):
     by `seed`: their best number times (10/9)^(1/4) is trained on all, and none unless one of them
     is better than the start by a standard error of the users' differences. Where epochs are not
     given, the start is measured on the same interactions, or on `validation`, with half, once and
-    twice as many factors as the rules say, and the number with the best NDCG@20 is taken.
+    twice as many factors as the rules say, and the number with the best NDCG@20 is taken; at most
+    300 epochs follow, and fewer on large data, where they would take longer than minutes.
     ``epochs=0`` takes the start as it is, which training improves little
     (docs/results/ganmf-parts.md), in a small part of the time.
 
@@ -83,11 +84,18 @@ class GANMF(GANMFSettings, GANRecommender):
     )
 
     def _choose_sizes(self, settings: Self, data: FitData) -> None:
-        if self.num_factors is not None or self.recon_coefficient is not None:
-            return
+        super()._choose_sizes(settings, data)
         if settings.d_init != "ease":
             # Only training would tell.
             return
+        if self.num_factors is None and self.recon_coefficient is None:
+            settings.num_factors = self._best_start(settings, data)
+        profiles = self._profiles(data.urm)
+        shape = profiles.n_rows, profiles.n_cols, profiles.nnz
+        settings.epochs = most_epochs_from_ease(*shape, settings.get_params(deep=False))
+
+    def _best_start(self, settings: Self, data: FitData) -> int:
+        """Number of factors with which the start is the best on the validation of `data`."""
         start, most = copy(settings), min(data.urm.n_rows, data.urm.n_cols)
         start.epochs, values = 0, {}
         # Lists of twenty differ less by chance than what epochs are stopped by, lists of five.
@@ -98,7 +106,7 @@ class GANMF(GANMFSettings, GANRecommender):
             _, run = self._trained(start, measured, None)
             values[start.num_factors] = run.stopping.best_value
             data.progress(len(values), len(sizes), f"start with {start.num_factors} factors")
-        settings.num_factors = max(values, key=lambda size: values[size])
+        return max(values, key=lambda size: values[size])
 
     def _keep_chosen(self, settings: Self) -> None:
         names = [name for name in CHOSEN if getattr(self, name) is None]
