@@ -48,14 +48,18 @@ MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
 # In the environment, or wherever it is.
 PIP_AUDIT = $(or $(wildcard $(ENV)/bin/pip-audit),pip-audit)
 NO_SPINNER := --progress-spinner off
-# Files stay together, and those that start processes go to one worker (tests/conftest.py).
-PYTEST := $(PY) -m pytest -q -p no:benchmark -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+# Tests of a file stay together, for what they share is made once.
+PYTEST := $(PY) -m pytest -q -p no:benchmark -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # maturin refuses to choose between a conda environment and the one named here.
 unexport CONDA_PREFIX
 export VIRTUAL_ENV := $(ENV)
 export PYO3_PYTHON := $(PY)
 export PYTHONUNBUFFERED := 1
+# What is imported is compiled once, in the environment, also where the shell says otherwise: the
+# tests start hundreds of interpreters, and compiling takes each of them seconds.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(ENV)/pycache
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -83,7 +87,7 @@ test: build ## Rust tests, then Python tests
 	$(PYTEST) --durations=25
 
 test-dev: build ## Tests near the kernels under Python's development mode, every warning an error
-	$(PY) -X dev -W error -m pytest -q -p no:benchmark -n $(JOBS) --dist loadgroup --no-loadscope-reorder \
+	$(PY) -X dev -W error -m pytest -q -p no:benchmark -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		-m "not processes" tests/base tests/core tests/data tests/evaluation tests/models tests/split
 
 fuzz: build ## Break the public surface with inputs that nobody would pass [SECONDS=60]

@@ -32,22 +32,15 @@ PUBLISHED = ("lastfm", "hetrec2011", "ml-1m")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what fixtures decide, and choose what each worker of pytest-xdist runs.
-
-    Tests of a file stay together. Those that start processes go to one worker, and first, since
-    they take longest.
-    """
+    """Mark what fixtures decide; tests that start processes come first, since they take longest."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "data_dir" in fixtures:
             item.add_marker(pytest.mark.real_data)
         if fixtures & STARTING:
             item.add_marker(pytest.mark.processes)
-        group = ".".join(item.path.with_suffix("").parts[-2:])
         if item.get_closest_marker("processes"):
             item.add_marker(pytest.mark.slow)
-            group = "processes"
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.get_closest_marker("processes") is None)
 
 

@@ -1,10 +1,11 @@
-"""Ctrl-C during a long fit, in a process of its own, as a user presses it."""
+"""Ctrl-C during a long fit, in another process, as a user presses it; one fits for all tests."""
 
 import json
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from itertools import product
 
 import pytest
@@ -30,17 +31,18 @@ X = sp.csr_array(
     shape=(users, items),
 )
 X = gf.Interactions.from_matrix(X)
-name = sys.argv[1]
-model = getattr(gf, name)(**json.loads(sys.argv[2]))
-if registry.NAMES[name].startswith("ganmf_fast.gan."):
-    import torch  # libraries that are being loaded hear nothing
-print("ready", flush=True)
-try:
-    model.fit(X)
-except KeyboardInterrupt:
-    print("stopped", time.time(), flush=True)
-else:
-    print("fitted", time.time(), flush=True)
+for line in sys.stdin:
+    name, params = json.loads(line)
+    model = getattr(gf, name)(**params)
+    if registry.NAMES[name].startswith("ganmf_fast.gan."):
+        import torch  # libraries that are being loaded hear nothing
+    print("ready", flush=True)
+    try:
+        model.fit(X)
+    except KeyboardInterrupt:
+        print("stopped", time.time(), flush=True)
+    else:
+        print("fitted", time.time(), flush=True)
 """
 
 
@@ -61,22 +63,29 @@ MODELS = {
 
 
 # The decomposition that GANMF starts from is longer than a second.
-@pytest.mark.parametrize(
-    ("model", "after"), [*product(MODELS, (0.1, 1.0)), ("GANMF", 7.0), ("GANMF", 11.0)]
-)
-def test_ctrl_c_stops_a_fit_within_a_second(model, after):
-    if registry.NAMES[model].startswith("ganmf_fast.gan."):
-        pytest.importorskip("torch", reason=f"{model} is fitted with torch, which is not installed")
+CASES = [*product(MODELS, (0.1, 1.0)), ("GANMF", 7.0), ("GANMF", 11.0)]
+
+
+@pytest.fixture(scope="module")
+def fitting() -> Iterator[subprocess.Popen[str]]:
+    """A process that fits what it is told."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _FIT, model, json.dumps(MODELS[model])],
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-c", _FIT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(after)
-        pressed = time.time()
-        process.send_signal(signal.SIGINT)
-        what, at = process.stdout.readline().split()
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(("model", "after"), CASES)
+def test_ctrl_c_stops_a_fit_within_a_second(fitting, model, after):
+    if registry.NAMES[model].startswith("ganmf_fast.gan."):
+        pytest.importorskip("torch", reason=f"{model} is fitted with torch, which is not installed")
+    print(json.dumps([model, MODELS[model]]), file=fitting.stdin, flush=True)
+    assert fitting.stdout.readline() == "ready\n"
+    time.sleep(after)
+    pressed = time.time()
+    fitting.send_signal(signal.SIGINT)
+    what, at = fitting.stdout.readline().split()
     assert what == "stopped"
     assert float(at) - pressed < 1
