@@ -1,7 +1,6 @@
 """On what an experiment ran: versions, hardware, state of the source; and how much it took."""
 
 import ctypes
-import gc
 import os
 import platform
 import shutil
@@ -10,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,15 @@ _PACKAGES = ("ganmf-fast", "numpy", "scipy", "scikit-learn", "polars", "torch", 
 
 def versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that figures depend on; None if not installed."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def describe() -> dict[str, Any]:
@@ -117,7 +119,6 @@ def measured() -> Iterator[Cost]:
 
 def _return_free_memory() -> None:
     """Give the system what was freed before, so that a block's growth is its own (glibc)."""
-    gc.collect()
     if sys.platform == "linux":
         with suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)
