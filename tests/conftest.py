@@ -32,7 +32,7 @@ PUBLISHED = ("lastfm", "hetrec2011", "ml-1m")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what fixtures decide; tests that start processes come first, since they take longest."""
+    """Mark what fixtures decide; what takes long comes first, so that workers end together."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "data_dir" in fixtures:
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.processes)
         if item.get_closest_marker("processes"):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.get_closest_marker("processes") is None)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

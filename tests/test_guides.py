@@ -198,6 +198,7 @@ RUN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUN, ids=page_name)
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     code = "\n".join(map(hastened, python_blocks(page)))

@@ -73,6 +73,7 @@ def opened(path, user=None, item=None, header=None) -> Interactions:
     return open_data(str(path), reading=FileReading(Roles(user, item), Options(header=header)))
 
 
+@pytest.mark.slow
 @settings(max_examples=TABLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     rows=st.lists(st.tuples(IDS, IDS, TEXT), min_size=1, max_size=12),

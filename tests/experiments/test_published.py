@@ -70,6 +70,7 @@ def close(metric: str, ours: float, published: float) -> bool:
     return abs(ours - published) <= slack
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("row", ROWS)
 def test_baselines_give_every_published_figure(data_dir, dataset, row):
@@ -114,6 +115,7 @@ def test_the_decomposition_with_the_authors_seed_is_theirs(data_dir, dataset):
         assert ev[metric, k] == pytest.approx(value, abs=1e-5), f"{metric}@{k}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "l2", "mean_ap", "ndcg"),
     [

@@ -416,6 +416,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(X, features, share, last, tmp_pat
         gf.AugCF(**params).fit(X, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("threads_restored")
 def test_thread_count_changes_nothing(monkeypatch):
     monkeypatch.setattr(device, "_WORTH_THREADS", 0)

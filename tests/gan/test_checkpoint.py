@@ -74,6 +74,7 @@ def fit_until(monkeypatch, model, data, epochs):
             model.fit(data[0], validation=data[1])
 
 
+@pytest.mark.slow
 @each_run
 @pytest.mark.parametrize("every", [1, 2])
 def test_a_run_goes_on_to_the_weights_it_would_have_had(

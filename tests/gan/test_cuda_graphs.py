@@ -113,6 +113,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("products", ["wide", "narrow"])
 @pytest.mark.parametrize("case", CASES)
 def test_captured_steps_are_those_of_the_definition(case, products):

@@ -65,6 +65,7 @@ def test_the_rows_of_the_paper_give_the_weight_and_every_published_parameter() -
         assert completed["epochs"] == MOST_EPOCHS
 
 
+@pytest.mark.slow
 def test_a_published_model_without_epochs_trains_three_hundred(toy_urm) -> None:
     params = {**SMALL, "epochs": None, "recon_coefficient": 0.2}
     model = gf.GANMF(**params).fit(toy_urm)

@@ -104,6 +104,7 @@ def test_without_generated_ratings_it_is_the_base_bit_for_bit(X, base):
         assert not np.array_equal(other.score_users(users), alone.score_users(users))
 
 
+@pytest.mark.slow
 def test_virtual_low_ratings_raise_the_spread_of_generated_ones():
     rng = np.random.default_rng(0)
     X = (rng.random((80, 50)) < 0.3) * rng.choice([1, 4, 5], (80, 50), p=[0.05, 0.45, 0.5])

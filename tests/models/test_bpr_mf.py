@@ -159,6 +159,7 @@ def test_warm_epochs_are_those_of_bpr(binary):
     assert not np.array_equal(later.item_factors_, bpr.item_factors_)
 
 
+@pytest.mark.slow
 def test_it_learns_more_than_popularity(demo_splits):
     train, test = demo_splits.train, demo_splits.test
     popular = gf.evaluate(gf.TopPopular().fit(train), train, test)["map", 5]

@@ -177,6 +177,7 @@ def test_scores_are_those_of_the_network(binary):
     assert np.array_equal(weighted.fold_in(3 * binary), alone.fold_in(binary))
 
 
+@pytest.mark.slow
 def test_it_learns_more_than_popularity_by_user_and_by_batch(demo_splits):
     train, test = demo_splits.train, demo_splits.test
     popular = gf.evaluate(gf.TopPopular().fit(train), train, test)["map", 5]
@@ -186,6 +187,7 @@ def test_it_learns_more_than_popularity_by_user_and_by_batch(demo_splits):
         assert model.history_[-1]["loss"] < model.history_[0]["loss"]
 
 
+@pytest.mark.slow
 def test_new_users_are_ranked_as_well_as_fitted_ones(demo_splits):
     train, test = demo_splits.train, demo_splits.test
     model = gf.CDAE().fit(train)

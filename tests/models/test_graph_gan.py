@@ -262,6 +262,7 @@ def test_losses_are_those_before_the_steps(graph, table):
     assert g_loss == pytest.approx(-expected, rel=0.02)
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_epoch(demo_splits):
     train, held_out = demo_splits.train_small, demo_splits.early_stop
     params = {**SMALL, "epochs": 6, "freq": 1, "allow_worse": 2, "g_lr": 0.01}
@@ -290,6 +291,7 @@ def kill(epoch, _values):
         raise KilledError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quirks", [False, True])
 def test_a_killed_fit_goes_on_to_the_same_bits(quirks, demo_splits, tmp_path):
     data = demo_splits.train_small, demo_splits.early_stop
@@ -299,14 +301,13 @@ def test_a_killed_fit_goes_on_to_the_same_bits(quirks, demo_splits, tmp_path):
     params |= {"checkpoint_every": 2, "checkpoint_path": str(path)}
     with pytest.raises(KilledError):
         gf.GraphGAN(**params).fit(data[0], validation=data[1], callback=kill)
+    state = path.read_bytes()
     again = gf.GraphGAN(**params).fit(data[0], validation=data[1])
     assert not path.exists()
     assert np.array_equal(again.user_factors_, quiet.user_factors_)
     assert np.array_equal(again.item_factors_, quiet.item_factors_)
     assert again.best_epoch_ == quiet.best_epoch_
-    with pytest.raises(KilledError):
-        gf.GraphGAN(**params).fit(data[0], validation=data[1], callback=kill)
-    path.write_bytes(path.read_bytes()[:-9])
+    path.write_bytes(state[:-9])
     with pytest.raises(DataError, match="is damaged or cut short"):
         gf.GraphGAN(**params).fit(data[0], validation=data[1])
 
@@ -327,6 +328,7 @@ def test_a_killed_embedding_goes_on_and_knows_its_start(graph, table, tmp_path):
     assert len(again.history) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("threads_restored")
 @pytest.mark.parametrize("quirks", [False, True])
 def test_thread_count_changes_nothing(quirks, demo_splits):

@@ -20,6 +20,7 @@ SEARCHES = json.loads((Path(__file__).parent / "published_searches.json").read_t
 SHAPES = {"lastfm": (1883, 17632), "ml-1m": (6040, 3706)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search["row"])
 def test_told_what_the_authors_measured_it_asks_what_they_asked(search: dict[str, Any]) -> None:
     pytest.importorskip("skopt", reason="the Gaussian process is scikit-optimize's")

@@ -96,6 +96,7 @@ def test_every_value_of_a_range_is_one_that_the_model_takes() -> None:
             model_class(row.model)(**params)._validate_params()
 
 
+@pytest.mark.slow
 def test_random_trials_of_the_papers_seed_contain_parameters_that_its_authors_published() -> None:
     """Only the same ranges in the same order give the same numbers, to the last digit."""
     pytest.importorskip("skopt", reason="the random trials are scikit-optimize's")

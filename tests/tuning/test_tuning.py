@@ -267,6 +267,7 @@ def test_a_wrong_argument_is_one_sentence_and_leaves_no_file(knn, tmp_path, opti
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "n_workers"),
     [("random", 1), ("skopt", 1), ("skopt", 2), ("published", 1), ("optuna", 1)],
@@ -326,6 +327,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     assert counting.fits == 4 + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_a_repeated_point_is_not_fitted_again(
     knn, tmp_path, monkeypatch: pytest.MonkeyPatch, n_workers: int
@@ -439,6 +441,7 @@ def elsewhere(path: Path, trial: int, topk: int, **others) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [1, 2])
 @pytest.mark.parametrize("backend", ["random", "skopt", "optuna"])
 def test_a_journal_of_another_machine_goes_on_with_what_it_asked(
@@ -681,6 +684,7 @@ class Uneven(contextlib.AbstractContextManager):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["skopt", "random"])
 def test_the_order_of_finishing_changes_no_point_and_gaps_are_filled(
     knn, tmp_path, backend
