@@ -331,9 +331,10 @@ without it: .5696 on HetRec after 41 epochs, .3759 on MovieLens 1M after 77, and
 
 {about} `GANMF(epochs=0)` is the start alone, with the number of factors of the law.
 
-A training from the start is bounded by its work (`most_epochs_from_ease`), on MovieLens 1M to some 40
-epochs: without a bound it went on there beyond epoch 80, for gains of a thousandth on the tenth
-that is held out. The bound was chosen for the time it takes, before these two rows were measured.
+A training from the start is bounded by its work (`most_epochs_from_ease`), on MovieLens 1M to
+some 40 epochs: without a bound it went on there beyond epoch 80, for gains of a thousandth on the
+tenth that is held out. The bound was chosen for the time it takes, before these two rows were
+measured.
 
 ## How they were found
 
