@@ -107,6 +107,21 @@ def test_finished_models_are_not_run_again(splits: Path, tmp_path: Path) -> None
     }
 
 
+def test_what_a_killed_process_had_begun_to_write_is_removed(
+    ganmf, splits: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command = ("reproduce", "table2", "--data", splits, "--models", "TopPopular", "--output", run)
+    assert ganmf(*command).returncode == 0
+    left = [run / f".{name}.0123456789abcdef.part" for name in ("summary.csv", "chart.pdf")]
+    mine = [run / ".notes.part", run / "summary.csv.0123456789abcdef.part"]
+    for path in [*left, *mine]:
+        path.write_text("half")
+    assert ganmf(*command).returncode == 0
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in mine)
+
+
 def test_of_many_seeds_to_come_few_are_named(splits: Path, tmp_path: Path) -> None:
     (entry,) = cheap(splits, tmp_path, "PureSVD", seeds=list(range(2000))).comparison().entries
     first = ("PureSVD-0", "PureSVD-1", "PureSVD-2")

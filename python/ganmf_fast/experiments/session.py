@@ -383,6 +383,9 @@ def _draw(store: Store, table: ResultTable, log: Log) -> None:
         log('charts are left out, since they need vl-convert: pip install "ganmf-fast[report]"')
         return
     figure = files.table_figure(table)
-    if figure is not None:
-        for kind in files.FORMATS:
-            store.write_text(f"chart.{kind}", files.rendered(figure, kind))
+    if figure is None:
+        return
+    charts = {f"chart.{kind}": files.rendered(figure, kind) for kind in files.FORMATS}
+    with store.locked(table.experiment):
+        for name, chart in charts.items():
+            store.write_text(name, chart)

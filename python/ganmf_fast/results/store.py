@@ -25,6 +25,7 @@ from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import ConflictError, DataError, difference
 from ganmf_fast.base.files import (
     make_folder,
+    remove_parts,
     sync_file,
     sync_folder,
     try_lock,
@@ -125,6 +126,7 @@ class Store:
                     f"{self.folder} holds {self._experiment()}, not {experiment}: choose another "
                     "output folder"
                 )
+            remove_parts(self.folder)
             for left in self._models.glob(f"{_PART}*"):
                 shutil.rmtree(left, ignore_errors=True)
             yield
