@@ -48,8 +48,11 @@ MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
 # In the environment, or wherever it is.
 PIP_AUDIT = $(or $(wildcard $(ENV)/bin/pip-audit),pip-audit)
 NO_SPINNER := --progress-spinner off
+# The tests write thousands of files, each brought to the disk: in memory, where there is room.
+IN_MEMORY := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END {print $$4}')" -gt 8000000 \
+	&& echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
 # Tests of a file stay together, for what they share is made once.
-PYTEST := $(PY) -m pytest -q -p no:benchmark -n $(JOBS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(IN_MEMORY) $(PY) -m pytest -q -p no:benchmark -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # maturin refuses to choose between a conda environment and the one named here.
 unexport CONDA_PREFIX

@@ -85,6 +85,7 @@ def test_baselines_give_every_published_figure(data_dir, dataset, row):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("row", [row for row in ROWS if row != "PureSVD"])
+@pytest.mark.slow
 def test_lists_with_their_ties_are_the_published_ones(data_dir, dataset, row):
     """Hits are counted: a place more that differs, in one list of one user, would show."""
     _, ev = fitted(data_dir, dataset, row)
