@@ -406,10 +406,27 @@ def table(data: str) -> str:
         for name in ROWS
         if name in by_row and trials(data, name)
     ]
+    shown += [
+        f"- The paired t test of {name} against {control} has p = {p:.2g}."
+        for name, control in _CONTROLS
+        if (p := _p_of_pair(data, by_row, name, control)) is not None
+    ]
     return f"## {data}\n\n" + "\n".join(lines) + "\n\n" + "\n".join(shown)
 
 
 _BASES = ("EASE", "SLIM-ElasticNet")
+_CONTROLS = (("GANMF, random weights", "random weights, m = 0"),)
+
+
+def _p_of_pair(
+    data: str, by_row: dict[str, list[dict[str, Any]]], name: str, control: str
+) -> float | None:
+    """P value of two rows alone, without a correction; None where one was not measured here."""
+    both = {row: [look["seed"] for look in by_row.get(row, [])] for row in (name, control)}
+    values = _user_means(data, both)
+    if len(values) < 2:
+        return None
+    return float(compare_values(values, control)["t_p"][0])
 
 
 def _listed(params: dict[str, Any], searched: dict[str, Any]) -> str:
@@ -422,14 +439,19 @@ def _listed(params: dict[str, Any], searched: dict[str, Any]) -> str:
     )
 
 
-def _ps(data: str, rows: dict[str, list[int]]) -> dict[tuple[str, str], str]:
-    """Corrected p values of a row against a base, where `final` left its values here."""
+def _user_means(data: str, rows: dict[str, list[int]]) -> dict[str, Any]:
+    """MAP@5 of each user, mean over seeds, of the rows that `final` measured here."""
     files = {name: [of_users(data, name, seed) for seed in seeds] for name, seeds in rows.items()}
-    values = {
+    return {
         name: np.mean([np.load(file) for file in mine], axis=0)
         for name, mine in files.items()
-        if all(file.is_file() for file in mine)
+        if mine and all(file.is_file() for file in mine)
     }
+
+
+def _ps(data: str, rows: dict[str, list[int]]) -> dict[tuple[str, str], str]:
+    """Corrected p values of a row against a base, where `final` left its values here."""
+    values = _user_means(data, rows)
     found: dict[tuple[str, str], float] = {}
     for base in (base for base in _BASES if base in values):
         for pair in compare_values(values, base).iter_rows(named=True):
