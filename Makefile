@@ -48,6 +48,9 @@ MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
 # In the environment, or wherever it is.
 PIP_AUDIT = $(or $(wildcard $(ENV)/bin/pip-audit),pip-audit)
 NO_SPINNER := --progress-spinner off
+# The extension has no tests of its own; named here, it gives what both depend on the features that
+# `build` has compiled already.
+CARGO_TEST := cargo test --quiet -p ganmf-core -p ganmf-python
 # The tests write thousands of files, each brought to the disk: in memory, where there is room.
 IN_MEMORY := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END {print $$4}')" -gt 8000000 \
 	&& echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
@@ -82,11 +85,11 @@ reproduce: build-release ## The paper's comparison: [DATA=demo|lastfm|...|folder
 		$(if $(MODELS),--models "$(MODELS)")
 
 check: lint ## What to run after each change: lint, and the tests not marked slow
-	cargo test --quiet -p ganmf-core
+	$(CARGO_TEST)
 	$(PYTEST) -m "not slow"
 
 test: build ## Rust tests, then Python tests
-	cargo test --quiet -p ganmf-core
+	$(CARGO_TEST)
 	$(PYTEST) --durations=25
 
 test-dev: build ## Tests near the kernels under Python's development mode, every warning an error
