@@ -135,7 +135,9 @@ def test_ndcg_and_average_precision_are_those_of_scikit_learn():
 
 
 @pytest.mark.slow
-def test_figures_are_those_of_ranx(world):
+def test_figures_are_those_of_ranx(world, monkeypatch):
+    # Compiling what it is made of takes forty seconds, running it as Python one.
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     ranx = pytest.importorskip(
         "ranx", reason="ranx, an outside implementation of the metrics, is not installed"
     )
