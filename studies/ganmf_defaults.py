@@ -339,9 +339,7 @@ without it: .5696 on HetRec after 41 epochs, .3759 on MovieLens 1M after 77, and
 {about} `GANMF(epochs=0)` is the start alone, with the number of factors of the law.
 
 A training from the start is bounded by its work (`most_epochs_from_ease`), on MovieLens 1M to
-some 40 epochs: without a bound it went on there beyond epoch 80, for gains of a thousandth on the
-tenth that is held out. The bound was chosen for the time it takes, before these two rows were
-measured.
+some 40 epochs. The bound was chosen for the time it takes, before these two rows were measured.
 
 ## Without the adversary
 
@@ -494,7 +492,7 @@ def main() -> None:
     arguments = parser.parse_args()
     gf.set_num_threads(arguments.threads)
     if arguments.what == "search":
-        names = arguments.sets.split(",") if arguments.sets else list(SETS)
+        names = arguments.sets.split(";") if arguments.sets else list(SETS)
         search(arguments.data, list(asked(arguments.trials)), names)
         return
     default = ["ml-100k", "irgan", "cofigan", "demo", *NEW]

@@ -122,6 +122,18 @@ def test_what_a_killed_process_had_begun_to_write_is_removed(
     assert all(path.exists() for path in mine)
 
 
+def test_a_model_of_ones_own_may_have_what_gans_call_their_module(
+    splits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "with_module.py").write_text(
+        "import ganmf_fast as gf\nclass Popular(gf.TopPopular):\n    module = 'nowhere:Nothing'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    (entry,) = cheap(splits, tmp_path / "run", "with_module:Popular").run().entries
+    assert not entry.problem
+    assert entry.runs
+
+
 def test_of_many_seeds_to_come_few_are_named(splits: Path, tmp_path: Path) -> None:
     (entry,) = cheap(splits, tmp_path, "PureSVD", seeds=list(range(2000))).comparison().entries
     first = ("PureSVD-0", "PureSVD-1", "PureSVD-2")

@@ -115,12 +115,8 @@ def _part_of(path: Path) -> str:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what killed writers of a file, or of any file in a folder, had begun.
-
-    There must be no other writer now.
-    """
-    folder, name = (path, ".*.") if path.is_dir() else (path.parent, glob.escape(_part_of(path)))
-    for part in folder.glob(f"{name}{'[0-9a-f]' * 16}.part"):
+    """Remove what writers of `path` that were killed had begun; there must be no other now."""
+    for part in path.parent.glob(f"{glob.escape(_part_of(path))}{'[0-9a-f]' * 16}.part"):
         part.unlink(missing_ok=True)
 
 

@@ -10,6 +10,7 @@ from ganmf_fast.base.errors import reason
 from ganmf_fast.experiments import environment
 from ganmf_fast.experiments.environment import measured
 from ganmf_fast.experiments.run_specs import RunSpec
+from ganmf_fast.gan.base import GANRecommender
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.results.store import Record
 from ganmf_fast.split import Splits
@@ -90,8 +91,8 @@ class PlannedRun:
     ) -> tuple[Record, Files]:
         params = self.arguments
         build = self.spec.variant.make
-        if module := getattr(build, "module", None):
-            resolve_name(module)  # or the first GAN would have the time and memory of torch
+        if isinstance(build, type) and issubclass(build, GANRecommender):
+            resolve_name(build.module)  # or the first GAN would have the time and memory of torch
         found: Record = {}
         histories: dict[str, list[Record]] = {}
         with measured() as fit:

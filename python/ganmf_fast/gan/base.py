@@ -160,7 +160,7 @@ class GANRecommender(GANSettings, Recommender):
         return epochs_for_more_data(run.best_epoch, data.urm.nnz / rest.nnz)
 
     def _choose_sizes(self, settings: Self, data: FitData) -> None:
-        """Give values to sizes that were not given, by the validation of `data`, and to epochs."""
+        """Set the most epochs, and by the validation of `data` sizes that were not given."""
         del data
         settings.epochs = MOST_EPOCHS
 

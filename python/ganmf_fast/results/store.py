@@ -126,7 +126,6 @@ class Store:
                     f"{self.folder} holds {self._experiment()}, not {experiment}: choose another "
                     "output folder"
                 )
-            remove_parts(self.folder)
             for left in self._models.glob(f"{_PART}*"):
                 shutil.rmtree(left, ignore_errors=True)
             yield
@@ -245,8 +244,9 @@ class Store:
         sync_folder(self._models)
 
     def write_text(self, name: str, content: str | bytes) -> Path:
-        """Write one file of the folder, complete or not at all; raises `WriteError`."""
+        """Write one file of the `locked` folder, complete or not at all; raises `WriteError`."""
         path = self.folder / name
+        remove_parts(path)
         write_whole(path, content)
         return path
 
