@@ -125,7 +125,7 @@ def test_what_a_killed_process_had_begun_to_write_is_removed(
 def test_a_model_of_ones_own_may_have_what_gans_call_their_module(
     splits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "with_module.py").write_text(
+    (tmp_path / "with_module").with_suffix(".py").write_text(
         "import ganmf_fast as gf\nclass Popular(gf.TopPopular):\n    module = 'nowhere:Nothing'\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
