@@ -3,13 +3,14 @@
 import errno
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from file_limit import files_of_at_most
 
 import ganmf_fast as gf
 from ganmf_fast.base.errors import WriteError
@@ -19,21 +20,11 @@ from ganmf_fast.results.store import Store, npz
 from ganmf_fast.tuning.journal import Journal
 from ganmf_fast.tuning.trial import Trial
 
-resource = pytest.importorskip("resource", reason="the size of files cannot be limited here")
+pytest.importorskip("resource", reason="the size of files cannot be limited here")
 
 LIMIT = 1000
 NOISE = np.random.default_rng(0).random(10_000)
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """No file can grow beyond some bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+full_disk = partial(files_of_at_most, LIMIT)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +130,10 @@ def test_splits_are_replaced_together_or_not_at_all(tmp_path: Path, splits: gf.S
     other.save(folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     # Some of the five fit, others do not.
-    with full_disk(), pytest.raises(WriteError, match="splits cannot be written: File too large"):
+    with (
+        full_disk(),
+        pytest.raises(WriteError, match="splits cannot be written: File too large"),
+    ):
         splits.save(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     splits.save(folder)
@@ -161,7 +155,10 @@ def test_a_cell_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.folder.joinpath("models").mkdir()
     store.write("EASE", {"status": "done"}, {})
-    with full_disk(), pytest.raises(WriteError, match="EASE cannot be written: File too large"):
+    with (
+        full_disk(),
+        pytest.raises(WriteError, match="EASE cannot be written: File too large"),
+    ):
         store.write("EASE", {"status": "done"}, {"per_user.npz": npz({"noise": NOISE})})
     kept = json.loads((tmp_path / "models" / "EASE" / "result.json").read_text())
     assert kept["files"] == {}
@@ -170,7 +167,10 @@ def test_a_cell_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
 
 def test_a_journal_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "search" / "journal.jsonl"
-    with full_disk(), pytest.raises(WriteError, match=r"journal\.jsonl cannot be written"):
+    with (
+        full_disk(),
+        pytest.raises(WriteError, match=r"journal\.jsonl cannot be written"),
+    ):
         journal(path)
     assert list(path.parent.iterdir()) == []
 
@@ -180,7 +180,10 @@ def test_a_journal_keeps_the_trials_that_fit(tmp_path: Path) -> None:
     with Journal(path, {"format": 1}) as kept:
         kept.append(Trial(0, {}, "done", 0.5))
         before = path.read_bytes()
-        with full_disk(), pytest.raises(WriteError, match="cannot be written: File too large"):
+        with (
+            full_disk(),
+            pytest.raises(WriteError, match="cannot be written: File too large"),
+        ):
             kept.append(Trial(1, {}, "failed", reason="x" * LIMIT))
         assert path.read_bytes() == before
         kept.append(Trial(2, {}, "done", 0.6))
@@ -210,7 +213,10 @@ def test_a_scan_says_when_its_own_files_do_not_fit(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     for path in (log, table):
-        with full_disk(), pytest.raises(WriteError, match="cannot be written: File too large"):
+        with (
+            full_disk(),
+            pytest.raises(WriteError, match="cannot be written: File too large"),
+        ):
             gf.Interactions.scan(path, scratch=scratch)
         assert list(scratch.iterdir()) == []
 

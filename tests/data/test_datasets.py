@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from file_limit import files_of_at_most
 
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.data import datasets, downloads
@@ -466,16 +467,14 @@ def test_a_later_download_must_equal_the_first(tmp_path, mirror, tiny, caplog):
 
 @pytest.mark.usefixtures("tiny")
 def test_a_download_that_cannot_be_written_is_no_fault_of_the_address(tmp_path, mirror):
-    resource = pytest.importorskip("resource")
+    pytest.importorskip("resource")
     (mirror.folder / "tiny.zip").write_bytes(GOOD)
     cache = tmp_path / "cache"
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(GOOD) - 1, hard))
-    try:
-        with pytest.raises(WriteError, match=r"tiny\.zip cannot be written: File too large"):
-            load("tiny", cache)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        files_of_at_most(len(GOOD) - 1),
+        pytest.raises(WriteError, match=r"tiny\.zip cannot be written: File too large"),
+    ):
+        load("tiny", cache)
     assert list(cache.iterdir()) == []
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match="cannot be written: Not a directory"):

@@ -1,13 +1,12 @@
 """Lists of all users in files: what they hold, and what an interrupted call leaves."""
 
 import errno
-import resource
-import signal
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from file_limit import files_of_at_most
 
 import ganmf_fast as gf
 from ganmf_fast.base.executors import Processes
@@ -116,22 +115,19 @@ def test_a_full_disk_says_how_far_the_work_is(model, tmp_path):
     model.recommend_all(tmp_path / "one", n=5)
     model.recommend_all(tmp_path / "one.parquet", n=5)
     part = min(path.stat().st_size for path in (tmp_path / "one").iterdir())
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    joined = (tmp_path / "one.parquet").stat().st_size
     # Parts fit, the joined file does not.
-    resource.setrlimit(
-        resource.RLIMIT_FSIZE, ((tmp_path / "one.parquet").stat().st_size - 1, limits[1])
-    )
-    try:
-        with pytest.raises(OSError, match=r"cannot be written: .* \(all 9 parts are"):
-            model.recommend_all(tmp_path / "lists.parquet", n=5)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (part // 2, limits[1]))
-        with pytest.raises(OSError, match=r"0 of 9 parts are written; the same call") as raised:
-            model.recommend_all(tmp_path / "none", n=5)
-        assert raised.value.errno == errno.EFBIG
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+    with (
+        files_of_at_most(joined - 1),
+        pytest.raises(OSError, match=r"cannot be written: .* \(all 9 parts are"),
+    ):
+        model.recommend_all(tmp_path / "lists.parquet", n=5)
+    with (
+        files_of_at_most(part // 2),
+        pytest.raises(OSError, match=r"0 of 9 parts are written; the same call") as raised,
+    ):
+        model.recommend_all(tmp_path / "none", n=5)
+    assert raised.value.errno == errno.EFBIG
     assert len(list((tmp_path / "lists.parquet.parts").iterdir())) == 9
     assert not (tmp_path / "lists.parquet").exists()
     model.recommend_all(tmp_path / "lists.parquet", n=5)
