@@ -209,6 +209,14 @@ def problems(draw):
     return X, sizes, draw(st.integers(1, users)), weights, draw(st.booleans())
 
 
+@torch.no_grad()
+def squares_of(D, batch, seen=None):
+    """The largest mean square of what the losses of real profiles are made from."""
+    real = batch.dense()
+    encoded = D.encode(real if seen is None else seen.dense())
+    return max(float((a**2).mean()) for a in (real, encoded, D.decode(encoded)))
+
+
 @pytest.mark.parametrize("products", ["narrow", "wide", "auto"])
 @pytest.mark.parametrize(("dtype", "tol"), [(torch.float64, 1e-5), (torch.float32, 1e-4)])
 @given(problem=problems())
@@ -218,6 +226,15 @@ def problems(draw):
         (1, 2),
         2,
         LossWeights(0.0, 0.0, 0.0, 0.05, "features", 0.5, 0.0, True),
+        False,
+    )
+)
+@example(  # a loss of .002 is the difference of squares of 2
+    problem=(
+        np.float32([[0], [1], [1], [1]]),
+        (6, 3),
+        2,
+        LossWeights(0.0, 1.0, 0.0, 0.05, "leave-one-out", 0.0, 0.0, True),
         False,
     )
 )
@@ -251,11 +268,15 @@ def test_exact_losses_and_gradients_equal_the_dense_ones(problem, products, dtyp
             for p in network.parameters():
                 p.grad = exact_gradients[p]
             losses = getattr(exact, name)(batch, *seen)
+            # |t - f|^2 is the difference of squares of t and f, with their rounding errors, and a
+            # gradient that of larger ones.
+            squares = squares_of(D, batch, *seen)
+            rounding = 32 * torch.finfo(dtype).eps * squares
             for key, value in expected.items():
-                assert_allclose(losses[key], value, rtol=tol, atol=tol * 0.01, err_msg=key)
+                atol = tol * 0.01 + rounding
+                assert_allclose(losses[key], value, rtol=tol, atol=atol, err_msg=key)
             sizes = [float(g.abs().max()) for g in wanted.values() if g.numel()]
-            # A gradient may be the difference of others, with their rounding errors.
-            rounding = 32 * torch.finfo(dtype).eps * max(sizes)
+            rounding *= max(1, max(sizes) / squares)
             for p, gradient in wanted.items():
                 scale = max(float(gradient.abs().max()), 0.01) if gradient.numel() else 1.0
                 assert_allclose(p.grad, gradient, rtol=0, atol=tol * scale + rounding)
