@@ -25,7 +25,7 @@ use pulp::{Simd, WithSimd};
 use super::alone::{alone_size, is_alone};
 use super::batches::{rank_batches, row};
 use super::factors_alone::{Alone, ITEMS};
-use super::factors_short::ShortFactors;
+use super::factors_short::{Bounds, List, ShortFactors};
 use super::request::{Filter, Lists, Request, check_users, not_finite};
 use super::select::Lanes;
 use crate::base::dispatch::dispatch_simd;
@@ -154,7 +154,7 @@ impl FactorIndex {
                         self.offer_all(alone, short, length(user), request, at);
                     } else if let Some(items) = request.columns(at).candidates {
                         for items in items.chunks(ITEMS) {
-                            alone.offer(items, request, at);
+                            alone.offer(items.iter().copied(), request, at);
                         }
                     }
                     if !alone.is_finite {
@@ -181,16 +181,14 @@ impl FactorIndex {
     ) {
         // Apart, since the rest changes while it is read.
         let mut rounded = mem::take(&mut alone.short);
-        // No item below the n-th best lower bound is on the list.
         alone.lower.clear();
-        short.scan(&mut rounded, longest, request.n, |place, bounds| {
-            let item = self.order[place];
-            // Scores that are not finite are found and refused, on the list or not.
-            if bounds.upper.is_finite() && request.leaves_out(at, item) {
-                return alone.lower.threshold();
-            }
-            alone.wait(item, bounds, request, at)
-        });
+        let list = Reached {
+            order: &self.order,
+            alone,
+            request,
+            at,
+        };
+        short.scan(&mut rounded, longest, request.n, list);
         alone.short = rounded;
         alone.offer_reaching(request, at);
     }
@@ -277,6 +275,31 @@ impl FactorIndex {
 fn longest_first(lengths: &[f32], a: i32, b: i32) -> Ordering {
     let by_length = lengths[b as usize].total_cmp(&lengths[a as usize]);
     by_length.then(a.cmp(&b))
+}
+
+/// Items of the list of the user at a position of the request, as far as they are known.
+struct Reached<'a, 'b> {
+    order: &'a [i32],
+    alone: &'a mut Alone<'b>,
+    request: &'a Request<'a>,
+    at: usize,
+}
+
+impl List for Reached<'_, '_> {
+    #[inline(always)]
+    fn show(&mut self, place: usize, bounds: Bounds) -> f32 {
+        let item = self.order[place];
+        // Scores that are not finite are found and refused, on the list or not.
+        if bounds.upper.is_finite() && self.request.leaves_out(self.at, item) {
+            return self.alone.threshold();
+        }
+        self.alone.wait(item, bounds, self.request, self.at)
+    }
+
+    fn settle(&mut self) -> f32 {
+        self.alone.offer_reaching(self.request, self.at);
+        self.alone.threshold()
+    }
 }
 
 /// Which row of user factors belongs to a user of a request.

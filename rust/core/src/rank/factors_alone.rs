@@ -1,25 +1,24 @@
-//! Scores from factors, a user at a time: items side by side.
+//! Scores from factors, a user at a time: a few items side by side.
 //!
-//! The factors of 32 items lie side by side, factor by factor, so that their scores for a user are
-//! added in registers, each in the order of the factors: the same bits as with users side by side.
+//! Each score is added in the order of the factors: the same bits as with users side by side.
 
 use std::array::from_fn;
+use std::cmp::Ordering;
+use std::mem::take;
 
-use ndarray::{ArrayView1, ArrayView2};
-use pulp::{Simd, WithSimd};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1};
 
 use super::factors_short::{Bounds, ShortUser};
 use super::request::{Request, all_finite};
 use super::select::Selector;
 use crate::base::Result;
-use crate::base::dispatch::{dispatch_simd, prefetch};
-use crate::base::memory::{filled, with_room};
+use crate::base::dispatch::{Kernel, dispatch, prefetch};
+use crate::base::memory::{with_room, zeros};
 
-/// Items side by side: four AVX2 registers, enough to keep the adders busy.
-pub(super) const ITEMS: usize = 32;
-
-/// One factor of the items of a block.
-type Line = [f32; ITEMS];
+/// Items side by side: their sums keep the adders busy, each of which waits for its last term.
+pub(super) const ITEMS: usize = 8;
+/// Items whose factors are on their way while others are scored.
+const AHEAD: usize = 4 * ITEMS;
 
 /// Items that wait for what comes after them to rise above them, before they are scored.
 const REACHING: usize = 1024;
@@ -36,7 +35,8 @@ pub(super) struct Alone<'a> {
     pub(super) lower: Selector,
     /// Items that could be on the list when they came, and their upper bounds.
     reaching: Vec<(i32, f32)>,
-    lines: Vec<Line>,
+    /// Factors of a few items, one after the other.
+    rows: Vec<f32>,
     pub(super) selector: Selector,
     /// Whether every score is, so far.
     pub(super) is_finite: bool,
@@ -55,7 +55,7 @@ impl<'a> Alone<'a> {
             short: ShortUser::new(n_factors)?,
             lower: Selector::eager(request.n, n_columns)?,
             reaching: with_room(REACHING, WAITING)?,
-            lines: filled(n_factors, [0.0; ITEMS], FACTORS)?,
+            rows: zeros(ITEMS * n_factors, FACTORS)?,
             selector: Selector::new(request.n, n_columns)?,
             is_finite: true,
         })
@@ -70,124 +70,93 @@ impl<'a> Alone<'a> {
 
     /// Score an item later, if it can still be on the list; the threshold from now on.
     pub(super) fn wait(&mut self, item: i32, bounds: Bounds, request: &Request, at: usize) -> f32 {
-        if bounds.lower >= self.lower.threshold() {
+        if bounds.lower >= self.threshold() {
             self.lower.push(item, bounds.lower);
         }
         self.reaching.push((item, bounds.upper));
         if self.reaching.len() == REACHING {
             self.offer_reaching(request, at);
         }
-        self.lower.threshold()
+        self.threshold()
+    }
+
+    /// What the upper bound of an item on the list is not below.
+    pub(super) fn threshold(&self) -> f32 {
+        self.lower.threshold().max(self.selector.threshold())
     }
 
     /// Score the items that wait, unless enough others turned out to be better.
     pub(super) fn offer_reaching(&mut self, request: &Request, at: usize) {
         self.lower.shorten();
-        let threshold = self.lower.threshold();
-        let (mut few, mut n_few) = ([0; ITEMS], 0);
-        for nth in 0..self.reaching.len() {
-            let (item, upper) = self.reaching[nth];
-            if upper < threshold {
-                continue;
-            }
-            if let Some(factors) = self.item_factors.row(item as usize).as_slice() {
-                prefetch(factors);
-            }
-            few[n_few] = item;
-            n_few += 1;
-            if n_few == ITEMS {
-                self.offer(&few, request, at);
-                n_few = 0;
-            }
+        let threshold = self.threshold();
+        let mut reaching = take(&mut self.reaching);
+        reaching.retain(|&(_, upper)| upper.partial_cmp(&threshold) != Some(Ordering::Less));
+        reaching
+            .iter()
+            .take(AHEAD)
+            .for_each(|&(item, _)| self.fetch(item));
+        for (nth, few) in reaching.chunks(ITEMS).enumerate() {
+            let next = reaching.iter().skip(nth * ITEMS + AHEAD);
+            next.take(ITEMS).for_each(|&(item, _)| self.fetch(item));
+            let items = few.iter().map(|&(item, _)| item);
+            self.offer(items, request, at);
         }
-        self.offer(&few[..n_few], request, at);
-        self.reaching.clear();
+        reaching.clear();
+        self.reaching = reaching;
+        self.selector.shorten();
+    }
+
+    fn fetch(&self, item: i32) {
+        if let Some(factors) = self.item_factors.row(item as usize).as_slice() {
+            prefetch(factors);
+        }
     }
 
     /// Score up to `ITEMS` items, and take the best.
-    pub(super) fn offer(&mut self, items: &[i32], request: &Request, at: usize) {
-        pack(self.item_factors, items, &mut self.lines);
-        self.is_finite &= dispatch_simd(Block {
+    pub(super) fn offer(
+        &mut self,
+        items: impl ExactSizeIterator<Item = i32> + Clone,
+        request: &Request,
+        at: usize,
+    ) {
+        let rows = self.rows.chunks_exact_mut(self.user.len().max(1));
+        for (row, item) in rows.zip(items.clone()) {
+            ArrayViewMut1::from(row).assign(&self.item_factors.row(item as usize));
+        }
+        // Rows without an item hold another one's factors.
+        let n_items = items.len();
+        let scores = dispatch(Scores {
             user: &self.user,
-            lines: &self.lines,
-            items,
-            request,
-            at,
-            selector: &mut self.selector,
+            rows: &self.rows,
         });
-    }
-}
-
-/// Put the factors of up to `ITEMS` items side by side; places without an item stay as they are.
-fn pack(item_factors: ArrayView2<f32>, items: &[i32], lines: &mut [Line]) {
-    for (place, &item) in items.iter().enumerate() {
-        for (line, &x) in lines.iter_mut().zip(item_factors.row(item as usize)) {
-            line[place] = x;
-        }
-    }
-}
-
-/// Score the items of a block for the user at a position of the request, and take the best.
-///
-/// Says whether all are finite.
-struct Block<'a> {
-    user: &'a [f32],
-    lines: &'a [Line],
-    items: &'a [i32],
-    request: &'a Request<'a>,
-    at: usize,
-    selector: &'a mut Selector,
-}
-
-impl WithSimd for Block<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> bool {
-        let mut scores = [0.0; ITEMS];
-        if S::as_simd_f32s(&scores).0.len() < 4 {
-            product::<S, 2>(simd, self.user, self.lines, &mut scores);
-        } else {
-            product::<S, 4>(simd, self.user, self.lines, &mut scores);
-        }
-        let scores = &scores[..self.items.len()];
-        // Items do not ascend: one with an equal score can displace another by its number.
-        let threshold = self.selector.threshold();
-        let above: u32 = scores.iter().map(|&s| u32::from(s >= threshold)).sum();
-        if above > 0 {
-            self.offer(scores);
-        }
-        all_finite(scores)
-    }
-}
-
-impl Block<'_> {
-    #[inline(never)]
-    fn offer(self, scores: &[f32]) {
-        for (&item, &score) in self.items.iter().zip(scores) {
-            if score >= self.selector.threshold() && !self.request.leaves_out(self.at, item) {
+        let scores = &scores[..n_items];
+        self.is_finite &= all_finite(scores);
+        for (item, &score) in items.zip(scores) {
+            // Items do not ascend: one with an equal score can displace another by its number.
+            if score >= self.selector.threshold() && !request.leaves_out(at, item) {
                 self.selector.push(item, score);
             }
         }
     }
 }
 
-/// Scores of the items of a block, `N` vectors of them at a time.
-#[inline(always)]
-fn product<S: Simd, const N: usize>(
-    simd: S,
-    user: &[f32],
-    lines: &[Line],
-    scores: &mut [f32; ITEMS],
-) {
-    let (scores, _) = S::as_mut_simd_f32s(scores);
-    for (nth, scores) in scores.chunks_exact_mut(N).enumerate() {
-        let mut sums = [simd.splat_f32s(0.0); N];
-        for (&x, line) in user.iter().zip(lines) {
-            let x = simd.splat_f32s(x);
-            let items = &S::as_simd_f32s(line).0[nth * N..(nth + 1) * N];
-            sums = from_fn(|at| simd.mul_add_f32s(items[at], x, sums[at]));
+/// Scores of a few items for a user.
+struct Scores<'a> {
+    user: &'a [f32],
+    rows: &'a [f32],
+}
+
+impl Kernel for Scores<'_> {
+    type Output = [f32; ITEMS];
+
+    #[inline(always)]
+    fn call(self) -> [f32; ITEMS] {
+        let n = self.user.len();
+        let rows: [&[f32]; ITEMS] = from_fn(|at| &self.rows[at * n..(at + 1) * n]);
+        let mut scores = [0.0; ITEMS];
+        for (k, &x) in self.user.iter().enumerate() {
+            scores = from_fn(|at| rows[at][k].mul_add(x, scores[at]));
         }
-        scores.copy_from_slice(&sums);
+        scores
     }
 }

@@ -12,15 +12,14 @@
 
 use std::array::from_fn;
 use std::cmp::Ordering;
-use std::mem::{replace, take};
-use std::ops::Range;
+use std::mem::take;
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::half_bytes::{Arithmetic, Codes, ITEMS, LINE, Line, PIECE, Pair, Piece};
+use super::half_bytes::{Arithmetic, BYTES, Codes, ITEMS, LINE, Line, PIECE, Piece, Repeated};
 use super::select::not_below;
 use crate::base::Result;
-use crate::base::dispatch::{Kernel, dispatch, prefetch};
+use crate::base::dispatch::{Kernel, dispatch};
 use crate::base::memory::{filled, with_room};
 
 const SHORT: &str = "rounded factors of items";
@@ -33,10 +32,10 @@ const LOST: f32 = 3e-36;
 /// Twice the number by which a factor in four bits, from 0 to 15, lies above what it stands for.
 const TWICE_ABOVE: i32 = 15;
 
-/// Blocks of the first part of the catalogue, and of the largest. Each part is twice as large as the
-/// one before: the best of it are found first, and say who else of it can be on the list.
-const FEWEST_BLOCKS: usize = 16;
-const MOST_BLOCKS: usize = 128;
+/// Blocks whose bounds are known before any item of them is looked at in full, and blocks whose
+/// best items are looked at before that, so that no bounds are made of items that are too short.
+const PART: usize = 512;
+const FIRST: usize = 16;
 
 /// Items whose lower halves are on their way at once.
 const ON_THEIR_WAY: usize = 16;
@@ -74,6 +73,23 @@ pub(super) struct Bounds {
     pub(super) upper: f32,
 }
 
+/// What is shown the items whose score can reach its threshold, which is minus infinity at first.
+pub(super) trait List {
+    /// An item by its place in the order, with its bounds; the threshold from then on.
+    fn show(&mut self, place: usize, bounds: Bounds) -> f32;
+
+    /// The best have been shown, most likely; the threshold by their scores, if it is known.
+    fn settle(&mut self) -> f32 {
+        f32::NEG_INFINITY
+    }
+}
+
+impl<F: FnMut(usize, Bounds) -> f32> List for F {
+    fn show(&mut self, place: usize, bounds: Bounds) -> f32 {
+        self(place, bounds)
+    }
+}
+
 impl ShortFactors {
     /// Those of the items in `order`, in blocks of `ITEMS`; `lengths` of items do not ascend in it.
     pub(super) fn new(
@@ -93,7 +109,7 @@ impl ShortFactors {
         };
         let of_all = |n: usize, each: usize| n.saturating_mul(each);
         let mut short = Self {
-            lines: filled(of_all(n_blocks, n_lines), Line([[0; 2]; ITEMS]), SHORT)?,
+            lines: filled(of_all(n_blocks, n_lines), Line([[0; BYTES]; ITEMS]), SHORT)?,
             blocks: filled(n_blocks, nothing, SHORT)?,
             pieces: filled(of_all(order.len(), n_pieces), Piece([0; PIECE / 2]), SHORT)?,
             n_items: order.len(),
@@ -111,7 +127,7 @@ impl ShortFactors {
                 for (k, (byte, &x)) in bytes.iter_mut().zip(factors).enumerate() {
                     // A number is never out of range; what is none becomes zero.
                     *byte = (x / scale + 127.5).round() as u8;
-                    lines[k / LINE].0[place][k % 2] |= *byte >> 4 << (k % LINE / 2 * 4);
+                    lines[k / LINE].0[place][k % BYTES] |= *byte >> 4 << (k % LINE / BYTES * 4);
                     let low = (*byte & 15) << (k % PIECE / (PIECE / 2) * 4);
                     pieces[k / PIECE].0[k % (PIECE / 2)] |= low;
                 }
@@ -128,18 +144,11 @@ impl ShortFactors {
         Ok(short)
     }
 
-    /// Show the places of items whose score can reach a threshold to `show`, with their bounds, and
-    /// in return be told the threshold from then on; the first is minus infinity.
+    /// Show the items whose score can reach the threshold of a list.
     ///
-    /// About `wanted` items are shown before the threshold is what they make it. `longest` is the
+    /// About `wanted` of them are shown before the threshold is what they make it. `longest` is the
     /// length of the user's factors, such that no score exceeds its product with that of an item.
-    pub(super) fn scan(
-        &self,
-        user: &mut ShortUser,
-        longest: f32,
-        wanted: usize,
-        show: impl FnMut(usize, Bounds) -> f32,
-    ) {
+    pub(super) fn scan(&self, user: &mut ShortUser, longest: f32, wanted: usize, list: impl List) {
         let mut part = take(&mut user.part);
         let kernel = Scan {
             arithmetic: Arithmetic::new(),
@@ -148,7 +157,7 @@ impl ShortFactors {
             part: &mut part,
             longest,
             wanted,
-            show,
+            list,
         };
         dispatch(kernel);
         user.part = part;
@@ -163,7 +172,7 @@ impl ShortFactors {
 #[derive(Default)]
 pub(super) struct ShortUser {
     /// In a byte each, by line: beside the low halves of the items, and beside the high ones.
-    lines: Vec<[Pair; 2]>,
+    lines: Vec<[Repeated; 2]>,
     /// What is to be taken from twice a sum.
     above: i32,
     /// The same, one factor after the other.
@@ -179,12 +188,18 @@ pub(super) struct ShortUser {
 /// Scores and bounds of items by their upper halves, of some blocks in a row.
 #[derive(Default)]
 struct Part {
+    /// Number of the first block.
+    start: usize,
     sums: Vec<[i32; ITEMS]>,
     bounds: Vec<[f32; ITEMS]>,
     /// The highest bound of each block.
     highest: Vec<f32>,
     /// The same, to be reordered.
     sorted: Vec<f32>,
+    /// One bit for each item that has been looked at, or is none.
+    done: Vec<u64>,
+    /// Items that can reach the threshold by their upper half, by place.
+    reaching: Vec<u32>,
 }
 
 impl ShortUser {
@@ -194,10 +209,13 @@ impl ShortUser {
             lines: with_room(n_factors.div_ceil(LINE), SHORT)?,
             codes: with_room(n_factors.div_ceil(PIECE), SHORT)?,
             part: Part {
-                sums: with_room(MOST_BLOCKS, BOUNDS)?,
-                bounds: with_room(MOST_BLOCKS, BOUNDS)?,
-                highest: with_room(MOST_BLOCKS, BOUNDS)?,
-                sorted: with_room(MOST_BLOCKS, BOUNDS)?,
+                start: 0,
+                sums: with_room(PART, BOUNDS)?,
+                bounds: with_room(PART, BOUNDS)?,
+                highest: with_room(PART, BOUNDS)?,
+                sorted: with_room(PART, BOUNDS)?,
+                done: with_room(PART, BOUNDS)?,
+                reaching: with_room(PART * ITEMS, BOUNDS)?,
             },
             ..Self::default()
         })
@@ -209,19 +227,21 @@ impl ShortUser {
         let product = 2 * 17 * TWICE_ABOVE;
         let most = (i32::MAX / product) as usize / factors.len().max(1);
         let scale = scale(all, most.min(i8::MAX as usize) as f32);
-        let code = |k: usize| {
-            let factor = factors.get(k);
-            factor.map_or(0, |&x| (x / scale).round_ties_even() as i8)
-        };
+        self.codes.clear();
+        self.codes
+            .resize(factors.len().div_ceil(PIECE), Codes([0; PIECE]));
+        for (codes, factors) in self.codes.iter_mut().zip(factors.chunks(PIECE)) {
+            dispatch(|| {
+                for (code, x) in codes.0.iter_mut().zip(factors) {
+                    *code = (x / scale).round_ties_even() as i8;
+                }
+            });
+        }
         self.lines.clear();
         self.lines.extend((0..factors.len()).step_by(LINE).map(|k| {
-            let pair = |k: usize| Pair([[code(k), code(k + 1)]; 32]);
-            [pair(k), pair(k + 2)]
+            let codes = &self.codes[k / PIECE].0[k % PIECE..];
+            [0, BYTES].map(|from| Repeated([from_fn(|at| codes[from + at]); 16]))
         }));
-        self.codes.clear();
-        let pieces = (0..factors.len()).step_by(PIECE);
-        self.codes
-            .extend(pieces.map(|from| Codes(from_fn(|k| code(from + k)))));
         let codes = self.codes.iter().flat_map(|codes| codes.0);
         self.above = TWICE_ABOVE * codes.clone().map(i32::from).sum::<i32>();
         let rounded = Rounded::of(all, scale, codes.map(f64::from));
@@ -229,6 +249,20 @@ impl ShortUser {
         self.error = up(rounded.error);
         self.length = up(rounded.length + 2.0 * rounded.error);
     }
+}
+
+/// The largest of numbers: half of them beside the other half, and so on.
+#[inline(always)]
+fn highest(mut numbers: [f32; ITEMS]) -> f32 {
+    let mut n = ITEMS;
+    while n > 1 {
+        n /= 2;
+        let (first, second) = numbers.split_at_mut(n);
+        for (x, &y) in first.iter_mut().zip(&second[..n]) {
+            *x = if y > *x { y } else { *x };
+        }
+    }
+    numbers[0]
 }
 
 /// What a whole number stands for, such that the largest factor is the `most`-th.
@@ -276,53 +310,76 @@ impl Rounded {
 }
 
 /// All blocks, a part of them after the other.
-struct Scan<'a, F> {
+struct Scan<'a, L> {
     arithmetic: Arithmetic,
     short: &'a ShortFactors,
     user: &'a ShortUser,
     part: &'a mut Part,
     longest: f32,
     wanted: usize,
-    show: F,
+    list: L,
 }
 
-impl<F: FnMut(usize, Bounds) -> f32> Kernel for Scan<'_, F> {
+impl<L: List> Kernel for Scan<'_, L> {
     type Output = ();
 
     #[inline(always)]
     fn call(mut self) {
         let n_blocks = self.short.blocks.len();
-        let (mut start, mut size, mut threshold) = (0, FEWEST_BLOCKS, f32::NEG_INFINITY);
-        while start < n_blocks {
-            let end = (start + size).min(n_blocks);
-            self.bound(start..end, threshold);
-            let (mut n_first, mut above) = (2 * self.wanted, None);
+        let mut threshold = f32::NEG_INFINITY;
+        for start in (0..n_blocks).step_by(PART) {
+            let end = (start + PART).min(n_blocks);
+            self.part.clear(start);
+            if start == 0 {
+                self.bound(FIRST.min(end), threshold);
+                let mark = self.mark(self.first());
+                threshold = self.look_again(threshold, mark);
+            }
+            self.bound(end, threshold);
+            let mut n_first = self.first();
             loop {
-                let mark = self.mark(n_first, above.is_none()).max(threshold);
-                threshold = self.look_again(start, threshold, mark, above);
+                let mark = self.mark(n_first).max(threshold);
+                threshold = self.look_again(threshold, mark);
+                threshold = self.list.settle().max(threshold);
                 if threshold >= mark {
                     break;
                 }
-                (n_first, above) = (4 * n_first, Some(mark));
+                // Either the best were found among the first, or most of these are left out.
+                let is_found = threshold > f32::NEG_INFINITY;
+                n_first = if is_found {
+                    usize::MAX
+                } else {
+                    4 * n_first + 1
+                };
             }
-            if self.part.bounds.len() < end - start {
+            if self.part.end() < end {
                 break;
             }
-            (start, size) = (end, (2 * size).min(MOST_BLOCKS));
         }
     }
 }
 
-impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
-    /// Bounds of the items of some blocks by four bits, up to the first block that is too short.
+impl Part {
+    fn clear(&mut self, start: usize) {
+        self.start = start;
+        self.sums.clear();
+        self.bounds.clear();
+        self.highest.clear();
+        self.done.clear();
+    }
+
+    fn end(&self) -> usize {
+        self.start + self.bounds.len()
+    }
+}
+
+impl<L: List> Scan<'_, L> {
+    /// Bounds of the items of further blocks by four bits, up to the first block that is too short.
     #[inline(always)]
-    fn bound(&mut self, blocks: Range<usize>, threshold: f32) {
+    fn bound(&mut self, end: usize, threshold: f32) {
         let Self { short, user, .. } = *self;
         let n_lines = user.lines.len();
-        self.part.sums.clear();
-        self.part.bounds.clear();
-        self.part.highest.clear();
-        for nth in blocks {
+        for nth in self.part.end()..end {
             let block = &short.blocks[nth];
             // Later items are no longer than the first of a block.
             if block.longest * self.longest < threshold {
@@ -331,26 +388,21 @@ impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
             let lines = &short.lines[nth * n_lines..(nth + 1) * n_lines];
             let sums = self.arithmetic.sums(&user.lines, lines);
             let slack = user.error * block.length + LOST;
-            let bounds = from_fn(|at| {
+            let mut bounds = [0.0; ITEMS];
+            for (at, bound) in bounds.iter_mut().enumerate() {
                 let score = self.score(16 * (2 * sums[at] - user.above), block.scales[at]);
-                let bound = score + (user.length * block.slacks[at] + slack);
+                let sum = score + (user.length * block.slacks[at] + slack);
                 // What is not a number leaves nothing out.
-                if bound.is_nan() { f32::INFINITY } else { bound }
-            });
-            let (parts, _) = bounds.as_chunks::<16>();
-            let highest = parts.iter().fold([f32::NEG_INFINITY; 16], |highest, part| {
-                from_fn(|at| {
-                    if part[at] > highest[at] {
-                        part[at]
-                    } else {
-                        highest[at]
-                    }
-                })
-            });
+                *bound = if sum.is_nan() { f32::INFINITY } else { sum };
+            }
             self.part.sums.push(sums);
             self.part.bounds.push(bounds);
-            let highest = highest.into_iter().fold(f32::NEG_INFINITY, f32::max);
-            self.part.highest.push(highest);
+            self.part.highest.push(highest(bounds));
+            // The last block may not be full.
+            let n = (short.n_items - nth * ITEMS).min(ITEMS);
+            self.part
+                .done
+                .push(u64::MAX.checked_shl(n as u32).unwrap_or(0));
         }
     }
 
@@ -360,88 +412,80 @@ impl<F: FnMut(usize, Bounds) -> f32> Scan<'_, F> {
         twice as f32 * (scale * (self.user.scale / 2.0))
     }
 
-    /// A bound that more than so many items reach.
+    /// Blocks with so many of the best items that these make a list, most likely.
+    fn first(&self) -> usize {
+        (2 * self.wanted).min(self.part.highest.len().saturating_sub(1))
+    }
+
+    /// A bound that more than so many items reach, minus infinity if there are not so many blocks.
     #[inline(always)]
-    fn mark(&mut self, n: usize, is_first: bool) -> f32 {
+    fn mark(&mut self, n: usize) -> f32 {
         let Part {
             highest, sorted, ..
         } = &mut *self.part;
-        if highest.is_empty() || n >= highest.len() && !is_first {
+        if n >= highest.len() {
             return f32::NEG_INFINITY;
         }
         sorted.clear();
         sorted.extend_from_slice(highest);
-        let n = n.min(highest.len() - 1);
         *sorted.select_nth_unstable_by(n, |a, b| b.total_cmp(a)).1
     }
 
     /// Take the items of the part that can reach the threshold by their bytes, of those whose bound
-    /// by four bits is `low` or above, and below `high`.
+    /// by four bits is not below a mark.
     #[inline(always)]
-    fn look_again(&mut self, start: usize, mut threshold: f32, low: f32, high: Option<f32>) -> f32 {
-        let n_pieces = self.user.codes.len();
-        let mut waiting = [(0, 0, 0f32); ON_THEIR_WAY];
-        let mut n_waiting = 0;
-        for nth in 0..self.part.bounds.len() {
-            if self.part.highest[nth] < low {
+    fn look_again(&mut self, mut threshold: f32, mark: f32) -> f32 {
+        let Self { short, user, .. } = *self;
+        let n_pieces = user.codes.len();
+        let mut reaching = take(&mut self.part.reaching);
+        reaching.clear();
+        let part = &mut *self.part;
+        for (nth, (bounds, done)) in part.bounds.iter().zip(&mut part.done).enumerate() {
+            if part.highest[nth] < mark {
                 continue;
             }
-            let bounds = &self.part.bounds[nth];
-            let mut bits = not_below(bounds, low);
-            if let Some(high) = high {
-                bits &= !not_below(bounds, high);
-            }
-            // The last block may not be full.
-            let left = self.short.n_items - (start + nth) * ITEMS;
-            if left < ITEMS {
-                bits &= (1 << left) - 1;
-            }
+            let mut bits = not_below(bounds, mark) & !*done;
+            *done |= bits;
             while bits != 0 {
-                let place = bits.trailing_zeros() as usize;
+                reaching.push((nth * ITEMS) as u32 + bits.trailing_zeros());
                 bits &= bits - 1;
-                let at = (start + nth) * ITEMS + place;
-                prefetch(self.short.lower_halves(at, n_pieces));
-                let (sum, bound) = (self.part.sums[nth][place], self.part.bounds[nth][place]);
-                let first = replace(&mut waiting[n_waiting % ON_THEIR_WAY], (at, sum, bound));
-                n_waiting += 1;
-                if n_waiting > ON_THEIR_WAY {
-                    threshold = self.take(first, threshold);
-                }
             }
         }
-        for nth in n_waiting.saturating_sub(ON_THEIR_WAY)..n_waiting {
-            threshold = self.take(waiting[nth % ON_THEIR_WAY], threshold);
+        let first = part.start * ITEMS;
+        for (nth, &place) in reaching.iter().enumerate() {
+            if let Some(&later) = reaching.get(nth + ON_THEIR_WAY) {
+                let pieces = short.lower_halves(first + later as usize, n_pieces);
+                self.arithmetic.prefetch(pieces);
+            }
+            threshold = self.take(place as usize, threshold);
         }
+        self.part.reaching = reaching;
         threshold
     }
 
-    /// Take an item if it can reach the threshold by its bytes.
+    /// Take an item of the part if it can reach the threshold by its bytes.
     #[inline(always)]
-    fn take(&mut self, (at, sum, bound): (usize, i32, f32), threshold: f32) -> f32 {
-        if bound < threshold {
+    fn take(&mut self, place: usize, threshold: f32) -> f32 {
+        let Self { short, user, .. } = *self;
+        let (nth, within) = (place / ITEMS, place % ITEMS);
+        if self.part.bounds[nth][within] < threshold {
             return threshold;
         }
-        let bounds = self.bounds(at, sum);
+        let at = self.part.start * ITEMS + place;
+        let block = &short.blocks[self.part.start + nth];
+        let pieces = short.lower_halves(at, user.codes.len());
+        let lower = self.arithmetic.product(&user.codes, pieces);
+        let twice = 16 * (2 * self.part.sums[nth][within] - user.above) + (2 * lower - user.above);
+        let score = self.score(twice, block.scales[within]);
+        let slack = user.length * block.slack + user.error * block.length + LOST;
+        let bounds = Bounds {
+            lower: score - slack,
+            upper: score + slack,
+        };
         if bounds.upper.partial_cmp(&threshold) == Some(Ordering::Less) {
             return threshold;
         }
-        (self.show)(at, bounds)
-    }
-
-    /// By the bytes of an item, whose upper halves have a sum.
-    #[inline(always)]
-    fn bounds(&self, at: usize, sum: i32) -> Bounds {
-        let Self { short, user, .. } = self;
-        let block = &short.blocks[at / ITEMS];
-        let pieces = short.lower_halves(at, user.codes.len());
-        let lower = self.arithmetic.product(&user.codes, pieces);
-        let twice = 16 * (2 * sum - user.above) + (2 * lower - user.above);
-        let score = self.score(twice, block.scales[at % ITEMS]);
-        let slack = user.length * block.slack + user.error * block.length + LOST;
-        Bounds {
-            lower: score - slack,
-            upper: score + slack,
-        }
+        self.list.show(at, bounds)
     }
 }
 
@@ -467,10 +511,15 @@ mod tests {
         let mut rounded = ShortUser::new(user.len()).expect("memory");
         rounded.start(user);
         let mut shown = Vec::new();
-        short.scan(&mut rounded, f32::INFINITY, 20, |at, bounds| {
-            shown.push((at, bounds));
-            threshold
-        });
+        short.scan(
+            &mut rounded,
+            f32::INFINITY,
+            20,
+            |at: usize, bounds: Bounds| {
+                shown.push((at, bounds));
+                threshold
+            },
+        );
         shown
     }
 
@@ -528,7 +577,7 @@ mod tests {
 
     #[test]
     fn shorter_items_than_could_reach_are_not_looked_at() {
-        let (n, n_long) = (64 * FEWEST_BLOCKS + 256, 64 * FEWEST_BLOCKS + 192);
+        let (n, n_long) = (64 * FIRST + 256, 64 * FIRST + 192);
         let items = factors(n, 4, 0.0, 6);
         let order: Vec<i32> = (0..n as i32).collect();
         let lengths: Vec<f32> = (0..n)
@@ -538,13 +587,13 @@ mod tests {
         let mut rounded = ShortUser::new(4).expect("memory");
         rounded.start(&[1.0; 4]);
         let mut last = 0;
-        short.scan(&mut rounded, 1.0, 20, |at, _| {
+        short.scan(&mut rounded, 1.0, 20, |at: usize, _: Bounds| {
             last = last.max(at);
             -0.25
         });
         assert!(last >= n_long);
         let mut rest = Vec::new();
-        short.scan(&mut rounded, 1.0, 20, |at, _| {
+        short.scan(&mut rounded, 1.0, 20, |at: usize, _: Bounds| {
             rest.push(at);
             0.75
         });

@@ -1,9 +1,12 @@
 //! Sums of products of bytes with numbers of four bits, two in a byte.
 
 #[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::_MM_HINT_T0;
+
+#[cfg(target_arch = "x86_64")]
 use pulp::x86::{V3, V4};
 #[cfg(target_arch = "x86_64")]
-use pulp::{bytemuck, i8x32, i8x64, i16x8, i16x16, i32x8, i32x16, u8x32, u8x64};
+use pulp::{bytemuck, i8x32, i8x64, i32x8, i32x16, u8x32, u8x64};
 
 #[cfg(target_arch = "x86_64")]
 use crate::base::dispatch::{avx2, avx512};
@@ -11,27 +14,29 @@ use crate::base::dispatch::{avx2, avx512};
 /// Items of a block: side by side they fill the registers.
 pub(super) const ITEMS: usize = 64;
 
-/// Factors of a line: two in the low halves of an item's bytes, and the next two in the high ones.
-pub(super) const LINE: usize = 4;
-/// Lines whose products, of at most 15 x 127 each, are added in 16 bits.
+/// Bytes of an item in a line.
+pub(super) const BYTES: usize = 4;
+/// Factors of a line: four in the low halves of an item's bytes, and the next four in the high ones.
+pub(super) const LINE: usize = 2 * BYTES;
+/// Lines whose products, of at most 15 x 127 each and four at a place, are added in 16 bits.
 const TOGETHER: usize = 4;
 /// Factors in a piece of lower halves: the first sixty-four in the low bits.
 pub(super) const PIECE: usize = 128;
 
-/// Upper halves of the items of a block, which are a line of the processor's memory or two.
+/// Upper halves of the items of a block, a few factors of them.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Line(pub(super) [[u8; 2]; ITEMS]);
+pub(super) struct Line(pub(super) [[u8; BYTES]; ITEMS]);
 
 /// Lower halves of an item.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(super) struct Piece(pub(super) [u8; PIECE / 2]);
 
-/// Two factors of a user, as often as they are multiplied at once.
+/// Factors of a user beside the halves of a line, as often as they are multiplied at once.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Pair(pub(super) [[i8; 2]; 32]);
+pub(super) struct Repeated(pub(super) [[i8; BYTES]; 16]);
 
 /// Factors of a user beside a piece.
 #[derive(Clone, Copy)]
@@ -59,12 +64,12 @@ impl Arithmetic {
 
     /// Inner products of the user and the items of a block, as they are in four bits from 0 to 15.
     #[inline(always)]
-    pub(super) fn sums(&self, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
+    pub(super) fn sums(&self, user: &[[Repeated; 2]], lines: &[Line]) -> [i32; ITEMS] {
         #[cfg(target_arch = "x86_64")]
         if let Some(simd) = self.wide {
-            return sums_of_pairs_512(simd, user, lines);
+            return sums_of_lines_512(simd, user, lines);
         } else if let Some(simd) = self.simd {
-            return sums_of_pairs_256(simd, user, lines);
+            return sums_of_lines_256(simd, user, lines);
         }
         let mut sums = [0; ITEMS];
         for ([low, high], line) in user.iter().zip(lines) {
@@ -76,6 +81,18 @@ impl Arithmetic {
             }
         }
         sums
+    }
+
+    /// Have the processor begin to read lower halves while it computes something else.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, pieces: &[Piece]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = self.simd {
+            // What follows it finds itself.
+            simd.sse._mm_prefetch::<_MM_HINT_T0>(pieces.as_ptr().cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = pieces;
     }
 
     /// Inner product of the user and an item in its lower halves.
@@ -142,55 +159,51 @@ fn halves_512(simd: V4, bytes: u8x64) -> [i8x64; 2] {
 /// See [`Arithmetic::sums`].
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn sums_of_pairs_256(simd: V3, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
-    let mut sums = [[simd.splat_i32x8(0); 2]; ITEMS / 16];
+fn sums_of_lines_256(simd: V3, user: &[[Repeated; 2]], lines: &[Line]) -> [i32; ITEMS] {
+    let mut sums = [simd.splat_i32x8(0); ITEMS / 8];
     for (user, lines) in user.chunks(TOGETHER).zip(lines.chunks(TOGETHER)) {
-        let mut parts = [simd.splat_i16x16(0); ITEMS / 16];
-        for (pairs, line) in user.iter().zip(lines) {
-            let [first, second] = [0, 1].map(|at| bytemuck::cast::<_, [i8x32; 2]>(pairs[at].0)[0]);
-            let line: [u8x32; ITEMS / 16] = bytemuck::cast(line.0);
+        let mut parts = [simd.splat_i16x16(0); ITEMS / 8];
+        for (user, line) in user.iter().zip(lines) {
+            let user = [0, 1].map(|at| bytemuck::cast::<_, [i8x32; 2]>(user[at].0)[0]);
+            let line: [u8x32; ITEMS / 8] = bytemuck::cast(line.0);
             for (part, items) in parts.iter_mut().zip(line) {
-                for (items, user) in halves_256(simd, items).into_iter().zip([first, second]) {
+                for (items, user) in halves_256(simd, items).into_iter().zip(user) {
                     let products = simd.multiply_saturating_add_adjacent_i8x32(items, user);
                     *part = simd.wrapping_add_i16x16(*part, products);
                 }
             }
         }
-        for (sums, part) in sums.iter_mut().zip(parts) {
-            let halves: [i16x8; 2] = bytemuck::cast(part);
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                *sum = simd.wrapping_add_i32x8(*sum, simd.convert_i16x8_to_i32x8(half));
-            }
+        for (sum, part) in sums.iter_mut().zip(parts) {
+            let part = simd.multiply_wrapping_add_adjacent_i16x16(part, simd.splat_i16x16(1));
+            *sum = simd.wrapping_add_i32x8(*sum, part);
         }
     }
-    bytemuck::cast::<[[i32x8; 2]; ITEMS / 16], _>(sums)
+    bytemuck::cast::<[i32x8; ITEMS / 8], _>(sums)
 }
 
 /// The same in vectors of twice the width.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn sums_of_pairs_512(simd: V4, user: &[[Pair; 2]], lines: &[Line]) -> [i32; ITEMS] {
-    let mut sums = [[simd.splat_i32x16(0); 2]; ITEMS / 32];
+fn sums_of_lines_512(simd: V4, user: &[[Repeated; 2]], lines: &[Line]) -> [i32; ITEMS] {
+    let mut sums = [simd.splat_i32x16(0); ITEMS / 16];
     for (user, lines) in user.chunks(TOGETHER).zip(lines.chunks(TOGETHER)) {
-        let mut parts = [simd.splat_i16x32(0); ITEMS / 32];
-        for (pairs, line) in user.iter().zip(lines) {
-            let [first, second]: [i8x64; 2] = pairs.map(|pair| bytemuck::cast(pair.0));
-            let line: [u8x64; ITEMS / 32] = bytemuck::cast(line.0);
+        let mut parts = [simd.splat_i16x32(0); ITEMS / 16];
+        for (user, line) in user.iter().zip(lines) {
+            let user: [i8x64; 2] = user.map(|user| bytemuck::cast(user.0));
+            let line: [u8x64; ITEMS / 16] = bytemuck::cast(line.0);
             for (part, items) in parts.iter_mut().zip(line) {
-                for (items, user) in halves_512(simd, items).into_iter().zip([first, second]) {
+                for (items, user) in halves_512(simd, items).into_iter().zip(user) {
                     let products = simd.multiply_saturating_add_adjacent_i8x64(items, user);
                     *part = simd.wrapping_add_i16x32(*part, products);
                 }
             }
         }
-        for (sums, part) in sums.iter_mut().zip(parts) {
-            let halves: [i16x16; 2] = bytemuck::cast(part);
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                *sum = simd.wrapping_add_i32x16(*sum, simd.convert_i16x16_to_i32x16(half));
-            }
+        for (sum, part) in sums.iter_mut().zip(parts) {
+            let part = simd.multiply_wrapping_add_adjacent_i16x32(part, simd.splat_i16x32(1));
+            *sum = simd.wrapping_add_i32x16(*sum, part);
         }
     }
-    bytemuck::cast::<[[i32x16; 2]; ITEMS / 32], _>(sums)
+    bytemuck::cast::<[i32x16; ITEMS / 16], _>(sums)
 }
 
 #[cfg(test)]
@@ -222,14 +235,18 @@ mod tests {
                 let lines: Vec<Line> = (0..n_lines)
                     .map(|_| Line(from_fn(|_| from_fn(|_| unit(255.0) as u8))))
                     .collect();
-                let user: Vec<[Pair; 2]> = codes
+                let user: Vec<[Repeated; 2]> = codes
                     .iter()
-                    .map(|&[a, b, c, d]| [Pair([[a, b]; 32]), Pair([[c, d]; 32])])
+                    .map(|codes| {
+                        let (low, high) = codes.split_at(BYTES);
+                        [low, high].map(|half| Repeated([from_fn(|at| half[at]); 16]))
+                    })
                     .collect();
                 let wanted: [i32; ITEMS] = from_fn(|place| {
                     let products = codes.iter().zip(&lines).map(|(&code, line)| {
-                        let [first, second] = line.0[place].map(i32::from);
-                        let halves = [first & 15, second & 15, first >> 4, second >> 4];
+                        let bytes = line.0[place].map(i32::from);
+                        let halves = bytes.map(|byte| byte & 15).into_iter();
+                        let halves = halves.chain(bytes.map(|byte| byte >> 4));
                         let products = code.iter().zip(halves).map(|(&x, y)| i32::from(x) * y);
                         products.sum::<i32>()
                     });

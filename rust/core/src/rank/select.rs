@@ -5,12 +5,12 @@ use std::arch::x86_64::{__m256, _CMP_NLT_UQ};
 use std::cmp::Ordering;
 
 #[cfg(target_arch = "x86_64")]
-use pulp::{bytemuck, f32x8};
+use pulp::{bytemuck, f32x8, f32x16};
 
 use super::request::Columns;
 use crate::base::Result;
 #[cfg(target_arch = "x86_64")]
-use crate::base::dispatch::avx2;
+use crate::base::dispatch::{avx2, avx512};
 use crate::base::memory::with_room;
 use crate::base::topk::{Scored, keep_top, sort_top};
 
@@ -23,7 +23,13 @@ const BLOCK: usize = 32;
 #[inline(always)]
 pub(super) fn not_below(scores: &[f32; 64], threshold: f32) -> u64 {
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = avx2() {
+    if let Some(simd) = avx512() {
+        let scores: &[f32x16; 4] = bytemuck::cast_ref(scores);
+        let threshold = simd.splat_f32x16(threshold);
+        return scores.iter().rev().fold(0, |bits, &sixteen| {
+            bits << 16 | u64::from(simd.cmp_not_lt_f32x16(sixteen, threshold).0)
+        });
+    } else if let Some(simd) = avx2() {
         let scores: &[f32x8; 8] = bytemuck::cast_ref(scores);
         let threshold: __m256 = bytemuck::cast(simd.splat_f32x8(threshold));
         let (avx, mut bits) = (simd.avx, 0);
