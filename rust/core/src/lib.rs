@@ -14,6 +14,8 @@ pub mod linalg;
 pub mod metrics;
 pub mod models;
 pub mod neighbours;
+#[cfg(test)]
+mod properties;
 pub mod published;
 pub mod rank;
 pub mod sampling;

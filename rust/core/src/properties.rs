@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use ganmf_core::metrics::{METRIC_NAMES, Measured, Metric, MetricsRequest, Popularity};
-use ganmf_core::split::{
+use crate::metrics::{METRIC_NAMES, Measured, Metric, MetricsRequest, Popularity};
+use crate::split::{
     PaperSplits, Size, cold_users, cut_at, cut_for, divide, holdout, k_core, k_fold,
     latest_of_users, leave_k_out, paper_protocol,
 };
-use ganmf_core::{CsrMatrix, CsrView, Progress};
-use ndarray::{Array2, Array3, Axis, s};
+use crate::{CsrMatrix, CsrView, Progress};
+use ndarray::{Array2, Array3, Axis, Slice};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -170,8 +170,7 @@ fn measured(lists: &Array2<i32>, test: &[BTreeSet<i32>], cutoffs: &[usize]) -> M
     let users: Vec<i64> = (0..test.len() as i64).collect();
     let test = matrix(test, false);
     let (lists, test) = (lists.view(), test.view());
-    ganmf_core::metrics::measure(lists, test, &users, request(cutoffs), &Progress::new())
-        .expect("valid")
+    crate::metrics::measure(lists, test, &users, request(cutoffs), &Progress::new()).expect("valid")
 }
 
 fn measure(lists: &Array2<i32>, test: &[BTreeSet<i32>], cutoffs: &[usize]) -> Array3<f64> {
@@ -310,7 +309,7 @@ proptest! {
         let counts = measured(&lists, &all, &cutoffs).counts.expect("counted");
         for (c, &cutoff) in cutoffs.iter().enumerate() {
             for item in 0..N_ITEMS {
-                let there = lists.slice(s![.., ..cutoff]);
+                let there = lists.slice_axis(Axis(1), Slice::from(..cutoff));
                 let want = there.iter().filter(|&&i| i == item as i32).count() as i64;
                 prop_assert_eq!(counts[[c, item]], want);
             }
@@ -343,7 +342,7 @@ proptest! {
         let cutoffs = [cutoff];
         let wanted = MetricsRequest { metrics: &[Metric::NdcgGraded], ..request(&cutoffs) };
         let progress = Progress::new();
-        let got = ganmf_core::metrics::measure(lists.view(), csr.view(), &[0], wanted, &progress);
+        let got = crate::metrics::measure(lists.view(), csr.view(), &[0], wanted, &progress);
         let gain = |rank: usize, value: f32| f64::from(value) / ((rank + 2) as f64).log2();
         let value_of = |item: i32| test.iter().find(|t| t.0 == item).map_or(0.0, |t| t.1);
         let reached: f64 =
@@ -364,7 +363,7 @@ proptest! {
         let cut = at.index(lists.nrows());
         let whole = on(threads, || measured(&lists, &test, &cutoffs));
         let shard = |from: usize, to: usize| {
-            measured(&lists.slice(s![from..to, ..]).to_owned(), &test[from..to], &cutoffs)
+            measured(&lists.slice_axis(Axis(0), Slice::from(from..to)).to_owned(), &test[from..to], &cutoffs)
         };
         let (a, b) = (shard(0, cut), shard(cut, lists.nrows()));
         let sums: Vec<i128> = b.sums.iter().zip(&a.sums).map(|(b, a)| b + a).collect();
@@ -409,7 +408,7 @@ proptest! {
         let users: Vec<i64> = (0..test.len() as i64).collect();
         let csr = matrix(&test, false);
         let progress = Progress::new();
-        let got = ganmf_core::metrics::measure(lists.view(), csr.view(), &users, wanted, &progress)
+        let got = crate::metrics::measure(lists.view(), csr.view(), &users, wanted, &progress)
             .expect("valid").per_list.expect("kept");
         let users_of = train.view().col_counts().expect("small");
         let most = f64::from(*users_of.iter().max().expect("items")).max(1.0);
