@@ -56,6 +56,24 @@ def test_version_is_that_of_the_package(ganmf, ganmf_process) -> None:
     assert json.loads(ganmf("version", "--json").stdout) == {"version": gf.__version__}
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["recommend"], "recommend needs --model ("),
+        (["split", "log.csv"], "split needs --data, and 'log.csv' belongs to no option ("),
+        (
+            ["fit", "ItemKNN", "--dta", "x"],
+            "fit needs --data, and '--dta' is none of its options (",
+        ),
+        (["split", "--output", "x", "--data"], "--data requires an argument"),
+    ],
+)
+def test_what_is_missing_is_named_with_what_was_meant_as_it(ganmf, typed, said) -> None:
+    done = ganmf(*typed)
+    assert done.returncode == 2
+    assert said in one_sentence(done.stderr)
+
+
 def test_the_exit_code_is_that_of_the_process(ganmf_process, tmp_path: Path) -> None:
     done = ganmf_process("data", "fetch", "lastfm", "--offline", "--data-dir", tmp_path)
     assert (done.returncode, done.stdout) == (3, "")

@@ -171,12 +171,29 @@ def _cyclopts_errors() -> tuple[type[Exception], ...]:
     return () if cyclopts is None else (cyclopts.CycloptsError,)
 
 
+def _what_is_missing(error: Exception) -> str | None:
+    """The argument that a command line lacks altogether, and what may have been meant as it."""
+    cyclopts = sys.modules.get("cyclopts")
+    if cyclopts is None or not isinstance(error, cyclopts.MissingArgumentError):
+        return None
+    argument = error.argument
+    if argument is None or error.keyword is not None or argument.tokens:
+        return None
+    command = " ".join(error.command_chain or ())
+    lost = ""
+    if error.unused_tokens:
+        first = error.unused_tokens[0]
+        what = "is none of its options" if first.startswith("-") else "belongs to no option"
+        lost = f", and {first!r} {what}"
+    return f"{command} needs {argument.name}{lost} (ganmf {command} --help)"
+
+
 def _sentence(error: Exception) -> str:
     """One line that says what is wrong."""
     if isinstance(error, OSError) and not isinstance(error, WriteError) and error.strerror:
         where = "" if error.filename is None else f"{printable(str(error.filename))}: "
         return f"{where}{error.strerror}"
-    text = one_line(error)
+    text = _what_is_missing(error) or one_line(error)
     expected = (
         *_cyclopts_errors(),
         *(ValueError, TypeError, ImportError, MemoryError, RuntimeError),
