@@ -191,6 +191,34 @@ fn one_user_alone_gets_all_items_that_are_left() {
     }
 }
 
+#[test]
+fn one_user_alone_gets_what_is_left_of_a_large_catalogue_without_its_best() {
+    let n_items = 40_000;
+    let mut rng = Rng::at(13, 0, 0);
+    let mut normal = |rows| Array2::from_shape_fn((rows, 5), |_| rng.normal() as f32);
+    let (p, q) = (normal(10), normal(n_items));
+    let index = FactorIndex::new(q.view()).expect("memory");
+    for n_best in [15, 50, 900] {
+        // What anybody likes best.
+        let mut excluded: Vec<i32> = Vec::new();
+        for user in p.rows() {
+            let scores = q.dot(&user);
+            let mut order: Vec<i32> = (0..n_items as i32).collect();
+            order.sort_unstable_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]));
+            excluded.extend(&order[..n_best]);
+        }
+        excluded.sort_unstable();
+        excluded.dedup();
+        let filter = Filter {
+            excluded: Some(Items::Same(&excluded)),
+            ..Filter::default()
+        };
+        for n in [1, 20] {
+            assert_alone_as_together(&index, (&p, &q), n, filter);
+        }
+    }
+}
+
 /// Every user has the same list alone as with all others.
 fn assert_alone_as_together(
     index: &FactorIndex,
