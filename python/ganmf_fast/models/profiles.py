@@ -65,8 +65,9 @@ def read_profiles(
             )
         return Profiles(rows, np.arange(rows.n_rows))
     places = _items(given, n_items, ids, unknown, name)
-    known = np.sort(places).astype(np.int32)
-    n_skipped = int(known.searchsorted(0))
+    known = places.astype(np.int32)
+    known.sort()
+    n_skipped = int(known.searchsorted(0)) if len(known) and known.item(0) < 0 else 0
     # As a rule they are distinct, and looking takes less time than np.unique.
     if n_skipped or not (known[1:] > known[:-1]).all():
         known = np.unique(known[n_skipped:])
@@ -86,10 +87,8 @@ def _items(
     given: object, n_items: int, ids: Ids | None, unknown: str, name: str
 ) -> NDArray[np.int64]:
     """Numbers of the items of one person, -1 for those that are skipped."""
-    nested = isinstance(given, list | tuple) and any(
-        type(item) is not int and isinstance(item, Iterable) and not isinstance(item, str | bytes)
-        for item in given
-    )
+    kinds = {*map(type, given)} if isinstance(given, list | tuple) else ()
+    nested = any(issubclass(kind, Iterable) and not issubclass(kind, str | bytes) for kind in kinds)
     if given is None or nested or isinstance(given, Mapping):
         what = f"{type(given).__name__} of several" if nested else type(given).__name__
         raise TypeError(
