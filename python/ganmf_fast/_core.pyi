@@ -73,6 +73,8 @@ class Csr:
         n_cols: int,
     ) -> Csr: ...
     @staticmethod
+    def of_row(cols: list[int], n_cols: int) -> Csr | None: ...
+    @staticmethod
     def from_coo(
         rows: NDArray[np.int32],
         cols: NDArray[np.int32],

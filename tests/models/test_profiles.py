@@ -13,6 +13,7 @@ from ganmf_fast.base import threads
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models import registry
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.profiles import read_profiles
 
 GAN = {"epochs": 2, "device": "cpu"}
 SMALL = {"num_factors": 4, "batch_size": 16, **GAN}
@@ -285,3 +286,19 @@ def test_requests_that_contradict_themselves_are_refused(toy_urm):
     ):
         with pytest.raises(error, match=message):
             call()
+
+
+@pytest.mark.parametrize(
+    "items",
+    [[], [3], [7, 2, 7, 2, 5], list(range(12)), [2**31 - 1], [4, 2**70], [-1], [True], [1.0]],
+)
+def test_a_short_list_is_what_an_array_of_it_is(items):
+    def read(given):
+        try:
+            rows, names, n_skipped = read_profiles(given, 13, None)
+        except (TypeError, ValueError) as error:
+            return type(error)
+        return rows.indptr.tolist(), rows.indices.tolist(), rows.n_cols, names.tolist(), n_skipped
+
+    # A tuple is read by numpy.
+    assert read(items) == read(tuple(items))

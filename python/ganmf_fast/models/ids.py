@@ -171,13 +171,10 @@ def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDAr
         return _within(given, what, size, unknown)
     if given is None:
         raise TypeError(f"{what}s must be integer numbers, not None")
-    if type(given) is not list:
-        if isinstance(given, AbstractSet) and not hasattr(given, "mapping"):
-            raise TypeError(
-                f"{what}s must have an order, which a set has not: pass sorted({what}s)"
-            )
-        if isinstance(given, Iterable) and not isinstance(given, Sequence):
-            given = given if hasattr(given, "__array__") else list(given)
+    if isinstance(given, AbstractSet) and not hasattr(given, "mapping"):
+        raise TypeError(f"{what}s must have an order, which a set has not: pass sorted({what}s)")
+    if isinstance(given, Iterable) and not isinstance(given, Sequence):
+        given = given if hasattr(given, "__array__") else list(given)
     array = as_array(f"{what}s", given)
     if array.ndim > 1:
         raise ValueError(f"{what}s must be one-dimensional, not of shape {array.shape}")

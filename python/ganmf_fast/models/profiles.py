@@ -52,6 +52,11 @@ def read_profiles(
         If it is something else, has another number of columns, or holds unknown items.
     """
     skips(unknown)
+    # The usual case first: a request for one person takes no longer than a tenth of a millisecond.
+    if ids is None and type(given) is list and len(given) < n_items:
+        row = Csr.of_row(given, n_items)
+        if row is not None:
+            return Profiles(row, np.arange(1))
     data = interactions_of(given)
     if data is not None and ids is not None:
         # New people: all of theirs are known here.
@@ -67,7 +72,7 @@ def read_profiles(
     places = _items(given, n_items, ids, unknown, name)
     known = places.astype(np.int32)
     known.sort()
-    n_skipped = int(known.searchsorted(0)) if len(known) and known.item(0) < 0 else 0
+    n_skipped = int(known.searchsorted(0))
     # As a rule they are distinct, and looking takes less time than np.unique.
     if n_skipped or not (known[1:] > known[:-1]).all():
         known = np.unique(known[n_skipped:])

@@ -4,7 +4,7 @@ use ganmf_core::base::cell_order::cell_order as ordered;
 use ganmf_core::{CsrMatrix, CsrView, Progress};
 use numpy::{IntoPyArray, PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
-use pyo3::types::PySlice;
+use pyo3::types::{PyInt, PyList, PySlice};
 
 use crate::args::{Indices, choice, natural, owned, read_only, slice};
 use crate::error::to_python;
@@ -141,6 +141,31 @@ impl Csr {
         }
         drop(guard);
         Ok(csr)
+    }
+
+    /// One row of ones, at the columns that a list holds, repeatedly or not.
+    ///
+    /// None if it holds anything but numbers of columns, which says nothing about what is wrong:
+    /// the usual case without the time that numpy takes for a short list.
+    #[staticmethod]
+    fn of_row(py: Python<'_>, cols: &Bound<'_, PyList>, n_cols: usize) -> PyResult<Option<Self>> {
+        let mut indices = Vec::with_capacity(cols.len());
+        for col in cols {
+            // Exactly: booleans are ints, too.
+            match col.is_exact_instance_of::<PyInt>().then(|| col.extract()) {
+                Some(Ok(col)) if (0..n_cols as i64).contains(&col) => indices.push(col as i32),
+                _ => return Ok(None),
+            }
+        }
+        indices.sort_unstable();
+        indices.dedup();
+        let indptr = vec![0, indices.len() as i64];
+        Ok(Some(Self {
+            n_cols,
+            indptr: read_only(indptr.into_pyarray(py))?.unbind(),
+            indices: read_only(indices.into_pyarray(py))?.unbind(),
+            values: None,
+        }))
     }
 
     /// Build from triplets in any order.
