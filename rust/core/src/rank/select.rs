@@ -5,7 +5,10 @@ use std::arch::x86_64::{__m256, _CMP_NLT_UQ};
 use std::cmp::Ordering;
 
 #[cfg(target_arch = "x86_64")]
-use pulp::{bytemuck, f32x8, f32x16};
+use pulp::{
+    bytemuck, f32x8, f32x16,
+    x86::{V3, V4},
+};
 
 use super::request::Columns;
 use crate::base::Result;
@@ -24,27 +27,44 @@ const BLOCK: usize = 32;
 pub(super) fn not_below(scores: &[f32; 64], threshold: f32) -> u64 {
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = avx512() {
-        let scores: &[f32x16; 4] = bytemuck::cast_ref(scores);
-        let threshold = simd.splat_f32x16(threshold);
-        return scores.iter().rev().fold(0, |bits, &sixteen| {
-            bits << 16 | u64::from(simd.cmp_not_lt_f32x16(sixteen, threshold).0)
-        });
+        return not_below_512(simd, scores, threshold);
     } else if let Some(simd) = avx2() {
-        let scores: &[f32x8; 8] = bytemuck::cast_ref(scores);
-        let threshold: __m256 = bytemuck::cast(simd.splat_f32x8(threshold));
-        let (avx, mut bits) = (simd.avx, 0);
-        for (nth, &eight) in scores.iter().enumerate() {
-            let passing = avx._mm256_cmp_ps::<_CMP_NLT_UQ>(bytemuck::cast(eight), threshold);
-            bits |= (avx._mm256_movemask_ps(passing) as u64) << (8 * nth);
-        }
-        return bits;
+        return not_below_256(simd, scores, threshold);
     }
+    not_below_plainly(scores, threshold)
+}
+
+#[inline(always)]
+fn not_below_plainly(scores: &[f32; 64], threshold: f32) -> u64 {
     let mut bits = 0;
     for (at, &score) in scores.iter().enumerate() {
         let is_below = score.partial_cmp(&threshold) == Some(Ordering::Less);
         bits |= u64::from(!is_below) << at;
     }
     bits
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn not_below_256(simd: V3, scores: &[f32; 64], threshold: f32) -> u64 {
+    let scores: &[f32x8; 8] = bytemuck::cast_ref(scores);
+    let threshold: __m256 = bytemuck::cast(simd.splat_f32x8(threshold));
+    scores.iter().rev().fold(0, |bits, &eight| {
+        let passing = simd
+            .avx
+            ._mm256_cmp_ps::<_CMP_NLT_UQ>(bytemuck::cast(eight), threshold);
+        bits << 8 | simd.avx._mm256_movemask_ps(passing) as u64
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn not_below_512(simd: V4, scores: &[f32; 64], threshold: f32) -> u64 {
+    let scores: &[f32x16; 4] = bytemuck::cast_ref(scores);
+    let threshold = simd.splat_f32x16(threshold);
+    scores.iter().rev().fold(0, |bits, &sixteen| {
+        bits << 16 | u64::from(simd.cmp_not_lt_f32x16(sixteen, threshold).0)
+    })
 }
 
 /// The best `n` so far, and the score that a newcomer has to beat.
@@ -218,5 +238,43 @@ impl<const L: usize> Lanes<L> {
     /// Write the list of a lane over the padding, and start it afresh.
     pub(super) fn finish(&mut self, lane: usize, items: &mut [i32], scores: &mut [f32]) {
         self.selectors[lane].finish(items, scores);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::array::from_fn;
+
+    use super::*;
+    use crate::base::dispatch::dispatch;
+    use crate::base::rng::Rng;
+
+    #[test]
+    fn what_is_not_below_is_that_of_the_definition_on_every_processor() {
+        let special = [
+            f32::NAN,
+            -f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            0.0,
+            -0.0,
+        ];
+        let mut rng = Rng::at(1, 0, 0);
+        for _ in 0..200 {
+            let mut any = || match (rng.unit() * 20.0) as usize {
+                at if at < special.len() => special[at],
+                at => (at as f32 - 13.0) / 4.0,
+            };
+            let (scores, threshold): ([f32; 64], _) = (from_fn(|_| any()), any());
+            let passes = |score: f32| score >= threshold || score.is_nan() || threshold.is_nan();
+            let wanted = (0..64).map(|at| u64::from(passes(scores[at])) << at).sum();
+            let plain = not_below_plainly(&scores, threshold);
+            assert_eq!(plain, wanted);
+            assert_eq!(dispatch(|| not_below(&scores, threshold)), wanted);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = avx2() {
+                assert_eq!(dispatch(|| not_below_256(simd, &scores, threshold)), wanted);
+            }
+        }
     }
 }
