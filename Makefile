@@ -203,7 +203,7 @@ tools:
 # importable is there, so that a machine's own build is used and never a second one installed.
 # An interpreter that is itself a virtual environment passes on the packages beneath it, not its
 # own, hence inherited.pth. maturin and ruff look for their programs in this environment, so they
-# cannot be inherited.
+# cannot be inherited; pip looks for maturin's on PATH.
 $(STAMP): pyproject.toml | tools
 	@if $(PY) -m pip --version >/dev/null 2>&1; then exit 0; fi; \
 	python="$(PYTHON)"; \
@@ -222,7 +222,7 @@ $(STAMP): pyproject.toml | tools
 	@echo "Building the Rust extension, and installing the Python packages (a few minutes)"
 	@$(PIP) --ignore-installed 'maturin>=1.9,<2' 'ruff~=0.17.6' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
 	@$(MATURIN) >$(BUILD_LOG) 2>&1 || $(NO_BUILD)
-	@MATURIN_PEP517_ARGS="--profile $(PROFILE)" $(PIP) --no-build-isolation --editable '.[dev]' \
+	@PATH="$(ENV)/bin:$$PATH" MATURIN_PEP517_ARGS="--profile $(PROFILE)" $(PIP) --no-build-isolation --editable '.[dev]' \
 		>$(LOG) 2>&1 || $(NO_DOWNLOAD)
 	@$(PY) -c 'import torch' 2>/dev/null || { \
 		echo "Installing torch (up to 3 GB where pip finds no CPU build)"; \
