@@ -167,6 +167,12 @@ ROWS: dict[str, Row] = {
         {**_AS_EASE, "epochs": 0, "recon_coefficient": 1.0},
         by_rule=True,
     ),
+    "the start, profiles of items": Row(
+        "GANMF",
+        {**_SIZES, **_PENALTY, "recon_coefficient": {"real": [0.05, 1.0]}, **_NORMS},
+        {**_AS_EASE, "epochs": 0, "mode": "item"},
+        by_rule=True,
+    ),
     "GANMF, trained": Row(
         "GANMF", _RATES, {**_TRAINED, "epochs": 6, "freq": 1}, builds_on="GANMF, the start"
     ),

@@ -3,7 +3,7 @@
 //! Of a tree there are the fathers alone, and only as far as walks have come: the children of a
 //! vertex are the neighbours whose father it is. Nothing is kept from one root to the next.
 
-use crate::base::memory::{copied, filled, with_room, zeros};
+use crate::base::memory::{copied, filled, with_room};
 use crate::base::rng::Rng;
 use crate::base::{CsrView, Error, Result};
 use crate::models::latent::{Table, dot};
@@ -85,6 +85,7 @@ pub(super) struct Walker<'a> {
     near: Near,
     root: usize,
     father: Vec<u32>,
+    /// In the queue.
     place: Vec<u32>,
     queue: Vec<u32>,
     expanded: usize,
@@ -119,7 +120,7 @@ impl<'a> Walker<'a> {
             near,
             root: 0,
             father: filled(n, NONE, TREE)?,
-            place: zeros(n, TREE)?,
+            place: filled(n, NONE, TREE)?,
             queue: with_room(n, TREE)?,
             expanded: 0,
             slot: filled(n, NONE, TREE)?,
@@ -138,6 +139,7 @@ impl<'a> Walker<'a> {
     pub(super) fn plant(&mut self, root: usize) {
         for &vertex in &self.queue {
             self.father[vertex as usize] = NONE;
+            self.place[vertex as usize] = NONE;
         }
         for visit in &self.visits {
             self.slot[visit.vertex as usize] = NONE;
@@ -158,7 +160,8 @@ impl<'a> Walker<'a> {
 
     /// Find the children of all vertices up to this one, which has been found.
     fn expand(&mut self, vertex: usize) {
-        while self.expanded <= self.place[vertex] as usize {
+        let last = self.place[vertex] as usize;
+        while self.expanded <= last {
             let from = self.queue[self.expanded];
             for &to in self.graph.neighbours(from as usize) {
                 let to = to as usize;
@@ -172,12 +175,31 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Find the children of a vertex, unless that would be of more vertices than it has neighbours:
+    /// then `is_child` looks at the neighbours' neighbours instead.
+    fn approach(&mut self, vertex: usize) {
+        let ahead = (self.place[vertex] as usize + 1).saturating_sub(self.expanded);
+        if ahead <= self.graph.neighbours(vertex).len() {
+            self.expand(vertex);
+        }
+    }
+
+    /// Whether the father of `vertex` is its neighbour `of`, which has been found. One that has not
+    /// been found yet will be by the first of its neighbours in the queue.
     fn is_child(&self, vertex: usize, of: usize) -> bool {
-        self.father[vertex] == of as u32 && vertex != self.root
+        match self.father[vertex] {
+            NONE => {
+                let neighbours = self.graph.neighbours(vertex);
+                !neighbours
+                    .iter()
+                    .any(|&w| self.place[w as usize] < self.place[of])
+            }
+            father => father == of as u32 && vertex != self.root,
+        }
     }
 
     fn has_children(&mut self, vertex: usize) -> bool {
-        self.expand(vertex);
+        self.approach(vertex);
         let neighbours = self.graph.neighbours(vertex);
         neighbours
             .iter()
@@ -190,7 +212,7 @@ impl<'a> Walker<'a> {
         if self.slot[vertex] != NONE {
             return Some(self.slot[vertex] as usize);
         }
-        self.expand(vertex);
+        self.approach(vertex);
         let from = self.choices.len();
         let is_near = vertex != self.root && self.father[vertex] == self.root as u32;
         let graph = self.graph;
@@ -269,6 +291,9 @@ impl<'a> Walker<'a> {
             let next = self.choices[chosen];
             if next == before {
                 return true;
+            }
+            if self.father[next as usize] == NONE {
+                self.expand(vertex);
             }
             before = vertex as u32;
             vertex = next as usize;
