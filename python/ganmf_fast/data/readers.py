@@ -92,9 +92,10 @@ class Scratch:
         path = self.folder / f"{name}-{len(parts)}.npy"
         content = io.BytesIO()
         np.save(content, values)
-        # Not by numpy, which does not say why a file is cut short.
+        # Not by numpy, which does not say why a file is cut short; and no view of what is to be
+        # written, which the traceback of a full disk would outlive.
         with write_errors(path):
-            path.write_bytes(content.getbuffer())
+            path.write_bytes(content.getvalue())
         parts.append(np.load(path, mmap_mode="r"))
 
     def column(self, name: str, dtype: Any) -> NDArray[Any]:
