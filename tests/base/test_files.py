@@ -77,3 +77,16 @@ def test_a_lock_ends_with_its_process(tmp_path):
     lock = try_lock(path)
     assert lock is not None
     unlock(lock)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="numbers are those of POSIX")
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("No space left on device (os error 28)", 28),
+        ('IoError(Os { code: 27, kind: FileTooLarge, message: "File too large" })', 27),
+        ("code: 27", None),
+    ],
+)
+def test_the_number_of_an_error_is_read_from_either_text(text, number):
+    assert files.error_number(Exception(text)) == number

@@ -64,11 +64,12 @@ def error_number(error: Exception) -> int | None:
     """The system's number of an error, which libraries in Rust give in their text only."""
     number: int | None = getattr(error, "errno", None)
     if number is None and os.name == "posix" and (found := _OS_ERROR.search(str(error))):
-        number = int(found[1])
+        number = int(found[1] or found[2])
     return number
 
 
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+# As Rust displays an error, and as older libraries print its fields.
+_OS_ERROR = re.compile(r"\(os error (\d+)\)|\bOs { code: (\d+),")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ _FORMS = (
 )
 
 
-def read_item_features(given: object, n_items: int, ids: Ids | None) -> sp.csr_array[np.float64]:
+def read_item_features(given: object, n_items: int, ids: Ids | None) -> "sp.csr_array[np.float64]":
     """Features as a sparse matrix with a row for each item of a model.
 
     Parameters
@@ -69,7 +69,7 @@ def read_item_features(given: object, n_items: int, ids: Ids | None) -> sp.csr_a
     return found
 
 
-def _of_matrix(given: Any) -> sp.csr_array[np.float64]:
+def _of_matrix(given: Any) -> "sp.csr_array[np.float64]":
     if isinstance(given, Csr):
         given = to_scipy(given)
     is_dense = isinstance(given, np.ndarray) and np.ndim(given) == 2
@@ -81,7 +81,9 @@ def _of_matrix(given: Any) -> sp.csr_array[np.float64]:
     return sp.csr_array(given, dtype=np.float64)
 
 
-def _of_labels(given: Mapping[Any, Any], n_items: int, ids: Ids | None) -> sp.csr_array[np.float64]:
+def _of_labels(
+    given: Mapping[Any, Any], n_items: int, ids: Ids | None
+) -> "sp.csr_array[np.float64]":
     keys = list(given)
     if ids is None:
         rows = numbers(keys, "item", n_items, "skip")
@@ -109,7 +111,7 @@ def _of_labels(given: Mapping[Any, Any], n_items: int, ids: Ids | None) -> sp.cs
     return sp.csr_array((np.ones(len(at)), (at, columns)), shape=shape)
 
 
-def _of_interactions(data: Interactions, ids: Ids) -> sp.csr_array[np.float64]:
+def _of_interactions(data: Interactions, ids: Ids) -> "sp.csr_array[np.float64]":
     row_of: NDArray[np.int32] = aligned_positions(
         "item",
         IdIndex(ids.items, "item"),
@@ -127,13 +129,13 @@ def _of_interactions(data: Interactions, ids: Ids) -> sp.csr_array[np.float64]:
     )
 
 
-def directions(features: sp.csr_array[np.float64]) -> sp.csr_array[np.float64]:
+def directions(features: "sp.csr_array[np.float64]") -> "sp.csr_array[np.float64]":
     """Rows of length one, so that products are cosines; rows of zeros stay."""
     squares: NDArray[np.float64] = np.asarray(features.multiply(features).sum(axis=1)).ravel()
     return _scaled(features, np.sqrt(squares))
 
 
-def distributions(features: sp.csr_array[np.float64]) -> sp.csr_array[np.float64]:
+def distributions(features: "sp.csr_array[np.float64]") -> "sp.csr_array[np.float64]":
     """Rows that sum to one; rows of zeros stay.
 
     Raises
@@ -150,8 +152,8 @@ def distributions(features: sp.csr_array[np.float64]) -> sp.csr_array[np.float64
 
 
 def _scaled(
-    features: sp.csr_array[np.float64], lengths: NDArray[np.float64]
-) -> sp.csr_array[np.float64]:
+    features: "sp.csr_array[np.float64]", lengths: NDArray[np.float64]
+) -> "sp.csr_array[np.float64]":
     scaled = features.copy()
     scaled.data /= np.repeat(lengths, np.diff(scaled.indptr))
     return scaled
