@@ -34,3 +34,13 @@ def test_rows_that_vary_another_are_run_only_when_named():
     (control,) = run_specs(select(["CFGAN-u-nogan"]), "ml-1m")
     assert control.params["adversarial"] is False
     assert control.params["g_nodes"] == reference.best_params("ml-1m", "CFGAN-u")["g_nodes"]
+
+
+def test_a_search_leaves_a_row_what_it_is_named_after():
+    rows = {row.name: row.fixed for row in select(["EDLAE", "AugCF-control", "RAGAN-plain"])}
+    assert rows["EDLAE"]["dropout"] > 0
+    assert rows["AugCF-control"] == {"share": 0.0}
+    assert rows["RAGAN-plain"] == {"bt": False}
+    given = {"EDLAE": {"l2": 7.0}}
+    (spec,) = run_specs(select(["EDLAE"]), None, given)
+    assert spec.params == {**rows["EDLAE"], "l2": 7.0}

@@ -172,7 +172,7 @@ VARIANTS: tuple[ModelVariant, ...] = (
             ("RAGANBT", "RAGAN", {"bt": True}, {}),
             ("AugCF-control", "AugCF", {"share": 0.0}, {}),
             ("AugCF", "AugCF", {}, {}),
-            ("EDLAE", "EASE", {}, {"dropout": 0.25}),
+            ("EDLAE", "EASE", {"dropout": 0.25}, {}),
         )
     ),
 )
