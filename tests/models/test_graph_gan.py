@@ -235,6 +235,24 @@ def test_rounds_are_those_of_the_definition(graph, table, published):
     assert bool(without) == published
 
 
+@pytest.mark.parametrize("density", [0.02, 0.05, 0.1, 0.3, 0.8])
+def test_walks_in_trees_that_are_not_expanded_are_those_in_whole_ones(density):
+    rng = np.random.default_rng(int(100 * density))
+    n = 60
+    A = np.triu(rng.random((n, n)) < density, 1)
+    A[:30, 30:] |= rng.random((30, 30)) < density  # nearly bipartite
+    A = (A | A.T).astype(np.float32)
+    vectors = rng.normal(0, 1, (n, K + 1)).astype(np.float32)
+    reference = Reference(A, vectors, published=False)
+    key = bits(bits(SEED, ROUND, 0), G_WALKS, 0)
+    expected = [
+        (root, path[-1])
+        for root in range(n)
+        for path, _ in reference.walks(root, Rng(key, 0, root), SAMPLES, for_d=False)
+    ]
+    assert [tuple(pair) for pair in kernel(A, vectors, published=False).draws()] == expected
+
+
 def test_losses_are_those_before_the_steps(graph, table):
     nothing = np.zeros_like(table)
     model = _core.GraphGan(
