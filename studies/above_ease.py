@@ -34,6 +34,7 @@ from ganmf_fast.base.files import write_whole
 from ganmf_fast.base.hardware import processor
 from ganmf_fast.evaluation.significance import compare_values, holm
 from ganmf_fast.gan.defaults import chosen_for
+from low_rank_ease import LowRankEASE
 
 KEPT = defaults.ROOT / "docs" / "results" / "above-ease"
 LOOKS = KEPT / "looks.jsonl"
@@ -41,6 +42,7 @@ PAGE = KEPT.with_suffix(".md")
 USERS = defaults.ROOT / "runs" / "above-ease"
 PARAMS = defaults.ROOT / "python" / "ganmf_fast" / "reference" / "dense_params.json"
 SETS = ("ml-1m", "hetrec2011", "lastfm")
+MARKERS = "osD^v<>pPX*hd8H4"
 METRICS = (("map", 5), ("ndcg", 5), ("map", 20), ("ndcg", 20))
 FOLDS = 4
 
@@ -113,7 +115,7 @@ _KNOWN = (
 class Row:
     """A model, and what is searched of it."""
 
-    model: str
+    model: str | type[gf.Recommender]
     space: dict[str, Any] | None = field(default_factory=dict)
     """None for the ranges that the library has for the model."""
     fixed: dict[str, Any] = field(default_factory=dict)
@@ -172,6 +174,9 @@ ROWS: dict[str, Row] = {
         {**_SIZES, **_PENALTY, "recon_coefficient": {"real": [0.05, 1.0]}, **_NORMS},
         {**_AS_EASE, "epochs": 0, "mode": "item"},
         by_rule=True,
+    ),
+    "the discriminator alone": Row(
+        LowRankEASE, {"emb_dim": {"int": [20, 1500], "log": True}, **_PENALTY, **_NORMS}
     ),
     "GANMF, trained": Row(
         "GANMF", _RATES, {**_TRAINED, "epochs": 6, "freq": 1}, builds_on="GANMF, the start"
@@ -277,14 +282,16 @@ def final(folder: Path, sets: list[str], names: list[str], n_seeds: int) -> None
     for data in sets:
         splits = gf.Splits.load(folder / data)
         for name in names:
-            random = ROWS[name].model == "GANMF"
+            row = ROWS[name].model
+            cls = getattr(gf, row) if isinstance(row, str) else row
+            random = cls in (gf.GANMF, LowRankEASE)
             for seed in range(n_seeds if random else 1):
                 look = done.get((data, name, seed))
                 if look is not None and of_users(data, name, seed).is_file():
                     continue
                 params = best(data, name, splits.train) | ({"seed": seed} if random else {})
                 started = time.process_time()
-                model = getattr(gf, ROWS[name].model)(**params).fit(splits.train)
+                model = cls(**params).fit(splits.train)
                 seconds = time.process_time() - started
                 found = gf.evaluate(
                     model, splits.train, splits.test, cutoffs=(5, 20), per_user=True
@@ -341,19 +348,22 @@ against EASE and against SLIM-ElasticNet, corrected by Holm within a data set.
 
 "The start" is GANMF before the first epoch: the discriminator a truncated EASE, the generator the
 closed form of its own objective for that discriminator ([algorithms.md](../algorithms.md)). No
-adversarial step is in it. "Trained" starts there and takes rates and epochs by validation; "no
-adversary" is the same with m = 0, "no energy" the start with a = 1. "Random weights" is the game as
-the paper has it, without any of this, with denoising that is emphasised; the first points of its
-search are from a search of another program by the paper's validation, on Last.fm the only one that
-there was time for (a trial takes most of an hour here). "m = 0" is the
+adversarial step is in it. "Profiles of items" is the same in item mode, "no energy" with a = 1,
+"whole profiles" without the division. "The discriminator alone" ranks by what the discriminator of
+that start reconstructs, an EASE of limited rank (`emb_dim`), without a generator. "Trained" goes on
+from the start and takes rates and epochs by validation; "no adversary" is that with m = 0. "Random
+weights" is the game as the paper has it, without any of this, with denoising that is emphasised;
+the first points of its search are from a search of another program by the paper's validation, on
+Last.fm the only one that there was time for (a trial takes most of an hour here). "m = 0" is the
 same with this one change, epochs included, and was not searched. Profiles are divided by powers of
-their norms (`norm_exponent`) in "divided profiles", and in every row of GANMF but those and "whole
-profiles". *trials* is what `--trials` was, or fewer where a search was stopped. Rows that are not
-here were not searched or not looked at yet. Looks "of an earlier search", some by two folds, and
-"of the first trials", before a search went on or its ranges were widened, are in no row. On
-MovieLens 1M the first search of the start ended at the edge of its ranges
-(above-ease/ml-1m-ganmf-the-start-first-ranges.jsonl). `ganmf reproduce table2 --params dense` fits
-these rows again, with its own seeds and tests against the best.
+their norms (`norm_exponent`) in "divided profiles", in "the discriminator alone", and in every row
+of GANMF but those from random weights and "whole profiles". *trials* is what `--trials` was, or
+fewer where a search was stopped. Rows that are not here were not searched or not looked at yet.
+Looks "of an earlier search", some by two folds, and "of the first trials", before a search went on
+or its ranges were widened, are in no row. On MovieLens 1M the first search of the start ended at
+the edge of its ranges (above-ease/ml-1m-ganmf-the-start-first-ranges.jsonl).
+`ganmf reproduce table2 --params dense` fits these rows again, with its own seeds and tests against
+the best.
 
 {tables}
 
@@ -485,7 +495,7 @@ def page() -> None:
             if tests and trials(data, name):
                 found = max(one["value"] for one in trials(data, name))
                 colour = f"C{number % 10}"
-                mark = {"marker": "osD^v<>pPX*hd8H4"[number], "color": colour, "label": name}
+                mark = {"marker": MARKERS[number % len(MARKERS)], "color": colour, "label": name}
                 panel.plot([found], [statistics.fmean(tests)], linestyle="", **mark)
         panel.set(title=data, xlabel="MAP@5 on validation", ylabel="MAP@5 on test")
         panel.grid(alpha=0.3)
@@ -504,15 +514,23 @@ def page() -> None:
 
 
 def write_params(sets: list[str]) -> None:
-    """What was found, by the names of table 2: of the rows of GANMF the best by validation."""
+    """What was found, by the names of table 2: of GANMF's in each mode the best by validation."""
     found: dict[str, dict[str, Any]] = {}
     for data in sets:
         by_row = measured(data)
-        games = [name for name in by_row if ROWS[name].model == "GANMF"]
-        searched = [name for name in games if trials(data, name)]
-        game = max(searched, key=lambda name: max(one["value"] for one in trials(data, name)))
-        names = {"EASE": "EASE-R", game: "GANMF-u"}
-        left_out = {"EASE, divided profiles", *games} - {game}
+        names, left_out = {"EASE": "EASE-R"}, {"EASE, divided profiles", "the discriminator alone"}
+        for mode in ("user", "item"):
+            games = [
+                name
+                for name in by_row
+                if ROWS[name].model == "GANMF" and ROWS[name].fixed.get("mode", "user") == mode
+            ]
+            searched = [name for name in games if trials(data, name)]
+            left_out |= set(games)
+            if searched:
+                game = max(searched, key=lambda one: max(t["value"] for t in trials(data, one)))
+                left_out.remove(game)
+                names[game] = f"GANMF-{mode[0]}"
         for name in (name for name in ROWS if name in by_row and name not in left_out):
             params = {
                 key: value
