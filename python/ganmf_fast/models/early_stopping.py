@@ -37,8 +37,8 @@ S = TypeVar("S", bound=Scorer)
 def epochs_for_more_data(best_epoch: float, ratio: float) -> int:
     """Epochs on `ratio` times the interactions on which `best_epoch` was found.
 
-    More data want more epochs: over the 21 options of docs/results/beyond.md, whose epochs were
-    sought on .6375 and again on .8875 of train, by the power .27 of the ratio, here 1/4.
+    By the power 1/4 of the ratio: GANs want more epochs for more data, whose batches of users they
+    see as often. Models with a step for each interaction want no more (docs/results/epochs.md).
     """
     return max(1, round(best_epoch * math.pow(ratio, 0.25))) if best_epoch else 0
 

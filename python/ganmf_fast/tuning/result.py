@@ -136,7 +136,7 @@ class TuningResult:
         """As `final`, with the number of epochs determined again on more data.
 
         The epochs of the best trial were determined on ``train_small``, and GANMF needs more epochs
-        for more data (docs/results/beyond.md). Here the model is fitted on ``train_small`` and
+        for more data (docs/results/epochs.md). Here the model is fitted on ``train_small`` and
         ``validation`` together, stopped early on ``early_stop``, and then fitted on ``train`` for
         as many epochs. For a model without epochs it is `final`.
         """
