@@ -78,7 +78,7 @@ help: ## Show this list
 		| while IFS='|' read -r name text; do printf '  %-13s %s\n' "$$name" "$$text"; done
 	@echo "Variables: DATA=$(DATA) OUTPUT=$(OUTPUT) MODELS=$(MODELS) VENV=$(VENV) PYTHON=... SHORT=1"
 
-reproduce: build-release ## The paper's comparison: [DATA=demo|lastfm|...|folder] [MODELS=A,B] [OUTPUT=runs/...]
+reproduce: build ## The paper's comparison: [DATA=demo|lastfm|...|folder] [MODELS=A,B] [OUTPUT=runs/...]
 	@$(if $(filter $(PUBLISHED),$(DATA)),$(ENV)/bin/ganmf data fetch "$(DATA)" --published-splits \
 		>/dev/null || echo "The published splits are not there: the data are split anew." >&2)
 	@$(ENV)/bin/ganmf reproduce table2 --data "$(DATA)" --output "$(OUTPUT)" \
