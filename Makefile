@@ -48,8 +48,8 @@ MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
 # In the environment, or wherever it is.
 PIP_AUDIT = $(or $(wildcard $(ENV)/bin/pip-audit),pip-audit)
 NO_SPINNER := --progress-spinner off
-# The extension has no tests of its own; named here, it gives what both depend on the features that
-# `build` has compiled already.
+# The extension has no tests or benches of its own; named here and in `bench`, it gives what both
+# depend on the features that `build` has compiled already.
 CARGO_TEST := cargo test --quiet -p ganmf-core -p ganmf-python
 # The tests write thousands of files, each brought to the disk: in memory, where there is room.
 IN_MEMORY := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END {print $$4}')" -gt 8000000 \
@@ -149,7 +149,7 @@ docs: build ## The documentation site, in target/docs; any warning is an error
 	@echo "target/docs/index.html"
 
 bench: $(if $(SHORT),build,build-release) ## Benches in Rust and through Python, with throughput [SHORT=1]
-	cargo bench --quiet -p ganmf-benches $(if $(SHORT),--profile dev -- --test)
+	cargo bench --quiet -p ganmf-benches $(if $(SHORT),-p ganmf-python --profile dev -- --test)
 	$(PY) -m pytest -q benches/python/bench_*.py --benchmark-only --benchmark-sort=name \
 		--benchmark-columns=min,median,stddev,rounds \
 		$(if $(SHORT),--benchmark-max-time=0.1 --benchmark-min-rounds=1)
