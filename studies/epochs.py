@@ -18,16 +18,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ganmf_defaults as defaults
 import ganmf_fast as gf
 from ganmf_fast import reference
 from ganmf_fast.base.files import write_whole
 from ganmf_fast.base.hardware import processor
 from ganmf_fast.experiments.variants import select
 from ganmf_fast.models.registry import model_class
+from ganmf_fast.tuning.protocols import Paper
 
-ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / "runs" / "epochs" / "epochs.jsonl"
-PAGE = ROOT / "docs" / "results" / "epochs.md"
+KEPT = defaults.ROOT / "runs" / "epochs" / "epochs.jsonl"
+PAGE = defaults.ROOT / "docs" / "results" / "epochs.md"
 MODELS = ("GANMF-u", "SLIM-BPR", "BPR-MF-DNS", "CDAE")
 MOST = 400
 TEXT = """# Epochs, and the number of interactions
@@ -62,9 +63,9 @@ def fits(splits: gf.Splits, name: str, seed: int, device: str) -> dict[str, Any]
     if "device" in model_class(row.model)().get_params():
         params["device"] = device
     found = []
-    small = splits.train_small
-    for X in (small, (small + splits.validation).tocsr()):
-        model = model_class(row.model)(**params).fit(X, validation=splits.early_stop)
+    more, early_stop = Paper(splits).again()
+    for X in (splits.train_small, more):
+        model = model_class(row.model)(**params).fit(X, validation=early_stop)
         found.append((int(X.nnz), int(model.best_epoch_)))
     return {"data": splits.name, "model": name, "seed": seed, "fits": found}
 
@@ -106,8 +107,7 @@ def main() -> None:
     arguments = parser.parse_args()
     datasets, models = arguments.datasets.split(","), arguments.models.split(",")
     KEPT.parent.mkdir(parents=True, exist_ok=True)
-    lines = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.is_file() else []
-    kept = {(one["data"], one["model"], one["seed"]): one for one in map(json.loads, lines)}
+    kept = {(one["data"], one["model"], one["seed"]): one for one in defaults.lines_of(KEPT)}
     for seed in range(arguments.seeds):
         for data in datasets:
             splits = gf.Splits.load(arguments.data / data)
