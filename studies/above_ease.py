@@ -85,8 +85,8 @@ _GAME = {
     "matching": {"choice": ["features", "reconstruction"]},
 }
 # Good by the paper's validation on Last.fm and on MovieLens 1M, in a search of another program.
-_KNOWN = (
-    {
+_KNOWN = {
+    "lastfm": {
         "num_factors": 150,
         "d_lr": 1e-4,
         "g_lr": 3.9e-3,
@@ -97,7 +97,7 @@ _KNOWN = (
         "matching": "features",
         "m": 6,
     },
-    {
+    "ml-1m": {
         "num_factors": 400,
         "d_lr": 1.1e-3,
         "g_lr": 3.4e-4,
@@ -108,7 +108,8 @@ _KNOWN = (
         "matching": "reconstruction",
         "m": 3,
     },
-)
+}
+_FIRST = {"lastfm": ("lastfm", "ml-1m"), "ml-1m": ("ml-1m",), "hetrec2011": ("ml-1m",)}
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ class Row:
     """Ranges for a data set, at whose edge in `space` an earlier search ended."""
     by_rule: bool = False
     """Whether the hidden units are those of `GANMF()`, whose other choices are the first trial."""
-    first: tuple[dict[str, Any], ...] = ()
-    """Points of the first trials."""
+    first: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """For a data set, the names in `_KNOWN` of the points of the first trials."""
 
 
 ROWS: dict[str, Row] = {
@@ -184,7 +185,7 @@ ROWS: dict[str, Row] = {
     "trained, no adversary": Row(
         "GANMF", _RATES, {**_TRAINED, "epochs": 6, "freq": 1, "m": 0.0}, "GANMF, the start"
     ),
-    "GANMF, random weights": Row("GANMF", {**_GAME, "m": {"int": [1, 10]}}, _PLAYED, first=_KNOWN),
+    "GANMF, random weights": Row("GANMF", {**_GAME, "m": {"int": [1, 10]}}, _PLAYED, first=_FIRST),
     "random weights, m = 0": Row("GANMF", {}, {"m": 0.0}, builds_on="GANMF, random weights"),
 }
 
@@ -245,7 +246,7 @@ def search(folder: Path, sets: list[str], names: list[str], n_trials: int) -> No
         splits = gf.Splits.load(folder / data)
         for name in (name for name in names if ROWS[name].space != {}):
             row, by_rule = ROWS[name], rule(splits.train)
-            first = list(row.first)
+            first = [_KNOWN[one] for one in row.first.get(data, ())]
             if row.by_rule:
                 first = [{key: by_rule[key] for key in row.space or ()}]
             started = time.process_time()
