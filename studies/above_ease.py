@@ -11,9 +11,10 @@ goes on. A row that builds on another takes that one's best parameters, and need
 
 `final` fits the best of each row on all of train with several seeds and measures it on test. Every
 such look is a line of docs/results/above-ease/looks.jsonl. A row that is there is fitted again only
-where runs/above-ease has not its values of each user, which `page` has p from; they must be those
-of the look. `page` writes docs/results/above-ease.md, and puts what was found for the rows of
-table 2 into the package: `ganmf reproduce table2 --params dense` takes it from there.
+where runs/above-ease has not its values of each user, from which `page` has the p values that
+docs/results/above-ease/pairs.jsonl lacks; they must be those of the look. `page` writes
+docs/results/above-ease.md, and puts what was found for the rows of table 2 into the package:
+`ganmf reproduce table2 --params dense` takes it from there.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from low_rank_ease import LowRankEASE
 
 KEPT = defaults.ROOT / "docs" / "results" / "above-ease"
 LOOKS = KEPT / "looks.jsonl"
+PAIRS = KEPT / "pairs.jsonl"
 PAGE = KEPT.with_suffix(".md")
 USERS = defaults.ROOT / "runs" / "above-ease"
 PARAMS = defaults.ROOT / "python" / "ganmf_fast" / "reference" / "dense_params.json"
@@ -403,7 +405,7 @@ def summary(sets: list[str]) -> str:
 def table(data: str) -> str:
     """The rows of a data set that were measured."""
     by_row = measured(data)
-    ps = _ps(data, {name: [look["seed"] for look in by_row[name]] for name in by_row})
+    ps = _ps(data, by_row)
     head = ["model", "trials", "validation", *(f"{m.upper()}@{k}" for m, k in METRICS)]
     head += ["fit s", "p, EASE", "p, SLIM"]
     lines = [f"| {' | '.join(head)} |", "| --- |" + " ---: |" * (len(head) - 1)]
@@ -436,14 +438,23 @@ _CONTROLS = (("GANMF, random weights", "random weights, m = 0"),)
 
 
 def _p_of_pair(
-    data: str, by_row: dict[str, list[dict[str, Any]]], name: str, control: str
+    data: str, by_row: dict[str, list[dict[str, Any]]], name: str, base: str
 ) -> float | None:
-    """P value of two rows alone, without a correction; None where one was not measured here."""
-    both = {row: [look["seed"] for look in by_row.get(row, [])] for row in (name, control)}
-    values = _user_means(data, both)
+    """P value of two rows, uncorrected: from runs/, or as it was kept; None where there is none."""
+    mine = {row: by_row.get(row, []) for row in (name, base)}
+    # A p value belongs to these looks, not to those of another search.
+    of = {row: [look["values"]["map@5"] for look in found] for row, found in mine.items()}
+    pairs = defaults.lines_of(PAIRS)
+    for pair in pairs:
+        if pair["data"] == data and pair["map@5"] == of:
+            return float(pair["p"])
+    values = _user_means(data, {row: [look["seed"] for look in mine[row]] for row in mine})
     if len(values) < 2:
         return None
-    return float(compare_values(values, control)["t_p"][0])
+    p = float(compare_values(values, base)["t_p"][0])
+    pairs.append({"data": data, "map@5": of, "p": p})
+    write_whole(PAIRS, "".join(json.dumps(pair) + "\n" for pair in pairs))
+    return p
 
 
 def _listed(params: dict[str, Any], searched: dict[str, Any]) -> str:
@@ -466,13 +477,14 @@ def _user_means(data: str, rows: dict[str, list[int]]) -> dict[str, Any]:
     }
 
 
-def _ps(data: str, rows: dict[str, list[int]]) -> dict[tuple[str, str], str]:
-    """Corrected p values of a row against a base, where `final` left its values here."""
-    values = _user_means(data, rows)
-    found: dict[tuple[str, str], float] = {}
-    for base in (base for base in _BASES if base in values):
-        for pair in compare_values(values, base).iter_rows(named=True):
-            found[pair["a"] if pair["b"] == base else pair["b"], base] = pair["t_p"]
+def _ps(data: str, by_row: dict[str, list[dict[str, Any]]]) -> dict[tuple[str, str], str]:
+    """P values of the rows against each base, corrected within the data set."""
+    found = {
+        (name, base): p
+        for base in _BASES
+        for name in by_row
+        if name != base and (p := _p_of_pair(data, by_row, name, base)) is not None
+    }
     corrected = holm(np.array(list(found.values())))
     return {key: f"{p:.2g}" for key, p in zip(found, corrected, strict=True)}
 
