@@ -79,6 +79,17 @@ def test_a_table_of_an_experiment_has_its_own_chart():
     assert "0.2500" in texts(drawn)
 
 
+def test_a_legend_names_the_kinds_of_models_that_there_are():
+    def legend(*models: str) -> set[str]:
+        entries = tuple(Entry(name, (Run(None, {("map", 5): 0.25}, {}),)) for name in models)
+        table = ResultTable("toy", False, "ours", (5,), entries, (("map", 5),), chart="bars")
+        return {"GAN", "baseline"} & set(texts(gf.plot.comparison(table)).split())
+
+    assert legend("EASE", "APR") == {"baseline"}
+    assert legend("GANMF-u") == {"GAN"}
+    assert legend("EASE", "GANMF-u") == {"baseline", "GAN"}
+
+
 def test_a_metric_is_drawn_at_every_cutoff(evaluations):
     figure = gf.plot.metric_against_k(evaluations, "map")
     for one in evaluations:

@@ -91,7 +91,7 @@ def suggestion(name: object, known: Iterable[str], quote: str = "'") -> str:
         Such as ``"; did you mean 'topk'?"``; empty if no known name is similar.
     """
     folded = {text.casefold(): text for text in known}
-    near = difflib.get_close_matches(str(name)[:80].casefold(), folded, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name)[:80].casefold(), folded, n=1, cutoff=0.6)
     return f"; did you mean {quote}{printable(folded[near[0]])}{quote}?" if near else ""
 
 

@@ -6,7 +6,7 @@ of the page. What a colour says, a shape or a dash says too.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -43,7 +43,7 @@ __all__ = [
 Spec = dict[str, Any]
 
 GAN, BASELINE, INK, SOFT = "var(--gan)", "var(--baseline)", "var(--ink)", "var(--soft)"
-_KINDS = ["baseline", "GAN"]
+_KINDS = {"baseline": (BASELINE, "circle"), "GAN": (GAN, "diamond")}
 ONCE: Spec = {"values": [{}]}
 """Data of a mark that is drawn once."""
 ROW = 23
@@ -83,14 +83,17 @@ CONFIG: Spec = {
 
 def kind(model: str) -> str:
     """What a model is: "GAN" or "baseline"."""
-    return _KINDS[is_gan(model)]
+    return "GAN" if is_gan(model) else "baseline"
 
 
-def kinds() -> Spec:
-    """Colour and shape of the two kinds."""
+def kinds(models: Iterable[str]) -> Spec:
+    """Colour and shape of the kinds that there are among models."""
+    there = {kind(model) for model in models}
+    found = {name: look for name, look in _KINDS.items() if name in there}
+    colours, shapes = ([look[at] for look in found.values()] for at in (0, 1))
     return {
-        "color": looks("kind", _KINDS, [BASELINE, GAN]),
-        "shape": looks("kind", _KINDS, ["circle", "diamond"]),
+        "color": looks("kind", [*found], colours),
+        "shape": looks("kind", [*found], shapes),
     }
 
 

@@ -84,6 +84,7 @@ def quality(comparison: ResultTable, *, annotated: bool = False) -> Spec:
         {"type": "tick", "color": INK, "thickness": 2, "size": 18}, x=quantity("published")
     )
     text = {"type": "text", "align": "left", "dx": 9, "color": SOFT}
+    by_kind = kinds(row[1] for row in rows)
     return spec(
         f"Bars of each model on {comparison.label}, best first; the table below holds the values.",
         columns(names, rows),
@@ -95,9 +96,9 @@ def quality(comparison: ResultTable, *, annotated: bool = False) -> Spec:
             "tooltip": tips,
         },
         layer=[
-            layer({"type": "bar", "height": 11, "opacity": 0.55}, x=x, color=kinds()["color"]),
+            layer({"type": "bar", "height": 11, "opacity": 0.55}, x=x, color=by_kind["color"]),
             layer({"type": "rule", "color": INK}, x=quantity("low"), x2={"field": "high"}),
-            layer(dots(70), x=quantity("mean"), **kinds()),
+            layer(dots(70), x=quantity("mean"), **by_kind),
             *([published] if comparison.any_published else []),
             layer(text, x=quantity("end"), text={"field": "label"}),
         ],

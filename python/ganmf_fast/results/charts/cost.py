@@ -78,7 +78,7 @@ def cost(comparison: ResultTable, measure: str) -> Spec | None:
         columns(names, [(*row, *labels.get(row[0], ("", ""))) for row in rows]),
         height=_HEIGHT,
         encoding={"tooltip": tips},
-        layer=[layer(dots(85, 0.9), x=x, y=y, **kinds()), *names_beside],
+        layer=[layer(dots(85, 0.9), x=x, y=y, **kinds(row[0] for row in rows)), *names_beside],
     )
 
 

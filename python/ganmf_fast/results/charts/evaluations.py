@@ -46,7 +46,7 @@ def intervals(title: str, found: Sequence[Interval]) -> Spec:
         },
         layer=[
             layer({"type": "rule", "color": INK}, x=quantity("low"), x2={"field": "high"}),
-            layer(dots(80), x=x, **kinds()),
+            layer(dots(80), x=x, **kinds(row[0] for row in rows)),
             layer(text, x=quantity("high"), text={"field": "label"}),
         ],
     )
