@@ -122,27 +122,33 @@ def document(results: list[Result]) -> str:
         if operation is not shown:
             lines += ["", f"### {operation.title}", "", operation.note]
             shown = operation
-        lines += ["", f"{result['dataset']}, {result['date']}:", "", *table(result)]
+        lines += ["", _measured(result), "", *table(result)]
     return "\n".join(lines) + "\n"
 
 
 def _setting(results: list[Result]) -> list[str]:
-    """Machines, versions and dates; more than one line where results come from several."""
-    seen = {}
+    """Machines, other packages and dates: an entry for each such setting."""
+    seen: dict[str, list[str]] = {}
     for result in results:
         about = result["environment"]
         hardware, versions = about["hardware"], about["versions"]
         memory = (hardware["memory_mib"] or 0) / 1024
-        source = about["git"] or {"commit": "unknown", "changed": False}
         peers = ", ".join(f"{name} {version}" for name, version in about["peers"].items())
         text = (
             f"{hardware['processor']}, {hardware['cpus']} processors, {memory:.0f} GiB, "
-            f"{hardware['platform']}; Python {versions['python']}, "
-            f"ganmf-fast {versions['ganmf-fast']} at {source['commit'][:12]}"
-            f"{' with changes' if source['changed'] else ''}; {peers}."
+            f"{hardware['platform']}; Python {versions['python']}; {peers}"
         )
-        seen.setdefault(text, []).append(result["date"])
-    return [f"{min(dates)} to {max(dates)}: {text}" for text, dates in seen.items()]
+        seen.setdefault(text, []).append(result["date"].partition(" ")[0])
+    return [f"- {' and '.join(sorted(set(dates)))}: {text}." for text, dates in seen.items()]
+
+
+def _measured(result: Result) -> str:
+    """Data, date and state of this package."""
+    about = result["environment"]
+    source = about["git"] or {"commit": "unknown", "changed": False}
+    changed = " with changes" if source["changed"] else ""
+    version = f"ganmf-fast {about['versions']['ganmf-fast']} at {source['commit'][:12]}{changed}"
+    return f"{result['dataset']}, {result['date']}, {version}:"
 
 
 def write(results: list[Result], page: Path, table_file: Path) -> None:
