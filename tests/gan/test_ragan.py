@@ -182,3 +182,9 @@ def test_one_user_or_one_item_is_enough(X):
 def test_bad_parameters_are_named(X, params, message):
     with pytest.raises(ValueError, match=message):
         gf.RAGAN(**params).fit(X)
+
+
+def test_a_base_that_does_not_fit_the_ratings_is_named(X):
+    message = "base PureSVD, with its defaults, cannot be fitted .*num_factors must be at most 25"
+    with pytest.raises(ValueError, match=message):
+        gf.RAGAN(**SMALL, base="PureSVD").fit(X)

@@ -102,4 +102,8 @@ class RAGANModule(CFGANModule):
     def scorer(self) -> Scorer:
         """See ``GANModule``: what the base leaves behind."""
         base = model_class(self._own.base)()
-        return base.fit(self.augmented(), verbose=False).scorer_
+        try:
+            return base.fit(self.augmented(), verbose=False).scorer_
+        except ValueError as error:
+            text = f"base {self._own.base}, with its defaults, cannot be fitted on these ratings"
+            raise ValueError(f"{text}: {error}") from error
