@@ -365,7 +365,7 @@ def test_a_first_line_that_may_be_a_header_is_refused(tmp_path, text):
         Interactions.from_csv(path)
     lines = text.count("\n")
     assert len(Interactions.from_csv(path, header=False)) == lines
-    assert len(Interactions.from_csv(path, header=True)) == lines - 1
+    assert len(Interactions.from_csv(path, 0, 1, header=True)) == lines - 1
 
 
 def test_iso_dates_are_timestamps(tmp_path):

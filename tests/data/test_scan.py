@@ -46,7 +46,7 @@ def test_the_order_of_rows_and_their_spread_over_files_change_nothing(log, tmp_p
 
 
 def test_ids_of_text_are_ids(tmp_path):
-    table = pl.DataFrame({"u": ["b", "a", "b"], "i": ["y", "x", "x"]})
+    table = pl.DataFrame({"user": ["b", "a", "b"], "item": ["y", "x", "x"]})
     table.write_parquet(tmp_path / "t.parquet")
     data = gf.Interactions.scan(tmp_path / "t.parquet")
     assert data.user_ids.tolist() == ["a", "b"]
@@ -58,9 +58,12 @@ def test_ids_of_text_are_ids(tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"u": [1, None], "i": [1, 2]}, "users is missing"),
-        ({"u": [1.5], "i": [1]}, "column 'u' is Float64"),
-        ({"u": pl.Series([], dtype=pl.Int64), "i": pl.Series([], dtype=pl.Int64)}, "holds no"),
+        ({"user": [1, None], "item": [1, 2]}, "users is missing"),
+        ({"user": [1.5], "item": [1]}, "column 'user' is Float64"),
+        (
+            {"user": pl.Series([], dtype=pl.Int64), "item": pl.Series([], dtype=pl.Int64)},
+            "holds no",
+        ),
     ],
 )
 def test_ids_that_cannot_be_ids_are_refused(table, message, tmp_path):

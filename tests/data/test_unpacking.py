@@ -17,7 +17,7 @@ from ganmf_fast.base import checks, unpacking
 from ganmf_fast.base.errors import DataError, TooLargeError
 from ganmf_fast.data import json_lines, parquet, readers
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.data.sources import _Zstandard
+from ganmf_fast.data.sources import _Streams, _zstandard
 
 READS = [Interactions.from_csv, Interactions.scan]
 
@@ -74,7 +74,8 @@ def test_a_small_file_may_become_much_larger(tmp_path, kind):
 def test_one_piece_of_zstandard_stays_small():
     """Blocks of four bytes that become 128 KiB each."""
     blocks = [struct.pack("<I", 131_072 << 3 | 2 | (at == 4999))[:3] + b"1" for at in range(5000)]
-    reader = _Zstandard(io.BytesIO(b"\x28\xb5\x2f\xfd\x00\x58" + b"".join(blocks)))
+    frame = b"\x28\xb5\x2f\xfd\x00\x58" + b"".join(blocks)
+    reader = _Streams(io.BytesIO(frame), _zstandard)
     assert reader.read(1) == b"1"
     assert len(reader._ready) < 2**27
 

@@ -48,15 +48,23 @@ def _polars(values: Any, name: str | int | None, place: Place) -> pl.Series:
     if isinstance(values, pl.Series):
         column = values
     elif isinstance(values, np.ndarray) and values.dtype != object:
-        # Of the units of numpy, polars takes a few.
-        unit = {"M": "datetime64[us]", "m": "timedelta64[us]"}.get(values.dtype.kind)
-        column = pl.Series(values if unit is None else values.astype(unit))
+        column = pl.Series(_in_unit_of_polars(values, name))
     else:
         offered = _arrow(values)
         column = _of_one_type(_listed(values, name), name, place) if offered is None else offered
     if column.dtype == pl.Object or column.dtype.is_nested():
         raise _no_ids(name, "tuples or lists" if column.dtype.is_nested() else "objects")
     return column
+
+
+def _in_unit_of_polars(values: NDArray[Any], name: str | int | None) -> NDArray[Any]:
+    """Dates and spans of time in microseconds, or in nanoseconds if these are what is given."""
+    if values.dtype.kind not in "Mm" or np.datetime_data(values.dtype)[0] == "ns":
+        return values
+    made = values.astype(f"{values.dtype.kind}8[us]")
+    if not np.array_equal(made.astype(values.dtype), values, equal_nan=True):
+        raise TypeError(f"column {shown(name)} holds times that microseconds cannot hold")
+    return made
 
 
 def _listed(values: Any, name: str | int | None) -> list[Any]:
@@ -88,6 +96,10 @@ def id_column(values: Any, name: str | int | None, place: Place) -> pl.Series:
         raise TypeError(
             f"column {shown(name)} holds {kind} values, which are no ids: give them as text"
         )
+    if kind == pl.String:
+        _refuse(column == "", name, "is missing", place)
+    if kind.is_float():
+        _refuse(column.is_infinite(), name, "is not finite", place, column)
     return column
 
 
@@ -229,6 +241,8 @@ def times(values: Any, name: str | int | None, place: Place) -> NDArray[Any]:
     column = series(values, name, place)
     if not (column.dtype.is_numeric() or column.dtype in (pl.Date, pl.Datetime)):
         raise TypeError(f"column {shown(name)} must hold numbers or dates, not {column.dtype}")
+    if column.dtype.is_float():
+        _refuse(column.is_infinite(), name, "is not finite", place, column)
     return column.to_numpy()
 
 

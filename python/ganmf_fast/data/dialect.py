@@ -27,6 +27,8 @@ _SAMPLE_BYTES = 1 << 20
 _SAMPLE_LINES = 2000
 _NAMES = {"::": "'::'", "\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
 _DIGITS = re.compile(r"\d+")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d),(?=\d)")
+_RULE = re.compile(r"\s*:?[-+=]{2,}:?\s*")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
 
@@ -106,6 +108,7 @@ def find_dialect(
     elif quote == "off":
         found = None
     records = _records(lines, separator, found)
+    _refuse_layout(records, source.label)
     first = records[0] if records else lines[0].split(separator)
     names = tuple(field.strip() for field in first)
     if header is None:
@@ -183,6 +186,8 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
         others = [s for s in _SEPARATORS if s not in _QUOTED and s not in equal and len(s) == 1]
         equal += [separator for separator in others if _is_equal_with_quotes(lines, separator)]
     if len(equal) == 1:
+        if equal[0] == ",":
+            _refuse_blanks(lines, label)
         return equal[0]
     if equal:
         named = " and ".join(_NAMES[separator] for separator in equal)
@@ -199,6 +204,19 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
         f"{label}, line 1: none of the separators '::', tab, ';', ',' and '|' cuts every line into "
         f"as many fields, such as {shown(lines[0][:80])}: say separator="
     )
+
+
+def _refuse_blanks(lines: Sequence[str], label: str) -> None:
+    """Refuse commas that may be those of decimal numbers, in text that blanks separate."""
+    commas = max(line.count(",") for line in lines)
+    widths = {len(line.split()) for line in lines}
+    if len(widths) > 1 or widths.pop() < commas + 2:
+        return
+    if all(len(_BETWEEN_DIGITS.findall(line)) == line.count(",") for line in lines):
+        raise DataError(
+            f"{label}: blanks cut every line into more fields than ',', which may be a decimal "
+            "comma: say separator=',' or separator=' ' (--separator)"
+        )
 
 
 def _is_equal_with_quotes(lines: Sequence[str], separator: str) -> bool:
@@ -220,7 +238,8 @@ def _has_header(
     """Whether the first record names the columns; refused where that cannot be told.
 
     Well-known names are a header. A first record is data if it has numbers where all others have,
-    or a text that differs from those below in its digits alone.
+    unless they count the columns, as a frame without names does; or, where no column is of numbers,
+    a text that differs from those below in its digits alone.
     """
     if roles.by_name:
         return True
@@ -229,17 +248,19 @@ def _has_header(
         return True
     columns = list(zip(*rest, strict=False))[: len(first)]
     numeric = [at for at, column in enumerate(columns) if all(map(_is_number, column))]
-    if not named - {None}:
-        if numeric and all(_is_number(first[at]) for at in numeric):
+    counts_columns = list(first) == [str(at) for at in range(len(first))]
+    if not (named - {None} or counts_columns):
+        if numeric:
+            if all(_is_number(first[at]) for at in numeric):
+                return False
+        elif any(_counted(first[at], column) for at, column in enumerate(columns)):
             return False
-        if any(_counted(first[at], column) for at, column in enumerate(columns)):
+        if not rest and all(_is_number(field) for field in first):
             return False
-    if not rest and all(_is_number(field) for field in first):
-        return False
     start = ", ".join(first)[:80]
     raise DataError(
-        f"{label}, line 1: {shown(start)} may be a header or an interaction: say header=True or "
-        "header=False (--header or --no-header)"
+        f"{label}, line 1: {shown(start)} may be a header or an interaction: say header=False "
+        "(--no-header), or header=True (--header) and which columns are user= and item="
     )
 
 
@@ -249,6 +270,25 @@ def _counted(first: str, rest: Sequence[str]) -> bool:
     return any(map(str.isdigit, first)) and all(
         _DIGITS.sub("0", field) == pattern for field in rest
     )
+
+
+def _refuse_layout(records: Sequence[Sequence[str]], label: str) -> None:
+    """Refuse marks around records and between them, which would be read as parts of ids."""
+    for number, record in enumerate(records[:3], 1):
+        if all(_RULE.fullmatch(field) for field in record if field.strip()) and any(record):
+            raise DataError(
+                f"{label}: record {number} is a rule, {shown(' '.join(record))}, as tables for "
+                "people have: give the file without rules and frames"
+            )
+    for opening, closing in ("()", "[]", "{}"):
+        if records and all(
+            opening in record[0] and closing not in record[0] and record[-1].endswith(closing)
+            for record in records
+        ):
+            raise DataError(
+                f"{label}, line 1: every line is in {opening}{closing}, which would be parts of "
+                "ids: give the file without them"
+            )
 
 
 def _refuse_dates(records: Sequence[Sequence[str]], roles: Roles, label: str) -> None:

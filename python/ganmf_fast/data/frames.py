@@ -41,6 +41,8 @@ def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any
         role: c if c in names else names[column_position(c, names, len(names), "df")]
         for role, c in wanted.items()
     }
+    if len(set(found.values())) < len(found):
+        raise ValueError(f"df: two of {', '.join(found)} are read from one column")
     return _picked(df, found), frame_type
 
 
@@ -89,7 +91,11 @@ def _opened(df: Any, label: str) -> tuple[Any, list[Any], FrameType]:
     elif hasattr(df, "__arrow_c_stream__"):
         # DuckDB, pyarrow, polars and whatever else streams Arrow.
         frame_type = "pyarrow" if package == "pyarrow" else "polars"
-        df = df if isinstance(df, pl.DataFrame) else pl.DataFrame(df)
+        try:
+            df = df if isinstance(df, pl.DataFrame) else pl.DataFrame(df)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise TypeError(f"{label} has a column that polars cannot take: {reason}") from None
         names = df.columns
     else:
         raise TypeError(

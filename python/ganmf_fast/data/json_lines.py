@@ -1,7 +1,7 @@
 """JSON lines to columns: one object a line, whose names are the columns."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class _Interner:
             )
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
             raise DataError(f"{where()}: {self._role} {shown(value)} is beyond 64 bits: give text")
+        if value == "":
+            raise DataError(f"{where()}: {self._role} is missing")
         if isinstance(value, str) and not value.isascii() and _has_surrogate(value):
             raise DataError(f"{where()}: {self._role} {shown(value)} is not Unicode text")
         number = self._numbers.get(value)
@@ -90,6 +92,7 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
     parts: dict[Role, list[Any]] = {}
     columns: dict[Role, int] = {}
     names: tuple[str, ...] = ()
+    known: frozenset[str] = frozenset()
     rows: list[int] = []
     line = blank = 0
     for line, text in enumerate(_lines(source, options.encoding), 1):
@@ -102,6 +105,10 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
             names = tuple(record)
             columns = roles.resolve(names, len(names), source.label)
             parts = {role: [] for role in columns}
+        elif not known.issuperset(record):
+            names = (*names, *(name for name in record if name not in known))
+            _refuse_late(roles.resolve(names, len(names), source.label), columns, names, where())
+        known = known.union(record)
         for role, at in columns.items():
             value = record.get(names[at])
             if value is None:
@@ -150,6 +157,18 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
             encoding=options.encoding,
         ),
     )
+
+
+def _refuse_late(
+    found: Mapping[Role, int], columns: Mapping[Role, int], names: Sequence[str], where: str
+) -> None:
+    """Refuse a column that only later lines have, if it would have been read."""
+    late = [role for role, at in found.items() if columns.get(role) != at]
+    if late:
+        raise DataError(
+            f"{where}: {shown(names[found[late[0]]])} is named like a {late[0]}, which the first "
+            f"line lacks: say {late[0]}=, or {late[0]}=False to leave it out"
+        )
 
 
 def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:

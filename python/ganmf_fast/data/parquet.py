@@ -9,11 +9,18 @@ import polars as pl
 from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.base.text import printable
 from ganmf_fast.base.unpacking import RATIO, check_fits, check_unpacked, most_unpacked
-from ganmf_fast.data.parquet_claims import check_claims
+from ganmf_fast.data.parquet_claims import check_claims, parquet_files
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Role, Roles
 
-__all__ = ["check_parquet", "parquet_columns", "parquet_reading", "parquet_refused", "read_parquet"]
+__all__ = [
+    "check_parquet",
+    "parquet_columns",
+    "parquet_reading",
+    "parquet_refused",
+    "read_parquet",
+    "scan_parquet",
+]
 
 
 def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str], Reading]:
@@ -33,11 +40,21 @@ def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str
         If a column does not exist or is not certain.
     """
     with parquet_refused(path, [path]):
-        log = pl.scan_parquet(path)
+        log = scan_parquet([path])
         names = parquet_columns(log, roles, str(path))
         check_parquet(log, [path], names, str(path), 24)
         frame = log.select(list(dict.fromkeys(names.values()))).collect()
     return frame, names, parquet_reading(log, names, len(frame))
+
+
+def scan_parquet(paths: Iterable[Path]) -> pl.LazyFrame:
+    """The rows of files and of folders of files, of what stands in the files alone.
+
+    No part of a path is a pattern, or a column as in Hive's ``user=1/``: a column of the files
+    would be overwritten, and text such as "007" become a number.
+    """
+    files = [file for path in paths for file in parquet_files(path)]
+    return pl.scan_parquet(files, glob=False, hive_partitioning=False)
 
 
 def check_parquet(
@@ -60,8 +77,7 @@ def check_parquet(
     TooLargeError
     """
     rows = log.select(pl.len()).collect().item()
-    files = [f for path in paths for f in (path.rglob("*.parquet") if path.is_dir() else [path])]
-    packed = sum(file.stat().st_size for file in files)
+    packed = sum(file.stat().st_size for path in paths for file in parquet_files(path))
     check_unpacked(8 * rows * len(names), packed, label, most_unpacked(packed, RATIO))
     what = f"{label}, of {rows:,} rows,"
     check_fits(held * rows * len(names), what, "read it with Interactions.scan, or parts of it")

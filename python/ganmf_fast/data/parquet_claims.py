@@ -16,7 +16,7 @@ from typing import Any
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.unpacking import RATIO, check_unpacked, most_unpacked
 
-__all__ = ["check_claims"]
+__all__ = ["check_claims", "parquet_files"]
 
 _MAGIC = b"PAR1"
 _TAIL = 8
@@ -46,6 +46,26 @@ _PAGE: _Fields = {
 """Bytes unpacked and packed, and the number of values of each kind of page."""
 
 
+def parquet_files(path: Path) -> list[Path]:
+    """The file itself, or those of a folder but for hidden and temporary ones, as Spark's are.
+
+    Raises
+    ------
+    DataError
+        If a folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [
+        file
+        for file in sorted(path.rglob("*.parquet"))
+        if not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+    ]
+    if not found:
+        raise DataError(f"{path} holds no .parquet file")
+    return found
+
+
 def check_claims(paths: Iterable[Path]) -> None:
     """Refuse what is no parquet file, and files that claim more than they hold.
 
@@ -64,7 +84,7 @@ def check_claims(paths: Iterable[Path]) -> None:
         If a file cannot be read.
     """
     for path in paths:
-        for file in path.rglob("*.parquet") if path.is_dir() else (path,):
+        for file in parquet_files(path):
             size = file.stat().st_size
             try:
                 unpacked = sum(_unpacked(file, size))

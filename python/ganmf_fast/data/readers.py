@@ -40,6 +40,7 @@ __all__ = [
     "read_text",
 ]
 
+_IDS: tuple[Role, Role] = ("user", "item")
 _KINDS: dict[Role, str] = {"user": "id", "item": "id", "rating": "number", "timestamp": "time"}
 MEMORY_STEP: Final = 1 << 26
 """Bytes of columns after which memory is looked at again."""
@@ -159,8 +160,14 @@ def read_text(
 
     # A number and a date cannot be mixed, so that all parts are of the last one's kind.
     found = {role: scratch.column(role, kinds[role]) for role in columns}
-    users = _text_ids("user", found["user"], reader.ids(0), place)
-    items = _text_ids("item", found["item"], reader.ids(1), place)
+    ids: dict[Role, pl.Series] = {
+        role: pl.Series(role, reader.ids(list(columns).index(role)), dtype=pl.String)
+        for role in _IDS
+    }
+    names = dialect.names
+    header = None if names is None else {role: names[columns[role]] for role in _IDS}
+    _refuse_joined_files(found, ids, header, place)
+    users, items = (_text_ids(found[role], ids[role], place) for role in _IDS)
     return Log(
         users,
         items,
@@ -244,13 +251,39 @@ _PADDED = 100
 """A column of this many whole numbers for each that has blanks around it is a column of numbers."""
 
 
-def _text_ids(role: str, codes: NDArray[np.int32], distinct: list[str], place: Place) -> CodedIds:
+def _refuse_joined_files(
+    found: dict[Role, NDArray[Any]],
+    distinct: dict[Role, pl.Series],
+    header: dict[Role, str] | None,
+    place: Place,
+) -> None:
+    """Refuse a byte order mark or the header in the middle, as joined files have them."""
+    for role, ids in distinct.items():
+        marked = ids.str.starts_with("\ufeff").arg_true()
+        if len(marked):
+            row = int(np.flatnonzero(found[role] == marked[0])[0])
+            raise DataError(
+                f"{place(row)}: a byte order mark stands within the text, as where files are put "
+                "one after another: give them one by one to Interactions.scan"
+            )
+    if header is None or any(ids.index_of(header[role]) is None for role, ids in distinct.items()):
+        return
+    again = np.logical_and(
+        *(found[role] == ids.index_of(header[role]) for role, ids in distinct.items())
+    )
+    if again.any():
+        raise DataError(
+            f"{place(int(again.argmax()))}: the header stands there again, as where files are put "
+            "one after another: remove that line, or give them one by one to Interactions.scan"
+        )
+
+
+def _text_ids(codes: NDArray[np.int32], ids: pl.Series, place: Place) -> CodedIds:
     """Ids of a column of text, integers if all are whole numbers.
 
     A few numbers with blanks around them among many without are numbers; otherwise blanks belong to
     text, and a number with blanks may be either.
     """
-    ids = pl.Series(role, distinct, dtype=pl.String)
     stripped = ids.str.strip_chars(" \t")
     padded = (stripped != ids) & stripped.str.contains(r"^\d+$")
     if not padded.any():
@@ -263,7 +296,7 @@ def _text_ids(role: str, codes: NDArray[np.int32], distinct: list[str], place: P
     first = int(padded.arg_max() or 0)
     row = int(np.flatnonzero(codes == first)[0])
     raise DataError(
-        f"{place(row)}: {role} {shown(ids[first])} is a number with blanks around it: say "
+        f"{place(row)}: {ids.name} {shown(ids[first])} is a number with blanks around it: say "
         "strip=True (--strip)"
     )
 
@@ -313,7 +346,7 @@ def joined(logs: Sequence[Log]) -> Log:
         parts = [getattr(log, role) for log in logs]
         if len({part is None for part in parts}) > 1:
             raise DataError(f"{place(0)}: some of the files have a {role} and others have not")
-        whole[role] = None if parts[0] is None else np.concatenate(parts)
+        whole[role] = None if parts[0] is None else _in_one_type(parts, role, place(0))
     readings = [log.reading for log in logs if log.reading is not None]
     left_out: Counter[str] = Counter()
     for reading in readings:
@@ -325,8 +358,8 @@ def joined(logs: Sequence[Log]) -> Log:
         left_out=dict(left_out),
     )
     return Log(
-        _joined_ids([log.user for log in logs]),
-        _joined_ids([log.item for log in logs]),
+        _joined_ids("user", logs),
+        _joined_ids("item", logs),
         whole["rating"],
         whole["timestamp"],
         place,
@@ -334,10 +367,31 @@ def joined(logs: Sequence[Log]) -> Log:
     )
 
 
-def _joined_ids(columns: Sequence[CodedIds]) -> CodedIds:
+def _in_one_type(parts: Sequence[NDArray[Any]], role: str, where: str) -> NDArray[Any]:
+    """All parts of a column, refused where one has a type that would change others."""
+    if len({part.dtype.kind == "M" for part in parts}) > 1:
+        raise DataError(f"{where}: the {role}s of some files are dates, and of others numbers")
+    whole = np.concatenate(parts)
+    if len({part.dtype for part in parts}) > 1 and not np.array_equal(
+        whole, np.concatenate([part.astype(object) for part in parts])
+    ):
+        raise DataError(
+            f"{where}: the {role}s of some files are whole numbers that would be rounded beside "
+            "the fractions of others"
+        )
+    return whole
+
+
+def _joined_ids(role: str, logs: Sequence[Log]) -> CodedIds:
     """Numbers into the distinct ids of all; ids that are text in one file are text in all."""
+    columns: list[CodedIds] = [getattr(log, role) for log in logs]
     distinct = [ids.distinct for ids in columns]
     if len({ids.dtype for ids in distinct}) > 1:
+        # In text a number is a text like others; JSON tells them apart.
+        if any(log.reading is not None and log.reading.format != "text" for log in logs):
+            raise DataError(
+                f"{logs[0].place(0)}: the {role}s of some files are text, and of others numbers"
+            )
         distinct = [ids.cast(pl.String) for ids in distinct]
     whole = pl.concat(distinct).unique(maintain_order=True)
     number = pl.int_range(len(whole), dtype=pl.Int32, eager=True)

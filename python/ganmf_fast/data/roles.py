@@ -19,6 +19,8 @@ ColumnOrFalse: TypeAlias = Column | Literal[False]
 Role = Literal["user", "item", "rating", "timestamp"]
 _ROLES: tuple[Role, ...] = get_args(Role)
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+# As in RecBole's "user_id:token".
+_TYPE = re.compile(r":(token|float)(_seq)?$")
 
 
 @cache
@@ -31,7 +33,11 @@ def _well_known() -> dict[str, Role]:
 
 def known_role(name: str) -> Role | None:
     """The role that a column's name is well known for, or None."""
-    return _well_known().get(_NOT_ALPHANUMERIC.sub("", name.partition(":")[0].casefold()))
+    return _well_known().get(_NOT_ALPHANUMERIC.sub("", _untyped(name).casefold()))
+
+
+def _untyped(name: str) -> str:
+    return _TYPE.sub("", name)
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def column_position(column: Column, names: Sequence[str] | None, width: int, lab
         return column
     if names is None:
         raise ValueError(f"{label} has no header, so the column {shown(column)} needs its position")
-    matches = [at for at, name in enumerate(names) if column in {name, str(name).partition(":")[0]}]
+    matches = [at for at, name in enumerate(names) if column in {name, _untyped(str(name))}]
     if len(matches) != 1:
         what = "no column" if not matches else f"{len(matches)} columns"
         raise ValueError(f"{label} has {what} {shown(column)}; its columns are {few(names)}")
@@ -160,15 +166,15 @@ def _settling(free: Mapping[int, str], position: int) -> Column:
 def _fill_by_position(
     found: dict[Role, int], names: Sequence[str] | None, width: int, label: str
 ) -> None:
-    """Users and items in the first two columns, where nothing contradicts that."""
+    """Users and items in the first two columns, where these have no names."""
     missing = [role for role in ("user", "item") if role not in found]
-    if not missing:
-        return
-    if names is not None and (width > 2 or len(missing) == 1):
-        [*_, role] = missing if len(missing) == 1 else ["user"]
+    if missing and names is not None:
+        named = " or ".join(map(_with_article, missing))
+        give = " and ".join(f"{role}=" for role in missing)
+        one = len(missing) == 1
         raise ValueError(
-            f"{label}: no column is named like {_with_article(role)} ({few(names)}): give "
-            f"{role}= a name or a position"
+            f"{label}: no column is named like {named} ({few(names)}): give {give} "
+            f"{'a name or a position' if one else 'names or positions'}"
         )
     for role, position in (("user", 0), ("item", 1)):
         if role in missing:

@@ -13,7 +13,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +66,19 @@ UNREADABLE: Final = (
 """What unpacking raises on files that are cut short, altered, encrypted or too large."""
 
 
-class _Zstandard(io.RawIOBase):
-    """Decompressed bytes; the package's own reader takes a file cut short for a whole one."""
+class _Streams(io.RawIOBase):
+    """Decompressed bytes of compressed streams one after another.
 
-    def __init__(self, raw: IO[bytes]) -> None:
+    The readers of bz2, lzma and zstandard take a file cut short, or what follows that is no
+    stream, for the end.
+    """
+
+    def __init__(self, raw: IO[bytes], make: Callable[[], Any], padding: bytes = b"") -> None:
         self._raw = raw
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._begun = False
+        self._make = make
+        self._padding = padding
+        self._stream: Any = None
+        self._packed = b""
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
@@ -85,23 +91,49 @@ class _Zstandard(io.RawIOBase):
         Raises
         ------
         EOFError
-            If the last frame is not complete.
+            If the last stream is not complete.
         """
         while not self._ready:
-            chunk = self._frame.unused_data if self._frame.eof else b""
-            chunk = chunk or self._raw.read(_PIECE)
-            if not chunk:
-                if self._begun and not self._frame.eof:
-                    raise EOFError("compressed file ended before the end of its last frame")
+            if self._stream is None and not self._begun():
                 return 0
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._begun = True
-            self._ready = memoryview(self._frame.decompress(chunk))
+            if self._stream.eof:
+                self._packed, self._stream = self._stream.unused_data, None
+                continue
+            if not self._packed and getattr(self._stream, "needs_input", True):
+                self._packed = self._raw.read(_PIECE)
+                if not self._packed:
+                    raise EOFError("compressed file ended before the end of its last frame")
+            self._ready = memoryview(self._unpacked())
         size = min(len(buffer), len(self._ready))
         buffer[:size] = self._ready[:size]
         self._ready = self._ready[size:]
         return size
+
+    def _begun(self) -> bool:
+        """Begin the next stream, if there are bytes but for padding."""
+        self._packed = self._packed.lstrip(self._padding)
+        while not self._packed:
+            read = self._raw.read(_PIECE)
+            if not read:
+                return False
+            self._packed = read.lstrip(self._padding)
+        self._stream = self._make()
+        return True
+
+    def _unpacked(self) -> bytes:
+        packed, self._packed = self._packed, b""
+        # Of a few packed bytes others may make gigabytes; zstandard's cannot be told a bound.
+        bound = (CHUNK,) if hasattr(self._stream, "needs_input") else ()
+        made: bytes = self._stream.decompress(packed, *bound)
+        return made
+
+
+def _xz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ)
+
+
+def _zstandard() -> Any:
+    return zstandard.ZstdDecompressor().decompressobj()
 
 
 @dataclass(frozen=True)
@@ -158,11 +190,11 @@ class DataFile:
                     opened: Any = gzip.GzipFile(fileobj=raw)
                     ratio = DEFLATE_RATIO
                 case "bzip2":
-                    opened = bz2.BZ2File(raw)
+                    opened = io.BufferedReader(_Streams(raw, bz2.BZ2Decompressor))
                 case "xz":
-                    opened = lzma.LZMAFile(raw)
+                    opened = io.BufferedReader(_Streams(raw, _xz, padding=b"\0"))
                 case "zstandard":
-                    opened = io.BufferedReader(_Zstandard(raw))
+                    opened = io.BufferedReader(_Streams(raw, _zstandard))
                 case "zip":
                     opened, method = self._member(raw)
                     if method in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -250,6 +282,13 @@ class DataFile:
             if first.startswith(mark):
                 raise DataError(
                     f'{self.label} begins with the byte order mark of {name}: use encoding="{name}"'
+                )
+        for at, name in ((0, "utf-16-be"), (1, "utf-16-le")):
+            # Characters of a first line that are all below 256.
+            halves = first[at : min(len(first), 16) // 2 * 2 : 2]
+            if len(halves) > 1 and not any(halves) and all(first[1 - at : 2 * len(halves) : 2]):
+                raise DataError(
+                    f'{self.label} has zeros in every second byte, as {name}: use encoding="{name}"'
                 )
 
     def _decoder(self, encoding: str) -> codecs.IncrementalDecoder:

@@ -28,7 +28,13 @@ from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_frame, from_log, use_polars
 from ganmf_fast.data.ids import id_array, sorted_ids
 from ganmf_fast.data.json_lines import read_json_lines
-from ganmf_fast.data.parquet import check_parquet, parquet_columns, parquet_reading, parquet_refused
+from ganmf_fast.data.parquet import (
+    check_parquet,
+    parquet_columns,
+    parquet_reading,
+    parquet_refused,
+    scan_parquet,
+)
 from ganmf_fast.data.readers import Log, Options, Scratch, joined, read_text
 from ganmf_fast.data.roles import Role, Roles
 from ganmf_fast.data.sources import DataFile
@@ -114,7 +120,7 @@ def _parquet(
     label: str,
     report: Report,
 ) -> IdMatrix:
-    log = pl.scan_parquet(list(paths))
+    log = scan_parquet(paths)
     names = parquet_columns(log, roles, label)
     whole = len(names) > 2 or duplicates not in {None, "first"}
     check_parquet(log, paths, names, label, 24 if whole else 4)
@@ -150,7 +156,7 @@ def _parquet(
 def _distinct(log: pl.LazyFrame, role: str, label: str) -> pl.Series:
     """Distinct ids, ascending, so that the order of rows changes nothing."""
     ids = log.select(pl.col(role).unique()).collect(engine="streaming")[role]
-    if ids.null_count():
+    if ids.null_count() or (ids.dtype == pl.String and "" in ids):
         raise DataError(f"{label}: an id in the column of {role}s is missing")
     if ids.is_empty():
         raise DataError(f"{label} holds no interactions")
