@@ -197,7 +197,9 @@ impl<'a, T: Entry> Solver<'a, T> {
                 .small
                 .descend(p, inner, p.max_iter - sweeps, progress)?;
             inner = TIGHT * limit;
-            if whole && last && p.tol >= TRUSTED {
+            // Weights of either sign may reach items that are no candidates yet.
+            let closed = p.positive || matches!(self.gram, Gram::Dense { .. });
+            if whole && closed && last && p.tol >= TRUSTED {
                 self.store_weights();
                 self.release();
                 return Ok(sweeps < p.max_iter);
