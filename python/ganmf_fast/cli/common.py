@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from ganmf_fast.experiments.variants import ModelVariant
 __all__ = [
     "Common",
     "begin",
+    "is_whole",
     "json_text",
     "load_torch_threads",
     "numbers",
@@ -35,6 +37,8 @@ T = TypeVar("T", int, float)
 
 # Wide enough for the tables we print; a terminal's own width is used where there is one.
 _WIDTH = 160
+# Sixty-four bits have twenty digits at most.
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,19}")
 # Characters of a message, more than those of any path.
 _MOST = 5000
 
@@ -136,6 +140,11 @@ def json_text(content: Mapping[str, Any] | Sequence[Any]) -> str:
     """A JSON document, in ASCII."""
     # Delete is the one control character that JSON leaves as it is.
     return json.dumps(content, indent=1, default=str).replace("\x7f", "\\u007f") + "\n"
+
+
+def is_whole(text: str) -> bool:
+    """Whether text is a whole number written the plain way, which int() would give back."""
+    return _WHOLE.fullmatch(text) is not None
 
 
 def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:

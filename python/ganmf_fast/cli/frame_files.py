@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from ganmf_fast.base.files import written_whole
@@ -37,7 +38,14 @@ def as_polars(table: Any) -> pl.DataFrame:
     if isinstance(table, pl.DataFrame):
         return table
     if isinstance(table, dict):
-        return pl.DataFrame(table)
+        # Objects are text, also where there are none.
+        text = {name: np.asarray(column).dtype == object for name, column in table.items()}
+        return pl.DataFrame(
+            {
+                name: pl.Series(list(column), dtype=pl.String) if text[name] else column
+                for name, column in table.items()
+            }
+        )
     package = type(table).__module__.partition(".")[0]
     return pl.from_pandas(table) if package == "pandas" else pl.DataFrame(pl.from_arrow(table))
 

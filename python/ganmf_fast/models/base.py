@@ -251,7 +251,9 @@ class Recommender(ScikitLearn, ABC):
             users and their items. A user who has none in the last three has an empty list; who is
             not among `users` has no effect.
         exclude_items : sequence, sparse matrix, frame or dict of items, optional
-            Items never to recommend, in one of the same forms; unknown ones have no effect.
+            Items never to recommend, in one of the same forms. Unknown ones have no effect, of
+            which a warning tells if all are unknown; what is missing or of another type than the
+            ids is refused.
         unknown : {"error", "skip"}, default "error"
             Treatment of users and candidates that were not fitted. With "skip", the lists of
             unknown users are empty and counted in `Recommendations.skipped`; a frame leaves these
