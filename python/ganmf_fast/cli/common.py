@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +15,13 @@ from rich.table import Table
 
 from ganmf_fast.base import progress
 from ganmf_fast.base.console import TextConsole
-from ganmf_fast.base.text import printable, shown
+from ganmf_fast.base.text import is_number, is_whole, printable, shown
 from ganmf_fast.base.threads import set_num_threads
 from ganmf_fast.experiments.variants import ModelVariant
 
 __all__ = [
     "Common",
     "begin",
-    "is_whole",
     "json_text",
     "load_torch_threads",
     "numbers",
@@ -37,8 +35,6 @@ T = TypeVar("T", int, float)
 
 # Wide enough for the tables we print; a terminal's own width is used where there is one.
 _WIDTH = 160
-# Sixty-four bits have twenty digits at most.
-_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,19}")
 # Characters of a message, more than those of any path.
 _MOST = 5000
 
@@ -142,11 +138,6 @@ def json_text(content: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(content, indent=1, default=str).replace("\x7f", "\\u007f") + "\n"
 
 
-def is_whole(text: str) -> bool:
-    """Whether text is a whole number written the plain way, which int() would give back."""
-    return _WHOLE.fullmatch(text) is not None
-
-
 def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:
     """Numbers separated by commas, whole ones by default.
 
@@ -155,13 +146,11 @@ def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:
     ValueError
         If it is something else, or one is given twice; the message names the option.
     """
-    try:
-        found = tuple(kind(part) for part in text.split(","))
-    except ValueError:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(map(is_whole if kind is int else is_number, parts)):
         numbers_ = "whole numbers" if kind is int else "numbers"
-        raise ValueError(
-            f"{name} must be {numbers_} separated by commas, not {shown(text)}"
-        ) from None
+        raise ValueError(f"{name} must be {numbers_} separated by commas, not {shown(text)}")
+    found = tuple(map(kind, parts))
     if len(set(found)) < len(found):
         raise ValueError(f"{name} holds a number twice: {shown(text)}")
     return found

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import is_whole, shown
 from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
@@ -119,7 +119,8 @@ class DataOptions(DataFolder):
 
 def column(text: str | None) -> Column | None:
     """A column as an option names it: a position if it is a number, else a name."""
-    return int(text) if text is not None and text.isdecimal() else text
+    position = text is not None and is_whole(text) and not text.startswith("-")
+    return int(text) if text is not None and position else text
 
 
 def _column_or_false(text: str | None) -> ColumnOrFalse | None:

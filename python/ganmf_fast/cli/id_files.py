@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import is_file
-from ganmf_fast.base.text import shown
-from ganmf_fast.cli.common import is_whole
+from ganmf_fast.base.text import is_number, is_whole, shown
 from ganmf_fast.data.frames import pairs_of
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions
@@ -27,7 +26,6 @@ from ganmf_fast.models.ids import numbers
 __all__ = ["Known", "given_ids", "items_in", "known_items", "known_users", "refuse_unknown"]
 
 _SEPARATORS = ("\t", ",", ";", "|", "::")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(_DATE.pattern + r"[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?")
 
@@ -104,7 +102,7 @@ class Known:
             return None
         dtype = self.index.ids.dtype
         if kind == "f":
-            number = dtype.type(text) if _NUMBER.fullmatch(text) else None
+            number = dtype.type(text) if is_number(text) else None
             same = number is not None and np.isfinite(number)
             return number if same and Decimal(str(number)) == Decimal(text) else None
         form = _DATE if np.datetime_data(dtype)[0] == "D" else _TIME

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import is_number, is_whole, shown
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.data.interactions import Interactions
@@ -200,11 +200,10 @@ _OPTIONS = {"n_splits": "folds", "n_users": "users"}
 
 def core_of(data: Interactions, text: str) -> Interactions:
     """The k-core that an option U,I asks for."""
-    try:
-        users, items = map(int, text.split(","))
-    except ValueError:
-        raise ValueError(f"k-core must be two whole numbers, U,I, not {shown(text)}") from None
-    return k_core(data, users, items)
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(map(is_whole, parts)):
+        raise ValueError(f"k-core must be two whole numbers, U,I, not {shown(text)}")
+    return k_core(data, int(parts[0]), int(parts[1]))
 
 
 def size(option: str, text: str | None) -> float | None:
@@ -217,12 +216,9 @@ def size(option: str, text: str | None) -> float | None:
 
 def parsed(text: str, otherwise: Any) -> Any:
     """A whole number, a real one, or `otherwise` if it is neither."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return otherwise
+    if is_whole(text):
+        return int(text)
+    return float(text) if is_number(text) else otherwise
 
 
 def not_split(opened: Splits | Interactions, data: str) -> Interactions:
