@@ -31,6 +31,7 @@ __all__ = [
     "checksum",
     "error_number",
     "is_file",
+    "is_folder",
     "make_folder",
     "read_tensors",
     "remove_parts",
@@ -139,6 +140,14 @@ def is_file(path: str | Path) -> bool:
     """Whether there is such a file; text that is too long for a name is none."""
     try:
         return Path(path).is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is such a folder, in the same way."""
+    try:
+        return Path(path).is_dir()
     except OSError:
         return False
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ganmf_fast.base.text import is_whole, shown
+from ganmf_fast.cli.common import say
+from ganmf_fast.data import datasets
 from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
@@ -104,7 +106,9 @@ class DataOptions(DataFolder):
         )
 
     def open(self, data: str) -> Splits | Interactions:
-        """Open what ``--data`` names."""
+        """Open what ``--data`` names; a data set before a folder or file of the same name."""
+        if data in datasets.names() and self.data_dir is None and Path(data).exists():
+            say(f"{data} is the data set of this name; what lies here is ./{data}")
         return open_data(data, self.data_dir, self.offline, self.reading)
 
     def interactions(self, option: str, path: str) -> Interactions:

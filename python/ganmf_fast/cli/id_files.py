@@ -72,7 +72,7 @@ class Known:
     @property
     def example(self) -> str:
         """What messages say of the ids."""
-        return "" if self.index is None else f", which has ids such as {shown(self.index.ids[0])}"
+        return "" if self.index is None else f", which has ids such as {self.index.example}"
 
     @property
     def _kind(self) -> str:
@@ -80,7 +80,7 @@ class Known:
 
     @property
     def _described(self) -> str:
-        first = "" if self.index is None else f" such as {self.index.ids[0]}"
+        first = "" if self.index is None else f" such as {self.index.example}"
         words = {
             "i": "whole numbers, written without leading zeros",
             "f": f"numbers{first}",

@@ -126,6 +126,13 @@ def _time(value: Any, kind: str) -> Any:
     return value if isinstance(value, of_numpy) else of_numpy("NaT")
 
 
+def _named(value: Any) -> str:
+    """An id in messages: numpy's as those of Python, times as they are written."""
+    if isinstance(value, np.datetime64 | np.timedelta64 | dt.date | dt.timedelta):
+        return str(value)
+    return shown(value.item() if isinstance(value, np.generic) else value)
+
+
 class IdIndex:
     """Looks up positions of ids.
 
@@ -153,6 +160,11 @@ class IdIndex:
         """Whether the ids are text."""
         return self._kind in "OU"
 
+    @property
+    def example(self) -> str:
+        """An id, for messages."""
+        return _named(self.ids[0])
+
     def positions(self, wanted: Any) -> NDArray[np.int64]:
         """Positions of `wanted` (one id or several).
 
@@ -168,10 +180,9 @@ class IdIndex:
         unknown = np.flatnonzero(found < 0)
         if len(unknown):
             value = values[unknown[0]]
-            value = value.item() if isinstance(value, np.generic) else value
             raise ValueError(
-                f"{self._what} {shown(value)} is unknown; there are {len(self.ids)} {self._what}s "
-                f"with ids such as {shown(self.ids.tolist()[0])}"
+                f"{self._what} {_named(value)} is unknown; there are {len(self.ids)} {self._what}s "
+                f"with ids such as {self.example}"
             )
         return found
 
@@ -195,8 +206,8 @@ class IdIndex:
             for value in values:
                 if not self._may_be(value):
                     raise TypeError(
-                        f"{name} must hold ids of {self._what}s, such as "
-                        f"{shown(self.ids[:1].tolist()[0])}, not {shown(value)}"
+                        f"{name} must hold ids of {self._what}s, such as {self.example}, not "
+                        f"{_named(value)}"
                     )
         return self._find(values)
 
