@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import ganmf_fast as gf
+from ganmf_fast.cli.common import json_text
 
 
 @pytest.fixture(scope="module")
@@ -306,3 +307,14 @@ def test_similar_needs_one_kind(ganmf, folder):
         assert done.returncode == 2
         assert "needs --items or --users" in done.stderr
     assert "unknown" in ganmf("similar", model, "--items", "nothing").stderr
+
+
+def test_no_json_holds_infinite_numbers(ganmf, model_of, tmp_path):
+    model = model_of([1.5, float("inf")])
+    assert "inf" in ganmf("recommend", model, "--include-seen").stdout
+    said = "holds infinite numbers, which JSON has not: write CSV or parquet"
+    refused(ganmf("recommend", model, "--include-seen", "--json"), f"column 'user' {said}")
+    refused(ganmf("recommend", model, "--include-seen", "--output", tmp_path / "l.json"), said)
+    assert list(tmp_path.iterdir()) == []
+    content = {"t": float("inf"), "p": (float("nan"), [-float("inf"), 1.5]), "n": 1}
+    assert json.loads(json_text(content)) == {"t": None, "p": [None, [None, 1.5]], "n": 1}

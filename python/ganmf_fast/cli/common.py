@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,9 +134,18 @@ def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def json_text(content: Mapping[str, Any] | Sequence[Any]) -> str:
-    """A JSON document, in ASCII."""
+    """A JSON document, in ASCII; null for figures that are not defined or infinite."""
+    text = json.dumps(_without_infinity(content), indent=1, default=str, allow_nan=False)
     # Delete is the one control character that JSON leaves as it is.
-    return json.dumps(content, indent=1, default=str).replace("\x7f", "\\u007f") + "\n"
+    return text.replace("\x7f", "\\u007f") + "\n"
+
+
+def _without_infinity(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {key: _without_infinity(value) for key, value in content.items()}
+    return [*map(_without_infinity, content)] if isinstance(content, list | tuple) else content
 
 
 def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:

@@ -56,6 +56,7 @@ def show_frame(table: pl.DataFrame, output: Path | None, what: str, *, as_json: 
         write_frame(table, output)
         say(f"{len(table):,} {what} written to {output}")
     elif as_json:
+        _refuse_infinity(table)
         print_json(table.to_dicts())
     else:
         # This is data: all text is quoted and none is altered, unless a terminal would obey it.
@@ -65,11 +66,23 @@ def show_frame(table: pl.DataFrame, output: Path | None, what: str, *, as_json: 
         sys.stdout.write(text)
 
 
+def _refuse_infinity(table: pl.DataFrame) -> None:
+    """An infinite id or score is no missing one, which null would make of it."""
+    for column in table.select(pl.selectors.float()):
+        if column.is_infinite().any():
+            raise ValueError(
+                f"column {shown(column.name)} holds infinite numbers, which JSON has not: write "
+                "CSV or parquet, as --output FILE.csv does"
+            )
+
+
 def write_frame(table: pl.DataFrame, path: Path) -> None:
     """Write a frame as CSV, parquet or JSON, whole or not at all.
 
     Raises
     ------
+    ValueError
+        If a number is infinite, which JSON cannot hold.
     WriteError
         If the file cannot be written.
     """
@@ -80,6 +93,7 @@ def write_frame(table: pl.DataFrame, path: Path) -> None:
             elif path.suffix == ".parquet":
                 table.write_parquet(part)
             else:
+                _refuse_infinity(table)
                 table.write_json(part)
         except pl.exceptions.PolarsError as error:
             raise OSError(str(error)) from None
