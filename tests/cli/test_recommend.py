@@ -194,6 +194,17 @@ def test_a_file_of_items_to_leave_out_that_matches_nothing_is_refused(
             assert ganmf(*ask, "--unknown", "skip").returncode == 0
 
 
+def test_items_to_leave_out_that_are_unknown_are_counted(ganmf, folder, tmp_path):
+    (tmp_path / "ids").write_text("i1\ni2 \nnew\n")
+    done = ganmf(
+        "recommend", folder / "text.safetensors", "--exclude-items", tmp_path / "ids",
+        "--include-seen",
+    )  # fmt: skip
+    assert "i1" not in {row[2] for row in lines(done)}
+    said = "exclude_items: 2 of 3 item ids, such as 'i2 ', are unknown to the model and have no"
+    assert done.stderr == f"{said} effect\n"
+
+
 def test_items_of_another_type_in_parquet_are_refused(ganmf, folder, tmp_path):
     pl.DataFrame({"item": ["51", "50"]}).write_parquet(tmp_path / "ids.parquet")
     for option in ("--candidates", "--exclude-items"):

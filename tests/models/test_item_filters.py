@@ -1,5 +1,7 @@
 """Candidates and excluded items in every form that they may be given in."""
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 import pytest
@@ -130,6 +132,10 @@ def numbered() -> gf.TopPopular:
         ([121, float("nan")], "ids of items, such as 121, not nan"),
         ({1: [121, None]}, "ids of items, such as 121, not None"),
         ({"1": [121]}, "ids of users, such as 1, not '1'"),
+        (
+            gf.Interactions.from_frame({"user": ["1"], "item": ["121"]}, "user", "item"),
+            "ids of users, such as 1, not '1'",
+        ),
         (pl.DataFrame({"user": [1], "item": ["121"]}), "ids of items, such as 121, not '121'"),
     ],
 )
@@ -144,6 +150,15 @@ def test_a_block_list_that_matches_nothing_is_warned_of(named, given):
         assert lists(named, ["u3"], exclude_items=given) == lists(named, ["u3"])
     with pytest.raises(TypeError, match="ids of items, such as 'i0', not 1"):
         named.recommend(["u3"], exclude_items=["i0", 1])
+
+
+@pytest.mark.parametrize("users", [["1"], [1, "2"], [1, None], [1.5], pl.Series([1, None])])
+def test_users_of_another_type_than_the_ids_are_not_skipped(numbered, tmp_path, users):
+    for recommend in (numbered.recommend, partial(numbered.recommend_all, tmp_path / "lists")):
+        with pytest.raises(TypeError, match="users must hold ids of users, such as 1, not"):
+            recommend(users, unknown="skip")
+    with pytest.raises(TypeError, match="profiles must hold ids of items, such as 121, not"):
+        numbered.recommend(profiles=[121, "122"], unknown="skip")
 
 
 def test_whole_numbers_of_any_type_are_ids(numbered):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import is_file
 from ganmf_fast.base.text import is_number, is_whole, shown
+from ganmf_fast.cli.common import say
 from ganmf_fast.data.frames import pairs_of
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions
@@ -23,7 +24,7 @@ from ganmf_fast.data.roles import known_role
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import numbers
 
-__all__ = ["Known", "given_ids", "items_in", "known_items", "known_users", "refuse_unknown"]
+__all__ = ["Known", "check_unknown", "given_ids", "items_in", "known_items", "known_users"]
 
 _SEPARATORS = ("\t", ",", ";", "|", "::")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -197,24 +198,31 @@ def items_in(path: Path, users: Known, items: Known, option: str) -> Any:
     )
 
 
-def refuse_unknown(found: Any, users: Known, items: Known, option: str) -> None:
-    """Refuse ids of a file, as `items_in` returns them, if none of them is known.
+def check_unknown(found: Any, users: Known, items: Known, option: str) -> None:
+    """Say how many ids of a file, as `items_in` returns them, are unknown.
 
     Raises
     ------
     ValueError
-        Otherwise such a file, of another model perhaps, would have no effect without a word.
+        If all are, so that the file would have no effect.
     """
     sides = [(items, found)]
     if isinstance(found, pl.DataFrame):
         sides = [(users, found["user"]), (items, found["item"])]
     for known, ids in sides:
-        # Ids of another type are refused where they are used, by their type.
-        if len(ids) and not known.has(ids).any():
+        unknown = np.flatnonzero(~known.has(ids))
+        if not len(unknown):
+            continue
+        first = shown(ids[int(unknown[0])])
+        if len(unknown) == len(ids):
             raise ValueError(
-                f"{option}: none of {len(ids):,} {known.what} ids, such as {shown(ids[0])}, is "
-                f"known to the model{known.example}; with --unknown skip they have no effect"
+                f"{option}: none of {len(ids):,} {known.what} ids, such as {first}, is known to "
+                f"the model{known.example}; with --unknown skip they have no effect"
             )
+        say(
+            f"{option}: {len(unknown):,} of {len(ids):,} {known.what} ids, such as {first}, are "
+            "unknown to the model and have no effect"
+        )
 
 
 def _has_user(names: list[str]) -> bool:

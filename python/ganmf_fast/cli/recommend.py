@@ -11,11 +11,11 @@ from ganmf_fast.cli.data_options import DataOptions
 from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
 from ganmf_fast.cli.id_files import (
     Known,
+    check_unknown,
     given_ids,
     items_in,
     known_items,
     known_users,
-    refuse_unknown,
 )
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.models.load import load
@@ -97,7 +97,7 @@ def recommend(
         for name, path in (("candidates", candidates), ("exclude_items", exclude_items))
     }
     if exclude_items is not None and unknown == "error":
-        refuse_unknown(filters["exclude_items"], known, items, "exclude_items")
+        check_unknown(filters["exclude_items"], known, items, "exclude_items")
     options = {
         **filters,
         "n": n,

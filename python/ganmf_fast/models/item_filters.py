@@ -110,6 +110,10 @@ def _items(
     if data is not None and catalogue.ids is not None:
         # Any row does for an unknown user, whose list is emptied.
         aligned = catalogue.ids.aligned(data, unknown).csr
+        if not aligned.nnz and data.reading is None:
+            # Not one is known: perhaps since they are of another type.
+            find(catalogue.ids.user_index, data.user_ids, "skip", name)
+            find(catalogue.ids.item_index, data.item_ids, "skip", name)
         _warn_of_unknown(name, data.csr.nnz, aligned.nnz)
         return rows_of(aligned, np.maximum(rows, 0))
     matrix = given.csr if data is not None else given
