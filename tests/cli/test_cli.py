@@ -6,12 +6,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars as pl
 import pytest
 
 import ganmf_fast as gf
+from ganmf_fast.cli.app import build
+from ganmf_fast.cli.config import _commands
 
 
 @pytest.fixture(scope="module")
@@ -360,3 +363,71 @@ def test_the_package_runs_as_a_module() -> None:
     command = [sys.executable, "-m", "ganmf_fast", "version"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == f"ganmf-fast {gf.__version__}"
+
+
+def whole_options() -> list[tuple[tuple[str, ...], str]]:
+    """Every option of every command that is a whole number."""
+    return [
+        (path, name)
+        for path, command in _commands(build(), ())
+        for argument in command.assemble_argument_collection(parse_docstring=False)
+        for name in argument.names
+        if int in (argument.hint, *get_args(argument.hint))
+    ]
+
+
+def test_no_whole_number_is_rounded_wherever_it_comes_from(ganmf, tmp_path: Path) -> None:
+    options = whole_options()
+    assert {name for _, name in options} >= {"-n", "--k", "--seed", "--folds", "--seeds", "--calls"}
+    for path, name in options:
+        texts = ["1.9", "1.0", "0x7", "1_0", "007", "\u0661", "+1", "1e1"]
+        for text in texts if path == ("recommend",) else texts[:1]:
+            done = ganmf(*path, name, text)
+            said = f"{name.lstrip('-')} must be a whole number, written without leading zeros, not "
+            assert (done.returncode, said in done.stderr) == (2, True), (path, name, done.stderr)
+            assert repr(text) in one_sentence(done.stderr)
+    done = ganmf("recommend", "m", env={"GANMF_N": "1.5"})
+    assert "n must be a whole number, written without leading zeros, not '1.5' in GANMF_N" in (
+        one_sentence(done.stderr)
+    )
+    (tmp_path / "ganmf.toml").write_text("n = 1.5\n")
+    done = ganmf("recommend", "m", cwd=tmp_path)
+    assert "not '1.5' in " in one_sentence(done.stderr)
+    (tmp_path / "ganmf.toml").write_text("n = 2\n")
+    assert "no model file" in ganmf("recommend", "m", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize(
+    ("tokens", "name"),
+    [
+        (["split", "--data", "", "--output", "o"], "data"),
+        (["split", "--data", "demo", "--output", ""], "output"),
+        (["fit", "EASE", "--data", "demo", "--output="], "output"),
+        (["reproduce", "table2", "--output", "o", "--models", ""], "models"),
+        (["data", "describe", ""], "data"),
+        (["recommend", ""], "model"),
+    ],
+)
+def test_empty_text_is_no_value(ganmf, tmp_path: Path, tokens: list[str], name: str) -> None:
+    done = ganmf(*tokens, cwd=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert one_sentence(done.stderr) == f"ganmf: {name} is empty: give a value, or leave it out"
+    done = ganmf("data", "describe", "demo", env={"GANMF_DATA_DIR": ""})
+    assert "data-dir is empty in GANMF_DATA_DIR" in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        (["--method", "holdout", "--test-size", "1_0"], "test-size must be a fraction or a count"),
+        (["--method", "holdout", "--test-size", "inf"], "test-size must be a fraction or a count"),
+        (["--method", "holdout", "--test-size", "1e999"], "must lie between 0 and 1"),
+        (["--method", "holdout", "--k-core", "\u0662,2"], "k-core must be two whole numbers"),
+        (["--method", "holdout", "--k-core", "02,2"], "k-core must be two whole numbers"),
+    ],
+)
+def test_numbers_in_text_are_written_the_plain_way(ganmf, ratings, tmp_path, tokens, said) -> None:
+    done = ganmf("split", "--data", ratings, "--output", tmp_path / "s", *tokens)
+    assert (done.returncode, said in one_sentence(done.stderr)) == (2, True), done.stderr
+    done = ganmf("reproduce", "table2", "--output", tmp_path / "r", "--cutoffs", "5,1_0")
+    assert "cutoffs must be whole numbers" in one_sentence(done.stderr)

@@ -149,6 +149,15 @@ def test_folds_are_folders(done, ganmf, log):
     for number, split in enumerate(expected):
         five = gf.Splits.load(log.parent / "folds" / f"fold-{number}")
         assert (five.test != split.test).nnz == 0
+    words = "output holds fold-2 of another split, which would stay: delete them, or choose"
+    again = ("split", "--data", log, "--output", "folds", "--method")
+    refused(ganmf, log, 2, words, *again, "k-fold", "--folds", "2")
+    refused(ganmf, log, 2, "output holds fold-0, fold-1, fold-2 of", *again, "holdout")
+    done(*again, "k-fold", "--folds", 3)
+    refused(
+        ganmf, log, 2, "output holds train.npz, test.npz",
+        "split", "--data", log, "--output", "folds/fold-0", "--method", "k-fold",
+    )  # fmt: skip
     done("evaluate", "EASE", "--data", "folds/fold-1")
     refused(ganmf, log, 3, "holds folds: name one", "evaluate", "EASE", "--data", "folds")
 
@@ -167,6 +176,11 @@ def test_folds_are_folders(done, ganmf, log):
         (["--method", "k-fold", "--folds", "1"], "n_splits must be between 2 and 255"),
         (["--method", "cold-users", "--users", "1000"], "users"),
         (["--method", "temporal", "--cut", "soon"], "cut must be a date"),
+        (["--method", "temporal", "--cut", "2020-01-01T00:00+05:00"], "without a time zone"),
+        (
+            ["--method", "temporal", "--cut", "2020-01-01", "--test-size", "0.5"],
+            "test_size and cut both say what is held out: 0.5 cannot go with 2020-01-01",
+        ),
         (["--method", "temporal", "--cut", "2030-01-01"], "one side would be empty"),
         (["--k-core", "5"], "k-core must be two whole numbers, U,I, not '5'"),
         (["--k-core", "500,1"], "no user with 500 interactions"),

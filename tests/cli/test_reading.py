@@ -232,3 +232,21 @@ def test_python_takes_the_same_reading(events: Path) -> None:
     opened = open_data(str(events), reading=reading)
     assert opened.user_ids.tolist() == ["u1", "u2"]
     assert DataOptions().reading == FileReading()
+
+
+def test_a_data_set_comes_before_a_folder_of_its_name_and_says_so(described, ganmf, tmp_path):
+    (tmp_path / "demo").mkdir()
+    pl.DataFrame({"user": ["a"], "item": ["x"]}).write_parquet(tmp_path / "demo" / "p.parquet")
+    done = ganmf("data", "describe", "demo", "--json", cwd=tmp_path)
+    assert done.stderr.splitlines() == [
+        "demo is the data set of this name; what lies here is ./demo"
+    ]
+    assert json.loads(done.stdout)["users"] > 1
+    done = ganmf("data", "describe", "./demo", "--json", cwd=tmp_path)
+    assert (json.loads(done.stdout)["users"], done.stderr) == (1, "")
+
+
+def test_text_that_is_too_long_for_a_name_names_no_file(ganmf) -> None:
+    for tokens in (("data", "describe", "x" * 300), ("fit", "EASE", "--data", "x" * 300,
+                   "--output", "m"), ("evaluate", "E" * 300, "--data", "demo")):  # fmt: skip
+        assert "too long" not in refused(ganmf(*tokens))

@@ -135,7 +135,17 @@ def changed(frame, **columns):
         (lambda f: changed(f, score=pl.col("rank")), {}, "rank and a score .* contradict"),
         (lambda f: changed(f, user=pl.lit("nobody")), {}, "none of the 1 users of lists"),
         (lambda f: changed(f, user=pl.int_range(pl.len())), {}, "none of the .* users of lists"),
-        (lambda f: changed(f, item=pl.col("rank")), {}, "lists hold item"),
+        (lambda f: changed(f, item=pl.col("rank")), {}, "none of the 8 items of lists, such as 1"),
+        (
+            lambda f: changed(f, item=pl.col("item").str.to_uppercase()),
+            {},
+            "none of the .* items of lists, such as 'I.*', is known; test has items such as 'i",
+        ),
+        (
+            lambda f: changed(f, item=pl.lit("X")).unique("user"),
+            {"cutoffs": 1},
+            "none of the 1 items of lists, such as 'X', is known; .* give train",
+        ),
         (lambda f: changed(f, rank=pl.lit(None, pl.Int64)), {}, "row 0 of lists: rank is missing"),
         (lambda f: changed(f, item=pl.lit(None, pl.String)), {}, "row 0 of lists: item is missing"),
     ],

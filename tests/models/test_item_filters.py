@@ -1,5 +1,7 @@
 """Candidates and excluded items in every form that they may be given in."""
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 import pytest
@@ -109,3 +111,57 @@ def test_a_block_list_of_everything_is_refused(plain):
         plain.recommend([3], exclude_items=range(5))
     everything = plain.recommend([3], exclude_items={3: range(5)})
     assert (everything.items == -1).all()
+
+
+@pytest.fixture(scope="module")
+def numbered() -> gf.TopPopular:
+    """Users 1 to 5 and items 121 to 125, as ids."""
+    return gf.TopPopular().fit(gf.Interactions.from_matrix(np.tri(5), range(1, 6), range(121, 126)))
+
+
+@pytest.mark.parametrize("argument", ["candidates", "exclude_items"])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["121"], "ids of items, such as 121, not '121'"),
+        ([121, "122"], "ids of items, such as 121, not '122'"),
+        (np.array(["121"]), "ids of items, such as 121, not "),
+        (pl.Series(["121"]), "ids of items, such as 121, not '121'"),
+        ([121.5], "ids of items, such as 121, not 121.5"),
+        ([121, None], "ids of items, such as 121, not None"),
+        ([121, float("nan")], "ids of items, such as 121, not nan"),
+        ({1: [121, None]}, "ids of items, such as 121, not None"),
+        ({"1": [121]}, "ids of users, such as 1, not '1'"),
+        (
+            gf.Interactions.from_frame({"user": ["1"], "item": ["121"]}, "user", "item"),
+            "ids of users, such as 1, not '1'",
+        ),
+        (pl.DataFrame({"user": [1], "item": ["121"]}), "ids of items, such as 121, not '121'"),
+    ],
+)
+def test_items_of_another_type_than_the_ids_are_refused(numbered, argument, given, words):
+    with pytest.raises(TypeError, match=f"{argument} must hold {words}"):
+        numbered.recommend([1], **{argument: given}, unknown="skip")
+
+
+@pytest.mark.parametrize("given", [["new"], {"u3": ["new"]}, {"nobody": ["i1"]}, {"new": ["new"]}])
+def test_a_block_list_that_matches_nothing_is_warned_of(named, given):
+    with pytest.warns(UserWarning, match="exclude_items has no effect: of what it holds, 1 in all"):
+        assert lists(named, ["u3"], exclude_items=given) == lists(named, ["u3"])
+    with pytest.raises(TypeError, match="ids of items, such as 'i0', not 1"):
+        named.recommend(["u3"], exclude_items=["i0", 1])
+
+
+@pytest.mark.parametrize("users", [["1"], [1, "2"], [1, None], [1.5], pl.Series([1, None])])
+def test_users_of_another_type_than_the_ids_are_not_skipped(numbered, tmp_path, users):
+    for recommend in (numbered.recommend, partial(numbered.recommend_all, tmp_path / "lists")):
+        with pytest.raises(TypeError, match="users must hold ids of users, such as 1, not"):
+            recommend(users, unknown="skip")
+    with pytest.raises(TypeError, match="profiles must hold ids of items, such as 121, not"):
+        numbered.recommend(profiles=[121, "122"], unknown="skip")
+
+
+def test_whole_numbers_of_any_type_are_ids(numbered):
+    for given in ([121.0], np.array([121], np.uint8), [np.int64(121)], iter([121])):
+        found = numbered.recommend([1], exclude_seen=False, exclude_items=given)
+        assert found["item"].tolist() == [122, 123, 124, 125]

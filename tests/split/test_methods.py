@@ -198,6 +198,17 @@ def test_a_date_cuts_a_log_of_moments(tmp_path):
     assert pairs(split.temporal(again, cut="2024-01-02")) == {("a", "y"), ("b", "z")}
 
 
+@pytest.mark.parametrize("zone", ["+05:00", "-0500", "Z", " z", "+00:00"])
+def test_a_moment_with_a_time_zone_is_not_mixed_with_times_that_have_none(zone):
+    days = np.array(["2024-01-01T00", "2024-01-02T12"], dtype="datetime64[us]")
+    data = gf.Interactions.from_matrix(np.ones((1, 2)), timestamps=days)
+    cuts = [f"2024-01-02T00:00{zone}", dt.datetime(2024, 1, 2, tzinfo=dt.UTC)]
+    for cut in (*cuts, pd.Timestamp("2024-01-02", tz="Asia/Tokyo")):
+        with pytest.raises(ValueError, match="cut must be without a time zone"):
+            split.temporal(data, cut=cut)
+    assert split.temporal(data, cut="2024-01-02T00:00").test.nnz == 1
+
+
 def test_a_day_is_cut_at_midnight():
     days = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[D]")
     data = gf.Interactions.from_matrix(np.ones((1, 3)), timestamps=days)
@@ -308,6 +319,9 @@ def test_a_plain_matrix_needs_no_ids():
         (lambda d: split.temporal(d, cut=9999), ValueError, "no interaction at or after it"),
         (lambda d: split.temporal(d, cut="noon"), TypeError, "cut must be a number"),
         (lambda d: split.temporal(d, cut=5, per_user=True), ValueError, "cut is one moment"),
+        (lambda d: split.temporal(d, cut=float("inf")), TypeError, "cut must be a number"),
+        (lambda d: split.temporal(d, 0.5, cut=5), ValueError, "test_size and cut both say"),
+        (lambda d: split.holdout(d, float("inf")), ValueError, "test_size must lie between"),
     ],
 )
 def test_a_bad_argument_is_named(data, call, error, words):

@@ -30,6 +30,8 @@ __all__ = [
     "all_written",
     "checksum",
     "error_number",
+    "is_file",
+    "is_folder",
     "make_folder",
     "read_tensors",
     "remove_parts",
@@ -132,6 +134,22 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write text (UTF-8) or bytes to a file atomically, see `all_written`."""
     with written_whole(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file; text that is too long for a name is none."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is such a folder, in the same way."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
 
 
 def make_folder(path: Path) -> None:

@@ -13,6 +13,8 @@ __all__ = [
     "csv_cell",
     "few",
     "html",
+    "is_number",
+    "is_whole",
     "latex",
     "markdown",
     "one_line",
@@ -20,8 +22,21 @@ __all__ = [
     "shown",
 ]
 
+# Sixty-four bits have twenty digits at most.
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,19}")
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _MOST = 500
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+
+def is_whole(text: str) -> bool:
+    """Whether text is a whole number in the form that `int` gives back as text."""
+    return _WHOLE.fullmatch(text) is not None
+
+
+def is_number(text: str) -> bool:
+    """Whether text is a decimal number, which `float` understands."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def printable(text: str, most: int | None = _MOST) -> str:

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from ganmf_fast.base import progress
 from ganmf_fast.base.console import TextConsole
-from ganmf_fast.base.text import printable, shown
+from ganmf_fast.base.text import is_number, is_whole, printable, shown
 from ganmf_fast.base.threads import set_num_threads
 from ganmf_fast.experiments.variants import ModelVariant
 
@@ -133,9 +134,18 @@ def print_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def json_text(content: Mapping[str, Any] | Sequence[Any]) -> str:
-    """A JSON document, in ASCII."""
+    """A JSON document, in ASCII; null for figures that are not defined or infinite."""
+    text = json.dumps(_without_infinity(content), indent=1, default=str, allow_nan=False)
     # Delete is the one control character that JSON leaves as it is.
-    return json.dumps(content, indent=1, default=str).replace("\x7f", "\\u007f") + "\n"
+    return text.replace("\x7f", "\\u007f") + "\n"
+
+
+def _without_infinity(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {key: _without_infinity(value) for key, value in content.items()}
+    return [*map(_without_infinity, content)] if isinstance(content, list | tuple) else content
 
 
 def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:
@@ -146,13 +156,11 @@ def numbers(name: str, text: str, kind: type[T] = int) -> tuple[T, ...]:
     ValueError
         If it is something else, or one is given twice; the message names the option.
     """
-    try:
-        found = tuple(kind(part) for part in text.split(","))
-    except ValueError:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(map(is_whole if kind is int else is_number, parts)):
         numbers_ = "whole numbers" if kind is int else "numbers"
-        raise ValueError(
-            f"{name} must be {numbers_} separated by commas, not {shown(text)}"
-        ) from None
+        raise ValueError(f"{name} must be {numbers_} separated by commas, not {shown(text)}")
+    found = tuple(map(kind, parts))
     if len(set(found)) < len(found):
         raise ValueError(f"{name} holds a number twice: {shown(text)}")
     return found

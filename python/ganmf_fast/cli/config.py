@@ -6,7 +6,8 @@ default. In a file, a key at the top level is meant for every command that has s
 in ``[data]`` for every command that takes ``--data``, and one in a table such as ``[fit]`` or
 ``[reproduce.table2]`` for one command; the last is the strongest. What ``[data]`` says about
 reading a file is ignored where the data are no file. A key that no command knows is an error with
-a suggestion.
+a suggestion. Wherever a value comes from, empty text is refused, as of a variable that is not set,
+and so is a fraction, or another text that is no plain whole number, where a whole number belongs.
 """
 
 import json
@@ -14,15 +15,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import platformdirs
-from cyclopts import App, ArgumentCollection
+from cyclopts import UNSET, App, ArgumentCollection, Token
 from cyclopts.config import Dict, Env
 
 from ganmf_fast.base import toml_files
 from ganmf_fast.base.errors import DataError, suggestion
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import is_whole, shown
 from ganmf_fast.base.unpacking import VARIABLE
 
 __all__ = ["ConfigError", "FileSource", "install", "user_config_path"]
@@ -61,12 +62,35 @@ def install(app: App, environ: Mapping[str, str] = os.environ, cwd: Path | None 
     variables = [v for v in environ if v.startswith(_PREFIX) and v not in _OTHER_VARIABLES]
     paths = ((cwd or Path.cwd()) / FILE_NAME, user_config_path())
     files = [path for path in paths if path.is_file()]
-    if not variables and not files:
-        # Knowing every option means importing every command.
-        return
-    options = _options(app)
-    _check_environment(variables, options)
-    app.config = (Env(_PREFIX, command=False), *(FileSource(path, options) for path in files))
+    sources: tuple[Any, ...] = ()
+    # Knowing every option means importing every command.
+    if variables or files:
+        options = _options(app)
+        _check_environment(variables, options)
+        sources = Env(_PREFIX, command=False), *(FileSource(path, options) for path in files)
+    app.config = (*sources, _check_values)
+
+
+def _check_values(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse what cyclopts would take: empty text, and text that it would round (called by it)."""
+    for argument in arguments:
+        whole = int in (argument.hint, *get_args(argument.hint))
+        for token in argument.tokens:
+            flag = not isinstance(token.value, str) or token.implicit_value is not UNSET
+            name = argument.name.removeprefix("--").lower()
+            if not flag and not token.value:
+                raise ValueError(f"{name} is empty{_origin(token)}: give a value, or leave it out")
+            if whole and not is_whole(token.value):
+                raise ValueError(
+                    f"{name} must be a whole number, written without leading zeros, not "
+                    f"{shown(token.value)}{_origin(token)}"
+                )
+
+
+def _origin(token: Token) -> str:
+    """Where a value comes from that is not on the command line, for messages."""
+    places = {"cli": "", "env": f" in {token.keyword}"}
+    return places.get(token.source, f" in {token.source}")
 
 
 class FileSource:

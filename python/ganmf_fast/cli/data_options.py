@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import is_whole, shown
+from ganmf_fast.cli.common import say
+from ganmf_fast.data import datasets
 from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
@@ -104,7 +106,9 @@ class DataOptions(DataFolder):
         )
 
     def open(self, data: str) -> Splits | Interactions:
-        """Open what ``--data`` names."""
+        """Open what ``--data`` names; a data set before a folder or file of the same name."""
+        if data in datasets.names() and self.data_dir is None and Path(data).exists():
+            say(f"{data} is the data set of this name; what lies here is ./{data}")
         return open_data(data, self.data_dir, self.offline, self.reading)
 
     def interactions(self, option: str, path: str) -> Interactions:
@@ -119,7 +123,8 @@ class DataOptions(DataFolder):
 
 def column(text: str | None) -> Column | None:
     """A column as an option names it: a position if it is a number, else a name."""
-    return int(text) if text is not None and text.isdecimal() else text
+    position = text is not None and is_whole(text) and not text.startswith("-")
+    return int(text) if text is not None and position else text
 
 
 def _column_or_false(text: str | None) -> ColumnOrFalse | None:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from ganmf_fast.base.files import written_whole
@@ -37,7 +38,14 @@ def as_polars(table: Any) -> pl.DataFrame:
     if isinstance(table, pl.DataFrame):
         return table
     if isinstance(table, dict):
-        return pl.DataFrame(table)
+        # Objects are text, also where there are none.
+        text = {name: np.asarray(column).dtype == object for name, column in table.items()}
+        return pl.DataFrame(
+            {
+                name: pl.Series(list(column), dtype=pl.String) if text[name] else column
+                for name, column in table.items()
+            }
+        )
     package = type(table).__module__.partition(".")[0]
     return pl.from_pandas(table) if package == "pandas" else pl.DataFrame(pl.from_arrow(table))
 
@@ -48,6 +56,7 @@ def show_frame(table: pl.DataFrame, output: Path | None, what: str, *, as_json: 
         write_frame(table, output)
         say(f"{len(table):,} {what} written to {output}")
     elif as_json:
+        _refuse_infinity(table)
         print_json(table.to_dicts())
     else:
         # This is data: all text is quoted and none is altered, unless a terminal would obey it.
@@ -57,11 +66,23 @@ def show_frame(table: pl.DataFrame, output: Path | None, what: str, *, as_json: 
         sys.stdout.write(text)
 
 
+def _refuse_infinity(table: pl.DataFrame) -> None:
+    """An infinite id or score is no missing one, which null would make of it."""
+    for column in table.select(pl.selectors.float()):
+        if column.is_infinite().any():
+            raise ValueError(
+                f"column {shown(column.name)} holds infinite numbers, which JSON has not: write "
+                "CSV or parquet, as --output FILE.csv does"
+            )
+
+
 def write_frame(table: pl.DataFrame, path: Path) -> None:
     """Write a frame as CSV, parquet or JSON, whole or not at all.
 
     Raises
     ------
+    ValueError
+        If a number is infinite, which JSON cannot hold.
     WriteError
         If the file cannot be written.
     """
@@ -72,6 +93,7 @@ def write_frame(table: pl.DataFrame, path: Path) -> None:
             elif path.suffix == ".parquet":
                 table.write_parquet(part)
             else:
+                _refuse_infinity(table)
                 table.write_json(part)
         except pl.exceptions.PolarsError as error:
             raise OSError(str(error)) from None

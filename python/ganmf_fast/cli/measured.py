@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ganmf_fast.base.errors import suggestion
+from ganmf_fast.base.files import is_file
 from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import to_scipy
@@ -314,7 +315,7 @@ def evaluations(
 
 
 def _is_path(text: str) -> bool:
-    if Path(text).is_file():
+    if is_file(text):
         return True
     return not names_code(text) and ("/" in text or "." in text)
 

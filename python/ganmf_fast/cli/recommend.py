@@ -9,7 +9,15 @@ from cyclopts import Parameter
 from ganmf_fast.cli.common import Common, begin, print_json, say
 from ganmf_fast.cli.data_options import DataOptions
 from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
-from ganmf_fast.cli.id_files import given_users, items_in
+from ganmf_fast.cli.id_files import (
+    Known,
+    check_unknown,
+    given_ids,
+    items_in,
+    known_items,
+    known_users,
+)
+from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.models.load import load
 from ganmf_fast.models.ranking import columns
 from ganmf_fast.models.recommendations import Recommendations
@@ -23,8 +31,8 @@ def recommend(
     users: Annotated[
         str | None,
         Parameter(
-            help="Users, separated by commas, or a file: one a line, or parquet with a column of "
-            "users. All by default."
+            help="Users, separated by commas, or a file: one a line, as ids with commas need it, "
+            "or parquet with a column of users. All by default."
         ),
     ] = None,
     profiles: Annotated[
@@ -57,7 +65,8 @@ def recommend(
     unknown: Annotated[
         Literal["error", "skip"],
         Parameter(
-            help="Whether users, candidates and items of profiles that were not fitted are refused."
+            help="Whether users, candidates and items of profiles that were not fitted are "
+            "refused, and a file of items to leave out that names none that was."
         ),
     ] = "error",
     fallback: Annotated[
@@ -80,10 +89,15 @@ def recommend(
     fitted = load(model)
     new = None if profiles is None else source.interactions("profiles", profiles)
     user_ids = fitted.user_ids_ if new is None else new.user_ids
+    known, items = known_users(fitted), known_items(fitted)
+    if new is not None and fitted.ids_ is not None:
+        known = Known("user", IdIndex(new.user_ids, "user"), new.n_users)
     filters: dict[str, Any] = {
-        name: None if path is None else items_in(path, user_ids, fitted.item_ids_, name)
+        name: None if path is None else items_in(path, known, items, name)
         for name, path in (("candidates", candidates), ("exclude_items", exclude_items))
     }
+    if exclude_items is not None and unknown == "error":
+        check_unknown(filters["exclude_items"], known, items, "exclude_items")
     options = {
         **filters,
         "n": n,
@@ -91,7 +105,7 @@ def recommend(
         "unknown": unknown,
         "fallback": fallback,
     }
-    wanted = None if users is None else given_users(fitted, users)
+    wanted = None if users is None else given_ids(users, known, unknown)
     if all_ and output is not None:
         done = fitted.recommend_all(output, wanted, **options)
         unknown_users = f", {done.skipped:,} unknown ones left out" if done.skipped else ""

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from ganmf_fast.cli.common import Common, begin
 from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
-from ganmf_fast.cli.id_files import typed
+from ganmf_fast.cli.id_files import given_ids, known_items, known_users
 from ganmf_fast.models.load import load
 from ganmf_fast.models.recommendations import Recommendations
 
@@ -18,8 +18,10 @@ _NO_COMMON = Common()
 def similar(
     model: Annotated[Path, Parameter(help="File that `ganmf fit` wrote.")],
     *,
-    items: Annotated[str | None, Parameter(help="Items, separated by commas.")] = None,
-    users: Annotated[str | None, Parameter(help="Users, separated by commas.")] = None,
+    items: Annotated[
+        str | None, Parameter(help="Items, separated by commas, or a file of one a line.")
+    ] = None,
+    users: Annotated[str | None, Parameter(help="Users, in the same form.")] = None,
     n: Annotated[int, Parameter(name=["--n", "-n"], help="Length of the lists.")] = 10,
     output: Annotated[Path | None, Parameter(help="File: .csv, .parquet or .json.")] = None,
     common: Common = _NO_COMMON,
@@ -30,15 +32,17 @@ def similar(
         raise ValueError("similar needs --items or --users, and not both")
     check_suffix(output)
     fitted = load(model)
-    what, text = ("users", users) if items is None else ("items", items)
-    ids = fitted.item_ids_ if what == "items" else fitted.user_ids_
-    wanted = typed([part.strip() for part in (text or "").split(",")], ids, what)
-    near = fitted.similar_items(wanted, n) if what == "items" else fitted.similar_users(wanted, n)
+    if users is not None:
+        what, wanted = "user", given_ids(users, known_users(fitted))
+        near = fitted.similar_users(wanted, n)
+    else:
+        what, wanted = "item", given_ids(str(items), known_items(fitted))
+        near = fitted.similar_items(wanted, n)
     if isinstance(near, Recommendations):
         real = near.items >= 0
         at, place = np.nonzero(real)
         near = {
-            what[:-1]: np.asarray(wanted)[at],
+            what: np.asarray(wanted)[at],
             "rank": place + 1,
             "similar": near.items[real],
             "score": near.scores[real],

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import few, is_number, is_whole, shown
 from ganmf_fast.cli.common import Common, begin, print_json, print_table, say
 from ganmf_fast.cli.data_options import DataName, DataOptions
 from ganmf_fast.data.interactions import Interactions
@@ -108,10 +108,11 @@ def split(
         arguments["seed"] = seed
     made = make(kept, **arguments)
     several = isinstance(made, Folds)
+    folders = [output / f"fold-{at}" for at in range(len(made))] if several else [output]
+    _refuse_others(output, folders)
     found = []
-    for number, one in enumerate(made if several else [made]):
+    for folder, one in zip(folders, made if several else [made], strict=True):
         splits = one if isinstance(one, Splits) else Splits.from_split(one, seed)
-        folder = output / f"fold-{number}" if several else output
         splits.save(folder)
         found.append(_facts(splits, one, folder))
     last = splits
@@ -140,6 +141,18 @@ def split(
     lines = [(what, number) for what, number in found[0].items() if what not in ("hash", "output")]
     title = f"the first of {len(found)} folds" if several else ""
     print_table(title, ("what", "number"), lines)
+
+
+def _refuse_others(output: Path, folders: list[Path]) -> None:
+    """Refuse a folder with sets that would stay beside the new ones as if they belonged to them."""
+    sets = [] if output in folders else [f"{part}.npz" for part in PARTS]
+    there = [*(output / name for name in sets), *sorted(output.glob("fold-*"))]
+    kept = [path.name for path in there if path.exists() and path not in folders]
+    if kept:
+        raise ValueError(
+            f"output holds {few(kept)} of another split, which would stay: delete them, or choose "
+            "another folder"
+        )
 
 
 def _facts(splits: Splits, made: Splits | Split, folder: Path) -> dict[str, Any]:
@@ -200,11 +213,10 @@ _OPTIONS = {"n_splits": "folds", "n_users": "users"}
 
 def core_of(data: Interactions, text: str) -> Interactions:
     """The k-core that an option U,I asks for."""
-    try:
-        users, items = map(int, text.split(","))
-    except ValueError:
-        raise ValueError(f"k-core must be two whole numbers, U,I, not {shown(text)}") from None
-    return k_core(data, users, items)
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 2 or not all(map(is_whole, parts)):
+        raise ValueError(f"k-core must be two whole numbers, U,I, not {shown(text)}")
+    return k_core(data, int(parts[0]), int(parts[1]))
 
 
 def size(option: str, text: str | None) -> float | None:
@@ -217,12 +229,9 @@ def size(option: str, text: str | None) -> float | None:
 
 def parsed(text: str, otherwise: Any) -> Any:
     """A whole number, a real one, or `otherwise` if it is neither."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return otherwise
+    if is_whole(text):
+        return int(text)
+    return float(text) if is_number(text) else otherwise
 
 
 def not_split(opened: Splits | Interactions, data: str) -> Interactions:

@@ -6,6 +6,7 @@ as Python strings, each as long as it is: a numpy array of fixed width would giv
 length of the longest, and lose trailing zero characters.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
@@ -61,8 +62,16 @@ def object_array(values: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
-def listed(given: Any, what: str) -> NDArray[Any] | list[Any]:
+def listed(given: Any, what: str, *, mask: bool = True) -> NDArray[Any] | list[Any]:
     """One id or several, as an array or a list.
+
+    Parameters
+    ----------
+    given : id, sequence or iterator of ids
+    what : str
+        What messages call one of them.
+    mask : bool, default True
+        Whether booleans are a mask, which is refused, and no ids.
 
     Raises
     ------
@@ -88,8 +97,7 @@ def listed(given: Any, what: str) -> NDArray[Any] | list[Any]:
         values = [given]
     else:
         values = list(given)
-    mask = bool(values.dtype == bool) if isinstance(values, np.ndarray) else _all_bool(values)
-    if mask:
+    if mask and (values.dtype == bool if isinstance(values, np.ndarray) else _all_bool(values)):
         raise TypeError(
             f"{what}s must be {what}s, not a boolean mask: pass numpy.flatnonzero of it, or ids"
         )
@@ -98,6 +106,31 @@ def listed(given: Any, what: str) -> NDArray[Any] | list[Any]:
 
 def _all_bool(values: Sequence[Any]) -> bool:
     return len(values) > 0 and all(isinstance(value, bool | np.bool_) for value in values)
+
+
+_TIMES: dict[str, tuple[type, Any]] = {
+    "M": (dt.date, np.datetime64),
+    "m": (dt.timedelta, np.timedelta64),
+}
+
+
+def _time(value: Any, kind: str) -> Any:
+    """A date, time or duration of Python or pandas as numpy has it; NaT if it is none.
+
+    One with a time zone equals none without, and ids have none.
+    """
+    of_python, of_numpy = _TIMES[kind]
+    if isinstance(value, of_python) and getattr(value, "tzinfo", None) is None:
+        # Those of pandas have nanoseconds.
+        return value.asm8 if hasattr(value, "asm8") else of_numpy(value)
+    return value if isinstance(value, of_numpy) else of_numpy("NaT")
+
+
+def _named(value: Any) -> str:
+    """An id in messages: numpy's as those of Python, times as they are written."""
+    if isinstance(value, np.datetime64 | np.timedelta64 | dt.date | dt.timedelta):
+        return str(value)
+    return shown(value.item() if isinstance(value, np.generic) else value)
 
 
 class IdIndex:
@@ -111,21 +144,26 @@ class IdIndex:
     """
 
     def __init__(self, ids: NDArray[Any], what: str) -> None:
-        self._ids = ids
+        self.ids = ids
         self._what = what
 
     @cached_property
     def _sorter(self) -> NDArray[np.int64]:
-        return np.argsort(self._ids, kind="stable")
+        return np.argsort(self.ids, kind="stable")
 
     @cached_property
     def _position(self) -> dict[Any, int]:
-        return {value: at for at, value in enumerate(self._ids.tolist())}
+        return {value: at for at, value in enumerate(self.ids.tolist())}
 
     @property
     def is_text(self) -> bool:
         """Whether the ids are text."""
-        return self._ids.dtype.kind in "OU"
+        return self._kind in "OU"
+
+    @property
+    def example(self) -> str:
+        """An id, for messages."""
+        return _named(self.ids[0])
 
     def positions(self, wanted: Any) -> NDArray[np.int64]:
         """Positions of `wanted` (one id or several).
@@ -137,24 +175,68 @@ class IdIndex:
         ValueError
             If an id is unknown; the message names it.
         """
-        values = listed(wanted, self._what)
+        values = self._listed(wanted)
         found = self._find(values)
         unknown = np.flatnonzero(found < 0)
         if len(unknown):
             value = values[unknown[0]]
-            value = value.item() if isinstance(value, np.generic) else value
             raise ValueError(
-                f"{self._what} {shown(value)} is unknown; there are {len(self._ids)} {self._what}s "
-                f"with ids such as {shown(self._ids.tolist()[0])}"
+                f"{self._what} {_named(value)} is unknown; there are {len(self.ids)} {self._what}s "
+                f"with ids such as {self.example}"
             )
         return found
 
-    def find(self, wanted: Any) -> NDArray[np.int64]:
-        """Positions of `wanted`, -1 for unknown ids."""
-        return self._find(listed(wanted, self._what))
+    def find(self, wanted: Any, name: str | None = None) -> NDArray[np.int64]:
+        """Positions of `wanted`, -1 for unknown ids.
+
+        Parameters
+        ----------
+        wanted : id, sequence or iterator of ids
+        name : str, optional
+            What messages call it, if what can be none of these ids is refused: what is of another
+            type, or missing.
+
+        Raises
+        ------
+        TypeError
+            If `wanted` has no order, is a boolean mask, or is refused.
+        """
+        values = self._listed(wanted)
+        if name is not None and not self._are_plain(values):
+            for value in values:
+                if not self._may_be(value):
+                    raise TypeError(
+                        f"{name} must hold ids of {self._what}s, such as {self.example}, not "
+                        f"{_named(value)}"
+                    )
+        return self._find(values)
+
+    def _are_plain(self, values: NDArray[Any] | list[Any]) -> bool:
+        """Whether all are numbers, as the ids are, without looking at each."""
+        numeric = isinstance(values, np.ndarray) and values.dtype.kind in "iu"
+        return not len(self.ids) or (numeric and self._kind in "iuf")
+
+    @property
+    def _kind(self) -> str:
+        return self.ids.dtype.kind
+
+    def _listed(self, wanted: Any) -> NDArray[Any] | list[Any]:
+        return listed(wanted, self._what, mask=self._kind != "b")
+
+    def _may_be(self, value: Any) -> bool:
+        """Whether a value is of the type of the ids."""
+        if self.is_text:
+            return isinstance(value, str)
+        if self._kind in "iuf":
+            if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+                return False
+            return float(value).is_integer() if self._kind in "iu" else not np.isnan(value)
+        if self._kind in _TIMES:
+            return not np.isnat(_time(value, self._kind))
+        return isinstance(value, bool | np.bool_)
 
     def _find(self, values: NDArray[Any] | list[Any]) -> NDArray[np.int64]:
-        if not len(values) or not len(self._ids):
+        if not len(values) or not len(self.ids):
             return np.full(len(values), -1, dtype=np.int64)
         if self.is_text:
             # An id of another type than str is unknown, whatever it compares equal to.
@@ -168,7 +250,7 @@ class IdIndex:
         return self._search(values)
 
     def _search(self, values: NDArray[Any] | list[Any]) -> NDArray[np.int64]:
-        ids = self._ids
+        ids = self.ids
         numeric = ids.dtype.kind in "iuf"
         if isinstance(values, list):
             plain = all(type(v) is int and -(2**63) <= v < 2**63 for v in values)
@@ -180,8 +262,12 @@ class IdIndex:
                 at = self._sorter.item(min(slot, len(ids) - 1))
                 return np.array([at if ids.item(at) == values[0] else -1], dtype=np.int64)
             # As integers: numpy would make floating point of large ones beside small ones.
-            name = f"{self._what}s"
-            values = np.array(values, dtype=np.int64) if plain else as_array(name, values)
+            if plain:
+                values = np.array(values, dtype=np.int64)
+            elif self._kind in _TIMES:
+                values = np.array([_time(value, self._kind) for value in values])
+            else:
+                values = as_array(f"{self._what}s", values)
         if values.dtype.kind != ids.dtype.kind and not (numeric and values.dtype.kind in "iuf"):
             return np.full(len(values), -1, dtype=np.int64)
         with np.errstate(invalid="ignore"):

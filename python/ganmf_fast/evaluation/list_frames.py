@@ -86,6 +86,12 @@ def lists_of_frame(
         )
     of_lists = id_array(item.distinct)
     items, col_of = _union("item", ids.items, of_lists, from_text)
+    if (col_of >= len(ids.items)).all():
+        raise ValueError(
+            f"none of the {len(of_lists):,} items of lists, such as {shown(of_lists.tolist()[0])}, "
+            f"is known; test has items such as {shown(ids.items.tolist()[0])}: if they are of the "
+            "same data, give train, which has the others"
+        )
     # Text among numbers, or the other way round, is no id of the same data.
     foreign = items.dtype.kind != ids.items.dtype.kind or (
         items.dtype == object and of_lists.dtype != object

@@ -251,9 +251,12 @@ class Recommender(ScikitLearn, ABC):
             users and their items. A user who has none in the last three has an empty list; who is
             not among `users` has no effect.
         exclude_items : sequence, sparse matrix, frame or dict of items, optional
-            Items never to recommend, in one of the same forms; unknown ones have no effect.
+            Items never to recommend, in one of the same forms. Unknown ones have no effect, of
+            which a warning tells if all are unknown; what is missing or of another type than the
+            ids is refused.
         unknown : {"error", "skip"}, default "error"
-            Treatment of users and candidates that were not fitted. With "skip", the lists of
+            Treatment of users and candidates that were not fitted; those that are missing or of
+            another type than the ids are always refused. With "skip", the lists of
             unknown users are empty and counted in `Recommendations.skipped`; a frame leaves these
             users out, and `unknown_users` names them.
         fallback : {None, "popular"}, default None
@@ -295,7 +298,7 @@ class Recommender(ScikitLearn, ABC):
         check_bool("exclude_seen", exclude_seen)
         catalogue, ranked, skipped = self._catalogue, self.urm_, 0
         if profiles is None:
-            rows = catalogue.users(users, unknown)
+            rows = catalogue.users(users, unknown, "users")
             skipped = int(np.count_nonzero(rows < 0)) if unknown == "skip" else 0
         elif users is not None:
             raise TypeError("users and profiles are both given: recommend for one of them")
@@ -386,7 +389,7 @@ class Recommender(ScikitLearn, ABC):
         n_workers = check_int("n_workers", n_workers, 1)
         make = executor_maker(executor)
         skipped = 0
-        rows = None if users is None else self._rows(users, unknown)
+        rows = None if users is None else self._catalogue.users(users, unknown, "users")
         filters = _NO_FILTERS
         if candidates is not None or exclude_items is not None:
             asked = np.arange(self.n_users_) if rows is None else rows

@@ -136,15 +136,18 @@ def skips(unknown: object) -> bool:
     return check_choice("unknown", unknown, ("error", "skip")) == "skip"
 
 
-def find(index: IdIndex, wanted: object, unknown: str = "error") -> NDArray[np.int64]:
+def find(
+    index: IdIndex, wanted: object, unknown: str = "error", name: str | None = None
+) -> NDArray[np.int64]:
     """Positions of ids: those of unknown ones are -1, or refused.
 
     Raises
     ------
     TypeError, ValueError
-        If `wanted` are no ids, or one is unknown and `unknown` is "error".
+        If `wanted` are no ids, or one is unknown and `unknown` is "error"; with a `name` for
+        messages, also if one is of another type than the ids.
     """
-    return index.find(wanted) if skips(unknown) else index.positions(wanted)
+    return index.find(wanted, name) if skips(unknown) else index.positions(wanted)
 
 
 def numbers(given: object, what: str, size: int, unknown: str = "error") -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ each of the users, as a frame of pairs, or as a dict of users and their items. A
 name users who are not asked for, and one can serve for many requests.
 """
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -44,16 +45,23 @@ class Catalogue(NamedTuple):
     n_items: int
     ids: Ids | None
 
-    def users(self, given: Any, unknown: str = "error") -> NDArray[np.int64]:
-        """Rows of users; -1 for unknown ones where these are skipped."""
+    def users(
+        self, given: Any, unknown: str = "error", name: str | None = None
+    ) -> NDArray[np.int64]:
+        """Rows of users; -1 for unknown ones where these are skipped.
+
+        Ids of another type are refused where a `name` is given, which messages have.
+        """
         if self.ids is not None:
-            return find(self.ids.user_index, given, unknown)
+            return find(self.ids.user_index, given, unknown, name)
         return numbers(given, "user", self.n_users, unknown)
 
-    def items(self, given: Any, what: str, unknown: str = "error") -> NDArray[np.int64]:
-        """Columns of items; -1 for unknown ones where these are skipped."""
+    def items(
+        self, given: Any, what: str, unknown: str = "error", name: str | None = None
+    ) -> NDArray[np.int64]:
+        """Columns of items, in the same way."""
         if self.ids is not None:
-            return find(self.ids.item_index, given, unknown)
+            return find(self.ids.item_index, given, unknown, name)
         return numbers(given, what, self.n_items, unknown)
 
 
@@ -101,31 +109,49 @@ def _items(
     data = interactions_of(given)
     if data is not None and catalogue.ids is not None:
         # Any row does for an unknown user, whose list is emptied.
-        return rows_of(catalogue.ids.aligned(data, unknown).csr, np.maximum(rows, 0))
+        aligned = catalogue.ids.aligned(data, unknown).csr
+        if not aligned.nnz and data.reading is None:
+            # Not one is known: perhaps since they are of another type.
+            find(catalogue.ids.user_index, data.user_ids, "skip", name)
+            find(catalogue.ids.item_index, data.item_ids, "skip", name)
+        _warn_of_unknown(name, data.csr.nnz, aligned.nnz)
+        return rows_of(aligned, np.maximum(rows, 0))
     matrix = given.csr if data is not None else given
     if isinstance(matrix, Csr) or sp.issparse(matrix):
         return _of_matrix(matrix, name, len(rows), catalogue.n_items)
     if is_frame(given):
         pairs = pairs_of(given, name)
-        return _rows_of_pairs(
-            catalogue.users(pairs[0], unknown),
-            catalogue.items(pairs[1], _one(name), unknown),
-            rows,
-            catalogue.n_items,
-        )
+        users = catalogue.users(pairs[0], unknown, name)
+        items = catalogue.items(pairs[1], _one(name), unknown, name)
+        _warn_of_unknown(name, len(users), int(((users >= 0) & (items >= 0)).sum()))
+        return _rows_of_pairs(users, items, rows, catalogue.n_items)
     if isinstance(given, Mapping):
-        each = [catalogue.items(items, _one(name), unknown) for items in given.values()]
-        users = catalogue.users(list(given), unknown)
+        each = [catalogue.items(items, _one(name), unknown, name) for items in given.values()]
         lengths = [len(items) for items in each]
+        users = np.repeat(catalogue.users(list(given), unknown, name), lengths)
         items = np.concatenate(each) if each else np.empty(0, dtype=np.int64)
-        return _rows_of_pairs(np.repeat(users, lengths), items, rows, catalogue.n_items)
+        _warn_of_unknown(name, len(users), int(((users >= 0) & (items >= 0)).sum()))
+        return _rows_of_pairs(users, items, rows, catalogue.n_items)
     if isinstance(given, np.ndarray) and given.ndim > 1:
         raise ValueError(
             f"{name} has shape {given.shape}: give one sequence for all users, or for each user a "
             "row of a sparse matrix, rows of a frame, or an entry of a dict"
         )
-    found = catalogue.items(given, _one(name), unknown)
-    return np.unique(found[found >= 0]).astype(np.int32)
+    found = catalogue.items(given, _one(name), unknown, name)
+    known = found[found >= 0]
+    _warn_of_unknown(name, len(found), len(known))
+    return np.unique(known).astype(np.int32)
+
+
+def _warn_of_unknown(name: str, n_given: int, n_known: int) -> None:
+    """Warn of items to leave out that match nothing; of candidates it is an error."""
+    if name == "exclude_items" and n_given and not n_known:
+        warnings.warn(
+            f"{name} has no effect: of what it holds, {n_given:,} in all, nothing is known to the "
+            "model",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _one(name: str) -> str:

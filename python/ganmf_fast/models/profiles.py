@@ -103,7 +103,7 @@ def _items(
     if isinstance(given, Iterable) and not hasattr(given, "__len__"):
         given = list(given)
     if ids is not None:
-        return find(ids.item_index, given, unknown)
+        return find(ids.item_index, given, unknown, name)
     places = numbers(given, "item", n_items, unknown)
     if len(places) == n_items and len(np.unique(places)) < n_items:
         raise ValueError(

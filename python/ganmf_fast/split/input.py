@@ -110,7 +110,7 @@ def check_size(name: str, size: object) -> float:
             raise ValueError(f"{name} must be at least 1, not {size}")
         return int(size)
     if not 0 < size < 1:
-        hint = f"; write {int(size)} for a count" if size >= 1 and size == int(size) else ""
+        hint = f"; write {int(size)} for a count" if size >= 1 and float(size).is_integer() else ""
         raise ValueError(f"{name} must lie between 0 and 1, both excluded, not {size}{hint}")
     return float(size)
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 import operator
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,10 @@ __all__ = [
     "rolling",
     "temporal",
 ]
+
+
+# After a time of day, which has a colon.
+_ZONE = re.compile(r":.*([zZ]|[+-][0-9:]+)\s*$")
 
 
 def holdout(
@@ -103,7 +108,7 @@ def leave_k_out(X: object, k: int = 1, seed: int = 0) -> Split:
 
 def temporal(
     X: object,
-    test_size: float = 0.2,
+    test_size: float | None = None,
     cut: Any = None,
     per_user: bool = False,
 ) -> Split:
@@ -113,11 +118,12 @@ def temporal(
     ----------
     X : Interactions
         With timestamps.
-    test_size : float or int, default 0.2
-        A fraction or a count. Globally the moment is chosen from which on this much lies;
-        interactions of the same moment are never separated, so that test may be larger.
+    test_size : float or int, optional
+        A fraction or a count, 0.2 by default. Globally the moment is chosen from which on this much
+        lies; interactions of the same moment are never separated, so that test may be larger.
     cut : timestamp, optional
         That moment itself, in place of `test_size`; interactions at `cut` or later are in test.
+        Without a time zone; timestamps of data that had zones are in UTC.
     per_user : bool, default False
         Hold the latest of each user out instead. Of equal times the one with the larger column is
         the later one, and each user with two interactions has one on both sides. Training then
@@ -135,16 +141,21 @@ def temporal(
     """
     source = SplitInput.of(X)
     times = source.times("temporal")
+    if test_size is not None and cut is not None:
+        raise ValueError(
+            f"test_size and cut both say what is held out: {shown(test_size)} cannot go with "
+            f"{cut!s:.80}, give one of them"
+        )
     if check_bool("per_user", per_user):
         if cut is not None:
             raise ValueError(
                 f"cut is one moment for all users: {shown(cut)} cannot go with per_user"
             )
-        size = check_size("test_size", test_size)
+        size = check_size("test_size", 0.2 if test_size is None else test_size)
         labels = _core.split_latest(source.csr, times, size)
         return _two_sides(source, labels, f"temporal {size} per user", by_time="user")
     if cut is None:
-        size = check_size("test_size", test_size)
+        size = check_size("test_size", 0.2 if test_size is None else test_size)
         at = _core.split_cut_for(times, size)
         rule = f"temporal {size} of all"
     else:
@@ -476,6 +487,11 @@ def _moment(cut: Any, source: SplitInput) -> int:
     """`cut` in the units of the times of `source`, rounded up if these are whole numbers."""
     stamps = _stamps(source)
     kind = stamps.dtype.kind
+    if getattr(cut, "tzinfo", None) is not None or (isinstance(cut, str) and _ZONE.search(cut)):
+        raise ValueError(
+            f"cut must be without a time zone, as the timestamps are, not {cut!s:.80}; those of "
+            "data that had zones are in UTC"
+        )
     try:
         if isinstance(cut, np.complexfloating):
             cut = complex(cut)  # of numpy's, the imaginary part would be dropped
@@ -489,7 +505,7 @@ def _moment(cut: Any, source: SplitInput) -> int:
             return int(ordered(np.array([float(cut)]))[0])
         # Not through a float where it need not be: nanoseconds have more than its 53 bits.
         return operator.index(cut) if hasattr(cut, "__index__") else math.ceil(cut)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         what = "a date" if kind == "M" else "a number"
         raise TypeError(f"cut must be {what}, as the timestamps are, not {shown(cut)}") from error
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.files import is_file, is_folder
 from ganmf_fast.base.text import shown
 from ganmf_fast.data import builders, datasets
 from ganmf_fast.data.builders import Repeated
@@ -80,7 +81,7 @@ def open_data(
         read = scanned if _size(path) >= _LARGE else builders.from_file
         built = read(path, how.roles, how.options, how.duplicates)
         return Interactions(**built._asdict(), name=path.name.split(".")[0] or path.name)
-    if reading is not None and (spec in datasets.names() or path.is_dir()):
+    if reading is not None and (spec in datasets.names() or is_folder(path)):
         what = "a data set" if spec in datasets.names() else "a folder of splits"
         raise ValueError(
             f"{shown(spec)} is {what}, whose columns are known: options for reading a file, such "
@@ -91,9 +92,9 @@ def open_data(
         if _is_split_folder(folder):
             return Splits.load(folder)
         return datasets.load(spec, data_dir, download=not offline)
-    if (path / "fold-0").is_dir():
+    if is_folder(path / "fold-0"):
         raise DataError(f"{spec} holds folds: name one of them, such as {path / 'fold-0'}")
-    if path.is_dir():
+    if is_folder(path):
         return Splits.load(path)
     raise DataError(
         f"{shown(spec)} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
@@ -103,7 +104,7 @@ def open_data(
 
 def _size(path: Path) -> int:
     """Bytes of a file, or of the files of a folder."""
-    files = path.iterdir() if path.is_dir() else [path]
+    files = path.iterdir() if is_folder(path) else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
@@ -112,9 +113,9 @@ def names_file(spec: str) -> bool:
     path = Path(spec)
     if spec in datasets.names():
         return False
-    if path.is_dir():
+    if is_folder(path):
         return not _is_split_folder(path) and any(path.glob("*.parquet"))
-    return path.is_file()
+    return is_file(path)
 
 
 def _is_split_folder(folder: Path) -> bool:
