@@ -112,7 +112,7 @@ def test_score_refuses_what_it_cannot_measure(toy_urm):
     split = gf.split.holdout(toy_urm)
     model = gf.ItemKNN().fit(split.train)
     assert 0 < model.score(split.test, metric="recall", k=10) < 1
-    with pytest.raises(ValueError, match="that ItemKNN was fitted on: fit on train alone"):
+    with pytest.raises(ValueError, match=r"that ItemKNN was fitted on, .*: fit on train alone"):
         model.score(toy_urm)
     with pytest.raises(ValueError, match="metrics has no 'mapp'"):
         model.score(split.test, metric="mapp")

@@ -139,11 +139,11 @@ def test_every_parameter_is_documented(model):
     assert set(model.get_params()) <= names
 
 
-def test_the_callback_sees_the_history_and_can_end_the_fit(model, toy_urm):
+def test_the_callback_sees_the_history_and_can_end_the_fit(model, toy_urm, toy_held_out):
     rows = []
     model.fit(
         toy_urm,
-        validation=toy_urm,
+        validation=toy_held_out,
         callback=lambda epoch, values: rows.append((epoch, dict(values))),
     )
     if not model.iterative:
@@ -478,6 +478,22 @@ def test_fit_refuses_a_bad_matrix_in_one_sentence(model, X, error, message):
 def test_fit_refuses_validation_of_another_shape(model, toy_urm):
     with pytest.raises(ValueError, match="validation is 60 x 39"):
         model.fit(toy_urm, validation=toy_urm[:, :39])
+
+
+def test_early_stopping_refuses_validation_that_is_fitted(model, toy_urm, toy_held_out):
+    mixed = toy_held_out.tolil()
+    mixed[3, toy_urm.indices[toy_urm.indptr[3]]] = 1
+    if not model.iterative:
+        assert model.fit(toy_urm, validation=mixed) is model
+        return
+    with pytest.raises(ValueError, match=r"validation holds 1 of its \d+ .* X holds .* user 3 and"):
+        model.fit(toy_urm, validation=mixed)
+    # By id, whatever the order.
+    data = gf.Interactions.from_matrix(toy_urm)
+    users, items = toy_urm.nonzero()
+    turned = gf.Interactions.from_frame({"u": users[::-1], "i": items[::-1]}, "u", "i")
+    with pytest.raises(ValueError, match="pass validation without the interactions of X"):
+        model.fit(data, validation=turned)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 
 from ganmf_fast.base.checks import check_int
-from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.text import shown
-from ganmf_fast.models.ids import Ids, matching_csr
+from ganmf_fast.models.ids import Ids, matching_csr, refuse_common
 from ganmf_fast.scorers.metrics import check_metrics
 from ganmf_fast.scorers.validation import validation_value
 
@@ -61,11 +60,14 @@ class ScikitLearn(BaseEstimator):
             raise TypeError(f"metric must be the name of a metric, not {shown(metric)}")
         check_metrics(metric)
         held_out = matching_csr(X, "X", (self.n_users_, self.n_items_), self.ids_)
-        if seen := int(common_per_row(self.urm_, held_out).sum()):
-            raise ValueError(
-                f"X holds {seen:,} of its {held_out.nnz:,} interactions that "
-                f"{type(self).__name__} was fitted on: fit on train alone, score on test"
-            )
+        refuse_common(
+            self.urm_,
+            held_out,
+            self.ids_,
+            "X",
+            f"that {type(self).__name__} was fitted on",
+            "fit on train alone, score on test",
+        )
         return validation_value(
             self.scorer_, self.urm_, held_out, metric, check_int("k", k, 1, self.n_items_)
         )
