@@ -47,3 +47,33 @@ def test_lists_become_a_frame():
     assert lists.to_frame(["a", "b"])["user"].to_list() == ["a", "a", "b"]
     with pytest.raises(ValueError, match="one for each of 2 lists"):
         lists.to_frame(["a"])
+
+
+MASKED = np.ma.array([0, 2], mask=[False, True])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m, X: m.recommend(MASKED),
+        lambda m, X: m.recommend(np.ma.array(2, mask=True)),
+        lambda m, X: m.recommend([0, 1], n=MASKED + 1),
+        lambda m, X: m.recommend(0, candidates=MASKED),
+        lambda m, X: m.recommend(0, candidates={0: MASKED}),
+        lambda m, X: m.recommend(0, exclude_items=MASKED),
+        lambda m, X: m.recommend(profiles=MASKED),
+        lambda m, X: m.similar_items(MASKED),
+        lambda m, X: m.score_users(MASKED),
+        lambda m, X: gf.evaluate_lists(MASKED[:, None], X, 1, users=[0, 2]),
+        lambda m, X: gf.evaluate_lists([[0], [2]], X, 1, users=MASKED),
+        lambda m, X: gf.evaluate(m, X, 1 - X.toarray(), 1, users=MASKED),
+        lambda m, X: gf.evaluate(
+            m, X, 1 - X.toarray(), 1, "ild", item_features=np.ma.array(np.eye(X.shape[1]))
+        ),
+    ],
+)
+def test_no_array_is_read_through_its_mask(toy_urm, call):
+    named = gf.Interactions.from_matrix(toy_urm)
+    for X in (toy_urm, named):
+        with pytest.raises(TypeError, match=r"must not be a masked array: pass its compressed\(\)"):
+            call(gf.ItemKNN().fit(X), toy_urm)

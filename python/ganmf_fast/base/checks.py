@@ -31,9 +31,15 @@ def as_array(name: str, given: object) -> NDArray[Any]:
 
     Raises
     ------
+    TypeError
+        If some of it is masked.
     ValueError
         If it has none, as lists of several lengths in a list.
     """
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must not be a masked array: pass its compressed(), or filled() with a value"
+        )
     try:
         return np.asarray(given)
     except (ValueError, OverflowError):
