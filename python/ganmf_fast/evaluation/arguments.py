@@ -24,6 +24,7 @@ __all__ = [
     "new_users",
     "parts_of",
     "refuse_overlap",
+    "refuse_overlap_of",
     "warn_of_known_items",
     "warn_of_other_train",
 ]
@@ -60,6 +61,24 @@ def refuse_overlap(model: Recommender | KnownElsewhere, test: Csr) -> None:
     )
 
 
+def refuse_overlap_of(known: Csr, test: Csr, ids: Ids | None, name: str = "train") -> None:
+    """Refuse test interactions that `known`, of the same users and items, holds as well.
+
+    Raises
+    ------
+    ValueError
+        The message names a user and an item, and the way out.
+    """
+    refuse_common(
+        known,
+        test,
+        ids,
+        "test",
+        f"that {name} {'hold' if name == 'profiles' else 'holds'} as well",
+        f"pass {name} without the interactions of test; {_INSIST}",
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class NewUsers:
     """Profiles of people who were not fitted and their test items, over the items of a model."""
@@ -73,14 +92,7 @@ class NewUsers:
 
     def refuse_overlap(self, model: Recommender) -> None:
         """Refuse test interactions that a profile holds, or that the model was fitted on."""
-        refuse_common(
-            self.profiles,
-            self.test,
-            self.ids,
-            "test",
-            "that profiles hold as well",
-            f"pass profiles without the interactions of test; {_INSIST}",
-        )
+        refuse_overlap_of(self.profiles, self.test, self.ids, "profiles")
         if self.fitted is not None:
             refuse_overlap(model, self.fitted)
 

@@ -85,6 +85,8 @@ def check_metrics(metrics: object, more: tuple[str, ...] = ()) -> tuple[str, ...
         metrics = (metrics,)
     if not isinstance(metrics, list | tuple | set | frozenset):
         raise TypeError(f"metrics must be a list of names, not {shown(metrics)}")
+    if not metrics:
+        raise ValueError("metrics is empty: give at least one name, or None for all of them")
     known = METRICS + more
     for name in metrics:
         if name not in known:
