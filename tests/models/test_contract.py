@@ -508,6 +508,12 @@ def test_early_stopping_refuses_validation_that_is_fitted(model, toy_urm, toy_he
         (lambda m: m.recommend([[0]]), ValueError, "users must be one-dimensional"),
         (lambda m: m.recommend(0, n=0), ValueError, "n must be at least 1, not 0"),
         (lambda m: m.recommend(0, n=-3), ValueError, "n must be at least 1, not -3"),
+        (
+            lambda m: m.recommend([0, True]),
+            TypeError,
+            r"users must hold numbers alone, not \[0, Tr",
+        ),
+        (lambda m: m.recommend([0, 1], n=[True, 2]), TypeError, "n must hold numbers alone"),
         (lambda m: m.recommend(0, n=2.5), TypeError, "n must be an integer, not 2.5"),
         (lambda m: m.recommend(0, candidates=[40]), ValueError, "candidate 40 does not exist"),
         (lambda m: m.recommend(0, candidates=[]), ValueError, "candidates is empty"),

@@ -32,7 +32,8 @@ def as_array(name: str, given: object) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If some of it is masked.
+        If some of it is masked, or a list holds True or False, which would be 1 or 0, beside
+        numbers.
     ValueError
         If it has none, as lists of several lengths in a list.
     """
@@ -41,9 +42,16 @@ def as_array(name: str, given: object) -> NDArray[Any]:
             f"{name} must not be a masked array: pass its compressed(), or filled() with a value"
         )
     try:
-        return np.asarray(given)
+        array = np.asarray(given)
     except (ValueError, OverflowError):
         raise ValueError(f"{name} must be a plain list or array, not {shown(given)}") from None
+    if (
+        isinstance(given, list | tuple)
+        and array.dtype.kind in "iuf"
+        and not {bool, np.bool_}.isdisjoint(map(type, given))
+    ):
+        raise TypeError(f"{name} must hold numbers alone, not {shown(given)}")
+    return array
 
 
 def check_int(name: str, value: object, low: int, high: int | None = None) -> int:
