@@ -2,7 +2,9 @@
 
 import math
 import numbers
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ __all__ = [
     "check_choice",
     "check_int",
     "check_memory",
+    "check_path",
     "check_real",
     "check_share",
 ]
@@ -138,6 +141,19 @@ def check_bool(name: str, value: object) -> bool:
     if value is True or value is False:
         return bool(value)
     raise TypeError(f"{name} must be True or False, not {shown(value)}")
+
+
+def check_path(name: str, value: object) -> Path:
+    """Return `value` as a path.
+
+    Raises
+    ------
+    TypeError
+        If it is neither text nor a path.
+    """
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise TypeError(f"{name} must be the name of a file or folder, not {shown(value)}")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> str:

@@ -113,17 +113,17 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
     else:
         raise TypeError(
             f"{name} must be a scipy sparse matrix, a 2-D numpy array or Interactions, "
-            f"not {type(X).__name__}{_way_out(X)}"
+            f"not {type(X).__name__}{_way_out(X, name)}"
         )
     return _finished(csr, name, allow_empty=allow_empty)
 
 
-def _way_out(X: object) -> str:
+def _way_out(X: object, name: str) -> str:
     """What makes a matrix of what people pass in its place."""
     if isinstance(X, str | os.PathLike):
         return ": read files with Interactions.from_csv or from_parquet"
     if hasattr(X, "train_data") or hasattr(X, "train"):
-        return ": pass its train"
+        return f": pass its {'test' if name == 'test' else 'train'}"
     if hasattr(X, "columns"):
         return ": make Interactions of it with Interactions.from_frame(frame, user=..., item=...)"
     return ""

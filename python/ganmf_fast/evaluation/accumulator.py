@@ -133,7 +133,9 @@ def _joined(
 
 def checked_cutoffs(cutoffs: object, n_items: int | None = None) -> list[int]:
     """Distinct cutoffs, ascending; of lists of `n_items` items none that is absurd."""
-    if isinstance(cutoffs, str | bytes) or not isinstance(cutoffs, Iterable):
+    if isinstance(cutoffs, np.ndarray):
+        cutoffs = np.atleast_1d(as_array("cutoffs", cutoffs))
+    elif isinstance(cutoffs, str | bytes) or not isinstance(cutoffs, Iterable):
         cutoffs = [cutoffs]
     ks = sorted({check_int("cutoffs", k, 1, 2**31 - 1) for k in cutoffs})
     if not ks:

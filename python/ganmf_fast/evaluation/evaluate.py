@@ -48,6 +48,7 @@ from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, NEED_TRAIN, check_metrics
 from ganmf_fast.scorers.validation import users_with_items
+from ganmf_fast.split.paper import Splits
 from ganmf_fast.split.result import Split
 
 __all__ = ["evaluate", "evaluate_any_model", "evaluate_lists"]
@@ -184,6 +185,8 @@ def evaluate(
         check_is_fitted(model)
     else:
         check_recommends(model)
+    if isinstance(train, Splits):
+        raise TypeError("train is Splits, of five parts: pass splits.train, splits.test")
     of_split = isinstance(train, Split)
     if isinstance(train, Split):
         with_ids = of_library and model.ids_ is not None
@@ -251,6 +254,8 @@ def _evaluation(
     if block_size is None:
         block_size = max(1, _BLOCK_ENTRIES // ks[-1])
     block_size = check_int("block_size", block_size, 1)
+    if n_threads is not None:
+        n_threads = check_int("n_threads", n_threads, 1, 1024)
     n_workers = check_int("n_workers", n_workers, 1)
     make = executor_maker(executor)
     work = _UserEvaluation(
@@ -489,6 +494,8 @@ def _users_to_evaluate(
         rows = find(ids.user_index, users, unknown)
     else:
         given: NDArray[Any] = np.atleast_1d(as_array("users", users))
+        if not given.size:
+            raise ValueError("users is empty: there is nothing to evaluate")
         if skips(unknown):
             given = numbers(users, "user", test.n_rows, unknown)
             given = given[given >= 0]

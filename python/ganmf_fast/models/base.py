@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_bool, check_choice, check_int
+from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_path
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter, verbosity
@@ -381,6 +381,7 @@ class Recommender(ScikitLearn, ABC):
             If the executor needs a package that is missing; the message names the extra.
         """
         self._check_fitted()
+        path = check_path("path", path)
         if fallback is not None:
             check_choice("fallback", fallback, ("popular",))
         skips(unknown)
@@ -403,8 +404,8 @@ class Recommender(ScikitLearn, ABC):
         size = part_size(min(n, self.n_items_))
         task = ListsTask(self._file().fingerprint(), ranking, self.ids_, rows, filters, size)
         with reporter(f"{type(self).__name__}: recommend") as report:
-            n_rows = write_lists(task, Path(path), make, n_workers, report)
-        return AllLists(Path(path), task.n_users, n_rows, skipped)
+            n_rows = write_lists(task, path, make, n_workers, report)
+        return AllLists(path, task.n_users, n_rows, skipped)
 
     @cached_property
     def _popularity(self) -> Popularity:
@@ -669,7 +670,7 @@ class Recommender(ScikitLearn, ABC):
             (an ``OSError``) If the file cannot be written; one that was there is unchanged.
         """
         self._check_fitted()
-        self._file().write(path)
+        self._file().write(check_path("path", path))
 
     def _file(self) -> ModelFile:
         return ModelFile(
