@@ -124,7 +124,7 @@ def test_no_array_is_read_through_its_mask(toy_urm, call):
         (
             lambda m, s: gf.WRMF(num_factors=3).fit(s.train * np.float32(1e18)),
             ValueError,
-            r"up to 1e\+18, and alpha is 1, beyond .* divide X by a constant or choose another alpha$",
+            r"up to 1e\+18, and alpha is 1, .* divide X by a constant or choose another alpha$",
         ),
         (
             lambda m, s: gf.EASE(l2=1e300).fit(s.train),

@@ -162,9 +162,10 @@ class Tally:
         return values
 
     def _unevenness(self, chosen: tuple[str, int], possible: tuple[str, int]) -> float:
-        """Deviation of the groups' rates over their mean; 0 for one group, or if all are 0."""
-        there = self.groups[possible] > 0
-        rates = self.groups[chosen][there] / self.groups[possible][there]
+        """Deviation of the two rates over their mean; 0 if both are 0, NaN without one of them."""
+        if not self.groups[possible].all():
+            return math.nan
+        rates = self.groups[chosen] / self.groups[possible]
         return float(rates.std() / rates.mean()) if rates.any() else 0.0
 
     def _joint(self, k: int) -> dict[str, float]:
