@@ -99,6 +99,13 @@ def toy_urm() -> sp.csr_array:
     return urm
 
 
+@pytest.fixture
+def toy_held_out(toy_urm: sp.csr_array) -> sp.csr_array:
+    """Other interactions of the same users, a tenth of those that they have not."""
+    there = np.random.default_rng(8).random(toy_urm.shape) < 0.1
+    return sp.csr_array((there & (toy_urm.toarray() == 0)).astype(np.float32))
+
+
 # Ctrl-C is heard even where whoever runs the tests ignores it.
 _COMMAND = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "

@@ -146,14 +146,14 @@ def test_a_classical_model_takes_one_class(toy_urm, monkeypatch):
         module.PowerPopular(power=0).fit(toy_urm)
 
 
-def test_a_gan_takes_settings_and_a_module(toy_urm, monkeypatch):
+def test_a_gan_takes_settings_and_a_module(toy_urm, toy_held_out, monkeypatch):
     pytest.importorskip("torch", reason="GANs need torch, which is not installed")
     for name, code in zip(("guide_gan", "guide_module"), blocks("A GAN"), strict=True):
         run(code, name, monkeypatch)
     estimator = sys.modules["guide_gan"].LeastSquaresGANMF
     monkeypatch.setattr(estimator, "module", "guide_module:LeastSquaresModule")
     model = estimator(num_factors=4, epochs=2, freq=1, device="cpu")
-    model.fit(toy_urm, validation=toy_urm)
+    model.fit(toy_urm, validation=toy_held_out)
     assert [row["epoch"] for row in model.history_] == [1, 2]
     assert model.recommend([0], n=3).items.shape == (1, 3)
 

@@ -222,6 +222,24 @@ def test_features_are_matched_by_id_in_every_form(split, labels):
     assert of_frame["miscalibration", 5] == pytest.approx(found[0]["miscalibration", 5])
 
 
+@pytest.mark.parametrize(
+    ("users", "items", "missing"),
+    [
+        ([9, 10], [2, 0], set()),
+        ([9, 10], [2, 1], {"popreo"}),  # no test item in the short head
+        ([0, 1], [2, 1], {"popreo", "poprsp"}),  # and none to list: all know it
+    ],
+)
+def test_a_group_without_a_test_item_or_a_candidate_leaves_no_value(users, items, missing):
+    # Item 0 is the short head, items 1 and 2 the long tail.
+    train = np.eye(3)[[0] * 9 + [1, 2]]
+    test = np.zeros((11, 3))
+    test[users, items] = 1
+    names = ["popreo", "poprsp"]
+    ev = gf.evaluate_lists(np.array([[2], [1]]), test, 1, train, users, names)
+    assert {name for name in names if np.isnan(ev[name, 1])} == missing
+
+
 def test_embeddings_may_be_negative_but_have_no_distribution(split):
     train, test = split
     model = gf.PureSVD(num_factors=6).fit(train)

@@ -146,6 +146,11 @@ def test_lists_of_another_library_give_the_same_figures(evaluation, split):
     shuffled = gf.evaluate_lists(everybody[order], test, CUTOFFS, train=train, users=order)
     assert shuffled.to_dict() == ev.to_dict()
     assert "novelty" not in gf.evaluate_lists(everybody, test, CUTOFFS).metrics
+    for named in ("novelty", ["ndcg", "average_popularity"]):
+        with pytest.raises(ValueError, match="is computed from what users had before: pass train="):
+            gf.evaluate_lists(everybody, test, CUTOFFS, metrics=named)
+    with pytest.raises(ValueError, match="metrics is empty: give at least one name, or None"):
+        gf.evaluate_lists(everybody, test, CUTOFFS, metrics=[])
 
 
 def test_cutoffs_beyond_the_catalogue_measure_the_lists_there_are(split):

@@ -155,6 +155,25 @@ def test_a_frame_that_holds_no_lists_is_refused(split, lists, change, kwargs, wo
         gf.evaluate_lists(change(lists), split.test_data, **{"cutoffs": (3, 8), **kwargs})
 
 
+@pytest.mark.parametrize("stranger", [9, -1])
+def test_a_user_beyond_a_plain_matrix_is_refused_and_one_of_interactions_is_left_out(stranger):
+    lists = {"user": [0, 1, stranger], "item": [0, 0, 1], "rank": [1, 1, 1]}
+    test = np.array([[1, 0], [0, 1]])
+    with pytest.raises(ValueError, match=f"lists hold user {stranger}, but the 2 users of test"):
+        gf.evaluate_lists(lists, test, 1)
+    assert gf.evaluate_lists(lists, gf.Interactions.from_matrix(test), 1)["mrr", 1] == 0.5
+
+
+def test_test_items_in_train_are_refused_by_their_ids(split, lists):
+    with pytest.raises(ValueError, match=r"that train holds .* user 'u.*allow_overlap=True"):
+        gf.evaluate_lists(lists, split.test_data, 3, train=split.test_data)
+    insisted = gf.evaluate_lists(
+        lists, split.test_data, 3, train=split.test_data, allow_overlap=True
+    )
+    right = gf.evaluate_lists(lists, split.test_data, 3, train=split.train_data)
+    assert insisted["ndcg", 3] == right["ndcg", 3]
+
+
 def trec(frame, between=" "):
     rows = frame.select("user", "item", "rank", "score").iter_rows()
     lines = (between.join([u, "Q0", i, str(rank), repr(score), "me"]) for u, i, rank, score in rows)

@@ -108,11 +108,29 @@ def test_folds_of_rows_are_refused_with_the_reason(toy_urm, samples):
         cross_validate(gf.ItemKNN(), toy_urm, cv=KFold(3), error_score="raise")
 
 
+@pytest.mark.parametrize("cv", [5, None, KFold(4)])
+@pytest.mark.parametrize("scoring", [None, ms.RankingScorer("recall", 3)])
+def test_folds_of_neighbours_which_are_users_are_refused_with_the_way_out(samples, cv, scoring):
+    words = r"and \d+ of them had none .* by cv=gf.model_selection.InteractionKFold\(\)"
+    with pytest.raises(ValueError, match=words):
+        cross_validate(gf.ItemKNN(), samples, cv=cv, scoring=scoring, error_score="raise")
+    # The same list for everybody needs no profile.
+    assert cross_validate(gf.TopPopular(), samples, cv=cv)["test_score"].min() > 0
+
+
+def test_score_counts_a_few_unknown_users_as_zero(toy_urm):
+    split = gf.split.holdout(toy_urm)
+    train = split.train.tolil()
+    train[:20] = 0
+    value = gf.ItemKNN().fit(train.tocsr()).score(split.test)
+    assert 0 < value < gf.ItemKNN().fit(split.train).score(split.test)
+
+
 def test_score_refuses_what_it_cannot_measure(toy_urm):
     split = gf.split.holdout(toy_urm)
     model = gf.ItemKNN().fit(split.train)
     assert 0 < model.score(split.test, metric="recall", k=10) < 1
-    with pytest.raises(ValueError, match="that ItemKNN was fitted on: fit on train alone"):
+    with pytest.raises(ValueError, match=r"that ItemKNN was fitted on, .*: fit on train alone"):
         model.score(toy_urm)
     with pytest.raises(ValueError, match="metrics has no 'mapp'"):
         model.score(split.test, metric="mapp")

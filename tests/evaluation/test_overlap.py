@@ -156,3 +156,20 @@ def test_rows_are_those_of_the_matrix(dense, draw):
     values = part.values if part.values is not None else np.ones(part.nnz)
     found = sp.csr_array((values, part.indices, part.indptr), shape=(len(rows), 5))
     assert np.array_equal(found.toarray(), dense[rows])
+
+
+def test_lists_and_groups_of_items_refuse_train_that_holds_test_items(split):
+    lists = np.tile(np.arange(5), (split.test.shape[0], 1))
+    known = split.train.tolil()
+    known[3, split.test.indices[split.test.indptr[3]]] = 1
+    model = gf.ItemKNN().fit(split.train)
+    labels = ["a", "b", "c"] * 9
+    for call in (
+        lambda train: gf.evaluate_lists(lists, split.test, 5, train),
+        lambda train: gf.evaluation.by_item_popularity(lists, train, split.test, 5),
+        lambda train: gf.evaluation.by_item_popularity(model, train, split.test, 5),
+        lambda train: gf.evaluation.item_group_gaps(model, train, split.test, labels, k=5),
+    ):
+        call(split.train)
+        with pytest.raises(ValueError, match=r"test holds 1 of its \d+ .* train holds .* user 3 "):
+            call(known)

@@ -1,5 +1,6 @@
 """Shards, statistics and groups, against scipy and against other packages."""
 
+import copy
 import math
 
 import numpy as np
@@ -261,6 +262,30 @@ def test_a_seed_names_one_comparison_for_any_number_of_threads(evaluations):
     assert not one.equals(gf.compare(evaluations, seed=4, k=3).pairs)
 
 
+def test_one_test_is_comparable_whatever_is_masked_fitted_or_merged(world):
+    train, test, lists = world
+    ids = [[f"{what}{at:03d}" for at in range(n)] for what, n in zip("ui", SHAPE, strict=True)]
+    data = [gf.Interactions.from_matrix(part, *ids) for part in (train, test)]
+    shards = [
+        gf.evaluate_lists(lists["poor"][at], test, CUTOFFS, users=at)
+        for at in (np.arange(1, 80, 2), np.arange(0, 80, 2))
+    ]
+    evs = [
+        gf.evaluate(gf.ItemKNN().fit(train), train, test, CUTOFFS, n_workers=2),
+        gf.evaluate(gf.TopPopular().fit(data[0]), *data, CUTOFFS),
+        gf.evaluate_lists(lists["good"], sp.csr_array(test > 0), CUTOFFS),
+        Evaluation.merge(shards),
+        copy.deepcopy(Evaluation.merge(shards[::-1])),
+    ]
+    assert len(gf.compare(evs, k=3).pairs) == 10
+    # Pickled before test items were told apart.
+    other = gf.evaluate_lists(lists["good"], sp.csr_array(test[:, ::-1]), CUTOFFS)
+    with pytest.raises(ValueError, match="other test items"):
+        gf.compare([evs[0], other], k=3)
+    vars(other).pop("test_hashes")
+    assert len(gf.compare([evs[0], other], k=3).pairs) == 1
+
+
 def test_what_cannot_be_compared_is_refused(world, evaluations):
     _, test, lists = world
     few = gf.evaluate_lists(lists["good"][:30], test, CUTOFFS, users=np.arange(30))
@@ -275,6 +300,12 @@ def test_what_cannot_be_compared_is_refused(world, evaluations):
     ):
         with pytest.raises(error, match=words):
             gf.compare(bad, k=3)
+    other = test.tolil()
+    other[1, [0, 1, 2]] = 6 - other[1, [0, 1, 2]].toarray()
+    other = gf.evaluate_lists(lists["good"], other, CUTOFFS)
+    for pair in ([a, other], [other, b], [a, a, Evaluation.merge([other])]):
+        with pytest.raises(ValueError, match=r"other test items .* for 1 of 64 users: measure all"):
+            gf.compare(pair, k=3)
     for kwargs, error, words in (
         ({"k": 7}, KeyError, "there is no"),
         ({"metric": "f1", "k": 3}, KeyError, "no value per user"),

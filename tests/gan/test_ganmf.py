@@ -297,9 +297,9 @@ def test_a_discriminator_that_starts_as_ease_makes_a_generator_of_its_scores(toy
         assert_allclose(scorer.user_factors @ scorer.item_factors.T, ease, atol=1e-5)
 
 
-def test_no_epochs_leave_the_start(toy_urm, tmp_path):
+def test_no_epochs_leave_the_start(toy_urm, toy_held_out, tmp_path):
     options = {**SMALL, "d_init": "ease", "init": "discriminator", "user_factors": "solved"}
-    model = GANMF(**{**options, "epochs": 0}).fit(toy_urm, validation=toy_urm)
+    model = GANMF(**{**options, "epochs": 0}).fit(toy_urm, validation=toy_held_out)
     assert (model.best_epoch_, len(model.history_)) == (0, 0)
     still = GANMF(**{**options, "epochs": 1, "d_lr": 1e-12, "g_lr": 1e-12}).fit(toy_urm)
     assert_allclose(model.score_users([3, 7]), still.score_users([3, 7]), atol=1e-6)
@@ -307,11 +307,11 @@ def test_no_epochs_leave_the_start(toy_urm, tmp_path):
     assert load(tmp_path / "model").best_epoch_ == 0
 
 
-def test_a_start_that_no_epoch_improves_is_kept(toy_urm, tmp_path):
+def test_a_start_that_no_epoch_improves_is_kept(toy_urm, toy_held_out, tmp_path):
     options = {**SMALL, "d_init": "ease", "init": "discriminator", "user_factors": "solved"}
     options |= {"freq": 1, "allow_worse": 1, "epochs": 6, "d_lr": 1e-12, "g_lr": 1e-12}
     start = GANMF(**{**options, "epochs": 0}).fit(toy_urm)
-    model = GANMF(**options).fit(toy_urm, validation=toy_urm)
+    model = GANMF(**options).fit(toy_urm, validation=toy_held_out)
     # What stands still is never better: patience ends it.
     assert (model.best_epoch_, len(model.history_)) == (0, 2)
     assert_array_equal(model.score_users([3, 7]), start.score_users([3, 7]))
@@ -322,8 +322,8 @@ def test_a_start_that_no_epoch_improves_is_kept(toy_urm, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        GANMF(**options, **kept).fit(toy_urm, validation=toy_urm, callback=killed)
-    again = GANMF(**options, **kept).fit(toy_urm, validation=toy_urm)
+        GANMF(**options, **kept).fit(toy_urm, validation=toy_held_out, callback=killed)
+    again = GANMF(**options, **kept).fit(toy_urm, validation=toy_held_out)
     assert (again.best_epoch_, len(again.history_)) == (0, 2)
     assert_array_equal(again.score_users([3, 7]), start.score_users([3, 7]))
 

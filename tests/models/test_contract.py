@@ -139,11 +139,11 @@ def test_every_parameter_is_documented(model):
     assert set(model.get_params()) <= names
 
 
-def test_the_callback_sees_the_history_and_can_end_the_fit(model, toy_urm):
+def test_the_callback_sees_the_history_and_can_end_the_fit(model, toy_urm, toy_held_out):
     rows = []
     model.fit(
         toy_urm,
-        validation=toy_urm,
+        validation=toy_held_out,
         callback=lambda epoch, values: rows.append((epoch, dict(values))),
     )
     if not model.iterative:
@@ -480,6 +480,22 @@ def test_fit_refuses_validation_of_another_shape(model, toy_urm):
         model.fit(toy_urm, validation=toy_urm[:, :39])
 
 
+def test_early_stopping_refuses_validation_that_is_fitted(model, toy_urm, toy_held_out):
+    mixed = toy_held_out.tolil()
+    mixed[3, toy_urm.indices[toy_urm.indptr[3]]] = 1
+    if not model.iterative:
+        assert model.fit(toy_urm, validation=mixed) is model
+        return
+    with pytest.raises(ValueError, match=r"validation holds 1 of its \d+ .* X holds .* user 3 and"):
+        model.fit(toy_urm, validation=mixed)
+    # By id, whatever the order.
+    data = gf.Interactions.from_matrix(toy_urm)
+    users, items = toy_urm.nonzero()
+    turned = gf.Interactions.from_frame({"u": users[::-1], "i": items[::-1]}, "u", "i")
+    with pytest.raises(ValueError, match="pass validation without the interactions of X"):
+        model.fit(data, validation=turned)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -492,6 +508,12 @@ def test_fit_refuses_validation_of_another_shape(model, toy_urm):
         (lambda m: m.recommend([[0]]), ValueError, "users must be one-dimensional"),
         (lambda m: m.recommend(0, n=0), ValueError, "n must be at least 1, not 0"),
         (lambda m: m.recommend(0, n=-3), ValueError, "n must be at least 1, not -3"),
+        (
+            lambda m: m.recommend([0, True]),
+            TypeError,
+            r"users must hold numbers alone, not \[0, Tr",
+        ),
+        (lambda m: m.recommend([0, 1], n=[True, 2]), TypeError, "n must hold numbers alone"),
         (lambda m: m.recommend(0, n=2.5), TypeError, "n must be an integer, not 2.5"),
         (lambda m: m.recommend(0, candidates=[40]), ValueError, "candidate 40 does not exist"),
         (lambda m: m.recommend(0, candidates=[]), ValueError, "candidates is empty"),

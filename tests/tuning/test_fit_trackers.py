@@ -82,10 +82,12 @@ def test_a_tracker_that_fails_does_not_end_the_fit(toy_urm):
     assert model.n_users_ == 60
 
 
-def test_tensorboard_holds_the_losses_of_a_fit(toy_urm, tmp_path):
+def test_tensorboard_holds_the_losses_of_a_fit(toy_urm, toy_held_out, tmp_path):
     pytest.importorskip("tensorboardX")
     accumulate = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    model = fit_tracked(gf.WRMF(epochs=11), toy_urm, [TensorBoard()], tmp_path, validation=toy_urm)
+    model = fit_tracked(
+        gf.WRMF(epochs=11), toy_urm, [TensorBoard()], tmp_path, validation=toy_held_out
+    )
     events = accumulate.EventAccumulator(str(tmp_path / "tensorboard" / "search"))
     events.Reload()
     found = [(e.step, e.value) for e in events.Scalars("validation")]
@@ -100,9 +102,15 @@ def package(request, monkeypatch):
     return run_packages.installed(request.param, monkeypatch)
 
 
-def test_a_fit_is_one_run_with_its_losses_and_its_best_value(toy_urm, tmp_path, package):
+def test_a_fit_is_one_run_with_its_losses_and_its_best_value(
+    toy_urm, toy_held_out, tmp_path, package
+):
     model = fit_tracked(
-        gf.WRMF(num_factors=3, epochs=11), toy_urm, [package.name], tmp_path, validation=toy_urm
+        gf.WRMF(num_factors=3, epochs=11),
+        toy_urm,
+        [package.name],
+        tmp_path,
+        validation=toy_held_out,
     )
     [run] = package.runs
     assert not run.open
@@ -131,10 +139,10 @@ def test_a_run_of_a_fit_says_how_it_ended(toy_urm, monkeypatch):
     assert [run.code for run in package.runs] == [0, 255, 1]
 
 
-def test_a_fit_goes_on_without_the_server_of_its_run(toy_urm, package):
+def test_a_fit_goes_on_without_the_server_of_its_run(toy_urm, toy_held_out, package):
     package.broken = OSError("no such host")
     with pytest.warns(UserWarning, match="failed, the work goes on: OSError: no such host") as seen:
-        model = fit_tracked(gf.WRMF(epochs=6), toy_urm, [package.name], validation=toy_urm)
+        model = fit_tracked(gf.WRMF(epochs=6), toy_urm, [package.name], validation=toy_held_out)
     assert model.n_users_ == 60
     assert (len(seen), package.asked) == (1, 1)
 

@@ -2,7 +2,9 @@
 
 import math
 import numbers
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ __all__ = [
     "check_choice",
     "check_int",
     "check_memory",
+    "check_path",
     "check_real",
     "check_share",
 ]
@@ -31,13 +34,27 @@ def as_array(name: str, given: object) -> NDArray[Any]:
 
     Raises
     ------
+    TypeError
+        If some of it is masked, or a list holds True or False, which would be 1 or 0, beside
+        numbers.
     ValueError
         If it has none, as lists of several lengths in a list.
     """
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must not be a masked array: pass its compressed(), or filled() with a value"
+        )
     try:
-        return np.asarray(given)
+        array = np.asarray(given)
     except (ValueError, OverflowError):
         raise ValueError(f"{name} must be a plain list or array, not {shown(given)}") from None
+    if (
+        isinstance(given, list | tuple)
+        and array.dtype.kind in "iuf"
+        and not {bool, np.bool_}.isdisjoint(map(type, given))
+    ):
+        raise TypeError(f"{name} must hold numbers alone, not {shown(given)}")
+    return array
 
 
 def check_int(name: str, value: object, low: int, high: int | None = None) -> int:
@@ -124,6 +141,19 @@ def check_bool(name: str, value: object) -> bool:
     if value is True or value is False:
         return bool(value)
     raise TypeError(f"{name} must be True or False, not {shown(value)}")
+
+
+def check_path(name: str, value: object) -> Path:
+    """Return `value` as a path.
+
+    Raises
+    ------
+    TypeError
+        If it is neither text nor a path.
+    """
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise TypeError(f"{name} must be the name of a file or folder, not {shown(value)}")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> str:

@@ -113,17 +113,17 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
     else:
         raise TypeError(
             f"{name} must be a scipy sparse matrix, a 2-D numpy array or Interactions, "
-            f"not {type(X).__name__}{_way_out(X)}"
+            f"not {type(X).__name__}{_way_out(X, name)}"
         )
     return _finished(csr, name, allow_empty=allow_empty)
 
 
-def _way_out(X: object) -> str:
+def _way_out(X: object, name: str) -> str:
     """What makes a matrix of what people pass in its place."""
     if isinstance(X, str | os.PathLike):
         return ": read files with Interactions.from_csv or from_parquet"
     if hasattr(X, "train_data") or hasattr(X, "train"):
-        return ": pass its train"
+        return f": pass its {'test' if name == 'test' else 'train'}"
     if hasattr(X, "columns"):
         return ": make Interactions of it with Interactions.from_frame(frame, user=..., item=...)"
     return ""
@@ -265,6 +265,18 @@ def fingerprint(csr: Csr) -> str:
     if csr.values is not None:
         digest.update(csr.values.astype("<f4", copy=False).data)
     return digest.hexdigest()
+
+
+def row_hashes(csr: Csr) -> NDArray[np.uint64]:
+    """A hash of the columns in each row, whatever their values; the same on every machine."""
+    # splitmix64 of each column, summed modulo 2^64.
+    mixed = (csr.indices.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed ^= mixed >> np.uint64(shift)
+        mixed *= np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
+    before = np.concatenate((np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)))
+    return before[csr.indptr[1:]] - before[csr.indptr[:-1]]
 
 
 def _float32(

@@ -88,6 +88,7 @@ def listed(given: Any, what: str, *, mask: bool = True) -> NDArray[Any] | list[A
     if hasattr(given, "to_numpy"):
         given = given.to_numpy()
     if isinstance(given, np.ndarray):
+        given = as_array(f"{what}s", given)
         values: NDArray[Any] | list[Any] = np.atleast_1d(given)
         if given.ndim > 1:
             raise ValueError(f"{what}s must be one-dimensional, not of shape {given.shape}")

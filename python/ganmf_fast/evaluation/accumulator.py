@@ -10,6 +10,7 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import as_array, check_int
 from ganmf_fast.base.text import shown
+from ganmf_fast.base.urm import row_hashes
 from ganmf_fast.evaluation.beyond_accuracy import BeyondAccuracy
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.scorers.metrics import NEED_TRAIN, Tally, exact_sum, of_lists
@@ -117,6 +118,9 @@ class MetricAccumulator:
             self._tally,
             per_user,
             np.sort(np.concatenate(self._without_list)),
+            test_hashes=row_hashes(self._test)[users if order is None else users[order]]
+            if self._keep
+            else None,
         )
 
 
@@ -129,7 +133,9 @@ def _joined(
 
 def checked_cutoffs(cutoffs: object, n_items: int | None = None) -> list[int]:
     """Distinct cutoffs, ascending; of lists of `n_items` items none that is absurd."""
-    if isinstance(cutoffs, str | bytes) or not isinstance(cutoffs, Iterable):
+    if isinstance(cutoffs, np.ndarray):
+        cutoffs = np.atleast_1d(as_array("cutoffs", cutoffs))
+    elif isinstance(cutoffs, str | bytes) or not isinstance(cutoffs, Iterable):
         cutoffs = [cutoffs]
     ks = sorted({check_int("cutoffs", k, 1, 2**31 - 1) for k in cutoffs})
     if not ks:

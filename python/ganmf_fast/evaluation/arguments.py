@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.urm import as_csr, rows_of
 from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.ids import Ids, Skipped
+from ganmf_fast.models.ids import Ids, Skipped, refuse_common
 from ganmf_fast.models.profiles import read_profiles
 from ganmf_fast.scorers.lists import without_evidence
 from ganmf_fast.split.result import ColdSplit, Split
@@ -25,9 +24,12 @@ __all__ = [
     "new_users",
     "parts_of",
     "refuse_overlap",
+    "refuse_overlap_of",
     "warn_of_known_items",
     "warn_of_other_train",
 ]
+
+_INSIST = "allow_overlap=True evaluates nevertheless"
 
 
 class KnownElsewhere:
@@ -49,27 +51,31 @@ def refuse_overlap(model: Recommender | KnownElsewhere, test: Csr) -> None:
         The message names a user and an item, and the way out.
     """
     name = model.name if isinstance(model, KnownElsewhere) else type(model).__name__
-    _refuse_common(
+    refuse_common(
         model.urm_,
         test,
         model.ids_,
+        "test",
         f"that {name} was fitted on",
-        "fit the model on train alone, and pass train before test",
+        f"fit the model on train alone, and pass train before test; {_INSIST}",
     )
 
 
-def _refuse_common(known: Csr, test: Csr, ids: Ids | None, which: str, way_out: str) -> None:
-    common = common_per_row(known, test)
-    total = int(common.sum())
-    if not total:
-        return
-    row = int(np.argmax(common > 0))
-    col = int(np.intersect1d(_row(known, row), _row(test, row))[0])
-    user, item = (row, col) if ids is None else (ids.users[row], ids.items[col])
-    raise ValueError(
-        f"test holds {total:,} of its {test.nnz:,} interactions {which}, such as user "
-        f"{_shown(user)} and item {_shown(item)}: {way_out}; allow_overlap=True evaluates "
-        "nevertheless"
+def refuse_overlap_of(known: Csr, test: Csr, ids: Ids | None, name: str = "train") -> None:
+    """Refuse test interactions that `known`, of the same users and items, holds as well.
+
+    Raises
+    ------
+    ValueError
+        The message names a user and an item, and the way out.
+    """
+    refuse_common(
+        known,
+        test,
+        ids,
+        "test",
+        f"that {name} {'hold' if name == 'profiles' else 'holds'} as well",
+        f"pass {name} without the interactions of test; {_INSIST}",
     )
 
 
@@ -86,13 +92,7 @@ class NewUsers:
 
     def refuse_overlap(self, model: Recommender) -> None:
         """Refuse test interactions that a profile holds, or that the model was fitted on."""
-        _refuse_common(
-            self.profiles,
-            self.test,
-            self.ids,
-            "that profiles hold as well",
-            "pass profiles without the interactions of test",
-        )
+        refuse_overlap_of(self.profiles, self.test, self.ids, "profiles")
         if self.fitted is not None:
             refuse_overlap(model, self.fitted)
 
@@ -234,11 +234,3 @@ def warn_of_known_items(
             UserWarning,
             stacklevel=3,
         )
-
-
-def _row(csr: Csr, row: int) -> NDArray[np.int32]:
-    return csr.indices[csr.indptr[row] : csr.indptr[row + 1]]
-
-
-def _shown(value: Any) -> str:
-    return repr(value.item() if isinstance(value, np.generic) else value)[:80]

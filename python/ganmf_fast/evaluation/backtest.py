@@ -120,6 +120,12 @@ def backtest(
     confidence = check_real("confidence", confidence, 0.0, 1.0)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, both excluded, not {confidence}")
+    of_splits = isinstance(windows, Sequence) and all(isinstance(one, Split) for one in windows)
+    if not (isinstance(windows, Folds) or of_splits):
+        raise TypeError(
+            "windows must hold splits, such as those of split.rolling(data, 5), not "
+            f"{shown(windows)}"
+        )
     if not len(windows):
         raise ValueError("windows is empty")
     described, rows, evaluations = [], [], {}

@@ -34,6 +34,7 @@ from ganmf_fast.evaluation.arguments import (
     new_users,
     parts_of,
     refuse_overlap,
+    refuse_overlap_of,
     warn_of_known_items,
     warn_of_other_train,
 )
@@ -45,8 +46,9 @@ from ganmf_fast.models.ids import Ids, find, matching, matching_csr, numbers, sk
 from ganmf_fast.models.own_model import check_recommends, lists_of
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
-from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, check_metrics
+from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, NEED_TRAIN, check_metrics
 from ganmf_fast.scorers.validation import users_with_items
+from ganmf_fast.split.paper import Splits
 from ganmf_fast.split.result import Split
 
 __all__ = ["evaluate", "evaluate_any_model", "evaluate_lists"]
@@ -183,6 +185,8 @@ def evaluate(
         check_is_fitted(model)
     else:
         check_recommends(model)
+    if isinstance(train, Splits):
+        raise TypeError("train is Splits, of five parts: pass splits.train, splits.test")
     of_split = isinstance(train, Split)
     if isinstance(train, Split):
         with_ids = of_library and model.ids_ is not None
@@ -250,6 +254,8 @@ def _evaluation(
     if block_size is None:
         block_size = max(1, _BLOCK_ENTRIES // ks[-1])
     block_size = check_int("block_size", block_size, 1)
+    if n_threads is not None:
+        n_threads = check_int("n_threads", n_threads, 1, 1024)
     n_workers = check_int("n_workers", n_workers, 1)
     make = executor_maker(executor)
     work = _UserEvaluation(
@@ -346,6 +352,7 @@ def evaluate_lists(
     *,
     from_text: bool = False,
     item_features: object = None,
+    allow_overlap: bool = False,
 ) -> Evaluation:
     """Measure top-N lists of any recommender.
 
@@ -362,8 +369,8 @@ def evaluate_lists(
     cutoffs : sequence of int, default (5, 20)
         At most n.
     train : matrix or Interactions, optional
-        Item popularity for novelty and average_popularity, which are left out without it, and what
-        users had before, which most metrics beyond accuracy need.
+        Item popularity for novelty and average_popularity, which are left out without it unless
+        they are named, and what users had before, which most metrics beyond accuracy need.
     users : int array, shape (n lists,), optional
         Row of `test` for each list of an array, without repetition; by default list u belongs to
         row u. Lists of users without test items are checked but left out.
@@ -384,6 +391,8 @@ def evaluate_lists(
     item_features : matrix, Interactions or mapping, optional
         As for `evaluate`, by the ids of `test` if it has any. For lists in a frame, whose items may
         be more than those of `test`, it is one of the forms that are by id.
+    allow_overlap : bool, default False
+        Measure even if `train` holds interactions of `test`.
 
     Returns
     -------
@@ -392,10 +401,15 @@ def evaluate_lists(
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid; the message names the list.
+        If an argument is invalid, or `train` holds an interaction of `test`; the message names the
+        list, or the interaction.
     """
     ks = checked_cutoffs(cutoffs)
     names = check_metrics(metrics, BEYOND_ACCURACY)
+    if train is None and metrics is not None:
+        for name in (name for name in NEED_TRAIN if name in names):
+            raise ValueError(f"{name} is computed from what users had before: pass train=")
+    check_bool("allow_overlap", allow_overlap)
     ids: Ids | None
     if is_frame(items):
         if users is not None:
@@ -410,6 +424,8 @@ def evaluate_lists(
             popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
         lists = checked_lists(items, ks[-1])
         rows = checked_rows(users, len(lists), held_out.n_rows)
+    if popularity is not None and not allow_overlap:
+        refuse_overlap_of(popularity, held_out, ids)
     check_bool("per_user", per_user)
     beyond = beyond_accuracy(names, held_out, popularity, popularity, item_features, ids)
     found = MetricAccumulator(held_out, popularity, ks, names, per_user, beyond)
@@ -478,6 +494,8 @@ def _users_to_evaluate(
         rows = find(ids.user_index, users, unknown)
     else:
         given: NDArray[Any] = np.atleast_1d(as_array("users", users))
+        if not given.size:
+            raise ValueError("users is empty: there is nothing to evaluate")
         if skips(unknown):
             given = numbers(users, "user", test.n_rows, unknown)
             given = given[given >= 0]

@@ -20,7 +20,7 @@ from ganmf_fast.evaluation.accumulator import (
 )
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.ids import matching_csr
+from ganmf_fast.models.ids import Ids, matching_csr, refuse_common
 from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.metrics import PER_USER, check_metrics
 from ganmf_fast.scorers.validation import users_with_items
@@ -169,7 +169,7 @@ def by_item_popularity(
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range or shapes do not fit.
+        If an argument is out of range, shapes do not fit, or `train` holds interactions of `test`.
     """
     n_items = model_or_lists.n_items_ if isinstance(model_or_lists, Recommender) else None
     ks = checked_cutoffs(cutoffs, n_items)
@@ -209,14 +209,21 @@ def lists_to_measure(
         shape = (model.n_users_, model.n_items_)
         known = matching_csr(train, "train", shape, model.ids_)
         held_out = matching_csr(test, "test", shape, model.ids_)
+        _refuse_overlap(known, held_out, model.ids_)
         rows = users_with_items(held_out)
         request = RankRequest(rows, cutoffs[-1], known)
         lists, _ = rank_lists(model.scorer_, model.urm_, request)
         return held_out, known, lists, rows
     held_out = as_csr(test, "test")
     known = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
+    _refuse_overlap(known, held_out, Ids.of(test))
     lists = checked_lists(model_or_lists, cutoffs[-1])
     return held_out, known, lists, checked_rows(users, len(lists), held_out.n_rows)
+
+
+def _refuse_overlap(known: Csr, test: Csr, ids: Ids | None) -> None:
+    which, way_out = "that train holds as well", "pass train without the interactions of test"
+    refuse_common(known, test, ids, "test", which, way_out)
 
 
 def _item_groups(counts: NDArray[Any], n_groups: int) -> NDArray[np.int64]:

@@ -85,6 +85,12 @@ def lists_of_frame(
             f"test items; test has users such as {shown(ids.users.tolist()[0])}"
         )
     of_lists = id_array(item.distinct)
+    if interactions_of(test) is None and (row_of < 0).any():
+        stranger = shown(given[int(np.argmax(row_of < 0))].item())
+        raise ValueError(
+            f"lists hold user {stranger}, but the {len(ids.users):,} users of test are its rows, "
+            "numbered from 0: leave other users out"
+        )
     items, col_of = _union("item", ids.items, of_lists, from_text)
     if (col_of >= len(ids.items)).all():
         raise ValueError(

@@ -27,6 +27,8 @@ __all__ = ["InteractionKFold", "InteractionSamples", "RankingScorer"]
 class InteractionSamples:
     """Interactions as samples, which scikit-learn counts, indexes and divides.
 
+    Its own folds, of neighbours, are as good as folds of users: pass ``cv=InteractionKFold()``.
+
     Parameters
     ----------
     X : matrix or Interactions

@@ -40,6 +40,9 @@ class Evaluation:
         or no item was left. They count as zero in all means; `listed` leaves them out.
     skipped : Skipped
         Users, items and interactions of `test` that the model does not know and that were left out.
+    test_hashes : uint64 array or None
+        Of each of `users`, a hash of the test items, where values per user are kept; `compare`
+        refuses evaluations of different tests by it.
     """
 
     label: str
@@ -50,6 +53,7 @@ class Evaluation:
     _per_user: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict)
     without_list: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     skipped: Skipped = field(default_factory=Skipped)
+    test_hashes: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         """Forbid writing to the arrays."""
@@ -118,7 +122,14 @@ class Evaluation:
         }
         without_list = np.sort(np.concatenate([part.without_list for part in parts]))
         return cls(
-            label or first.label, first.cutoffs, users, first.metrics, tally, per_user, without_list
+            label or first.label,
+            first.cutoffs,
+            users,
+            first.metrics,
+            tally,
+            per_user,
+            without_list,
+            test_hashes=_joined([part.test_hashes for part in parts], order),
         )
 
     @cached_property
@@ -143,8 +154,19 @@ class Evaluation:
             users=self.users[kept],
             tally=tally,
             _per_user=values,
+            test_hashes=None if self.test_hashes is None else self.test_hashes[kept],
             without_list=np.empty(0, dtype=np.int64),
         )
+
+    def differing_tests(self, other: "Evaluation") -> int:
+        """Number of users, the same in both, whose test items differ as far as is known.
+
+        It is where both are of matrices of one shape, and values per user are kept.
+        """
+        ours, theirs = self.test_hashes, other.test_hashes
+        if ours is None or theirs is None or self.tally.shape != other.tally.shape:
+            return 0
+        return int((ours != theirs).sum())
 
     @property
     def kept(self) -> tuple[tuple[str, int], ...]:
@@ -214,6 +236,13 @@ class Evaluation:
         rows = [(k, *(self[name, k] for name in names)) for k in self.cutoffs]
         title = f"{self.label}: {len(self.users):,} users evaluated"
         return html_table(title, ("k", *names), rows, _notes(self))
+
+
+def _joined(
+    hashes: list[NDArray[np.uint64] | None], order: NDArray[np.int64]
+) -> NDArray[np.uint64] | None:
+    kept = [part for part in hashes if part is not None]
+    return np.concatenate(kept)[order] if len(kept) == len(hashes) else None
 
 
 def _shown_of(evaluation: Evaluation) -> list[str]:

@@ -127,7 +127,7 @@ def compare(
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> Comparison:
-    """Compare models that were evaluated on the same users.
+    """Compare models that were evaluated on the same users and their same test items.
 
     Parameters
     ----------
@@ -154,8 +154,8 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        If there are fewer than two evaluations or users, users differ, or an argument is out of
-        range.
+        If there are fewer than two evaluations or users, users or their test items differ, or an
+        argument is out of range.
     KeyError
         If an evaluation lacks the metric, the cutoff, or values per user.
 
@@ -341,6 +341,11 @@ def _checked_evaluations(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
             raise ValueError(
                 f"evaluations {at} has other users than evaluations 0: measure all models on "
                 "one test set"
+            )
+        if n_other := ev.differing_tests(evs[0]):
+            raise ValueError(
+                f"evaluations {at} has other test items than evaluations 0 for {n_other:,} of "
+                f"{len(ev.users):,} users: measure all models on one test set"
             )
     if len(evs[0].users) < 2:
         raise ValueError("evaluations are of a single user: at least two are needed")

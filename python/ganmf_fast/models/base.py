@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_bool, check_choice, check_int
+from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_path
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.params import check_params, earlier_params
 from ganmf_fast.base.progress import reporter, verbosity
@@ -21,7 +21,7 @@ from ganmf_fast.data.frames import frame
 from ganmf_fast.models.all_lists import AllLists, ListsTask, part_size, write_lists
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.fit_data import FitCallback, FitData
-from ganmf_fast.models.ids import Ids, matching_csr, skips
+from ganmf_fast.models.ids import Ids, matching_csr, refuse_common, skips
 from ganmf_fast.models.item_filters import Catalogue, ItemFilters, item_filters
 from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.models.profiles import read_profiles
@@ -94,7 +94,7 @@ class Recommender(ScikitLearn, ABC):
             Taken because scikit-learn passes it.
         validation : like `X`, optional
             Interactions of the same users with the same items, for early stopping of iterative
-            models; ignored by the others.
+            models, none of which `X` holds; ignored by the others.
         callback : callable, optional
             ``callback(epoch, values)`` is called by iterative models after each epoch, from 1 on,
             with the row of ``history_``: losses, and "validation" where it was evaluated. What it
@@ -136,6 +136,9 @@ class Recommender(ScikitLearn, ABC):
         held_out = None
         if validation is not None:
             held_out = matching_csr(validation, "validation", (urm.n_rows, urm.n_cols), ids)
+            if self.iterative:
+                way_out = "pass validation without the interactions of X"
+                refuse_common(urm, held_out, ids, "validation", "that X holds as well", way_out)
         if verbose is not None:
             check_bool("verbose", verbose)
         name = type(self).__name__
@@ -381,6 +384,7 @@ class Recommender(ScikitLearn, ABC):
             If the executor needs a package that is missing; the message names the extra.
         """
         self._check_fitted()
+        path = check_path("path", path)
         if fallback is not None:
             check_choice("fallback", fallback, ("popular",))
         skips(unknown)
@@ -403,8 +407,8 @@ class Recommender(ScikitLearn, ABC):
         size = part_size(min(n, self.n_items_))
         task = ListsTask(self._file().fingerprint(), ranking, self.ids_, rows, filters, size)
         with reporter(f"{type(self).__name__}: recommend") as report:
-            n_rows = write_lists(task, Path(path), make, n_workers, report)
-        return AllLists(Path(path), task.n_users, n_rows, skipped)
+            n_rows = write_lists(task, path, make, n_workers, report)
+        return AllLists(path, task.n_users, n_rows, skipped)
 
     @cached_property
     def _popularity(self) -> Popularity:
@@ -669,7 +673,7 @@ class Recommender(ScikitLearn, ABC):
             (an ``OSError``) If the file cannot be written; one that was there is unchanged.
         """
         self._check_fitted()
-        self._file().write(path)
+        self._file().write(check_path("path", path))
 
     def _file(self) -> ModelFile:
         return ModelFile(

@@ -118,7 +118,8 @@ class EASE(Recommender):
             weights = divisors**-2.0
         scaled, scale = (urm, None) if self.dropout == 0 else _scaled(urm, l2, float(self.dropout))
         if dual:
-            inverse, diagonal = _core.fit_ease_dual(scaled, l2, data.progress)
+            with data.range_named("EASE", l2=l2):
+                inverse, diagonal = _core.fit_ease_dual(scaled, l2, data.progress)
             squares = None if scale is None else np.square(scale).astype(np.float32)
             if weights is None:
                 return DualEase(urm, inverse, diagonal, l2, most, squares)
@@ -128,7 +129,8 @@ class EASE(Recommender):
             return DualEase(
                 data.urm, inverse, diagonal, l2, most, squares, weights.astype(np.float32)
             )
-        B = _core.fit_ease_primal(scaled, l2, most, data.progress)
+        with data.range_named("EASE", l2=l2):
+            B = _core.fit_ease_primal(scaled, l2, most, data.progress)
         if scale is not None:
             for item, s in enumerate(scale):
                 B[item] *= s / scale

@@ -1,6 +1,7 @@
 """Input of a fit, in one object."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -64,6 +65,26 @@ class FitData:
     def user_values(self, scorer: Scorer) -> "NDArray[np.float64]":
         """What `validate` is the mean of, for a metric that has a value for each user."""
         return user_values(scorer, self.urm, self._held_out(), self.metric, self.k)
+
+    @contextmanager
+    def range_named(self, model: str, **params: float) -> Iterator[None]:
+        """Name the values of X and the parameters from which no finite numbers can be computed.
+
+        Raises
+        ------
+        ValueError
+            In place of one that is raised within.
+        """
+        try:
+            yield
+        except ValueError as error:
+            highest = 1.0 if self.urm.values is None else self.urm.values.max()
+            given = "".join(f", and {name} is {value:g}" for name, value in params.items())
+            change = "".join(f" or choose another {name}" for name in params)
+            raise ValueError(
+                f"X holds values up to {highest:g}{given}, beyond what {model} can be computed "
+                f"from ({error}): divide X by a constant{change}"
+            ) from None
 
     def _held_out(self) -> Csr:
         if self.validation is None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import as_array, check_choice
+from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.text import shown
-from ganmf_fast.base.urm import as_csr
+from ganmf_fast.base.urm import as_csr, row_of
 from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions, interactions_of
@@ -25,6 +26,7 @@ __all__ = [
     "matching",
     "matching_csr",
     "numbers",
+    "refuse_common",
     "skips",
 ]
 
@@ -243,3 +245,41 @@ def matching(
 def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | None = None) -> Csr:
     """The matrix alone of `matching`."""
     return matching(data, name, shape, ids).csr
+
+
+def refuse_common(
+    known: Csr, held_out: Csr, ids: Ids | None, name: str, which: str, way_out: str
+) -> None:
+    """Refuse held-out interactions that are known.
+
+    Parameters
+    ----------
+    known, held_out : Csr
+        Of one shape.
+    ids : Ids, optional
+        Ids of rows and columns.
+    name : str
+        What messages call `held_out`.
+    which, way_out : str
+        What they say of the interactions of both, and what to do.
+
+    Raises
+    ------
+    ValueError
+        The message names a user and an item.
+    """
+    common = common_per_row(known, held_out)
+    total = int(common.sum())
+    if not total:
+        return
+    row = int(np.argmax(common > 0))
+    col = int(np.intersect1d(row_of(known, row)[0], row_of(held_out, row)[0])[0])
+    user, item = (row, col) if ids is None else (ids.users[row], ids.items[col])
+    raise ValueError(
+        f"{name} holds {total:,} of its {held_out.nnz:,} interactions {which}, such as user "
+        f"{_shown(user)} and item {_shown(item)}: {way_out}"
+    )
+
+
+def _shown(value: Any) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)[:80]

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.checks import as_array
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import to_scipy
 from ganmf_fast.data.ids import IdIndex
@@ -72,6 +73,8 @@ def read_item_features(given: object, n_items: int, ids: Ids | None) -> "sp.csr_
 def _of_matrix(given: Any) -> "sp.csr_array[np.float64]":
     if isinstance(given, Csr):
         given = to_scipy(given)
+    if isinstance(given, np.ndarray):
+        given = as_array("item_features", given)
     is_dense = isinstance(given, np.ndarray) and np.ndim(given) == 2
     has_rows = bool(sp.issparse(given)) or is_dense
     if not has_rows:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from ganmf_fast.base import json_files
+from ganmf_fast.base.checks import check_path
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.text import shown
 from ganmf_fast.models.base import Recommender
@@ -46,10 +47,11 @@ def load(path: str | Path, model: type[Recommender] | None = None) -> Recommende
         (a ``ValueError``) If the file does not exist, is cut short or damaged, comes from a newer
         version, or names a model that does not exist. The message names the file.
     TypeError
-        If `model` is no such class.
+        If `path` is none, or `model` is no such class.
     """
     if model is not None and not (isinstance(model, type) and issubclass(model, Recommender)):
         raise TypeError(f"model must be a subclass of Recommender, not {shown(model)}")
+    path = check_path("path", path)
     with damage_refused(path):
         file = ModelFile.read(path)
         cls = _class_of(file, path, model)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganmf_fast.base.checks import as_array
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import shown
 
@@ -105,9 +106,8 @@ def lists_of(model: Any, users: NDArray[np.int64], n: int) -> NDArray[np.int32]:
     """
     name = type(model).__name__
     given = model.recommend(users, n=n)
-    items: NDArray[Any] = np.asarray(
-        given[0] if isinstance(given, tuple) else getattr(given, "items", given)
-    )
+    found = given[0] if isinstance(given, tuple) else getattr(given, "items", given)
+    items: NDArray[Any] = as_array(f"what recommend of {name} returns", found)
     if items.ndim != 2 or len(items) != len(users):
         raise ValueError(
             f"recommend of {name} must return a list for each of {len(users)} users, an array of "

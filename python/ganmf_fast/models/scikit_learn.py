@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 
 from ganmf_fast.base.checks import check_int
-from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.text import shown
-from ganmf_fast.models.ids import Ids, matching_csr
+from ganmf_fast.models.ids import Ids, matching_csr, refuse_common
+from ganmf_fast.scorers.lists import without_evidence
 from ganmf_fast.scorers.metrics import check_metrics
-from ganmf_fast.scorers.validation import validation_value
+from ganmf_fast.scorers.validation import users_with_items, validation_value
 
 if TYPE_CHECKING:
     from ganmf_fast._core import Csr
@@ -53,7 +53,8 @@ class ScikitLearn(BaseEstimator):
         NotFittedError
             Before `fit`.
         TypeError, ValueError
-            If `X` is empty, of other users or items, or holds what was fitted.
+            If `X` is empty, of other users or items, holds what was fitted, or most of its users
+            had no interactions there and would count as zero.
         """
         del y
         self._check_fitted()
@@ -61,10 +62,21 @@ class ScikitLearn(BaseEstimator):
             raise TypeError(f"metric must be the name of a metric, not {shown(metric)}")
         check_metrics(metric)
         held_out = matching_csr(X, "X", (self.n_users_, self.n_items_), self.ids_)
-        if seen := int(common_per_row(self.urm_, held_out).sum()):
+        refuse_common(
+            self.urm_,
+            held_out,
+            self.ids_,
+            "X",
+            f"that {type(self).__name__} was fitted on",
+            "fit on train alone, score on test",
+        )
+        users = users_with_items(held_out)
+        unknown = without_evidence(self.scorer_, self.urm_, users)
+        if 2 * len(unknown) > len(users):
             raise ValueError(
-                f"X holds {seen:,} of its {held_out.nnz:,} interactions that "
-                f"{type(self).__name__} was fitted on: fit on train alone, score on test"
+                f"X holds interactions of {len(users):,} users, and {len(unknown):,} of them had "
+                f"none in what {type(self).__name__} was fitted on: hold interactions out, not "
+                "users, in scikit-learn by cv=gf.model_selection.InteractionKFold()"
             )
         return validation_value(
             self.scorer_, self.urm_, held_out, metric, check_int("k", k, 1, self.n_items_)

@@ -62,7 +62,7 @@ class PureSVD(Recommender):
                 f"{urm.n_rows} x {urm.n_cols} matrix, not {rank}"
             )
         X = to_scipy(urm)
-        with one_blas_thread():
+        with one_blas_thread(), data.range_named("PureSVD"):
             users, singular, items = interruptible(
                 lambda: randomized_svd(X, n_components=rank, random_state=int(self.seed))
             )

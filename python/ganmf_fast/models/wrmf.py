@@ -144,8 +144,9 @@ class WRMF(Recommender):
 
         def step() -> None:
             nonlocal now
-            users = self._solve(urm, now.item_factors, now.user_factors, cg_steps)
-            items = self._solve(urm_t, users, now.item_factors, cg_steps)
+            with data.range_named("WRMF", alpha=float(self.alpha)):
+                users = self._solve(urm, now.item_factors, now.user_factors, cg_steps)
+                items = self._solve(urm_t, users, now.item_factors, cg_steps)
             if self.published_quirks:
                 items[cold] = first[cold]
             now = Factors(users, items)

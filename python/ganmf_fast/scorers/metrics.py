@@ -85,6 +85,8 @@ def check_metrics(metrics: object, more: tuple[str, ...] = ()) -> tuple[str, ...
         metrics = (metrics,)
     if not isinstance(metrics, list | tuple | set | frozenset):
         raise TypeError(f"metrics must be a list of names, not {shown(metrics)}")
+    if not metrics:
+        raise ValueError("metrics is empty: give at least one name, or None for all of them")
     known = METRICS + more
     for name in metrics:
         if name not in known:
@@ -160,9 +162,10 @@ class Tally:
         return values
 
     def _unevenness(self, chosen: tuple[str, int], possible: tuple[str, int]) -> float:
-        """Deviation of the groups' rates over their mean; 0 for one group, or if all are 0."""
-        there = self.groups[possible] > 0
-        rates = self.groups[chosen][there] / self.groups[possible][there]
+        """Deviation of the two rates over their mean; 0 if both are 0, NaN without one of them."""
+        if not self.groups[possible].all():
+            return math.nan
+        rates = self.groups[chosen] / self.groups[possible]
         return float(rates.std() / rates.mean()) if rates.any() else 0.0
 
     def _joint(self, k: int) -> dict[str, float]:

@@ -66,7 +66,8 @@ def holdout(
     Raises
     ------
     TypeError, ValueError
-        If `X` is not such a matrix, or `test_size` or `seed` is out of range.
+        If `X` is not such a matrix, `test_size` or `seed` is out of range, or no user
+        has two interactions.
 
     Notes
     -----
@@ -78,6 +79,10 @@ def holdout(
     check_bool("per_user", per_user)
     labels = _core.split_holdout(source.csr, size, per_user, check_seed(seed))
     scope = "per user" if per_user else "of all"
+    if per_user and not labels.any():
+        raise ValueError(
+            "X has no user with two interactions, one for each side: pass per_user=False"
+        )
     return _two_sides(source, labels, f"holdout {size} {scope}, seed {seed}", random="holdout")
 
 
@@ -98,11 +103,14 @@ def leave_k_out(X: object, k: int = 1, seed: int = 0) -> Split:
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range.
+        If an argument is out of range, or no user has more than `k` interactions.
     """
     source = SplitInput.of(X)
     k = check_int("k", k, 1)
     labels = _core.split_leave_k_out(source.csr, k, check_seed(seed))
+    if not labels.any():
+        most = int(np.diff(source.csr.indptr).max())
+        raise ValueError(f"k is {k}, but no user has more than {most} interactions: lower it")
     return _two_sides(source, labels, f"leave_k_out {k}, seed {seed}", random="leave_k_out")
 
 
@@ -122,7 +130,7 @@ def temporal(
         A fraction or a count, 0.2 by default. Globally the moment is chosen from which on this much
         lies; interactions of the same moment are never separated, so that test may be larger.
     cut : timestamp, optional
-        That moment itself, in place of `test_size`; interactions at `cut` or later are in test.
+        That moment itself, instead of `test_size`; interactions at `cut` or later are in test.
         Without a time zone; timestamps of data that had zones are in UTC.
     per_user : bool, default False
         Hold the latest of each user out instead. Of equal times the one with the larger column is
@@ -143,19 +151,18 @@ def temporal(
     times = source.times("temporal")
     if test_size is not None and cut is not None:
         raise ValueError(
-            f"test_size and cut both say what is held out: {shown(test_size)} cannot go with "
+            f"test_size and cut both say where test begins: {shown(test_size)} cannot go with "
             f"{cut!s:.80}, give one of them"
         )
+    size = check_size("test_size", 0.2 if test_size is None else test_size)
     if check_bool("per_user", per_user):
         if cut is not None:
             raise ValueError(
                 f"cut is one moment for all users: {shown(cut)} cannot go with per_user"
             )
-        size = check_size("test_size", 0.2 if test_size is None else test_size)
         labels = _core.split_latest(source.csr, times, size)
         return _two_sides(source, labels, f"temporal {size} per user", by_time="user")
     if cut is None:
-        size = check_size("test_size", 0.2 if test_size is None else test_size)
         at = _core.split_cut_for(times, size)
         rule = f"temporal {size} of all"
     else:
@@ -166,7 +173,7 @@ def temporal(
 
 
 def k_fold(X: object, n_splits: int = 5, per_user: bool = True, seed: int = 0) -> Folds:
-    """Partition interactions into folds that differ in size by one at most.
+    """Partition interactions into folds of like sizes.
 
     Parameters
     ----------
@@ -176,7 +183,7 @@ def k_fold(X: object, n_splits: int = 5, per_user: bool = True, seed: int = 0) -
         From 2 to 255.
     per_user : bool, default True
         Balance the folds of each user, so that a user with two interactions is always in train;
-        else of all interactions together.
+        else of all interactions together. What is balanced differs in size by one at most.
 
     Returns
     -------
@@ -492,6 +499,10 @@ def _moment(cut: Any, source: SplitInput) -> int:
             f"cut must be without a time zone, as the timestamps are, not {cut!s:.80}; those of "
             "data that had zones are in UTC"
         )
+    what = "a date" if kind == "M" else "a number"
+    refusal = TypeError(f"cut must be {what}, as the timestamps are, not {shown(cut)}")
+    if isinstance(cut, bool | np.bool_):
+        raise refusal
     try:
         if isinstance(cut, np.complexfloating):
             cut = complex(cut)  # of numpy's, the imaginary part would be dropped
@@ -506,8 +517,7 @@ def _moment(cut: Any, source: SplitInput) -> int:
         # Not through a float where it need not be: nanoseconds have more than its 53 bits.
         return operator.index(cut) if hasattr(cut, "__index__") else math.ceil(cut)
     except (TypeError, ValueError, OverflowError) as error:
-        what = "a date" if kind == "M" else "a number"
-        raise TypeError(f"cut must be {what}, as the timestamps are, not {shown(cut)}") from error
+        raise refusal from error
 
 
 def _earliest(source: SplitInput, labels: NDArray[np.uint8]) -> Any:

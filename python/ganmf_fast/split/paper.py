@@ -190,16 +190,17 @@ class Splits:
         TypeError
             If `split` is no `Split`.
         ValueError
-            If train has no two moments, so that it cannot be divided by time.
+            If train has no two moments by which it could be divided, or no user with two
+            interactions.
         """
         if not isinstance(split, Split):
             raise TypeError(f"split must be a Split, not {type(split).__name__}")
 
         def divided(X: Interactions, size: float, stream: int) -> Split:
-            if split.by_time is None:
-                # Other draws than those of the split itself, which has small seeds.
-                return holdout(X, size, seed=(check_seed(seed) + stream * 2**32) % 2**64)
             try:
+                if split.by_time is None:
+                    # Other draws than those of the split itself, which has small seeds.
+                    return holdout(X, size, seed=(check_seed(seed) + stream * 2**32) % 2**64)
                 return temporal(X, size, per_user=split.by_time == "user")
             except ValueError as error:
                 raise ValueError(f"train cannot be divided for tuning: {error}") from None

@@ -21,7 +21,7 @@ from ganmf_fast.tuning.result import TuningResult
 from ganmf_fast.tuning.search import Search
 from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
 from ganmf_fast.tuning.suggestions import Suggestions
-from ganmf_fast.tuning.trackers.base import Study, Tracker, Trackers, tracker_of
+from ganmf_fast.tuning.trackers.base import Study, Tracker, Trackers
 from ganmf_fast.tuning.tuned_model import TunedModel
 
 __all__ = ["tune"]
@@ -185,7 +185,7 @@ def tune(
         raise TypeError(
             f"first needs a backend with a method amend, and {backend_type.__name__} has none"
         )
-    notified = Trackers(map(tracker_of, trackers))
+    notified = Trackers(trackers)
     header = {
         "format": FORMAT,
         "model": tuned.identity,

@@ -86,10 +86,20 @@ def tracker_of(tracker: object) -> Tracker:
 
 
 class Trackers:
-    """Several trackers as one; exceptions become warnings."""
+    """Several trackers as one; exceptions become warnings.
 
-    def __init__(self, trackers: Iterable[Tracker]) -> None:
-        self._trackers = list(trackers)
+    Parameters
+    ----------
+    trackers : iterable of Tracker or str, or str
+        As for `tracker_of`, each.
+    """
+
+    def __init__(self, trackers: object) -> None:
+        if isinstance(trackers, str):
+            trackers = (trackers,)
+        if not isinstance(trackers, Iterable):
+            raise TypeError(f"trackers must be a list, such as ['mlflow'], not {shown(trackers)}")
+        self._trackers = [tracker_of(tracker) for tracker in trackers]
 
     def begin(self, study: Study, earlier: Sequence[Trial]) -> None:
         """See `Tracker`."""

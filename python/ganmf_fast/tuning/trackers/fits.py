@@ -9,7 +9,7 @@ from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr, fingerprint
 from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker, Trackers, tracker_of
+from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker, Trackers
 from ganmf_fast.tuning.trial import Trial
 
 __all__ = ["fit_tracked"]
@@ -57,7 +57,7 @@ def fit_tracked(
     """
     if not isinstance(model, Recommender):
         raise TypeError(f"model must be a model of this library, not {shown(model)}")
-    notified = Trackers(map(tracker_of, trackers))
+    notified = Trackers(trackers)
     data = interactions_of(X)
     seed: int | None = getattr(model, "seed", None)
     header: dict[str, Any] = {
