@@ -480,19 +480,19 @@ def test_fit_refuses_validation_of_another_shape(model, toy_urm):
         model.fit(toy_urm, validation=toy_urm[:, :39])
 
 
-def test_early_stopping_refuses_validation_that_is_fitted(model, toy_urm, toy_held_out):
+def test_early_stopping_warns_of_validation_that_is_fitted(model, toy_urm, toy_held_out):
     mixed = toy_held_out.tolil()
     mixed[3, toy_urm.indices[toy_urm.indptr[3]]] = 1
     if not model.iterative:
         assert model.fit(toy_urm, validation=mixed) is model
         return
-    with pytest.raises(ValueError, match=r"validation holds 1 of its \d+ .* X holds .* user 3 and"):
+    with pytest.warns(UserWarning, match=r"validation holds 1 of its \d+ .* X holds .* user 3 and"):
         model.fit(toy_urm, validation=mixed)
     # By id, whatever the order.
     data = gf.Interactions.from_matrix(toy_urm)
     users, items = toy_urm.nonzero()
     turned = gf.Interactions.from_frame({"u": users[::-1], "i": items[::-1]}, "u", "i")
-    with pytest.raises(ValueError, match="pass validation without the interactions of X"):
+    with pytest.warns(UserWarning, match="pass validation without the interactions of X"):
         model.fit(data, validation=turned)
 
 

@@ -19,7 +19,7 @@ from ganmf_fast.cli.common import say
 from ganmf_fast.data.frames import pairs_of
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions
-from ganmf_fast.data.parquet import parquet_refused
+from ganmf_fast.data.parquet import parquet_refused, scan_parquet
 from ganmf_fast.data.roles import known_role
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import numbers
@@ -173,7 +173,7 @@ def items_in(path: Path, users: Known, items: Known, option: str) -> Any:
         raise DataError(f"{option}: there is no file {path}")
     if path.suffix == ".parquet":
         with parquet_refused(path, [path]):
-            table = pl.read_parquet(path)
+            table = scan_parquet([path]).collect()
         if len(table.columns) == 1 or not _has_user(table.columns):
             return _ids_in(path, items, option)
         return pl.DataFrame(dict(zip(("user", "item"), pairs_of(table, str(path)), strict=True)))
@@ -244,7 +244,7 @@ def _ids_in(path: Path, known: Known, option: str) -> Any:
 
 def _only_column(path: Path, what: str) -> pl.Series:
     with parquet_refused(path, [path]):
-        table = pl.read_parquet(path)
+        table = scan_parquet([path]).collect()
     named = [name for name in table.columns if known_role(name) == what] or table.columns
     if len(named) != 1:
         raise ValueError(

@@ -11,7 +11,7 @@ from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.base.text import shown
 from ganmf_fast.data.dialect import find_dialect
 from ganmf_fast.data.ids import CodedIds
-from ganmf_fast.data.parquet import parquet_refused
+from ganmf_fast.data.parquet import parquet_refused, scan_parquet
 from ganmf_fast.data.readers import Options, read_text
 from ganmf_fast.data.roles import Column, Roles, known_role
 from ganmf_fast.data.sources import DataFile
@@ -122,7 +122,7 @@ def _refuse(source: DataFile, frame: pl.DataFrame, bad: pl.Series, what: str) ->
 
 def _parquet(path: Path, columns: ListColumns) -> pl.DataFrame:
     with parquet_refused(path, [path]):
-        lists = pl.scan_parquet(path)
+        lists = scan_parquet([path])
         found = _found(lists.collect_schema().names(), columns, str(path))
         picked = {role: pl.nth(c) if isinstance(c, int) else pl.col(c) for role, c in found.items()}
         return lists.select(**picked).collect()

@@ -1,5 +1,6 @@
 """Base of all models: fitting, top-N lists, scores, similar items, saving."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -21,7 +22,7 @@ from ganmf_fast.data.frames import frame
 from ganmf_fast.models.all_lists import AllLists, ListsTask, part_size, write_lists
 from ganmf_fast.models.cooccurrence import Cooccurrence
 from ganmf_fast.models.fit_data import FitCallback, FitData
-from ganmf_fast.models.ids import Ids, matching_csr, refuse_common, skips
+from ganmf_fast.models.ids import Ids, in_common, matching_csr, skips
 from ganmf_fast.models.item_filters import Catalogue, ItemFilters, item_filters
 from ganmf_fast.models.model_file import ModelFile
 from ganmf_fast.models.profiles import read_profiles
@@ -94,7 +95,7 @@ class Recommender(ScikitLearn, ABC):
             Taken because scikit-learn passes it.
         validation : like `X`, optional
             Interactions of the same users with the same items, for early stopping of iterative
-            models, none of which `X` holds; ignored by the others.
+            models; ignored by the others. It warns of those that `X` holds.
         callback : callable, optional
             ``callback(epoch, values)`` is called by iterative models after each epoch, from 1 on,
             with the row of ``history_``: losses, and "validation" where it was evaluated. What it
@@ -137,8 +138,10 @@ class Recommender(ScikitLearn, ABC):
         if validation is not None:
             held_out = matching_csr(validation, "validation", (urm.n_rows, urm.n_cols), ids)
             if self.iterative:
-                way_out = "pass validation without the interactions of X"
-                refuse_common(urm, held_out, ids, "validation", "that X holds as well", way_out)
+                way_out = "they count as missed; pass validation without the interactions of X"
+                which = "that X holds as well"
+                if said := in_common(urm, held_out, ids, "validation", which, way_out):
+                    warnings.warn(said, UserWarning, stacklevel=2)
         if verbose is not None:
             check_bool("verbose", verbose)
         name = type(self).__name__

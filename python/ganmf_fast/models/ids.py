@@ -26,6 +26,7 @@ __all__ = [
     "matching",
     "matching_csr",
     "numbers",
+    "in_common",
     "refuse_common",
     "skips",
 ]
@@ -247,10 +248,10 @@ def matching_csr(data: object, name: str, shape: tuple[int, int], ids: Ids | Non
     return matching(data, name, shape, ids).csr
 
 
-def refuse_common(
+def in_common(
     known: Csr, held_out: Csr, ids: Ids | None, name: str, which: str, way_out: str
-) -> None:
-    """Refuse held-out interactions that are known.
+) -> str:
+    """What to say of held-out interactions that are known; empty if there are none.
 
     Parameters
     ----------
@@ -263,22 +264,35 @@ def refuse_common(
     which, way_out : str
         What they say of the interactions of both, and what to do.
 
-    Raises
-    ------
-    ValueError
-        The message names a user and an item.
+    Returns
+    -------
+    str
+        Names a user and an item.
     """
     common = common_per_row(known, held_out)
     total = int(common.sum())
     if not total:
-        return
+        return ""
     row = int(np.argmax(common > 0))
     col = int(np.intersect1d(row_of(known, row)[0], row_of(held_out, row)[0])[0])
     user, item = (row, col) if ids is None else (ids.users[row], ids.items[col])
-    raise ValueError(
+    return (
         f"{name} holds {total:,} of its {held_out.nnz:,} interactions {which}, such as user "
         f"{_shown(user)} and item {_shown(item)}: {way_out}"
     )
+
+
+def refuse_common(
+    known: Csr, held_out: Csr, ids: Ids | None, name: str, which: str, way_out: str
+) -> None:
+    """Refuse held-out interactions that are known; see `in_common`.
+
+    Raises
+    ------
+    ValueError
+    """
+    if said := in_common(known, held_out, ids, name, which, way_out):
+        raise ValueError(said)
 
 
 def _shown(value: Any) -> str:
