@@ -23,10 +23,10 @@ __all__ = [
     "Skipped",
     "aligned_positions",
     "find",
+    "in_common",
     "matching",
     "matching_csr",
     "numbers",
-    "in_common",
     "refuse_common",
     "skips",
 ]
