@@ -19,7 +19,7 @@ from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
-from ganmf_fast.data.columns import Place, id_column, numbers, times, weighted
+from ganmf_fast.data.columns import Place, id_column, numbers, read_ids, times, weighted
 from ganmf_fast.data.frames import FrameType, columns_of
 from ganmf_fast.data.ids import encode, id_array, sorted_ids
 from ganmf_fast.data.json_lines import read_json_lines
@@ -87,8 +87,8 @@ def from_frame(df: Any, roles: Roles, duplicates: Repeated | None = None) -> IdM
         raise DataError("df holds no interactions")
     place: Place = "row {}".format
     log = Log(
-        encode(id_column(columns["user"], roles.user, place)),
-        encode(id_column(columns["item"], roles.item, place)),
+        encode(read_ids(columns["user"], roles.user, place)),
+        encode(read_ids(columns["item"], roles.item, place)),
         _ratings(columns.get("rating"), roles, place),
         times(columns["timestamp"], roles.timestamp, place) if "timestamp" in columns else None,
         place,

@@ -96,9 +96,20 @@ def id_column(values: Any, name: str | int | None, place: Place) -> pl.Series:
         raise TypeError(
             f"column {shown(name)} holds {kind} values, which are no ids: give them as text"
         )
-    if kind == pl.String:
+    return column
+
+
+def read_ids(values: Any, name: str | int | None, place: Place) -> pl.Series:
+    """Ids of interactions: as `id_column`, and none is empty text or infinite.
+
+    Raises
+    ------
+    DataError, TypeError
+    """
+    column = id_column(values, name, place)
+    if column.dtype == pl.String:
         _refuse(column == "", name, "is missing", place)
-    if kind.is_float():
+    if column.dtype.is_float():
         _refuse(column.is_infinite(), name, "is not finite", place, column)
     return column
 
