@@ -50,7 +50,7 @@ def test_ids_are_found_in_every_form(ids, tmp_path):
 def test_what_is_no_such_id_is_unknown(ids, others):
     model = fitted(ids)
     for other in others:
-        with pytest.raises((ValueError, TypeError), match="is unknown; there are|numbers alone"):
+        with pytest.raises((ValueError, TypeError), match=r"is unknown; there are|numbers alone"):
             model.recommend([ids[0], other])
 
 
