@@ -356,12 +356,13 @@ adversarial step is in it. "Profiles of items" is the same in item mode, "no ene
 that start reconstructs, an EASE of limited rank (`emb_dim`), without a generator. "Trained" goes on
 from the start and takes rates and epochs by validation; "no adversary" is that with m = 0. "Random
 weights" is the game as the paper has it, without any of this, with denoising that is emphasised;
-the first points of its search are from a search of another program by the paper's validation, on
-Last.fm the only one that there was time for (a trial takes most of an hour here). "m = 0" is the
-same with this one change, epochs included, and was not searched. Profiles are divided by powers of
+its search begins at a point from a search of another program by the paper's validation, which was
+all that there was time for (a trial takes an hour and more here). "m = 0" is the same with this
+one change, epochs included, and was not searched. Profiles are divided by powers of
 their norms (`norm_exponent`) in "divided profiles", in "the discriminator alone", and in every row
 of GANMF but those from random weights and "whole profiles". *trials* is what `--trials` was, or
-fewer where a search was stopped. Rows that are not here were not searched or not looked at yet.
+fewer where a search was stopped; that of profiles of items ended at the edge of its ranges
+(`num_factors` 80, `d_reg` 3e-6). Rows that are not here were not searched or not looked at yet.
 Looks "of an earlier search", some by two folds, and "of the first trials", before a search went on
 or its ranges were widened, are in no row. On MovieLens 1M the first search of the start ended at
 the edge of its ranges (above-ease/ml-1m-ganmf-the-start-first-ranges.jsonl).

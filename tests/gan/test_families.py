@@ -526,6 +526,7 @@ def test_seed_decides_everything_and_the_global_generators_are_left_alone(cls, s
 
 
 @each_family
+@pytest.mark.usefixtures("threads_restored")
 def test_threads_do_not_change_the_weights(cls, settings, monkeypatch):
     monkeypatch.setattr("ganmf_fast.gan.device._WORTH_THREADS", 0)
     source = np.random.default_rng(0)
@@ -535,8 +536,8 @@ def test_threads_do_not_change_the_weights(cls, settings, monkeypatch):
     wide["CAAE"] = {"g_units": 200, "gpr_units": 300, "m_batch": 150, "num_factors": 40}
     fitted = []
     for n in (1, 3):
-        with threads.num_threads(n):
-            model = cls(**{**settings, **wide[cls.__name__], "epochs": 1}).fit(X)
+        threads.set_num_threads(n)
+        model = cls(**{**settings, **wide[cls.__name__], "epochs": 1}).fit(X)
         fitted.append((model.scorer_.tensors(), model.history_))
     for name, array in fitted[0][0].items():
         assert_array_equal(array, fitted[1][0][name], err_msg=name)
@@ -678,3 +679,18 @@ def test_cuda_trains_the_model_of_the_cpu(cls, settings, toy_urm):
     on_cpu, on_gpu = (cls(**{**settings, "device": name}).fit(toy_urm) for name in ("cpu", "cuda"))
     users = range(toy_urm.shape[0])
     assert_allclose(on_gpu.score_users(users), on_cpu.score_users(users), atol=1e-3)
+
+
+@pytest.mark.usefixtures("threads_restored")
+def test_a_limit_of_torch_holds_while_a_gan_is_trained(toy_urm, monkeypatch):
+    monkeypatch.setattr("ganmf_fast.gan.device._WORTH_THREADS", 0)
+    seen = []
+
+    def look(*_):
+        seen.append(torch.get_num_threads())
+
+    threads.set_num_threads(2)
+    for limit in (2, 1):
+        torch.set_num_threads(limit)
+        CFGAN(g_nodes=2, d_nodes=2, epochs=1, device="cpu").fit(toy_urm, callback=look)
+    assert seen == [2, 1]

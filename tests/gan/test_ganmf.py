@@ -430,6 +430,7 @@ EMPHASISED = {"d_dropout": 0.3, "d_emphasis": 0.1, "matching": "reconstruction"}
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("threads_restored")
 def test_thread_count_does_not_change_the_weights(step, options, monkeypatch):
     source = np.random.default_rng(0)
     X = sp.csr_array((source.random((500, 3000)) < 0.02).astype(np.float32))
@@ -443,8 +444,8 @@ def test_thread_count_does_not_change_the_weights(step, options, monkeypatch):
 
     monkeypatch.setattr(GradientSteps, "start_pass", noted)
     for n in (1, 2):
-        with threads.num_threads(n):
-            fitted.append(GANMF(**settings, **options, d_reg=1e-4, step=step).fit(X))
+        threads.set_num_threads(n)
+        fitted.append(GANMF(**settings, **options, d_reg=1e-4, step=step).fit(X))
     assert used == [1] * 4 + [2] * 4
     assert_array_equal(fitted[0].user_factors_, fitted[1].user_factors_)
     assert_array_equal(fitted[0].item_factors_, fitted[1].item_factors_)

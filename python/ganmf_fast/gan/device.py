@@ -51,7 +51,9 @@ def computing(device: torch.device, tf32: bool, multiplications: int) -> Iterato
     """
     threads = torch.get_num_threads()
     rounds = torch.backends.cuda.matmul.allow_tf32
-    torch.set_num_threads(1 if multiplications < _WORTH_THREADS else get_num_threads())
+    # Torch may be limited by OMP_NUM_THREADS or by its own call, beside other processes.
+    most = min(threads, get_num_threads())
+    torch.set_num_threads(1 if multiplications < _WORTH_THREADS else most)
     try:
         if device.type != "cuda":
             yield
