@@ -62,3 +62,10 @@ def test_nanoseconds_are_found_by_times_of_pandas():
     assert len(model.recommend(list(times), n=1, exclude_seen=False)) == 2
     with pytest.raises(ValueError, match=r"with ids such as 2024-01-01T00:00:00\.000000000"):
         model.recommend([TIMES[0]])
+
+
+def test_numbers_beyond_any_type_are_unknown(toy_urm):
+    model = gf.ItemKNN().fit(gf.Interactions.from_matrix(toy_urm))
+    with pytest.warns(UserWarning, match="exclude_items has no effect"):
+        model.recommend([0], n=1, exclude_items=[10**400])
+    assert set(model.recommend([0, -(10**400)], n=1, unknown="skip")["user"]) == {0}

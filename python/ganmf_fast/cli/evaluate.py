@@ -1,6 +1,5 @@
 """``ganmf evaluate``."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,9 +132,5 @@ def _facts(ev: Evaluation) -> dict[str, Any]:
         "users": len(ev.users),
         "without_list": len(ev.without_list),
         "skipped": ev.skipped._asdict(),
-        # JSON has no word for a metric without a value.
-        "metrics": {
-            k: {name: value if math.isfinite(value) else None for name, value in row.items()}
-            for k, row in ev.to_dict().items()
-        },
+        "metrics": ev.to_dict(),
     }

@@ -172,15 +172,16 @@ def items_in(path: Path, users: Known, items: Known, option: str) -> Any:
     if not is_file(path):
         raise DataError(f"{option}: there is no file {path}")
     if path.suffix == ".parquet":
-        with parquet_refused(path, [path]):
-            table = scan_parquet([path]).collect()
+        table = _table(path)
         if len(table.columns) == 1 or not _has_user(table.columns):
-            return _ids_in(path, items, option)
+            return _only_column(table, path, "item")
         return pl.DataFrame(dict(zip(("user", "item"), pairs_of(table, str(path)), strict=True)))
-    first = next(iter(_lines(_text(path))), "")
+    text = _text(path)
+    lines, quoted = _lines(text), _quoted(text)
+    first = lines[0] if lines else ""
     separator = next((s for s in _SEPARATORS if s in first), None)
-    if separator is None or _quoted(_text(path)) is not None or items.has_texts([first]).all():
-        return _ids_in(path, items, option)
+    if separator is None or quoted is not None or items.has_texts([first]).all():
+        return _ids_of(lines, quoted, items, f"{option}: {path}")
     if not _has_user(first.split(separator)):
         raise ValueError(
             f"{option}: {path} must hold one item a line, or columns whose names in the first line "
@@ -232,19 +233,26 @@ def _has_user(names: list[str]) -> bool:
 def _ids_in(path: Path, known: Known, option: str) -> Any:
     """Ids of a file of one a line, or of a parquet file with a column of them."""
     if path.suffix == ".parquet":
-        return _only_column(path, known.what)
+        return _only_column(_table(path), path, known.what)
     text = _text(path)
-    lines, quoted = _lines(text), _quoted(text)
+    return _ids_of(_lines(text), _quoted(text), known, f"{option}: {path}")
+
+
+def _ids_of(lines: list[str], quoted: list[str] | None, known: Known, option: str) -> list[Any]:
+    """Ids of lines, or of the fields that quotes enclose there, but for a name of the column."""
     if quoted is not None and not known.has_texts([line for line in lines if '"' in line]).any():
         lines = quoted
     if lines and known_role(lines[0]) == known.what and not known.has_texts(lines[:1]).all():
         lines = lines[1:]
-    return known.typed(lines, f"{option}: {path}")
+    return known.typed(lines, option)
 
 
-def _only_column(path: Path, what: str) -> pl.Series:
+def _table(path: Path) -> pl.DataFrame:
     with parquet_refused(path, [path]):
-        table = scan_parquet([path]).collect()
+        return scan_parquet([path]).collect()
+
+
+def _only_column(table: pl.DataFrame, path: Path, what: str) -> pl.Series:
     named = [name for name in table.columns if known_role(name) == what] or table.columns
     if len(named) != 1:
         raise ValueError(

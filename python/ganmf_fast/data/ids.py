@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from ganmf_fast.base.checks import as_array
 from ganmf_fast.base.text import shown
 
-__all__ = ["CodedIds", "IdIndex", "encode", "id_array", "listed", "object_array", "sorted_ids"]
+__all__ = [
+    "CodedIds",
+    "IdIndex",
+    "encode",
+    "id_array",
+    "listed",
+    "object_array",
+    "shown_id",
+    "sorted_ids",
+]
 
 
 class CodedIds(NamedTuple):
@@ -127,7 +136,7 @@ def _time(value: Any, kind: str) -> Any:
     return value if isinstance(value, of_numpy) else of_numpy("NaT")
 
 
-def _named(value: Any) -> str:
+def shown_id(value: Any) -> str:
     """An id in messages: numpy's as those of Python, times as they are written."""
     if isinstance(value, np.datetime64 | np.timedelta64 | dt.date | dt.timedelta):
         return str(value)
@@ -164,7 +173,7 @@ class IdIndex:
     @property
     def example(self) -> str:
         """An id, for messages."""
-        return _named(self.ids[0])
+        return shown_id(self.ids[0])
 
     def positions(self, wanted: Any) -> NDArray[np.int64]:
         """Positions of `wanted` (one id or several).
@@ -182,8 +191,8 @@ class IdIndex:
         if len(unknown):
             value = values[unknown[0]]
             raise ValueError(
-                f"{self._what} {_named(value)} is unknown; there are {len(self.ids)} {self._what}s "
-                f"with ids such as {self.example}"
+                f"{self._what} {shown_id(value)} is unknown; there are {len(self.ids)} "
+                f"{self._what}s with ids such as {self.example}"
             )
         return found
 
@@ -208,7 +217,7 @@ class IdIndex:
                 if not self._may_be(value):
                     raise TypeError(
                         f"{name} must hold ids of {self._what}s, such as {self.example}, not "
-                        f"{_named(value)}"
+                        f"{shown_id(value)}"
                     )
         return self._find(values)
 
@@ -229,9 +238,12 @@ class IdIndex:
         if self.is_text:
             return isinstance(value, str)
         if self._kind in "iuf":
-            if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+            if isinstance(value, bool | np.bool_):
                 return False
-            return float(value).is_integer() if self._kind in "iu" else not np.isnan(value)
+            if isinstance(value, int | np.integer):
+                return True
+            real = isinstance(value, float | np.floating)
+            return real and (value.is_integer() if self._kind in "iu" else not np.isnan(value))
         if self._kind in _TIMES:
             return not np.isnat(_time(value, self._kind))
         return isinstance(value, bool | np.bool_)

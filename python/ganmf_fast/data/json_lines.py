@@ -105,10 +105,11 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
             names = tuple(record)
             columns = roles.resolve(names, len(names), source.label)
             parts = {role: [] for role in columns}
+            known = frozenset(record)
         elif not known.issuperset(record):
             names = (*names, *(name for name in record if name not in known))
             _refuse_late(roles.resolve(names, len(names), source.label), columns, names, where())
-        known = known.union(record)
+            known = known.union(record)
         for role, at in columns.items():
             value = record.get(names[at])
             if value is None:

@@ -372,8 +372,10 @@ def _in_one_type(parts: Sequence[NDArray[Any]], role: str, where: str) -> NDArra
     if len({part.dtype.kind == "M" for part in parts}) > 1:
         raise DataError(f"{where}: the {role}s of some files are dates, and of others numbers")
     whole = np.concatenate(parts)
-    if len({part.dtype for part in parts}) > 1 and not np.array_equal(
-        whole, np.concatenate([part.astype(object) for part in parts])
+    if not all(
+        np.array_equal(part, part.astype(whole.dtype).astype(part.dtype))
+        for part in parts
+        if part.dtype != whole.dtype
     ):
         raise DataError(
             f"{where}: the {role}s of some files are whole numbers that would be rounded beside "

@@ -406,9 +406,9 @@ def evaluate_lists(
     """
     ks = checked_cutoffs(cutoffs)
     names = check_metrics(metrics, BEYOND_ACCURACY)
-    if train is None and metrics is not None:
-        for name in (name for name in NEED_TRAIN if name in names):
-            raise ValueError(f"{name} is computed from what users had before: pass train=")
+    needing = [name for name in NEED_TRAIN if name in names]
+    if train is None and metrics is not None and needing:
+        raise ValueError(f"{needing[0]} is computed from what users had before: pass train=")
     check_bool("allow_overlap", allow_overlap)
     ids: Ids | None
     if is_frame(items):

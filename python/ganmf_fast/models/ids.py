@@ -14,7 +14,7 @@ from ganmf_fast.base.overlap import common_per_row
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr, row_of
 from ganmf_fast.data.frames import FrameType
-from ganmf_fast.data.ids import IdIndex
+from ganmf_fast.data.ids import IdIndex, shown_id
 from ganmf_fast.data.interactions import Interactions, interactions_of
 
 __all__ = [
@@ -278,7 +278,7 @@ def in_common(
     user, item = (row, col) if ids is None else (ids.users[row], ids.items[col])
     return (
         f"{name} holds {total:,} of its {held_out.nnz:,} interactions {which}, such as user "
-        f"{_shown(user)} and item {_shown(item)}: {way_out}"
+        f"{shown_id(user)} and item {shown_id(item)}: {way_out}"
     )
 
 
@@ -293,7 +293,3 @@ def refuse_common(
     """
     if said := in_common(known, held_out, ids, name, which, way_out):
         raise ValueError(said)
-
-
-def _shown(value: Any) -> str:
-    return repr(value.item() if isinstance(value, np.generic) else value)[:80]
