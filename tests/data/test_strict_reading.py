@@ -45,7 +45,9 @@ def test_columns_with_other_names_are_not_taken_by_position(read, text):
 
 @pytest.mark.parametrize("call", [Interactions.from_parquet, Interactions.scan])
 def test_columns_of_parquet_with_other_names_are_not_taken_by_position(call, tmp_path):
-    pl.DataFrame({"product": ["tea"], "buyer_name": ["ann"]}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"product_name": ["tea"], "buyer_name": ["ann"]}).write_parquet(
+        tmp_path / "a.parquet"
+    )
     with pytest.raises(ValueError, match="no column is named like a user"):
         call(tmp_path / "a.parquet")
 
