@@ -179,7 +179,7 @@ def test_folds_are_folders(done, ganmf, log):
         (["--method", "temporal", "--cut", "2020-01-01T00:00+05:00"], "without a time zone"),
         (
             ["--method", "temporal", "--cut", "2020-01-01", "--test-size", "0.5"],
-            "test_size and cut both say where test begins: 0.5 cannot go with 2020-01-01",
+            "test_size and cut both say where test begins: 0.5 cannot go with '2020-01-01'",
         ),
         (["--method", "temporal", "--cut", "2030-01-01"], "one side would be empty"),
         (["--k-core", "5"], "k-core must be two whole numbers, U,I, not '5'"),

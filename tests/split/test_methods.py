@@ -209,6 +209,17 @@ def test_a_moment_with_a_time_zone_is_not_mixed_with_times_that_have_none(zone):
     assert split.temporal(data, cut="2024-01-02T00:00").test.nnz == 1
 
 
+@pytest.mark.parametrize("cut", ["2024-01-01\u202e", "\x1b[2J", "2024-01-02T00:00\u202eZ"])
+def test_a_refused_moment_is_shown_without_what_a_terminal_obeys(cut):
+    days = np.array(["2024-01-01", "2024-01-02"], dtype="datetime64[D]")
+    data = gf.Interactions.from_matrix(np.ones((1, 2)), timestamps=days)
+    for size in (None, 1):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            split.temporal(data, size, cut=cut)
+        assert str(caught.value).isprintable()
+        assert repr(cut) in str(caught.value)
+
+
 def test_a_day_is_cut_at_midnight():
     days = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[D]")
     data = gf.Interactions.from_matrix(np.ones((1, 3)), timestamps=days)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ganmf_fast.base.errors import DataError, TooLargeError
-from ganmf_fast.base.text import printable, shown
+from ganmf_fast.base.text import one_line, printable, shown
 
 __all__ = [
     "MAX_BYTES",
@@ -131,7 +131,7 @@ def parse(content: str | bytes, limit_bytes: int = MAX_BYTES) -> Any:
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except ValueError as error:
-        raise ValueError(f"it is not JSON: {error!s:.200}") from None
+        raise ValueError(f"it is not JSON: {one_line(error, 200)}") from None
     refuse_deeper(value)
     return value
 
@@ -147,7 +147,7 @@ def typed(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{error!s:.200}") from None
+        raise ValueError(f"{one_line(error, 200)}") from None
 
 
 def refuse_deeper(value: object) -> None:

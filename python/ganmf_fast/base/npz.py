@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import one_line, shown
 from ganmf_fast.base.unpacking import check_fits, check_unpacked
 
 __all__ = ["MAX_MEMBERS", "read_npz", "read_sparse"]
@@ -127,7 +127,7 @@ def _damage_refused(label: str) -> Iterator[None]:
     except KeyError as error:
         raise DataError(f"{label} is damaged: it lacks {error}") from None
     except _DAMAGE as error:
-        raise DataError(f"{label} is damaged: {error!s:.200}") from None
+        raise DataError(f"{label} is damaged: {one_line(error, 200)}") from None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.text import one_line
 
 __all__ = ["MAX_BYTES", "read"]
 
@@ -36,7 +37,7 @@ def read(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise DataError(f"{path} is damaged: it is nested too deeply") from None
     except ValueError as error:
-        raise DataError(f"{path} is not valid TOML: {error!s:.200}") from None
+        raise DataError(f"{path} is not valid TOML: {one_line(error, 200)}") from None
     return found
 
 

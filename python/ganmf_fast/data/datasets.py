@@ -24,7 +24,7 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.errors import DataError, TooLargeError, WriteError, suggestion
 from ganmf_fast.base.files import all_written, make_folder, write_whole, written_whole
-from ganmf_fast.base.text import printable, shown
+from ganmf_fast.base.text import one_line, printable, shown
 from ganmf_fast.base.urm import as_csr, fingerprint, to_scipy
 from ganmf_fast.data import downloads
 from ganmf_fast.data.builders import from_log, from_text, use_polars
@@ -576,7 +576,7 @@ def read_member(archive: Path, member: str) -> bytes:
     except DataError:
         raise
     except UNREADABLE as error:
-        raise DataError(f"{archive} is damaged or no zip archive: {error!s:.200}") from None
+        raise DataError(f"{archive} is damaged or no zip archive: {one_line(error, 200)}") from None
 
 
 def _checked_member(package: zipfile.ZipFile, archive: Path, member: str) -> zipfile.ZipInfo:

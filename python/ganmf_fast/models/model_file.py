@@ -20,7 +20,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import checksum, read_tensors, write_tensors
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import one_line, printable, shown
 from ganmf_fast.base.unpacking import check_fits
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.data.frames import FrameType
@@ -190,7 +190,7 @@ def damage_refused(path: str | Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"the model file {path} cannot be read: {error.strerror}") from None
     except _DAMAGE as error:
-        what = f"{error!s:.300}{' is missing' if isinstance(error, KeyError) else ''}"
+        what = f"{one_line(error, 300)}{' is missing' if isinstance(error, KeyError) else ''}"
         raise DataError(f"the model file {path} is damaged or cut short: {what}") from None
 
 
@@ -201,7 +201,8 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
     if meta["format"] != FORMAT:
         raise DataError(
             f"the model file {path} has format {meta['format']}, written by ganmf-fast "
-            f"{meta.get('version')!s:.20}; this version reads format {FORMAT}: upgrade ganmf-fast"
+            f"{printable(str(meta.get('version')), 20)}; this version reads format {FORMAT}: "
+            "upgrade ganmf-fast"
         )
     return meta
 

@@ -152,7 +152,7 @@ def temporal(
     if test_size is not None and cut is not None:
         raise ValueError(
             f"test_size and cut both say where test begins: {shown(test_size)} cannot go with "
-            f"{cut!s:.80}, give one of them"
+            f"{shown(cut)}, give one of them"
         )
     size = check_size("test_size", 0.2 if test_size is None else test_size)
     if check_bool("per_user", per_user):
@@ -327,7 +327,7 @@ def _duration(name: str, given: Any, dtype: np.dtype[Any]) -> Any:
     if number <= 0 or (whole and not number.is_integer()):
         what = f"a whole number of {np.datetime_data(dtype)[0]}" if dtype.kind == "M" else "whole"
         raise ValueError(
-            f"{name} must be positive and {what}, as the timestamps are, not {given!s:.80}"
+            f"{name} must be positive and {what}, as the timestamps are, not {shown(given)}"
         )
     if dtype.kind == "M":
         return int(number) * unit
@@ -496,8 +496,8 @@ def _moment(cut: Any, source: SplitInput) -> int:
     kind = stamps.dtype.kind
     if getattr(cut, "tzinfo", None) is not None or (isinstance(cut, str) and _ZONE.search(cut)):
         raise ValueError(
-            f"cut must be without a time zone, as the timestamps are, not {cut!s:.80}; those of "
-            "data that had zones are in UTC"
+            f"cut must be without a time zone, as the timestamps are, not "
+            f"{shown(cut)}; those of data that had zones are in UTC"
         )
     what = "a date" if kind == "M" else "a number"
     refusal = TypeError(f"cut must be {what}, as the timestamps are, not {shown(cut)}")
