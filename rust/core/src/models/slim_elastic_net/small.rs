@@ -11,6 +11,9 @@ use crate::linalg::gram::{Entry, Gram};
 
 /// Columns of the small Gram matrix come in multiples of this.
 const LANES: usize = 16;
+/// Changes of a sweep that is the last, in units of the violation that is allowed: each changes the
+/// gradient of the coordinates before it.
+const LAST: f64 = 0.5;
 /// Sweeps between two looks at the cancel flag.
 const SWEEPS: usize = 16;
 
@@ -117,7 +120,8 @@ impl Small {
         self.gram[loaded * stride..m * stride].fill(0.0);
     }
 
-    /// Sweep until no coordinate misses its optimum by more than `limit`; the number of sweeps.
+    /// Sweep until no coordinate violates the optimality conditions by more than `limit`; the number
+    /// of sweeps.
     ///
     /// Where sweeps make slow progress, because items resemble each other, the weights that there
     /// are now and then take a step to where they would be best if no sign changed.
@@ -228,7 +232,7 @@ impl Small {
 /// Sweeps up to number `stop`, over all coordinates (`all`) or those with a weight.
 ///
 /// A pass over everything follows whenever the coordinates with a weight have settled, and when it
-/// too finds nothing to do, the answer is true.
+/// too finds nothing to do and leaves no violation above `limit`, the answer is true.
 struct Sweeps<'a> {
     p: Problem,
     limit: f64,
@@ -283,8 +287,13 @@ impl Kernel for Sweeps<'_> {
                     subtract(gradient, &gram[k * stride..(k + 1) * stride], change as f32);
                 }
             }
-            if worst <= limit {
-                if all {
+            if worst <= LAST * limit {
+                let violated = |k: usize| {
+                    let slope = f64::from(gradient[k]) - ridge[k] * weights[k];
+                    p.violation(slope, weights[k]) > limit
+                };
+                // Without a change another sweep would find the same.
+                if all && (worst == 0.0 || !(0..n).any(violated)) {
                     *self.all = true;
                     return true;
                 }

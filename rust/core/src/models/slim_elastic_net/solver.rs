@@ -19,10 +19,8 @@ use crate::base::memory::{collected, filled, with_room, zeros};
 use crate::base::{Progress, Result};
 use crate::linalg::gram::{Entry, Gram, Popular};
 
-/// Violation left in a working set that may still grow, and in one that may be the last, in units
-/// of the violation that is allowed.
-const LOOSE: f64 = 8.0;
-const TIGHT: f64 = 0.5;
+/// Violation left in a working set that may still grow, in units of what is allowed in the last.
+const LOOSE: f64 = 16.0;
 /// Tolerance down to which the f32 sums of a working set need no second look in f64.
 const TRUSTED: f64 = 1e-4;
 /// Working set of the first round, and the least that a round may add.
@@ -191,12 +189,12 @@ impl<'a, T: Entry> Solver<'a, T> {
             }
             let whole = self.set.len() >= self.candidates.len();
             if whole {
-                inner = TIGHT * limit;
+                inner = limit;
             }
             sweeps += self
                 .small
                 .descend(p, inner, p.max_iter - sweeps, progress)?;
-            inner = TIGHT * limit;
+            inner = limit;
             // Weights of either sign may reach items that are no candidates yet.
             let closed = p.positive || matches!(self.gram, Gram::Dense { .. });
             if whole && closed && last && p.tol >= TRUSTED {

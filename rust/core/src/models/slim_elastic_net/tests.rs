@@ -111,6 +111,27 @@ proptest! {
 }
 
 #[test]
+fn changes_of_the_last_sweep_do_not_add_up_to_more_than_the_tolerance() {
+    // Many items that resemble each other, all with a weight.
+    let urm = matrix(19, 12, 31, 0.832_912_777_842_531_3, false);
+    let p = Penalty {
+        alpha: 10f64.powf(-1.186_275_338_415_912),
+        l1_ratio: 0.01,
+    };
+    for whole in [true, false] {
+        for tol in [2e-3, 5e-4, 2e-4] {
+            let params = SlimParams {
+                positive_only: false,
+                tol,
+                ..EXACT
+            };
+            let found = fit(&urm, p, params, whole);
+            assert!(kkt_miss(&urm, &found.weights, p, false) < tol);
+        }
+    }
+}
+
+#[test]
 fn items_without_a_user_in_common_get_negative_weights_in_both_forms() {
     // Item 2 has no user in common with item 1, and one with item 0, which explains item 1.
     let urm = CsrMatrix::try_new(7, vec![0, 2, 4], vec![0, 1, 0, 2], None).expect("valid");
