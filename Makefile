@@ -199,8 +199,8 @@ tools:
 	@command -v cc >/dev/null || { echo "A C linker is missing, which Rust needs: install gcc" \
 		"or clang (on Debian and Ubuntu: apt install build-essential)." >&2; exit 1; }
 
-# The environment, once for each change of pyproject.toml. Torch comes last and only when nothing
-# importable is there, so that a machine's own build is used and never a second one installed.
+# The environment, once for each change of pyproject.toml. Torch comes while the extension is built,
+# and only when nothing importable is there: a machine's own build is used, never a second one.
 # An interpreter that is itself a virtual environment passes on the packages beneath it, not its
 # own, hence inherited.pth. maturin and ruff look for their programs in this environment, so they
 # cannot be inherited; pip looks for maturin's on PATH.
@@ -221,12 +221,13 @@ $(STAMP): pyproject.toml | tools
 		"with VENV=..., or remove it." >&2; exit 1; }
 	@echo "Building the Rust extension, and installing the Python packages (a few minutes)"
 	@$(PIP) --ignore-installed 'maturin>=1.9,<2' 'ruff~=0.17.6' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
-	@$(MATURIN) >$(BUILD_LOG) 2>&1 || $(NO_BUILD)
+	@$(MATURIN) >$(BUILD_LOG) 2>&1 & build=$$!; \
+	$(PY) -c 'import torch' 2>/dev/null || { \
+		echo "Installing torch (up to 3 GB where pip finds no CPU build)"; \
+		$(PIP) torch >$(LOG) 2>&1 || { kill $$build; $(NO_DOWNLOAD); }; }; \
+	wait $$build || $(NO_BUILD)
 	@PATH="$(ENV)/bin:$$PATH" MATURIN_PEP517_ARGS="--profile $(PROFILE)" $(PIP) --no-build-isolation --editable '.[dev]' \
 		>$(LOG) 2>&1 || $(NO_DOWNLOAD)
-	@$(PY) -c 'import torch' 2>/dev/null || { \
-		echo "Installing torch (up to 3 GB where pip finds no CPU build)"; \
-		$(PIP) torch >$(LOG) 2>&1 || $(NO_DOWNLOAD); }
 	@touch $@
 
 NO_BUILD = { cat $(BUILD_LOG) >&2; echo "The Rust extension did not build: cargo says why above" \
