@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
-from ganmf_fast.base.urm import row_of, to_scipy
+from ganmf_fast.base.urm import row_of, rows_of, to_scipy
 from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.similar import UsersByProfile, padding, themselves
 from ganmf_fast.scorers.tensors import (
@@ -66,12 +66,18 @@ class DenseWeights(UsersByProfile, Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        rows = to_scipy(profiles)
-        return rank_blocks(lambda block: rows[block] @ self.weights, self.n_items, request, report)
+        return rank_blocks(
+            lambda block: self.scores(profiles, block), self.n_items, request, report
+        )
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
-        return dense_float32(to_scipy(profiles)[users] @ self.weights)
+        # The sums of scipy, to the bit, on all threads.
+        return _core.sparse_product(rows_of(profiles, users), self.weights, self._no_bias)
+
+    @cached_property
+    def _no_bias(self) -> Floats:
+        return np.zeros(self.n_items, dtype=np.float32)
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Weights with which other items contribute to each of `items`: its column of B."""
@@ -212,6 +218,10 @@ class DualEase(UsersByProfile, Scorer):
     def of_profiles(self, profiles: Csr) -> "DualEase":
         """See `Scorer.of_profiles`."""
         del profiles
+        return self._for_profiles
+
+    @cached_property
+    def _for_profiles(self) -> "DualEase":
         return _DualEaseOfProfiles(
             self.urm,
             self.inverse,

@@ -2,7 +2,7 @@
 //!
 //! Terms of an entry are added one after the other, in f32 and without fused multiplication: the
 //! bits depend neither on the number of rows, as those of a BLAS do, nor on threads or processor.
-//! Cost: a dense product reads the right side once for every [`ROWS`] rows.
+//! Cost: a dense product reads the right side once for every [`ROWS`] rows, or for each of a few.
 
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use rayon::prelude::*;
@@ -14,6 +14,8 @@ use crate::base::{CsrView, Error, Progress, Result};
 
 /// Rows that share a packed tile of the right side.
 const ROWS: usize = 32;
+/// Rows so few that packing tiles for them takes longer than what it saves.
+const FEW: usize = 8;
 /// Rows whose sums are in registers, with `TILE` columns each.
 const BLOCK: usize = 4;
 const TILE: usize = 16;
@@ -35,8 +37,18 @@ pub fn dense_product(
     let left = left.as_slice().expect("row after row");
     let right = right.as_slice().expect("row after row");
     let mut out = zeros::<f32>(n_rows.saturating_mul(n_cols), PRODUCT)?;
-    let chunk = ROWS * n_cols.max(1);
     progress.start(n_rows as u64);
+    if n_rows <= FEW && n_cols > 0 {
+        out.par_chunks_mut(n_cols)
+            .enumerate()
+            .try_for_each(|(row, sums)| {
+                let row = &left[row * depth..(row + 1) * depth];
+                dispatch(Row { row, right, sums });
+                progress.advance(1)
+            })?;
+        return Ok(Array2::from_shape_vec((n_rows, n_cols), out).expect("of this size"));
+    }
+    let chunk = ROWS * n_cols.max(1);
     out.par_chunks_mut(chunk)
         .enumerate()
         .try_for_each(|(nth, out)| {
@@ -65,6 +77,29 @@ pub fn dense_product(
             progress.advance((out.len() / n_cols) as u64)
         })?;
     Ok(Array2::from_shape_vec((n_rows, n_cols), out).expect("of this size"))
+}
+
+struct Row<'a> {
+    row: &'a [f32],
+    right: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Kernel for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (&x, line) in self
+            .row
+            .iter()
+            .zip(self.right.chunks_exact(self.sums.len()))
+        {
+            for (sum, &w) in self.sums.iter_mut().zip(line) {
+                *sum += x * w;
+            }
+        }
+    }
 }
 
 struct Block<'a> {
