@@ -13,6 +13,7 @@ from ganmf_fast.evaluation import compare as compare
 from ganmf_fast.evaluation import evaluate as evaluate
 from ganmf_fast.evaluation import evaluate_lists as evaluate_lists
 from ganmf_fast.evaluation import model_selection as model_selection
+from ganmf_fast.experiments.benchmark import benchmark as benchmark
 from ganmf_fast.experiments.session import reproduce as reproduce
 from ganmf_fast.models import *
 from ganmf_fast.models.base import Recommender as Recommender

@@ -42,6 +42,6 @@ def build() -> App:
     for name in (*tables, *figures, "adversarial", "all"):
         reproduce.command(f"ganmf_fast.cli.reproduce:{name}", name=name)
     app.command(reproduce)
-    for name in ("report", "doctor", "version"):
+    for name in ("report", "bench", "doctor", "version"):
         app.command(f"ganmf_fast.cli.{name}:{name}", name=name)
     return app
