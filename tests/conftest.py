@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 # Two workers of pytest-xdist share the processors: BLAS and torch begin with one thread in each.
@@ -83,9 +84,8 @@ def threads_restored() -> Iterator[None]:
         torch.set_num_threads(of_torch)
 
 
-@pytest.fixture
-def toy_urm() -> sp.csr_array:
-    """60 users x 40 items, ones, at least four items a user, popularity falling with the index."""
+@cache
+def _toy_urm() -> sp.csr_array:
     rng = np.random.default_rng(7)
     weights = 1 / np.arange(1, 41)
     rows, cols = [], []
@@ -97,6 +97,12 @@ def toy_urm() -> sp.csr_array:
     urm = sp.csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=(60, 40))
     urm.sort_indices()
     return urm
+
+
+@pytest.fixture
+def toy_urm() -> sp.csr_array:
+    """60 users x 40 items, ones, at least four items a user, popularity falling with the index."""
+    return _toy_urm().copy()
 
 
 @pytest.fixture

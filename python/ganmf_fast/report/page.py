@@ -102,6 +102,7 @@ def _figures() -> dict[str, Callable[..., Any]]:
     }
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         autoescape=True,

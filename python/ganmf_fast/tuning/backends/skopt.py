@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.tuning.backends.base import load, plain
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Trial
@@ -190,6 +190,6 @@ def one_quiet_thread() -> Iterator[None]:
 
     The matrices of a Gaussian process are small: several threads take many times as long.
     """
-    with threadpool_limits(1), warnings.catch_warnings():
+    with one_blas_thread(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The objective has been evaluated at")
         yield
