@@ -42,8 +42,8 @@ pub fn dense_product(
         out.par_chunks_mut(n_cols)
             .enumerate()
             .try_for_each(|(row, sums)| {
-                let row = &left[row * depth..(row + 1) * depth];
-                dispatch(Row { row, right, sums });
+                let left = &left[row * depth..(row + 1) * depth];
+                dispatch(Row { left, right, sums });
                 progress.advance(1)
             })?;
         return Ok(Array2::from_shape_vec((n_rows, n_cols), out).expect("of this size"));
@@ -80,7 +80,7 @@ pub fn dense_product(
 }
 
 struct Row<'a> {
-    row: &'a [f32],
+    left: &'a [f32],
     right: &'a [f32],
     sums: &'a mut [f32],
 }
@@ -91,7 +91,7 @@ impl Kernel for Row<'_> {
     #[inline(always)]
     fn call(self) {
         for (&x, line) in self
-            .row
+            .left
             .iter()
             .zip(self.right.chunks_exact(self.sums.len()))
         {
