@@ -1,3 +1,5 @@
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pytest
@@ -42,9 +44,12 @@ def test_figures_are_positive_and_named(toy_urm):
     assert (found["fit_mib"].fill_null(0.0) >= 0).all()
 
 
-def test_ids_are_those_of_the_interactions(toy_urm):
+@pytest.mark.parametrize(
+    "name", [lambda at: f"id{at}", lambda at: dt.date(2024, 1, 1) + dt.timedelta(days=int(at))]
+)
+def test_ids_are_those_of_the_interactions(toy_urm, name):
     rows, cols = toy_urm.nonzero()
-    frame = pl.DataFrame({"user": [f"u{u}" for u in rows], "item": [f"i{i}" for i in cols]})
+    frame = pl.DataFrame({"user": [*map(name, rows)], "item": [*map(name, cols)]})
     log = gf.Interactions.from_frame(frame, "user", "item")
     found = gf.benchmark([gf.ItemKNN(topk=5)], log, n=3, rounds=1)
     assert found["profile_ms"][0] > 0

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from ganmf_fast.base.checks import check_int
 from ganmf_fast.base.progress import line
 from ganmf_fast.base.text import shown
-from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.base.urm import row_of
 from ganmf_fast.experiments.environment import measured
 from ganmf_fast.models.base import Recommender
 
@@ -104,17 +104,16 @@ def _speed(model: Recommender, X: object, n: int, rounds: int) -> dict[str, floa
         with measured() as cost:
             fitted.fit(X)
         fits.append(cost)
-    rows = to_scipy(fitted.urm_)
-    everybody = np.arange(rows.shape[0])
-    asking = _every_so_many(np.flatnonzero(np.diff(rows.indptr)), _REQUESTS)
+    everybody = np.arange(fitted.n_users_)
+    asking = _every_so_many(np.flatnonzero(np.diff(fitted.urm_.indptr)), _REQUESTS)
     if fitted.ids_ is None:
-        users, items = everybody, np.arange(rows.shape[1])
+        users, items = everybody, np.arange(fitted.n_items_)
     else:
         users, items = np.asarray(fitted.ids_.users), np.asarray(fitted.ids_.items)
     batch = users[_every_so_many(everybody, _USERS)]
-    profiles = [items[rows.indices[rows.indptr[u] : rows.indptr[u + 1]]].tolist() for u in asking]
+    profiles = [_plain(items[row_of(fitted.urm_, u)[0]]) for u in asking.tolist()]
     lists = [_seconds(lambda: fitted.recommend(batch, n)) for _ in range(rounds)]
-    by_user = [_seconds(partial(fitted.recommend, [user], n)) for user in users[asking].tolist()]
+    by_user = [_seconds(partial(fitted.recommend, [user], n)) for user in _plain(users[asking])]
     by_profile = [_seconds(partial(fitted.recommend, profiles=own, n=n)) for own in profiles]
     added = [cost.extra_mib for cost in fits if cost.extra_mib is not None]
     return {
@@ -124,6 +123,11 @@ def _speed(model: Recommender, X: object, n: int, rounds: int) -> dict[str, floa
         "user_ms": 1000 * median(by_user),
         "profile_ms": 1000 * median(by_profile),
     }
+
+
+def _plain(ids: NDArray[Any]) -> list[Any]:
+    # numpy makes numbers of dates.
+    return list(ids) if ids.dtype.kind == "M" else ids.tolist()
 
 
 def _every_so_many(of: NDArray[np.intp], most: int) -> NDArray[np.intp]:
