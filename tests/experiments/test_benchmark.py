@@ -1,5 +1,3 @@
-import datetime as dt
-
 import numpy as np
 import polars as pl
 import pytest
@@ -45,11 +43,11 @@ def test_figures_are_positive_and_named(toy_urm):
 
 
 @pytest.mark.parametrize(
-    "name", [lambda at: f"id{at}", lambda at: dt.date(2024, 1, 1) + dt.timedelta(days=int(at))]
+    "ids", [pl.all().cast(pl.String), pl.all().cast(pl.Datetime("ns"))], ids=["text", "times"]
 )
-def test_ids_are_those_of_the_interactions(toy_urm, name):
-    rows, cols = toy_urm.nonzero()
-    frame = pl.DataFrame({"user": [*map(name, rows)], "item": [*map(name, cols)]})
+def test_ids_are_those_of_the_interactions(toy_urm, ids):
+    user, item = toy_urm.nonzero()
+    frame = pl.DataFrame({"user": user, "item": item}).select(ids)
     log = gf.Interactions.from_frame(frame, "user", "item")
     found = gf.benchmark([gf.ItemKNN(topk=5)], log, n=3, rounds=1)
     assert found["profile_ms"][0] > 0
