@@ -48,9 +48,19 @@ MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
 # In the environment, or wherever it is.
 PIP_AUDIT = $(or $(wildcard $(ENV)/bin/pip-audit),pip-audit)
 NO_SPINNER := --progress-spinner off
+# What maturin tells pyo3 is told here as well: cargo builds it anew for anything else, and would do so
+# each time that a build follows a test.
+SIGNATURE = import struct, sys; \
+	print("%s-%d.%d-%dbit" % (sys.implementation.name, *sys.version_info[:2], 8 * struct.calcsize("P")))
+define cargo
+	@echo 'cargo $(1)'
+	@config=$$(ls "$(CURDIR)"/target/maturin/pyo3-config-*.txt 2>/dev/null | head -n 1); \
+	PYO3_BUILD_EXTENSION_MODULE=1 PYO3_ENVIRONMENT_SIGNATURE=$$($(PY) -c '$(SIGNATURE)') \
+		env $${config:+PYO3_CONFIG_FILE="$$config"} cargo $(1)
+endef
 # The extension has no tests or benches of its own; named here and in `bench`, it gives what both
 # depend on the features that `build` has compiled already.
-CARGO_TEST := cargo test --quiet -p ganmf-core -p ganmf-python
+CARGO_TEST = $(call cargo,test --quiet -p ganmf-core -p ganmf-python)
 # The tests write thousands of files, each brought to the disk: in memory, where there is room.
 IN_MEMORY := $(shell test -w /dev/shm && test "$$(df -Pk /dev/shm | awk 'END {print $$4}')" -gt 8000000 \
 	&& echo PYTEST_DEBUG_TEMPROOT=/dev/shm)
@@ -102,7 +112,7 @@ fuzz: build ## Break the public surface with inputs that nobody would pass [SECO
 # The stub is checked beside a copy of the extension: within the package, stubtest reads all of it.
 lint: build ## Formatting, lints, types, and the stubs against the binary
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(call cargo,clippy --quiet --workspace --all-targets -- -D warnings)
 	$(PY) -m ruff check --quiet
 	$(PY) -m ruff format --quiet --check
 	$(PY) -m mypy
@@ -149,7 +159,7 @@ docs: build ## The documentation site, in target/docs; any warning is an error
 	@echo "target/docs/index.html"
 
 bench: $(if $(SHORT),build,build-release) ## Benches in Rust and through Python, with throughput [SHORT=1]
-	cargo bench --quiet -p ganmf-benches $(if $(SHORT),-p ganmf-python --profile dev -- --test)
+	$(call cargo,bench --quiet -p ganmf-benches $(if $(SHORT),-p ganmf-python --profile dev -- --test))
 	$(PY) -m pytest -q benches/python/bench_*.py --benchmark-only --benchmark-sort=name \
 		--benchmark-columns=min,median,stddev,rounds \
 		$(if $(SHORT),--benchmark-max-time=0.1 --benchmark-min-rounds=1)
