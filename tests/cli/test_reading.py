@@ -69,7 +69,7 @@ def refused(done) -> str:
 
 def test_every_command_with_data_has_every_option() -> None:
     with_data = {path: names for path, names in _options(build()).items() if "data" in names}
-    assert len(with_data) == 8 + 9
+    assert len(with_data) == 9 + 9
     for path, names in with_data.items():
         assert set(COLUMN_OPTIONS) <= names, path
 
