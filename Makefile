@@ -36,12 +36,17 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 ENV := $(abspath $(VENV))
 PY := $(ENV)/bin/python
 STAMP := $(ENV)/.ganmf-installed
+# What only tests and lints need is a gigabyte, and comes with the first of these targets.
+DEV := $(ENV)/.ganmf-dev
+RUN := plots,report,tune
+EXTRAS := $(if $(filter-out reproduce build build-release wheel,$(MAKECMDGOALS)),dev,$(RUN))
 WHEELS := $(ENV)-wheels
 TOOLS := $(WHEELS)/bin/python
 LOG := $(ENV)/setup.log
 BUILD_LOG := $(ENV)/build.log
 # What a package's modules compile to is written when they are first imported.
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --quiet --no-compile
+INSTALL = PATH="$(ENV)/bin:$$PATH" MATURIN_PEP517_ARGS="--profile $(PROFILE)" $(PIP) --no-build-isolation --editable
 # Cargo's profile of the extension: dev is quick to build again, release has the last of the speed.
 PROFILE := dev
 MATURIN = $(PY) -m maturin develop --profile $(PROFILE) --quiet --skip-install
@@ -98,19 +103,19 @@ check: lint ## What to run after each change: lint, and the tests not marked slo
 	$(CARGO_TEST)
 	$(PYTEST) -m "not slow"
 
-test: build ## Rust tests, then Python tests
+test: $(DEV) build ## Rust tests, then Python tests
 	$(CARGO_TEST)
 	$(PYTEST) --durations=25
 
-test-dev: build ## Tests near the kernels under Python's development mode, every warning an error
+test-dev: $(DEV) build ## Tests near the kernels under Python's development mode, every warning an error
 	$(PY) -X dev -W error -m pytest -q -p no:benchmark -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		-m "not processes" tests/base tests/core tests/data tests/evaluation tests/models tests/split
 
-fuzz: build ## Break the public surface with inputs that nobody would pass [SECONDS=60]
+fuzz: $(DEV) build ## Break the public surface with inputs that nobody would pass [SECONDS=60]
 	$(PY) -m tests.fuzz --seconds $(SECONDS)
 
 # The stub is checked beside a copy of the extension: within the package, stubtest reads all of it.
-lint: build ## Formatting, lints, types, and the stubs against the binary
+lint: $(DEV) build ## Formatting, lints, types, and the stubs against the binary
 	cargo fmt --all --check
 	$(call cargo,clippy --quiet --workspace --all-targets -- -D warnings)
 	$(PY) -m ruff check --quiet
@@ -151,25 +156,25 @@ wheels: tools ## Wheel for glibc 2.17 and source archive, in dist/: checked, and
 	$(TOOLS) -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS)/of-source dist/*.tar.gz
 	$(TOOLS) -m tests.fresh_install dist/*.whl
 
-docs: build ## The documentation site, in target/docs; any warning is an error
+docs: $(DEV) build ## The documentation site, in target/docs; any warning is an error
 	@$(PY) -c 'import furo, myst_nb, sphinx_copybutton' 2>/dev/null || { \
 		echo "Installing what the documentation needs"; \
 		$(PIP) furo myst-nb sphinx sphinx-copybutton >$(LOG) 2>&1 || $(NO_DOWNLOAD); }
 	$(PY) -m sphinx -W --keep-going -b html -q docs target/docs
 	@echo "target/docs/index.html"
 
-bench: $(if $(SHORT),build,build-release) ## Benches in Rust and through Python, with throughput [SHORT=1]
+bench: $(DEV) $(if $(SHORT),build,build-release) ## Benches in Rust and through Python, with throughput [SHORT=1]
 	$(call cargo,bench --quiet -p ganmf-benches $(if $(SHORT),-p ganmf-python --profile dev -- --test))
 	$(PY) -m pytest -q benches/python/bench_*.py --benchmark-only --benchmark-sort=name \
 		--benchmark-columns=min,median,stddev,rounds \
 		$(if $(SHORT),--benchmark-max-time=0.1 --benchmark-min-rounds=1)
 
-bench-peers: build-release ## Beside other packages: [OPS=item_knn,...] [DATASETS=ml-1m,...] [FRESH=1]
+bench-peers: $(DEV) build-release ## Beside other packages: [OPS=item_knn,...] [DATASETS=ml-1m,...] [FRESH=1]
 	@PYTHONPATH=benches/python $(PY) -m peers --environment "$(PEERS)" \
 		$(if $(OPS),--ops "$(OPS)") $(if $(DATASETS),--datasets "$(DATASETS)") \
 		$(if $(FRESH),--fresh)
 
-bench-large: build-release ## Logs of millions of interactions, from disk to metrics [SIZES=1M,10M,100M]
+bench-large: $(DEV) build-release ## Logs of millions of interactions, from disk to metrics [SIZES=1M,10M,100M]
 	$(PY) benches/large/scaling.py --sizes "$(SIZES)" $(if $(FRESH),--fresh)
 
 audit: ## Licences, sources and known vulnerabilities of what the package depends on, as far as tools are there
@@ -236,9 +241,13 @@ $(STAMP): pyproject.toml | tools
 		echo "Installing torch (up to 3 GB where pip finds no CPU build)"; \
 		$(PIP) torch >$(LOG) 2>&1 || { kill $$build; $(NO_DOWNLOAD); }; }; \
 	wait $$build || $(NO_BUILD)
-	@PATH="$(ENV)/bin:$$PATH" MATURIN_PEP517_ARGS="--profile $(PROFILE)" $(PIP) --no-build-isolation --editable '.[dev]' \
-		>$(LOG) 2>&1 || $(NO_DOWNLOAD)
-	@touch $@
+	@$(INSTALL) '.[$(EXTRAS)]' >$(LOG) 2>&1 || $(NO_DOWNLOAD)
+	@rm -f $(DEV)
+	@touch $@ $(if $(filter dev,$(EXTRAS)),$(DEV))
+
+$(DEV): $(STAMP)
+	@test -e $@ || { echo "Installing what tests and lints need"; \
+		$(INSTALL) '.[dev]' >$(LOG) 2>&1 || $(NO_DOWNLOAD); touch $@; }
 
 NO_BUILD = { cat $(BUILD_LOG) >&2; echo "The Rust extension did not build: cargo says why above" \
 	"(a failed download needs the network or a mirror of the crates)." >&2; exit 1; }
