@@ -1,5 +1,7 @@
 """IRGAN and CoFiGAN against float64 rounds whose draws are made again here, and their laws."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -332,3 +334,24 @@ def test_bad_parameters_are_named(binary, params, error, message):
 def test_divergence_is_an_error(cls, binary):
     with pytest.raises(ValueError, match=r"lower (d_lr or g_lr|the learning rate)"):
         cls(**{**SMALL, "epochs": 30}, d_lr=1e30, d_reg=1e10).fit(binary)
+
+
+@pytest.mark.parametrize("cls", [gf.IRGAN, gf.CoFiGAN, gf.GraphGAN])
+def test_pre_training_stops_by_the_validation_that_is_given(cls, toy_urm, toy_held_out):
+    short = {"num_factors": 4, "epochs": 1, "d_epochs": 1, "g_epochs": 1, "freq": 1}
+    model = cls(**short, allow_worse=0, pretrain_epochs=200)
+    model.fit(toy_urm, validation=toy_held_out)
+    assert all("validation" in row for row in model.pretraining_)
+    assert len(model.pretraining_) < 200
+
+
+@BOTH
+def test_a_start_that_has_seen_other_interactions_is_said(cls, binary, start):
+    other = binary.copy()
+    other[0, np.flatnonzero(other[0] == 0)[0]] = 1
+    nothing = {**SMALL, "epochs": 1, "d_epochs": 0, "g_epochs": 0}
+    with pytest.warns(UserWarning, match="start_path names .* other interactions than X"):
+        cls(**nothing, start_path=start).fit(other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cls(**nothing, start_path=start).fit(binary)

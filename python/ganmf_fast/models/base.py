@@ -121,7 +121,7 @@ class Recommender(ScikitLearn, ABC):
             If a parameter or an argument is not what it should be.
         """
         self._validate_params()
-        if np.ndim(y) > 1 or hasattr(y, "csr"):  # type: ignore[arg-type]
+        if np.ndim(y) > 1 or hasattr(y, "csr") or isinstance(y, Csr):  # type: ignore[arg-type]
             raise TypeError("y is ignored: pass held-out interactions as validation=")
         if callback is not None and not callable(callback):
             raise TypeError(

@@ -3,6 +3,7 @@
 The first factors are those of BPR-MF, whose steps give new users their factors as well.
 """
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY
@@ -82,7 +83,11 @@ class PretrainedRecommender(PretrainedSettings, IterativeRecommender):
         if not model.epochs:
             rng = np.random.default_rng(int(self.seed))
             return first_factors(data.urm, int(self.num_factors), rng)
-        scorer = model.fit(data.urm, data.validation, metric=data.metric, k=data.k).scorer_
+        with warnings.catch_warnings():
+            # Has been said of the same matrices.
+            warnings.filterwarnings("ignore", message="validation holds", category=UserWarning)
+            model.fit(data.urm, validation=data.validation, metric=data.metric, k=data.k)
+        scorer = model.scorer_
         if not isinstance(scorer, Factors):  # which BPRMF always has
             raise TypeError(f"pre-training left {type(scorer).__name__} behind")
         self.pretraining_ = model.history_
@@ -91,7 +96,8 @@ class PretrainedRecommender(PretrainedSettings, IterativeRecommender):
     def _from_file(self, name: str, urm: Csr) -> Tables:
         """Factors with item biases of a saved model."""
         path = getattr(self, name)
-        scorer = load(path).scorer_
+        model = load(path)
+        scorer = model.scorer_
         width = int(self.num_factors) + 1
         shapes = [(urm.n_rows, width), (urm.n_cols, width)]
         if (
@@ -103,6 +109,15 @@ class PretrainedRecommender(PretrainedSettings, IterativeRecommender):
                 f"{name} names {shown(path)}, which does not hold factors of {urm.n_rows} users "
                 f"and {urm.n_cols} items with num_factors = {self.num_factors} and item biases: "
                 "fit a BPRMF with these on the same matrix"
+            )
+        seen = model.urm_
+        same_rows = np.array_equal(seen.indptr, urm.indptr)
+        if not (same_rows and np.array_equal(seen.indices, urm.indices)):
+            warnings.warn(
+                f"{name} names {shown(path)}, whose model was fitted on other interactions than X: "
+                "what it has seen is in the start",
+                UserWarning,
+                stacklevel=2,
             )
         return scorer.user_factors, scorer.item_factors
 
