@@ -1,6 +1,7 @@
 """The search: exact to the protocol, resumed to the bit, and no finished trial is ever lost."""
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -839,3 +840,94 @@ def test_a_split_of_two_sides_is_divided_for_the_search(splits, knn, rule):
     assert found.study.header["data"] == five.data_hash
     with pytest.raises(TypeError, match="splits must be"):
         knn(splits=splits.urm)
+
+
+class Sign:
+    """The popular items, or those that are not; `a` changes nothing."""
+
+    def __init__(self, a=1.0, sign=1):
+        self.a, self.sign = a, sign
+
+    def fit(self, X):
+        self.counts = np.asarray(X.sum(0)).ravel()
+        return self
+
+    def recommend(self, users, n=5):
+        return np.tile(np.argsort(-self.sign * self.counts, kind="stable")[:n], (len(users), 1))
+
+
+def made_by(sign):
+    def make(a=1.0):
+        return Sign(a, sign)
+
+    return make
+
+
+A = {"a": {"real": [0.0, 1.0]}}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda sign: functools.partial(Sign, sign=sign),
+        made_by,
+        lambda sign: lambda a=1.0: Sign(a, sign),
+        lambda sign: (lambda a=1.0: Sign(a, 1)) if sign == 1 else (lambda a=1.0: Sign(a, -1)),
+    ],
+    ids=["partial", "closure", "lambda", "constant of a lambda"],
+)
+def test_a_journal_of_another_function_without_a_name_is_refused(knn, make):
+    found = knn(model=make(1), space=A)
+    assert knn(model=make(1), space=A).trials.equals(found.trials)
+    with pytest.raises(ConflictError, match=r"is of a search with .* 1, not -1"):
+        knn(model=make(-1), space=A)
+
+
+def test_a_journal_of_another_metric_without_a_name_is_refused(knn):
+    def metric(value):
+        return lambda model, X, held_out: value
+
+    assert knn(metric=metric(1.0)).best_value == 1.0
+    with pytest.raises(ConflictError, match=r"with value .1\.0., not .2\.0."):
+        knn(metric=metric(2.0))
+
+
+def test_a_journal_of_before_knows_no_bound_values(knn, tmp_path):
+    found = knn(model=made_by(1), space=A)
+    path = tmp_path / "knn.jsonl"
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    header = json.loads(first)
+    assert header.pop("bound") == {"model": {"sign": 1}}
+    path.write_text("\n".join([json.dumps(header), *rest]) + "\n", encoding="utf-8")
+    assert knn(model=made_by(1), space=A).trials.equals(found.trials)
+
+
+def test_what_a_journal_cannot_hold_is_named(knn, tmp_path):
+    mixed = gf.Blend([gf.ItemKNN(topk=5), gf.EASE()])
+    ways = {"normalisation": {"choice": ["minmax", "zscore"]}}
+    with pytest.raises(TypeError, match="journal cannot hold models of Blend"):
+        knn(model=mixed, space=ways)
+    with pytest.raises(ValueError, match="journal cannot hold the range of l2"):
+        knn(model="EASE", space={"l2": {"choice": [1.0, math.inf]}})
+    assert not list(tmp_path.iterdir())
+    assert knn(model=mixed, space=ways, journal=None, n_calls=2).best_value > 0
+
+
+def test_spaces_take_numbers_of_numpy(knn):
+    space = {"topk": {"int": [np.int64(2), np.int32(9)]}, "shrink": {"choice": np.array([0, 5])}}
+    found = knn(space=space, fixed={"similarity": "cosine", "normalize": np.True_})
+    assert found.best_params["normalize"] is True
+    assert type(found.best_params["topk"]) is int
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"space": {"topk": {"choice": [1, 1.0, 3]}}}, "topk holds a choice twice"),
+        ({"space": {"topk": {"int": [1, 2**70]}}}, "an end of topk must fit 64 bits"),
+        ({"fixed": 3}, "fixed must be a dict of parameters, not 3"),
+    ],
+)
+def test_ranges_that_no_backend_takes_are_refused(knn, options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        knn(**options)

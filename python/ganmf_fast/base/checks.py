@@ -24,6 +24,7 @@ __all__ = [
     "check_path",
     "check_real",
     "check_share",
+    "plain",
 ]
 
 _GIB = 2**30
@@ -205,3 +206,8 @@ def check_memory(needed: int, what: str, advice: str) -> None:
             f"{what} needs {needed / _GIB:,.1f} GiB of memory but {available / _GIB:,.1f} GiB "
             f"are available; {advice}"
         )
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar as a Python number; everything else unchanged."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ganmf_fast.tuning.backends.base import plain
+from ganmf_fast.base.checks import plain
 from ganmf_fast.tuning.backends.skopt import Skopt, one_quiet_thread
 from ganmf_fast.tuning.spaces import Choice, Dimension, Params
 

@@ -122,6 +122,8 @@ class Journal(AbstractContextManager["Journal"]):
                 {key: value for key, value in (usual | one).items() if key not in ignored}
                 for one in (stored, header)
             )
+            if "bound" not in kept:
+                wanted.pop("bound", None)  # journals of before do not have it
             found = difference(kept, wanted)
             if found is not None:
                 moving = {**kept, "versions": None} == {**wanted, "versions": None}

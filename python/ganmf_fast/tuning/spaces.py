@@ -15,7 +15,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
+
 from ganmf_fast.base import toml_files
+from ganmf_fast.base.checks import plain
 from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.base.params import search_ranges
 from ganmf_fast.base.text import one_line, printable, shown
@@ -376,7 +379,11 @@ def _dimension(
     if len(kinds) != 1 or unknown:
         raise ValueError(f"space: {name} must be {_FORM}, not {shown(dict(entry))}")
     [kind] = kinds
-    values = [params.get(name)] if entry[kind] == _GIVEN else entry[kind]
+    values = entry[kind]
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        values = values.tolist()
+    if values == _GIVEN:
+        values = [params.get(name)]
     if not isinstance(values, Sequence) or isinstance(values, str):
         raise TypeError(f"space: {name} must be {_FORM}, not {shown(dict(entry))}")
     if kind == "choice":
@@ -385,7 +392,8 @@ def _dimension(
             raise ValueError(
                 f"space: {name} must be a choice of at least one value, not {shown(dict(entry))}"
             )
-        if len({repr(choice) for choice in choices}) < len(choices):
+        # True is no 1, and 1.0 is: to a model both are one choice.
+        if len({(isinstance(choice, bool), choice) for choice in choices}) < len(choices):
             raise ValueError(f"space: {name} holds a choice twice: {shown(list(choices))}")
         return Choice(choices)
     log = entry.get("log", False)
@@ -404,11 +412,14 @@ def _dimension(
 
 
 def _number(name: str, kind: str, value: Any) -> Any:
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
         raise TypeError(f"space: an end of {name} must be a number, not {shown(value)}")
     if kind == "int":
         if not isinstance(value, int):
             raise TypeError(f"space: an end of {name} must be a whole number, not {shown(value)}")
+        if not -(2**63) <= value < 2**63:
+            raise ValueError(f"space: an end of {name} must fit 64 bits, not {shown(value)}")
         return value
     return float(value)
 
@@ -422,6 +433,7 @@ def _limit(name: str, what: object, shape: tuple[int, int]) -> int:
 
 
 def _plain(name: str, value: Any) -> Any:
+    value = plain(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"space: {name} must be {_FORM}, or a plain value, not {shown(value)}")

@@ -1,6 +1,7 @@
 """The public function of a search: check the arguments, describe the search, run it."""
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ganmf_fast.base.checks import check_bool, check_choice, check_int
+from ganmf_fast.base.checks import check_bool, check_choice, check_int, plain
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.text import shown
 from ganmf_fast.scorers.metrics import check_metrics
@@ -22,7 +23,7 @@ from ganmf_fast.tuning.search import Search
 from ganmf_fast.tuning.spaces import Params, Space, searched, table_for, without
 from ganmf_fast.tuning.suggestions import Suggestions
 from ganmf_fast.tuning.trackers.base import Study, Tracker, Trackers
-from ganmf_fast.tuning.tuned_model import TunedModel
+from ganmf_fast.tuning.tuned_model import TunedModel, bound_values
 
 __all__ = ["tune"]
 
@@ -172,7 +173,9 @@ def tune(
     check_choice("ties", ties, ("index", "published"))
     divided = protocol_of(protocol, splits, holdout, folds, seed)
     tuned = TunedModel.from_argument(model)
-    fixed = dict(fixed or {})
+    if not isinstance(fixed, Mapping | None):
+        raise TypeError(f"fixed must be a dict of parameters, not {shown(fixed)}")
+    fixed = {name: plain(value) for name, value in (fixed or {}).items()}
     table, packaged = table_for(tuned.name, space, tuned.make)
     resolved = Space.resolve(without(table, fixed), {**tuned.params, **fixed}, divided.shape)
     tuned.check({**resolved.effective, **resolved.constants})
@@ -209,6 +212,15 @@ def tune(
         header["early_stopping"] = header["metric"]
     if first_points:
         header["first"] = first_points
+    held = {
+        name: found
+        for name, thing in (("model", tuned.make), ("metric", metric))
+        if (found := bound_values(thing)) is not None
+    }
+    if held:
+        header["bound"] = held
+    if journal is not None:
+        _refuse_unwritable(header)
     header |= divided.header
     study = Study(header, n_calls, None if journal is None else Path(journal))
     search = Search(
@@ -262,6 +274,25 @@ def _constants(tuned: TunedModel, space: Space, given: Params, seed: int) -> Par
         return {**own, **given}
     seeded = "seed" in tuned.params and "seed" not in space.effective
     return {**({"seed": seed} if seeded else {}), **space.constants}
+
+
+def _refuse_unwritable(header: Mapping[str, Any]) -> None:
+    """Refuse what a journal cannot hold, which is JSON: fitted or unfitted models, arrays."""
+    for name, value in header["params"].items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"journal cannot hold {name} of {header['model']}, {shown(value)}: leave journal "
+                "out, or give a function of a module that makes the model"
+            ) from None
+    for name, table in header["space"].items():
+        try:
+            json.dumps(table, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"journal cannot hold the range of {name}, {shown(table)}: numbers must be finite"
+            ) from None
 
 
 def _metric_name(metric: Metric, k: int) -> str:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ganmf_fast.base.checks import plain
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import shown
 from ganmf_fast.models.own_model import parameters_of
 from ganmf_fast.models.registry import fittable_class
 from ganmf_fast.tuning.spaces import Params
 
-__all__ = ["TunedModel"]
+__all__ = ["TunedModel", "bound_values"]
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ class TunedModel:
     @property
     def identity(self) -> str:
         """The name, with the module for models that are not part of this library."""
-        module = getattr(self.make, "__module__", "")
+        make = self.make.func if isinstance(self.make, partial) else self.make
+        module = getattr(make, "__module__", "")
         if module.partition(".")[0] == "ganmf_fast":
             return self.name
-        return f"{module}.{getattr(self.make, '__qualname__', self.name)}"
+        return f"{module}.{getattr(make, '__qualname__', self.name)}"
 
     def check(self, names: Mapping[str, object]) -> None:
         """Check that each of `names` is a parameter.
@@ -85,3 +88,35 @@ class TunedModel:
                     f"space: {self.name} has no parameter {shown(name)}"
                     f"{suggestion(name, self.params)}"
                 )
+
+
+def bound_values(function: object) -> dict[str, Any] | None:
+    """Plain values that a function without a name of its own holds: what tells it from others.
+
+    Those of a `functools.partial` and of a closure, and the constants of a lambda; None for
+    functions and classes that their module and name stand for. Other objects count by their type.
+    """
+    if isinstance(function, partial):
+        inner = bound_values(function.func) or {}
+        given = {str(place): value for place, value in enumerate(function.args)}
+        return {**inner, **_plain_values({**given, **function.keywords})}
+    code = getattr(function, "__code__", None)
+    if code is None or "<" not in function.__qualname__:  # type: ignore[attr-defined]
+        return None
+    cells = function.__closure__ or ()  # type: ignore[attr-defined]
+    held = {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
+    if function.__name__ == "<lambda>":  # type: ignore[attr-defined]
+        held["names"] = " ".join(code.co_names)
+        held |= {f"constant {place}": value for place, value in enumerate(code.co_consts)}
+    return _plain_values(held)
+
+
+def _plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain_value(value) for name, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    value = plain(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return repr(value) if isinstance(value, float) else type(value).__name__

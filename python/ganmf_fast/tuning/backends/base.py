@@ -5,12 +5,10 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
-
 from ganmf_fast.tuning.spaces import Dimension, Params
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["Backend", "load", "plain"]
+__all__ = ["Backend", "load"]
 
 
 class Backend(Protocol):
@@ -58,8 +56,3 @@ def load(module: str, package: str) -> Any:
     if importlib.util.find_spec(module) is None:
         raise ImportError(f'the backend "{module}" needs {package}: pip install "ganmf-fast[tune]"')
     return importlib.import_module(module)
-
-
-def plain(value: Any) -> Any:
-    """A NumPy scalar as a Python number; everything else unchanged."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from ganmf_fast.tuning.backends.base import load, plain
+from ganmf_fast.base.checks import plain
+from ganmf_fast.tuning.backends.base import load
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Curve, Trial
 

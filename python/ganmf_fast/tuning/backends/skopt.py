@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ganmf_fast.base.checks import plain
 from ganmf_fast.base.threads import one_blas_thread
-from ganmf_fast.tuning.backends.base import load, plain
+from ganmf_fast.tuning.backends.base import load
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Trial
 
