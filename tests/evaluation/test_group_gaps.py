@@ -105,3 +105,11 @@ def test_bad_arguments_are_refused(evaluation, split):
     model = gf.TopPopular().fit(split[0])
     with pytest.raises(ValueError, match="'novelty' does not depend on the test items"):
         item_group_gaps(model, *split, [i % 2 for i in range(40)], "novelty", 5)
+
+
+@pytest.mark.parametrize("labels", [lambda n: np.arange(n) % 3, lambda n: list(np.arange(n) % 2)])
+def test_groups_may_be_numbered(evaluation, labels):
+    given = labels(evaluation.tally.shape[0])
+    found = user_group_gaps(evaluation, given)
+    assert found.groups["group"].to_list() == sorted(set(map(int, given)))
+    assert "\n0 (" in repr(found)

@@ -151,3 +151,44 @@ def test_every_experiment_has_a_command_with_its_options(ganmf) -> None:
         assert done.returncode == 0, done.stderr
         for option in ("models", "params", "cutoffs", "points", "seeds"):
             assert (f"--{option} " in done.stdout) == (option in options_of(name)), (name, option)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "options", "words"),
+    [
+        ("figure6", {"points": [2.5, 2.9]}, "points must be whole numbers from 1 on, not 2.5"),
+        ("figure6", {"points": [float("nan")]}, "points"),
+        ("figure6", {"points": [None]}, "points"),
+        ("figure4", {"points": []}, "points holds no number"),
+        ("table2", {"cutoffs": []}, "cutoffs holds no number"),
+        ("table2", {"cutoffs": 5}, "cutoffs must be a sequence of numbers, not 5"),
+        ("table2", {"cutoffs": [0]}, "cutoffs must be whole numbers from 1 on, not 0"),
+        ("table2", {"quick": "no"}, "quick must be"),
+        ("table2", {"device": "gpu"}, "device must be"),
+        ("table2", {"seed": 1.5}, "seed must be an integer, not 1.5"),
+        ("table2", {"params": None}, "params must be"),
+        ("table2", {"params": {"EASE-R": 5}}, "params of 'EASE-R' must be a dict, not 5"),
+    ],
+)
+def test_options_are_refused_before_anything_is_written(
+    splits: Path, tmp_path: Path, experiment: str, options: dict, words: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        gf.reproduce(experiment, splits, output=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_may_be_numbers_of_numpy(splits: Path, tmp_path: Path) -> None:
+    options = {"models": ["EASE-R", "ItemKNN-cosine"], "cutoffs": np.array([5, 10])}
+    params = {"ItemKNN-cosine": {"topk": np.int64(10)}, "EASE-R": {"l2": np.float32(100)}}
+    table = gf.reproduce("table2", splits, output=tmp_path / "run", params=params, **options)
+    assert table.complete
+    assert {entry.params.get("topk") for entry in table.entries} == {10, None}
+
+
+def test_points_that_are_near_are_two(splits: Path, tmp_path: Path) -> None:
+    near = [0.1234567, 0.1234568]
+    table = gf.reproduce(
+        "figure4", splits, output=tmp_path, models=["GANMF-u"], points=near, quick=True
+    )
+    assert [(entry.point, len(entry.runs)) for entry in table.entries] == [(p, 1) for p in near]

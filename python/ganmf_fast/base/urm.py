@@ -123,7 +123,8 @@ def _way_out(X: object, name: str) -> str:
     if isinstance(X, str | os.PathLike):
         return ": read files with Interactions.from_csv or from_parquet"
     if hasattr(X, "train_data") or hasattr(X, "train"):
-        return f": pass its {'test' if name == 'test' else 'train'}"
+        part = {"test": "test", "validation": "validation or early_stop"}.get(name, "train")
+        return f": pass its {part}"
     if hasattr(X, "columns"):
         return ": make Interactions of it with Interactions.from_frame(frame, user=..., item=...)"
     return ""

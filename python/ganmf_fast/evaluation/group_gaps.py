@@ -62,7 +62,7 @@ class GroupGaps:
     def __repr__(self) -> str:
         """Two small tables."""
         rows = [
-            (f"{printable(group)} ({n:,} users)", *interval)
+            (f"{printable(str(group))} ({n:,} users)", *interval)
             for group, n, *interval in self.groups.iter_rows()
         ]
         rows += [(name.replace("_", " "), *interval) for name, *interval in self.gaps.iter_rows()]
@@ -218,6 +218,7 @@ def _labelled(groups: object, what: str, size: int) -> tuple[list[Any], NDArray[
     if isinstance(groups, str) or not isinstance(groups, Iterable):
         raise TypeError(f"groups must hold a label for each {what}, not {shown(groups)}")
     given = list(as_array("groups", groups).tolist() if hasattr(groups, "dtype") else groups)
+    given = [label.item() if isinstance(label, np.generic) else label for label in given]
     if len(given) != size:
         raise ValueError(f"groups holds {len(given):,} labels but there are {size:,} {what}s")
     for label in given:

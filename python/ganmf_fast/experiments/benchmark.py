@@ -93,7 +93,7 @@ def _named(models: Any) -> dict[str, Recommender]:
     if len(named) < len(given):
         names = [name for name, _ in given]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"models holds {twice} twice: give a mapping of names to models")
+        raise ValueError(f"models holds {twice} twice: give a mapping of different names to models")
     return named
 
 

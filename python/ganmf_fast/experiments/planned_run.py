@@ -52,7 +52,7 @@ class PlannedRun:
     @property
     def name(self) -> str:
         """Name of its folder, such as ``"GANMF-u@0.2-1337"``."""
-        point = "" if self.spec.point is None else f"@{self.spec.point:g}"
+        point = "" if self.spec.point is None else f"@{_short(self.spec.point)}"
         seed = "" if self.seed is None else f"-{self.seed}"
         return f"{self.spec.variant.name}{point}{seed}"
 
@@ -117,6 +117,12 @@ class PlannedRun:
         if fit.extra_mib is not None:
             found["cost"]["fit_extra_mib"] = fit.extra_mib
         return found, files
+
+
+def _short(point: float) -> str:
+    """A number in six digits, or in as many as it has."""
+    text = f"{point:g}"
+    return text if float(text) == point else repr(float(point))
 
 
 Measure = Callable[[RunSpec, Recommender], tuple[Values, Files]]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ganmf_fast import reference
-from ganmf_fast.base.checks import check_int
+from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_real, plain
 from ganmf_fast.base.text import one_line, shown
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.experiments import environment
@@ -148,11 +148,13 @@ def reproduce(
     DataError
         If the data are missing or damaged.
     """
-    given = {
+    given: dict[str, Any] = {
         "models": models, "params": params, "n_calls": n_calls, "cutoffs": cutoffs,
         "points": points, "seeds": seeds, "device": device, "quick": quick, "reuse": reuse,
     }  # fmt: skip
-    _check_options(experiment, given)
+    given = _checked(experiment, given | {"seed": seed})
+    cutoffs, points, seed, seeds = (given[name] for name in ("cutoffs", "points", "seed", "seeds"))
+    params, n_calls = given["params"], given["n_calls"]
     log = logging.getLogger("ganmf_fast").info if log is None else log
     notified = Trackers(map(tracker_of, trackers))
     several = isinstance(data, list | tuple) and experiment == Table1.name
@@ -206,19 +208,61 @@ def _with_dense_params(
     return kept
 
 
-def _check_options(experiment: str, given: Mapping[str, Any]) -> None:
+def _checked(experiment: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as plain values."""
     if experiment not in NAMES:
         raise ValueError(f"experiment must be one of {', '.join(NAMES)}, not {shown(experiment)}")
-    for name in sorted(given.keys() - set(options_of(experiment))):
-        if given[name] is not _DEFAULTS[name] and given[name] != _DEFAULTS[name]:
+    points = given["points"]
+    if points is not None:
+        points = _numbers("points", points, whole=experiment == Figure6.name)
+    checked = {
+        **given,
+        "cutoffs": tuple(map(int, _numbers("cutoffs", given["cutoffs"], whole=True))),
+        "points": points,
+        "seed": check_int("seed", given["seed"], 0, 2**32 - 1),
+        "seeds": check_int("seeds", given["seeds"], 1),
+        "n_calls": check_int("n_calls", given["n_calls"], 1),
+        "params": _plain_params(given["params"]),
+        "quick": check_bool("quick", given["quick"]),
+        "device": check_choice("device", given["device"], ("auto", "cpu", "cuda")),
+    }
+    for name in sorted(given.keys() - {*options_of(experiment), "seed"}):
+        if checked[name] is not _DEFAULTS[name] and checked[name] != _DEFAULTS[name]:
             raise ValueError(f"{experiment} has no option {name}")
-    check_int("seeds", given["seeds"], 1)
-    for name in ("cutoffs", "points"):
-        values = given[name]
-        if values is not None and len(set(values)) < len(values):
-            raise ValueError(f"{name} holds a number twice: {','.join(map(str, values))}")
-    if min(given["cutoffs"]) < 1:
-        raise ValueError(f"cutoffs must be at least 1, not {min(given['cutoffs'])}")
+    return checked
+
+
+def _numbers(name: str, values: Any, *, whole: bool) -> tuple[Any, ...]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of numbers, not {shown(values)}")
+    found = tuple(map(plain, values))
+    for value in found:
+        number = check_real(name, value)
+        if whole and (number < 1 or not number.is_integer()):
+            raise ValueError(f"{name} must be whole numbers from 1 on, not {shown(value)}")
+    if not found:
+        raise ValueError(f"{name} holds no number")
+    if len(set(found)) < len(found):
+        raise ValueError(f"{name} holds a number twice: {','.join(map(str, found))}")
+    return found
+
+
+def _plain_params(params: Any) -> Any:
+    """Parameters by name of the variant, without scalars of NumPy; or what names them."""
+    if isinstance(params, str | Path):
+        return params
+    if not isinstance(params, Mapping):
+        raise TypeError(
+            'params must be "published", "dense", "tuned", a path or a dict, such as '
+            f'{{"EASE-R": {{"l2": 100}}}}, not {shown(params)}'
+        )
+    for name, values in params.items():
+        if not isinstance(values, Mapping):
+            raise TypeError(f"params of {shown(name)} must be a dict, not {shown(values)}")
+    return {
+        name: {key: plain(value) for key, value in values.items()}
+        for name, values in params.items()
+    }
 
 
 @dataclass(frozen=True)

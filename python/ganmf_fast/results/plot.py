@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from ganmf_fast.base.checks import check_choice
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import write_whole
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import printable, shown
 from ganmf_fast.evaluation import Comparison, Evaluation, compare
 from ganmf_fast.evaluation.significance import distinct_labels
 from ganmf_fast.results.charts import evaluations as charts
@@ -247,7 +248,10 @@ def study(result: Any, kind: str = "convergence") -> Figure:
     elif isinstance(result, str | Path):
         path = Path(result)
         path = path / JOURNAL if path.is_dir() else path
-        record = read_search("", path.read_bytes(), _ignored)
+        try:
+            record = read_search("", path.read_bytes(), _ignored)
+        except DataError as error:
+            raise DataError(f"{printable(str(path))}: {error}") from None
     else:
         raise TypeError(
             f"result must be that of gf.tune, or the path of its journal, not {shown(result)}"
