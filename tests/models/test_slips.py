@@ -143,3 +143,15 @@ def test_one_number_or_name_in_the_place_of_a_list_is_taken(toy_urm):
     split = gf.split.holdout(toy_urm)
     model = gf.ItemKNN().fit(split.train)
     assert gf.evaluate(model, split, cutoffs=np.array(3)).cutoffs == (3,)
+
+
+def test_a_split_as_validation_is_told_its_held_out_parts(toy_urm):
+    splits = gf.split.paper_protocol(toy_urm, seed=1)
+    with pytest.raises(TypeError, match=r"validation must .* pass its validation or early_stop$"):
+        gf.BPRMF(epochs=1).fit(splits.train_small, validation=splits)
+
+
+def test_held_out_interactions_in_the_place_of_y_are_refused(toy_urm, toy_held_out):
+    for held_out in (toy_held_out, gf.Interactions.from_matrix(toy_held_out).csr):
+        with pytest.raises(TypeError, match="y is ignored: pass held-out interactions as validat"):
+            gf.ItemKNN().fit(toy_urm, held_out)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ganmf_fast as gf
+from ganmf_fast.base.errors import DataError
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
 
 pytest.importorskip("vl_convert", reason="figures need vl-convert")
@@ -147,3 +148,10 @@ def test_without_vl_convert_a_figure_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ganmf_fast.results.charts.files", None)
     with pytest.raises(ImportError, match=r"ganmf-fast\[plots\]"):
         gf.plot.training(HISTORY)
+
+
+def test_what_is_no_journal_is_named(tmp_path):
+    path = tmp_path / "other.py"
+    path.write_text("print()", encoding="utf-8")
+    with pytest.raises(DataError, match=r"other\.py: it is no journal"):
+        gf.plot.study(path)

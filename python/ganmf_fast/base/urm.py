@@ -123,8 +123,9 @@ def _way_out(X: object, name: str) -> str:
     if isinstance(X, str | os.PathLike):
         return ": read files with Interactions.from_csv or from_parquet"
     if hasattr(X, "train_data") or hasattr(X, "train"):
-        part = {"test": "test", "validation": "validation or early_stop"}.get(name, "train")
-        return f": pass its {part}"
+        if name == "validation":
+            return f": pass its {'validation or early_stop' if hasattr(X, name) else 'test'}"
+        return f": pass its {'test' if name == 'test' else 'train'}"
     if hasattr(X, "columns"):
         return ": make Interactions of it with Interactions.from_frame(frame, user=..., item=...)"
     return ""
