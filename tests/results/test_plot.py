@@ -151,7 +151,7 @@ def test_without_vl_convert_a_figure_names_the_extra(monkeypatch):
 
 
 def test_what_is_no_journal_is_named(tmp_path):
-    path = tmp_path / "other.py"
+    path = tmp_path / "other.text"
     path.write_text("print()", encoding="utf-8")
-    with pytest.raises(DataError, match=r"other\.py: it is no journal"):
+    with pytest.raises(DataError, match=r"other\.text: it is no journal"):
         gf.plot.study(path)
