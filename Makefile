@@ -163,6 +163,8 @@ docs: $(DEV) build ## The documentation site, in target/docs; any warning is an 
 	$(PY) -m sphinx -W --keep-going -b html -q docs target/docs
 	@echo "target/docs/index.html"
 
+# Also where it is the first thing to be built.
+bench-peers bench-large $(if $(SHORT),,bench): PROFILE := release
 bench: $(DEV) $(if $(SHORT),build,build-release) ## Benches in Rust and through Python, with throughput [SHORT=1]
 	$(call cargo,bench --quiet -p ganmf-benches $(if $(SHORT),-p ganmf-python --profile dev -- --test))
 	$(PY) -m pytest -q benches/python/bench_*.py --benchmark-only --benchmark-sort=name \

@@ -905,7 +905,7 @@ def test_a_journal_of_before_knows_no_bound_values(knn, tmp_path):
 def test_what_a_journal_cannot_hold_is_named(knn, tmp_path):
     mixed = gf.Blend([gf.ItemKNN(topk=5), gf.EASE()])
     ways = {"normalisation": {"choice": ["minmax", "zscore"]}}
-    with pytest.raises(TypeError, match="journal cannot hold models of Blend"):
+    with pytest.raises(ValueError, match="journal cannot hold models of Blend"):
         knn(model=mixed, space=ways)
     with pytest.raises(ValueError, match="journal cannot hold the range of l2"):
         knn(model="EASE", space={"l2": {"choice": [1.0, math.inf]}})

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
-from ganmf_fast.base.checks import as_array, check_int
+from ganmf_fast.base.checks import as_array, check_int, plain
 from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import printable, shown
 from ganmf_fast.evaluation.accumulator import MetricAccumulator, checked_cutoffs
@@ -217,8 +217,7 @@ def _labelled(groups: object, what: str, size: int) -> tuple[list[Any], NDArray[
     """Distinct labels in their order, and the number of each one's; -1 for None."""
     if isinstance(groups, str) or not isinstance(groups, Iterable):
         raise TypeError(f"groups must hold a label for each {what}, not {shown(groups)}")
-    given = list(as_array("groups", groups).tolist() if hasattr(groups, "dtype") else groups)
-    given = [label.item() if isinstance(label, np.generic) else label for label in given]
+    given = [*map(plain, as_array("groups", groups) if hasattr(groups, "dtype") else groups)]
     if len(given) != size:
         raise ValueError(f"groups holds {len(given):,} labels but there are {size:,} {what}s")
     for label in given:

@@ -16,6 +16,7 @@ from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.text import shown
+from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.models.bpr_mf import BPRMF, first_factors
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.models.iterative import IterativeRecommender
@@ -110,9 +111,7 @@ class PretrainedRecommender(PretrainedSettings, IterativeRecommender):
                 f"and {urm.n_cols} items with num_factors = {self.num_factors} and item biases: "
                 "fit a BPRMF with these on the same matrix"
             )
-        seen = model.urm_
-        same_rows = np.array_equal(seen.indptr, urm.indptr)
-        if not (same_rows and np.array_equal(seen.indices, urm.indices)):
+        if fingerprint(model.urm_) != fingerprint(urm):
             warnings.warn(
                 f"{name} names {shown(path)}, whose model was fitted on other interactions than X: "
                 "what it has seen is in the start",

@@ -277,21 +277,15 @@ def _constants(tuned: TunedModel, space: Space, given: Params, seed: int) -> Par
 
 
 def _refuse_unwritable(header: Mapping[str, Any]) -> None:
-    """Refuse what a journal cannot hold, which is JSON: fitted or unfitted models, arrays."""
-    for name, value in header["params"].items():
+    """Refuse what a journal cannot hold, which is JSON: models, arrays, infinity."""
+    ranges = {f"the range of {name}": table for name, table in header["space"].items()}
+    for what, value in {**header["params"], **ranges}.items():
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
-            raise TypeError(
-                f"journal cannot hold {name} of {header['model']}, {shown(value)}: leave journal "
-                "out, or give a function of a module that makes the model"
-            ) from None
-    for name, table in header["space"].items():
-        try:
-            json.dumps(table, allow_nan=False)
-        except (TypeError, ValueError):
             raise ValueError(
-                f"journal cannot hold the range of {name}, {shown(table)}: numbers must be finite"
+                f"journal cannot hold {what} of {header['model']}, {shown(value)}: give finite "
+                "numbers and text, a function of a module that makes the model, or no journal"
             ) from None
 
 

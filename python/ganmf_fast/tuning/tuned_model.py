@@ -1,6 +1,7 @@
 """The model of a search, given by name, class, function or instance."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -103,8 +104,11 @@ def bound_values(function: object) -> dict[str, Any] | None:
     code = getattr(function, "__code__", None)
     if code is None or "<" not in function.__qualname__:  # type: ignore[attr-defined]
         return None
+    held = {}
     cells = function.__closure__ or ()  # type: ignore[attr-defined]
-    held = {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
+    for name, cell in zip(code.co_freevars, cells, strict=True):
+        with suppress(ValueError):  # it is empty
+            held[name] = cell.cell_contents
     if function.__name__ == "<lambda>":  # type: ignore[attr-defined]
         held["names"] = " ".join(code.co_names)
         held |= {f"constant {place}": value for place, value in enumerate(code.co_consts)}
