@@ -254,39 +254,51 @@ def test_without_vl_convert_the_chart_is_left_out_with_one_sentence(
 def test_epochs_are_found_on_early_stop_and_the_final_fit_uses_all_of_train(
     splits: Path, tmp_path: Path
 ) -> None:
-    fits: list[tuple[int, int, int | None]] = []
+    fits: list[tuple[int, int, int, int | None]] = []
 
     class Iterative(gf.PureSVD):
         """Stands in for a GAN: has epochs, and finds the best one."""
 
         iterative = True
 
-        def __init__(self, num_factors: int = 3, epochs: int = 50, seed: int = 0) -> None:
+        def __init__(
+            self,
+            num_factors: int = 3,
+            epochs: int = 50,
+            pretrain_epochs: int = 30,
+            seed: int = 0,
+        ) -> None:
             super().__init__(num_factors, seed)
-            self.epochs = epochs
+            self.epochs, self.pretrain_epochs = epochs, pretrain_epochs
 
         def fit(self, X: object, validation: object = None) -> "Iterative":
             super().fit(X)
-            fits.append((X.nnz, self.epochs, None if validation is None else validation.nnz))
+            held_out = None if validation is None else validation.nnz
+            fits.append((X.nnz, self.epochs, self.pretrain_epochs, held_out))
             self.best_epoch_ = 17
+            self.best_pretrain_epoch_ = None if validation is None else 4
             return self
 
     row = ModelVariant("PureSVD", "PureSVD", cls=Iterative)
     five = gf.Splits.load(splits)
 
-    def run(folder: str, given: dict) -> str:
+    def run(folder: str, given: dict) -> dict:
         spec = run_specs_module.RunSpec(row, {"num_factors": 3, **given}, "defaults")
         comparison = Table2(five, [spec], Store(tmp_path / folder), seeds=[1]).run()
-        return str(comparison.entries[0].params["epochs"])
+        return comparison.entries[0].params
 
-    assert run("searched", {}) == "17"
+    found = {"num_factors": 3, "epochs": 17, "pretrain_epochs": 4}
+    assert run("searched", {}) == found
     assert fits == [
-        (five.train_small.nnz, 50, five.early_stop.nnz),
-        (five.train.nnz, 17, None),
+        (five.train_small.nnz, 50, 30, five.early_stop.nnz),
+        (five.train.nnz, 17, 4, None),
     ]
     fits.clear()
-    assert run("given", {"epochs": 9}) == "9"
-    assert fits == [(five.train.nnz, 9, None)]
+    assert run("searched", {}) == found  # from the record
+    assert fits == []
+    given = {"num_factors": 3, "epochs": 9}
+    assert run("given", given) == given
+    assert fits == [(five.train.nnz, 9, 30, None)]
 
 
 def test_a_folder_in_use_is_not_touched(splits: Path, tmp_path: Path) -> None:

@@ -343,6 +343,13 @@ def test_pre_training_stops_by_the_validation_that_is_given(cls, toy_urm, toy_he
     model.fit(toy_urm, validation=toy_held_out)
     assert all("validation" in row for row in model.pretraining_)
     assert len(model.pretraining_) < 200
+    values = [row["validation"] for row in model.pretraining_]
+    best = model.best_pretrain_epoch_
+    assert values[best - 1] == max(values) > max(values[: best - 1], default=-1)
+    # Where both networks begin is told by that number alone.
+    again = cls(**short, pretrain_epochs=best).fit(toy_urm)
+    assert again.best_pretrain_epoch_ is None
+    assert np.array_equal(again.item_factors_, model.item_factors_)
 
 
 @BOTH

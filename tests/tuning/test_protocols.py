@@ -98,6 +98,22 @@ def test_an_iterative_model_stops_on_a_part_of_its_own_and_trains_longer_in_the_
     assert result.final.model.epochs == best.epochs
 
 
+def test_the_final_fit_has_the_epochs_of_the_pre_training_that_was_tried(splits) -> None:
+    model = gf.IRGAN(num_factors=3, epochs=2, freq=1, d_epochs=1, g_epochs=1, pretrain_epochs=30)
+    space = {"d_reg": {"real": [0.01, 0.1]}}
+    few = {"n_calls": 1, "n_initial": 1, "backend": "random", "space": space}
+    result = gf.tune(model, splits, **few)
+    best = result.best_trial
+    again = gf.IRGAN(**{**model.get_params(), **best.params})
+    again.fit(splits.train_small, validation=splits.early_stop)
+    assert result.best_params["pretrain_epochs"] == best.pretrain_epochs
+    assert best.pretrain_epochs == again.best_pretrain_epoch_ < 30
+    assert result.final.model.pretrain_epochs == len(result.final.model.pretraining_)
+    assert len(result.final.model.pretraining_) == best.pretrain_epochs
+    sought = again.fit(splits.train_small + splits.validation, validation=splits.early_stop)
+    assert result.refitted.model.pretrain_epochs == sought.best_pretrain_epoch_
+
+
 def test_known_items_of_early_stopping_can_be_left_out_of_lists(splits) -> None:
     model = gf.WRMF(num_factors=5, freq=1, epochs=10)
     [fold] = folds_of(splits.train)

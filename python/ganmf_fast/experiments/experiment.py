@@ -395,9 +395,11 @@ class Experiment:
             runs.append(Run(record["seed"], values, record["cost"]))
         source = spec.source if spec else records[0]["source"]
         params = dict(spec.params if spec else records[0]["params"])
-        epochs = sorted({r["epochs_found"] for r in records if "epochs_found" in r})
-        if epochs:
-            params["epochs"] = epochs[0] if len(epochs) == 1 else epochs
+        for name in ("epochs", "pretrain_epochs"):
+            found = sorted({r[f"{name}_found"] for r in records if f"{name}_found" in r})
+            if found:
+                params[name] = found[0] if len(found) == 1 else found
+        if any("epochs_found" in record for record in records):
             source += ", epochs by early stopping"
         published, incomparable = self._published(point)
         return Entry(

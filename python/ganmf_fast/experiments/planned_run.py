@@ -12,6 +12,7 @@ from ganmf_fast.experiments.environment import measured
 from ganmf_fast.experiments.run_specs import RunSpec
 from ganmf_fast.gan.base import GANRecommender
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.early_stopping import stopped_epochs
 from ganmf_fast.results.store import Record
 from ganmf_fast.split import Splits
 
@@ -98,10 +99,12 @@ class PlannedRun:
         with measured() as fit:
             if self.spec.stops_early:
                 search = build(**params).fit(splits.train_small, validation=splits.early_stop)
-                best = max(1, int(getattr(search, "best_epoch_", 1)))
-                params["epochs"] = found["epochs_found"] = best
+                best = {"epochs": 1} | stopped_epochs(search)
+                best = {name: max(1, n) for name, n in best.items()}
+                params |= best
+                found |= {f"{name}_found": n for name, n in best.items()}
                 histories["search"] = getattr(search, "history_", [])
-                log(f"{self.name}: best epoch {best}, fitting on train")
+                log(f"{self.name}: best epoch {best['epochs']}, fitting on train")
             model = build(**params).fit(splits.train)
         histories["final"] = getattr(model, "history_", [])
         with measured() as measuring:

@@ -82,8 +82,8 @@ class CoFiGAN(TwoFactorisations):
     d_batch: int = interactions_in_a_batch()
     pretrain_epochs: int = param(
         100,
-        "Epochs of the pre-training, with `validation` the maximum of the generator's; 0 starts "
-        "from random factors.",
+        "Epochs of the pre-training, with `validation` the maximum: both networks have those that "
+        "are best for the generator; 0 starts from random factors.",
         at_least=0,
     )
     pretrain_lr: float = param(0.01, "Learning rate of the pre-training.", above=0)
@@ -107,11 +107,13 @@ class CoFiGAN(TwoFactorisations):
         tables = first_factors(data.urm, int(self.num_factors), rng)
         if not self.pretrain_epochs:
             return tables
+        # Both networks have as many epochs, so that a fit without validation can repeat this one.
+        epochs = self.best_pretrain_epoch_ or int(self.pretrain_epochs)
         alone = self._kernel(
             data.urm,
             (*tables, *tables),
             discriminator=self._discriminator(
-                int(self.pretrain_epochs), self.pretrain_lr, self.pretrain_reg, uniform=True
+                epochs, self.pretrain_lr, self.pretrain_reg, uniform=True
             ),
             generator=(0, 1.0, 0.0, None),
         )

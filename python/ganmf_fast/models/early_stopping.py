@@ -29,6 +29,7 @@ __all__ = [
     "TrainingResult",
     "epochs_for_more_data",
     "run_epochs",
+    "stopped_epochs",
 ]
 
 S = TypeVar("S", bound=Scorer)
@@ -41,6 +42,18 @@ def epochs_for_more_data(best_epoch: float, ratio: float) -> int:
     see as often. Models with a step for each interaction want no more (docs/results/epochs.md).
     """
     return max(1, round(best_epoch * math.pow(ratio, 0.25))) if best_epoch else 0
+
+
+def stopped_epochs(model: object) -> dict[str, int]:
+    """Best epochs of an iterative model, by the parameter that a fit on all data is given them as.
+
+    Of pre-training only where its best epoch was determined on validation data.
+    """
+    if not getattr(model, "iterative", False):
+        return {}
+    attributes = {"epochs": "best_epoch_", "pretrain_epochs": "best_pretrain_epoch_"}
+    found = {name: getattr(model, attribute, None) for name, attribute in attributes.items()}
+    return {name: int(best) for name, best in found.items() if best is not None}
 
 
 class EarlyStopping:

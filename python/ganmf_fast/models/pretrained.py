@@ -56,6 +56,14 @@ class PretrainedRecommender(PretrainedSettings, IterativeRecommender):
 
     pretraining_: list[dict[str, float]]
 
+    @property
+    def best_pretrain_epoch_(self) -> int | None:
+        """Epoch of the pre-training that the game starts from; None if none was validated."""
+        validated = [row for row in self.pretraining_ if "validation" in row]
+        # As early stopping has it, the earliest of equals.
+        best = max(validated, key=lambda row: row["validation"], default=None)
+        return None if best is None else int(best["epoch"])
+
     @abstractmethod
     def _start(self) -> BPRMF:
         """The model that pre-training fits; its steps give new users their factors."""
@@ -123,6 +131,6 @@ class PretrainedRecommender(PretrainedSettings, IterativeRecommender):
     def _scorer_of(self, profiles: Csr) -> Factors:
         fitted = self._factors("item_factors_")
         start = self._start()
-        epochs = max(int(start.epochs), 1)
+        epochs = self.best_pretrain_epoch_ or max(int(start.epochs), 1)
         users = _core.bpr_fold_in(profiles, start.rule(), fitted.item_factors, 1.0, epochs)
         return fitted.with_users(users)

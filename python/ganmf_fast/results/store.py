@@ -69,6 +69,7 @@ class _Record(msgspec.Struct):
     values: dict[str, _Number] = {}
     cost: dict[str, _Number] = {}
     epochs_found: _Whole | None = None
+    pretrain_epochs_found: _Whole | None = None
 
     def __post_init__(self) -> None:
         """Check the names of figures, and those of parameters."""

@@ -12,6 +12,7 @@ it validates its matrices and prepares what the fits of a model share only once.
 import datetime as dt
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from statistics import fmean
@@ -22,7 +23,7 @@ from ganmf_fast.base.errors import reason
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.evaluation.evaluate import evaluate_any_model
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.early_stopping import epochs_for_more_data
+from ganmf_fast.models.early_stopping import epochs_for_more_data, stopped_epochs
 from ganmf_fast.models.fit_data import FitCallback
 from ganmf_fast.tuning.backends import median_pruner
 from ganmf_fast.tuning.protocols import Fold, MakeFolds
@@ -117,24 +118,22 @@ class Objective:
     def _run(self, params: Params, callback: FitCallback, started: float) -> dict[str, Any]:
         folds: Sequence[Fold] = self._once("folds", self._make_folds)
         found: dict[str, Any] = {"fit_seconds": 0.0}
-        epochs: list[int] = []
+        epochs: defaultdict[str, list[int]] = defaultdict(list)
         values: list[float] = []
         metrics: list[dict[str, float]] = []
         for number, fold in enumerate(folds):
             # The curve, by which trials are pruned, is that of the first fold.
             model, masked = self._fitted(number, fold, params, None if number else callback)
             found["fit_seconds"] += time.perf_counter() - started
-            best_epoch = getattr(model, "best_epoch_", None)
-            if getattr(model, "iterative", False) and best_epoch is not None:
-                epochs.append(epochs_for_more_data(int(best_epoch), fold.more_data))
+            for name, best in stopped_epochs(model).items():
+                epochs[name].append(epochs_for_more_data(best, fold.more_data))
             value, measured = self._measured(number, fold, model, masked)
             values.append(value)
             metrics.append(measured)
             started = time.perf_counter()
-        if epochs:
-            # Ours may be best before the first epoch; other classes may count from zero.
-            least = 0 if isinstance(model, Recommender) else 1
-            found["epochs"] = max(least, round(fmean(epochs)))
+        # Ours may be best before the first epoch; other classes may count from zero.
+        least = 0 if isinstance(model, Recommender) else 1
+        found |= {name: max(least, round(fmean(best))) for name, best in epochs.items()}
         found["metrics"] = {name: fmean(one[name] for one in metrics) for name in metrics[0]}
         value = fmean(values)
         if not math.isfinite(value):

@@ -10,6 +10,7 @@ import polars as pl
 from ganmf_fast.base.notebook import html_table
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.early_stopping import stopped_epochs
 from ganmf_fast.tuning.protocols import Protocol
 from ganmf_fast.tuning.spaces import Params
 from ganmf_fast.tuning.trackers.base import Study
@@ -46,8 +47,8 @@ class TuningResult:
         Description of the search.
     best_params : dict
         All parameters of the best trial that differ from the defaults of the model: searched ones,
-        constants, and for an iterative model the best number of epochs. ``Model(**best_params)`` is
-        the model to fit on ``train``.
+        constants, and for an iterative model the best number of epochs, also of pre-training.
+        ``Model(**best_params)`` is the model to fit on ``train``.
     best_value : float
         Its value on ``validation``, or the mean over the folds of the protocol "dense".
     best_trial : Trial
@@ -96,10 +97,12 @@ class TuningResult:
     def best_params(self) -> Params:
         """Parameters of the best trial; see the class."""
         best = self.best_trial
-        params = {**self.study.header["params"], **best.params}
-        if best.epochs is not None and ("epochs" in self._tuned.params or self._tuned.takes_any):
-            params["epochs"] = best.epochs
-        return params
+        return {**self.study.header["params"], **best.params, **self._taken(best.found_epochs)}
+
+    def _taken(self, epochs: Params) -> Params:
+        """What the model has parameters for."""
+        known = self._tuned.params
+        return {n: value for n, value in epochs.items() if self._tuned.takes_any or n in known}
 
     @property
     def n_failed(self) -> int:
@@ -147,7 +150,7 @@ class TuningResult:
         rule = self._stopping if isinstance(model, Recommender) else {}
         fitted, early_stop = more
         model.fit(fitted, validation=early_stop, **rule)
-        return self._final({**self.best_params, "epochs": int(model.best_epoch_)})
+        return self._final({**self.best_params, **self._taken(stopped_epochs(model))})
 
     def _final(self, params: Params) -> Final:
         model = self._tuned.make(**params)

@@ -55,6 +55,8 @@ class Trial:
         Every metric at the same cutoff, unless the metric is a function.
     epochs : int or None
         Best epoch of an iterative model; with the protocol "dense" the epochs of the final fit.
+    pretrain_epochs : int or None
+        The same of its pre-training, if it has one.
     curve : list of (epoch, value)
         Validation values of its early stopping, in the first fold.
     seconds : float
@@ -80,6 +82,13 @@ class Trial:
     seed: Whole | None = None
     reason: str = ""
     finished: str = ""
+    pretrain_epochs: Whole | None = None
+
+    @property
+    def found_epochs(self) -> dict[str, int]:
+        """Epochs that were determined, by parameter."""
+        found = {"epochs": self.epochs, "pretrain_epochs": self.pretrain_epochs}
+        return {name: n for name, n in found.items() if n is not None}
 
     def to_dict(self) -> dict[str, Any]:
         """The trial as a dict for JSON."""
@@ -107,7 +116,7 @@ def describe_best(best: Trial | None) -> str:
     """The best trial in one line: value, number, parameters; empty for None."""
     if best is None:
         return ""
-    named = best.params if best.epochs is None else {**best.params, "epochs": best.epochs}
+    named = {**best.params, **best.found_epochs}
     params = ", ".join(f"{name}={_short(value)}" for name, value in named.items())
     return f"best {best.value:.4f} (trial {best.number}: {params})"
 
