@@ -83,7 +83,10 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(ENV)/pycache
 
 .DEFAULT_GOAL := help
+# Only with SHORT=1 do all targets take one profile of the extension, and may run side by side.
+ifeq ($(SHORT),)
 .NOTPARALLEL:
+endif
 .PHONY: help reproduce check test test-dev docs fuzz fuzz-core lint format build build-release wheel wheels \
 	bench bench-peers bench-large audit clean tools
 
