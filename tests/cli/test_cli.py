@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -431,3 +432,33 @@ def test_numbers_in_text_are_written_the_plain_way(ganmf, ratings, tmp_path, tok
     assert (done.returncode, said in one_sentence(done.stderr)) == (2, True), done.stderr
     done = ganmf("reproduce", "table2", "--output", tmp_path / "r", "--cutoffs", "5,1_0")
     assert "cutoffs must be whole numbers" in one_sentence(done.stderr)
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are closed by a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_take_what_is_written(closed):
+    for command, code in (("version", 0), ("fit NoSuch --data no", 2)):
+        line = f"{shlex.quote(sys.executable)} -m ganmf_fast {command} {closed}"
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+        assert done.returncode == code
+        assert "Error" not in done.stdout + done.stderr
+
+
+@pytest.mark.processes
+def test_ids_that_the_output_cannot_hold_are_an_error_with_the_way_out(ganmf_process, tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("user,item\nü1,a\nü1,b\nv,b\nv,c\n", encoding="utf-8")
+    model = tmp_path / "m.safetensors"
+    assert ganmf_process("fit", "ItemKNN", "--data", log, "--output", model).returncode == 0
+    done = ganmf_process("recommend", model, "--users", "v,ü1", env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 1
+    assert "cannot be written in ascii" in done.stderr
+    assert "PYTHONIOENCODING=utf-8" in done.stderr
+    assert not done.stdout
+
+
+def test_a_settings_file_of_an_editor_of_windows_is_read(ganmf, tmp_path):
+    (tmp_path / "ganmf.toml").write_bytes(b"\xef\xbb\xbfquiet = true\n")
+    done = ganmf("version", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import os
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import zstandard
 
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.data.interactions import Interactions
+from ganmf_fast.split.open_data import open_data
 
 COMPRESS = {
     "gz": gzip.compress,
@@ -197,3 +199,23 @@ def test_times_keep_their_unit_or_are_refused():
 def test_an_id_is_finite_and_not_empty(column, message):
     with pytest.raises(DataError, match=f"row 1: {message}"):
         Interactions.from_frame({"u": column, "i": [1, 2]}, "u", "i")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+@pytest.mark.parametrize("read", [Interactions.from_csv, Interactions.scan, open_data])
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path, read):
+    """It was opened for the separator, and again for the lines after those it had given then."""
+    path = tmp_path / "events.csv"
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="is a pipe or a device, which can be read only once"):
+        read(str(path))
+
+
+def test_parquet_is_named_in_messages(tmp_path):
+    path = tmp_path / "events.parquet"
+    pl.DataFrame({"user": [], "item": []}).write_parquet(path)
+    with pytest.raises(DataError, match=r"events\.parquet holds no interactions"):
+        Interactions.from_parquet(path)
+    pl.DataFrame({"user": ["a", None], "item": [1, 2]}).write_parquet(path)
+    with pytest.raises(DataError, match=r"events\.parquet, row 1: user is missing"):
+        Interactions.from_parquet(path)

@@ -295,3 +295,29 @@ def test_lists_alone_have_no_popularity(split):
     _, test = split
     with pytest.raises(ValueError, match="aplt is computed from what users had before: pass train"):
         gf.evaluate_lists(np.array([[0, 1]]), test, 2, users=[1], metrics=["aplt"])
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-170, 1e160, 5e307])
+def test_features_of_any_size_have_directions_and_fractions(scale):
+    rng = np.random.default_rng(0)
+    features = rng.integers(0, 4, (12, 5)).astype(float)
+    X = (rng.random((20, 12)) < 0.4).astype(np.float32)
+    T = ((rng.random((20, 12)) < 0.2) & (X == 0)).astype(np.float32)
+    model = gf.ItemKNN().fit(X)
+    found = [
+        gf.evaluate(model, X, T, 4, ["ild", "miscalibration"], item_features=features * size)
+        for size in (1.0, scale)
+    ]
+    for name in ("ild", "miscalibration"):
+        assert found[1][name, 4] == pytest.approx(found[0][name, 4], rel=1e-3), name
+        assert 0 < found[0][name, 4] < np.inf
+
+
+def test_lists_of_a_model_are_measured_as_they_come():
+    X = np.tri(5)
+    model = gf.TopPopular().fit(X)
+    test = 1 - X
+    test[4] = 0
+    lists = model.recommend(range(5), n=3)
+    ours, arrays = (gf.evaluate_lists(given, test, cutoffs=3) for given in (lists, lists.items))
+    assert ours.to_dict() == arrays.to_dict()

@@ -87,6 +87,7 @@ def test_intervals_have_the_width_of_the_standard_error(evaluation):
         (["a", "b"], "groups holds 2 labels but there are 60 users"),
         (["a"] * 60, "1 groups with at least two users"),
         ("ab", "groups must hold a label for each user, not 'ab'"),
+        ({1: "a"}, "groups must hold a label for each user, not {1: 'a'}"),
         ([0.5] * 60, "text or whole numbers, not 0.5"),
         ([1, "a"] * 30, "text or whole numbers, not both"),
     ],

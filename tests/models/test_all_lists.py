@@ -143,7 +143,7 @@ def test_a_full_disk_says_how_far_the_work_is(model, tmp_path):
     ("path", "words"),
     [
         ("no/lists.parquet", "path is in .*no', which is no folder"),
-        ("lists.csv", r"path must end in .parquet, or name a folder, not 'lists.csv'"),
+        ("lists.csv", r"path \(--output\) must end in .parquet, or name a folder, not 'lists.csv'"),
         ("folder", "folder holds something else"),
         ("file", "file holds something else"),
         ("file.parquet", "file.parquet holds something else"),

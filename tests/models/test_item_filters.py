@@ -83,6 +83,15 @@ def test_the_fallback_has_the_same_items_to_choose_from():
 
 
 @pytest.mark.parametrize(
+    "given",
+    [{1: [3]}, {"user": [1], "item": [3]}, {1: [3], 4: []}],
+    ids=["dict", "frame", "an empty one"],
+)
+def test_candidates_of_others_leave_a_user_an_empty_list(plain, given):
+    assert (plain.recommend([3, 4], n=2, candidates=given).items == -1).all()
+
+
+@pytest.mark.parametrize(
     ("given", "error", "words"),
     [
         ([], ValueError, "candidates is empty"),

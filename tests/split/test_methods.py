@@ -489,3 +489,13 @@ def test_the_papers_sets_say_whom_they_leave_out():
     assert "1 of 3 users" in said
     assert "1 of 3 items" in said
     assert said in repr(split.paper_protocol(data.urm))
+
+
+def test_folds_and_windows_are_sequences() -> None:
+    X = gf.Interactions.from_matrix(np.ones((3, 4)), timestamps=np.arange(12))
+    for folds in (split.k_fold(X, 3), split.rolling(X, 3)):
+        assert [s.rule for s in folds[1:]] == [folds[1].rule, folds[2].rule]
+        assert [s.rule for s in folds[::-1]] == [s.rule for s in reversed([*folds])]
+        assert folds[-1].rule == folds[2].rule
+        with pytest.raises(IndexError, match="fold 3 of 3"):
+            folds[3]

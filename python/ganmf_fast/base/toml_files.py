@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, Any]:
     if any(line.count(b".") > _MOST_DOTS for line in content.splitlines()):
         raise DataError(f"{path} is damaged: a line has more than {_MOST_DOTS} dots")
     try:
-        found = tomllib.loads(content.decode())
+        found = tomllib.loads(content.decode("utf-8-sig"))  # editors of Windows write a mark
         json_files.refuse_deeper(found)
         _refuse_larger_numbers(found)
     except RecursionError:

@@ -38,6 +38,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     # OpenMP reads this when torch is loaded, later on. Threads that spin while they wait for each
     # other make a step several times slower as soon as anything else runs on the machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _open_streams()
     with _sigterm_interrupts() as terminated, _no_interrupt_lost(), _warnings_in_a_line():
         return _run(tokens, terminated)
 
@@ -74,6 +75,14 @@ def _run(tokens: Sequence[str] | None, terminated: threading.Event) -> int:
             _give_up_stdout()
         return _exit_code(error)
     return code if isinstance(code, int) else 0
+
+
+def _open_streams() -> None:
+    """Where the shell closed stdout or stderr, nobody reads it; no file may get its number."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
 @contextmanager

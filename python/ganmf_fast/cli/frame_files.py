@@ -63,7 +63,13 @@ def show_frame(table: pl.DataFrame, output: Path | None, what: str, *, as_json: 
         text = table.write_csv(quote_style=_QUOTES)
         if sys.stdout.isatty():
             text = "\n".join(printable(line, None) for line in text.split("\n"))
-        sys.stdout.write(text)
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError as error:
+            raise RuntimeError(
+                f"{error.object[error.start]!r} cannot be written in {error.encoding}, which the "
+                "output is to be in: set PYTHONIOENCODING=utf-8, or name a file with --output"
+            ) from None
 
 
 def _refuse_infinity(table: pl.DataFrame) -> None:

@@ -79,13 +79,23 @@ class IdMatrix(NamedTuple):
     reading: Reading | None = None
 
 
-def from_frame(df: Any, roles: Roles, duplicates: Repeated | None = None) -> IdMatrix:
-    """From a frame; see `Interactions.from_frame`."""
+def from_frame(
+    df: Any, roles: Roles, duplicates: Repeated | None = None, label: str | None = None
+) -> IdMatrix:
+    """From a frame, by default the argument `df`; see `Interactions.from_frame`."""
     use_polars()
     columns, frame_type = columns_of(df, roles.given())
+    for name, column in zip(roles.given().values(), columns.values(), strict=True):
+        if not hasattr(column, "__len__"):
+            raise TypeError(
+                f"df: column {shown(name)} must be an array or a list, not {shown(column)}"
+            )
     if len(columns["user"]) == 0:
-        raise DataError("df holds no interactions")
-    place: Place = "row {}".format
+        raise DataError(f"{label or 'df'} holds no interactions")
+
+    def place(row: int) -> str:
+        return f"row {row}" if label is None else f"{label}, row {row}"
+
     log = Log(
         encode(read_ids(columns["user"], roles.user, place)),
         encode(read_ids(columns["item"], roles.item, place)),
@@ -135,7 +145,7 @@ def from_parquet(path: Path, roles: Roles, duplicates: Repeated | None = None) -
     """From a parquet file or a folder of them; see `Interactions.from_parquet`."""
     use_polars()
     table, names, reading = read_parquet(path, roles)
-    built = from_frame(table, Roles(**names, weights=roles.weights), duplicates)
+    built = from_frame(table, Roles(**names, weights=roles.weights), duplicates, str(path))
     return built._replace(reading=counted(reading, built.csr.nnz))
 
 

@@ -250,8 +250,12 @@ def _floats(values: Any) -> Any:
 def times(values: Any, name: str | int | None, place: Place) -> NDArray[Any]:
     """Timestamps: integers, floating point, or dates as numpy datetime64."""
     column = series(values, name, place)
-    if not (column.dtype.is_numeric() or column.dtype in (pl.Date, pl.Datetime)):
-        raise TypeError(f"column {shown(name)} must hold numbers or dates, not {column.dtype}")
+    is_number = column.dtype.is_integer() or column.dtype.is_float()
+    if not (is_number or column.dtype in (pl.Date, pl.Datetime)):
+        raise TypeError(
+            f"column {shown(name)} must hold integers, floating-point numbers or dates, not "
+            f"{column.dtype}"
+        )
     if column.dtype.is_float():
         _refuse(column.is_infinite(), name, "is not finite", place, column)
     return column.to_numpy()

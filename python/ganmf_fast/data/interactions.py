@@ -300,7 +300,8 @@ class Interactions:
         df : polars, pandas or pyarrow frame, whatever offers the Arrow stream interface, or dict
             One row per interaction.
         user, item : str
-            Columns of ids: all integers, all text, or all dates. Categories count as their names.
+            Columns of ids, each of one type: integers, text, dates, floats or booleans. Categories
+            count as their names.
         rating : str, optional
             Column of positive numbers; without it every interaction counts as one.
         timestamp : str, optional
@@ -362,7 +363,8 @@ class Interactions:
             (``data/column_names.toml``), or, without a header, the first two.
         rating, timestamp : str, int or False, optional
             Likewise; found by name if neither `user` nor `item` is given, and never read if False.
-            Timestamps are numbers or ISO 8601 dates.
+            Timestamps are numbers or ISO 8601 dates, these to the microsecond: what is beyond the
+            sixth digit of a second is cut.
         separator : str, optional
             By default the one of ``::``, tab, ``;``, ``,`` and ``|`` that cuts all of many lines
             into equally many fields.

@@ -10,6 +10,7 @@ import codecs
 import gzip
 import io
 import lzma
+import stat
 import struct
 import zipfile
 import zlib
@@ -26,7 +27,7 @@ from ganmf_fast.base.text import few, printable, shown
 from ganmf_fast.base.unpacking import DEFLATE_RATIO, RATIO, Unpacked
 from ganmf_fast.data.tar_member import TarMember
 
-__all__ = ["CHUNK", "UNREADABLE", "DataFile"]
+__all__ = ["CHUNK", "UNREADABLE", "DataFile", "refuse_pipe"]
 
 CHUNK: Final = 1 << 22
 """Bytes that are read at a time."""
@@ -64,6 +65,24 @@ UNREADABLE: Final = (
     zstandard.ZstdError,
 )
 """What unpacking raises on files that are cut short, altered, encrypted or too large."""
+
+
+def refuse_pipe(path: Path, label: str) -> None:
+    """Refuse what gives its bytes once: a file is opened anew for each thing that is to be known.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # nothing there, which who opens it says
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(
+            f"{label} is a pipe or a device, which can be read only once: write what it gives to a "
+            "file, and name that"
+        )
 
 
 class _Streams(io.RawIOBase):
@@ -260,6 +279,7 @@ class DataFile:
                 with self.content.open() as file:
                     yield file
             case Path():
+                refuse_pipe(self.content, self.label)
                 with self.content.open("rb") as file:
                     yield file
 

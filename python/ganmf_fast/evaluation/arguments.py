@@ -29,7 +29,7 @@ __all__ = [
     "warn_of_other_train",
 ]
 
-_INSIST = "allow_overlap=True evaluates nevertheless"
+_INSIST = "in Python allow_overlap=True evaluates nevertheless"
 
 
 class KnownElsewhere:

@@ -76,7 +76,9 @@ def beyond_accuracy(
         features = read_item_features(item_features, test.n_cols, ids)
     for name in wanted:
         if name in _NEED_FEATURES and features is None:
-            raise ValueError(f"{name} is computed from features of items: pass item_features=")
+            raise ValueError(
+                f"{name} is computed from features of items: pass item_features=, in Python"
+            )
         if name != "ild" and (train is None or profiles is None):
             raise ValueError(f"{name} is computed from what users had before: pass train=")
     if not wanted:

@@ -44,6 +44,7 @@ from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import Ids, find, matching, matching_csr, numbers, skips
 from ganmf_fast.models.own_model import check_recommends, lists_of
+from ganmf_fast.models.recommendations import Recommendations
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, NEED_TRAIN, check_metrics
@@ -422,7 +423,8 @@ def evaluate_lists(
         held_out, popularity, ids = as_csr(test, "test"), None, Ids.of(test)
         if train is not None:
             popularity = matching_csr(train, "train", (held_out.n_rows, held_out.n_cols))
-        lists = checked_lists(items, ks[-1])
+        found_by_model = items.items if isinstance(items, Recommendations) else items
+        lists = checked_lists(found_by_model, ks[-1])
         rows = checked_rows(users, len(lists), held_out.n_rows)
     if popularity is not None and not allow_overlap:
         refuse_overlap_of(popularity, held_out, ids)

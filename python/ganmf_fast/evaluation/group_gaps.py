@@ -1,6 +1,6 @@
 """How far a metric is apart between groups of users or of items, with bootstrap intervals."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -215,7 +215,7 @@ def item_group_gaps(
 
 def _labelled(groups: object, what: str, size: int) -> tuple[list[Any], NDArray[np.int64]]:
     """Distinct labels in their order, and the number of each one's; -1 for None."""
-    if isinstance(groups, str) or not isinstance(groups, Iterable):
+    if isinstance(groups, str | Mapping) or not isinstance(groups, Iterable):
         raise TypeError(f"groups must hold a label for each {what}, not {shown(groups)}")
     given = [*map(plain, as_array("groups", groups) if hasattr(groups, "dtype") else groups)]
     if len(given) != size:

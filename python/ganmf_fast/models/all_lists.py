@@ -168,7 +168,9 @@ def write_lists(
     if not path.parent.is_dir():
         raise ValueError(f"path is in {str(path.parent)!r}, which is no folder")
     if path.suffix in _TEXT:
-        raise ValueError(f"path must end in .parquet, or name a folder, not {path.name!r}")
+        raise ValueError(
+            f"path (--output) must end in .parquet, or name a folder, not {path.name!r}"
+        )
     fingerprint = task.fingerprint
     is_file = path.suffix == ".parquet"
     if is_file and path.exists():

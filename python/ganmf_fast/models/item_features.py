@@ -134,8 +134,9 @@ def _of_interactions(data: Interactions, ids: Ids) -> "sp.csr_array[np.float64]"
 
 def directions(features: "sp.csr_array[np.float64]") -> "sp.csr_array[np.float64]":
     """Rows of length one, so that products are cosines; rows of zeros stay."""
-    squares: NDArray[np.float64] = np.asarray(features.multiply(features).sum(axis=1)).ravel()
-    return _scaled(features, np.sqrt(squares))
+    scaled = _with_largest_one(features)
+    squares: NDArray[np.float64] = np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel()
+    return _scaled(scaled, np.sqrt(squares))
 
 
 def distributions(features: "sp.csr_array[np.float64]") -> "sp.csr_array[np.float64]":
@@ -151,12 +152,19 @@ def distributions(features: "sp.csr_array[np.float64]") -> "sp.csr_array[np.floa
             "item_features holds negative numbers, which are no fractions: calibration is over "
             "labels such as genres"
         )
-    return _scaled(features, np.asarray(features.sum(axis=1)).ravel())
+    scaled = _with_largest_one(features)
+    return _scaled(scaled, np.asarray(scaled.sum(axis=1)).ravel())
+
+
+def _with_largest_one(features: "sp.csr_array[np.float64]") -> "sp.csr_array[np.float64]":
+    """Rows whose largest entry is one in size: sums and squares of them are within double range."""
+    return _scaled(features, abs(features).max(axis=1).toarray().ravel())
 
 
 def _scaled(
     features: "sp.csr_array[np.float64]", lengths: NDArray[np.float64]
 ) -> "sp.csr_array[np.float64]":
     scaled = features.copy()
+    lengths = np.where(lengths > 0, lengths, 1)
     scaled.data /= np.repeat(lengths, np.diff(scaled.indptr))
     return scaled

@@ -82,8 +82,6 @@ def item_filters(
     allowed = excluded = None
     if candidates is not None:
         allowed = _items("candidates", candidates, rows, catalogue, unknown)
-        if not _count(allowed):
-            raise ValueError("candidates is empty, or holds unknown items only")
     if exclude_items is not None:
         # What is unknown is not recommended anyway.
         excluded = _items("exclude_items", exclude_items, rows, catalogue, "skip")
@@ -114,37 +112,44 @@ def _items(
             # Not one is known: perhaps since they are of another type.
             find(catalogue.ids.user_index, data.user_ids, "skip", name)
             find(catalogue.ids.item_index, data.item_ids, "skip", name)
-        _warn_of_unknown(name, data.csr.nnz, aligned.nnz)
+        _check_known(name, data.csr.nnz, aligned.nnz)
         return rows_of(aligned, np.maximum(rows, 0))
     matrix = given.csr if data is not None else given
     if isinstance(matrix, Csr) or sp.issparse(matrix):
-        return _of_matrix(matrix, name, len(rows), catalogue.n_items)
+        found = _of_matrix(matrix, name, len(rows), catalogue.n_items)
+        _check_known(name, found.nnz, found.nnz)
+        return found
     if is_frame(given):
         pairs = pairs_of(given, name)
         users = catalogue.users(pairs[0], unknown, name)
         items = catalogue.items(pairs[1], _one(name), unknown, name)
-        _warn_of_unknown(name, len(users), int(((users >= 0) & (items >= 0)).sum()))
+        _check_known(name, len(users), int(((users >= 0) & (items >= 0)).sum()))
         return _rows_of_pairs(users, items, rows, catalogue.n_items)
     if isinstance(given, Mapping):
         each = [catalogue.items(items, _one(name), unknown, name) for items in given.values()]
         lengths = [len(items) for items in each]
         users = np.repeat(catalogue.users(list(given), unknown, name), lengths)
         items = np.concatenate(each) if each else np.empty(0, dtype=np.int64)
-        _warn_of_unknown(name, len(users), int(((users >= 0) & (items >= 0)).sum()))
+        _check_known(name, len(users), int(((users >= 0) & (items >= 0)).sum()))
         return _rows_of_pairs(users, items, rows, catalogue.n_items)
     if isinstance(given, np.ndarray) and given.ndim > 1:
         raise ValueError(
             f"{name} has shape {given.shape}: give one sequence for all users, or for each user a "
             "row of a sparse matrix, rows of a frame, or an entry of a dict"
         )
-    found = catalogue.items(given, _one(name), unknown, name)
-    known = found[found >= 0]
-    _warn_of_unknown(name, len(found), len(known))
+    items = catalogue.items(given, _one(name), unknown, name)
+    known = items[items >= 0]
+    _check_known(name, len(items), len(known))
     return np.unique(known).astype(np.int32)
 
 
-def _warn_of_unknown(name: str, n_given: int, n_known: int) -> None:
-    """Warn of items to leave out that match nothing; of candidates it is an error."""
+def _check_known(name: str, n_given: int, n_known: int) -> None:
+    """Warn of items to leave out of which none is known; of candidates that is an error.
+
+    Those of other users than are asked for count: parts of a catalogue are asked for in turn.
+    """
+    if name == "candidates" and not n_known:
+        raise ValueError("candidates is empty, or holds unknown items or users only")
     if name == "exclude_items" and n_given and not n_known:
         warnings.warn(
             f"{name} has no effect: of what it holds, {n_given:,} in all, nothing is known to the "

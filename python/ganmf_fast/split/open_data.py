@@ -11,6 +11,7 @@ from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.roles import Roles
+from ganmf_fast.data.sources import refuse_pipe
 from ganmf_fast.data.streaming import scanned
 from ganmf_fast.split import PARTS, Splits
 
@@ -96,6 +97,7 @@ def open_data(
         raise DataError(f"{spec} holds folds: name one of them, such as {path / 'fold-0'}")
     if is_folder(path):
         return Splits.load(path)
+    refuse_pipe(path, shown(spec))
     raise DataError(
         f"{shown(spec)} is neither a data set ({', '.join(datasets.names())}) nor a folder or file"
         f"{suggestion(spec, datasets.names())}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,9 +184,20 @@ class Folds:
         """Number of folds."""
         return self.n_splits
 
-    def __getitem__(self, fold: int) -> Split:
-        """The split whose test is `fold`."""
-        return self._made(range(self.n_splits)[fold])
+    @overload
+    def __getitem__(self, fold: int) -> Split: ...
+
+    @overload
+    def __getitem__(self, fold: slice) -> list[Split]: ...
+
+    def __getitem__(self, fold: int | slice) -> Split | list[Split]:
+        """The split whose test is `fold`; of a slice a list of them."""
+        if isinstance(fold, slice):
+            return [self._made(at) for at in range(self.n_splits)[fold]]
+        try:
+            return self._made(range(self.n_splits)[fold])
+        except IndexError:
+            raise IndexError(f"fold {fold} of {self.n_splits}: they are counted from 0") from None
 
     def _made(self, at: int) -> Split:
         train, test = _core.part_cells(self._source.csr, self._labels, at)
