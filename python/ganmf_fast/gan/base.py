@@ -5,6 +5,8 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import check_memory
@@ -15,6 +17,7 @@ from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.checkpoint import config_of
 from ganmf_fast.models.early_stopping import LessStandardError, epochs_for_more_data
 from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.models.registry import need_torch
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.metrics import PER_USER
@@ -74,6 +77,7 @@ class GANRecommender(GANSettings, Recommender):
     history_: list[dict[str, float]]
 
     def _fit(self, data: FitData) -> Scorer:
+        need_torch(type(self).__name__)  # a model that was loaded is there without it
         from ganmf_fast.gan.checkpoint import TensorCheckpoint
 
         if self.checkpoint_every and self.checkpoint_path is None:
@@ -124,10 +128,14 @@ class GANRecommender(GANSettings, Recommender):
 
         profiles, name = self._profiles(data.urm), type(self).__name__
         # A weight, its gradient and two moments, four bytes each.
-        need = 16 * settings.n_parameters(profiles.n_rows, profiles.n_cols)
+        n_parameters = settings.n_parameters(profiles.n_rows, profiles.n_cols)
+        need = 16 * n_parameters + 4 * settings.n_products()
         check_memory(need, name, "lower the sizes of its networks")
         try:
             module = self._module(settings, profiles)
+        except np.linalg.LinAlgError:
+            with data.range_named(name):
+                raise
         except torch.cuda.OutOfMemoryError:
             raise MemoryError(
                 f"{name} needs {need / 2**30:.1f} GiB for parameters, gradients and moments, more "

@@ -4,7 +4,8 @@ Objective: the losses of CFGAN (:mod:`ganmf_fast.gan.cfgan`) with ratings r_u in
 profiles, and the generated ones compared where r_u is not missing: ``f = G(r_u) e`` with ones in e
 at the ratings. RAGANBT is the same on ratings beside which ``floor(low_share n)`` of the n missing
 ones of each user, drawn uniformly, are virtual low ones. A model is then fitted on the given
-ratings and on ``floor(share n)`` generated ones of each user, cut to the range of the given ones.
+ratings and on ``floor(share n)`` generated ones of each user, cut to the range of the given ones
+(of ones, from the virtual low rating on).
 Source: Chae et al., "Rating augmentation with generative adversarial networks towards accurate
 collaborative filtering" (WWW'19), after the paper's description, unverified: no code of the authors
 is known.
@@ -12,6 +13,7 @@ Deviation: unknown. Which items are low or generated is drawn uniformly, once.
 Cost: that of CFGAN's sparse step; a fit of the base for each look at `validation`.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,16 @@ class RAGANModule(CFGANModule):
         self._lowest = float(ratings.data.min())
         scaled: Any = ratings / np.float32(self._highest)
         low = settings.low_rating if settings.bt else 0.0
+        if self._lowest == self._highest:
+            # Such as ones: beside them the virtual ratings are the low ones.
+            self._lowest = low * self._highest or self._highest
+            if self._lowest == self._highest:
+                warnings.warn(
+                    f"all ratings are {self._highest:g}, and so are the generated ones: "
+                    "RAGAN(bt=True) has low ones as well",
+                    UserWarning,
+                    stacklevel=2,
+                )
         if low and settings.low_share:
             scaled = scaled + low * self._missing(settings.low_share, _LOW)
         super().__init__(settings.networks(), as_csr(sp.csr_array(scaled, dtype=np.float32)))

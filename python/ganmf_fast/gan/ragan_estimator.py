@@ -40,11 +40,13 @@ class RAGAN(RAGANSettings, GANRecommender):
     Notes
     -----
     On MovieLens 100K no list became better by it, and with EASE as base they became much worse
-    (docs/results/adversarial.md). `fit` takes explicit ratings, the higher the better; ones are
-    ratings too. The lists are those of the base, for the profiles as they were given. With
-    `validation` the base is fitted anew for each look. `augment` gives the ratings for any model
-    with any parameters. New users are scored as the base scores them; where it fits their factors
-    by steps of its own, they have the factors of least squared error.
+    (docs/results/adversarial.md). `fit` takes explicit ratings, the higher the better. Beside ones
+    the generated ratings lie between `low_rating` and one; without `bt` they are ones, the
+    generator has no effect, and a warning says so. The lists are those of the base, for the
+    profiles as they were given. With `validation` the base is fitted anew for each look. `augment`
+    gives the ratings for any model with any parameters. New users are scored as the base scores
+    them; where it fits their factors by steps of its own, they have the factors of least squared
+    error.
 
     References
     ----------

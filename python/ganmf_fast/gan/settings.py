@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_real
+from ganmf_fast.base.checks import check_real, plain
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.text import shown
 from ganmf_fast.gan.defaults import CHOSEN, PUBLISHED, chosen_for
@@ -34,6 +34,7 @@ Activation = Literal["linear", "tanh", "sigmoid", "relu", "LeakyReLU"]
 Mode = Literal["user", "item"]
 Matching = Literal["features", "reconstruction", "decoder", "leave-one-out"]
 
+_LARGEST = 1e30
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 # What is searched, in the form of tuning/spaces.toml.
@@ -189,7 +190,20 @@ class GANSettings:
     def resolved(self, profiles: Csr) -> Self:
         """The settings for these profiles, in which no parameter is left to choose but `epochs`."""
         del profiles
-        return self
+        settings = copy(self)
+        # torch takes no numbers of NumPy, and those of few bits overflow.
+        vars(settings).update({name: plain(value) for name, value in vars(self).items()})
+        for name, value in vars(settings).items():
+            if isinstance(value, float) and value > _LARGEST:
+                raise ValueError(
+                    f"{name} must be at most {_LARGEST:g}, beyond which single precision computes "
+                    f"nothing, not {value:g}"
+                )
+        return settings
+
+    def n_products(self) -> int:
+        """Numbers that a step holds beside those of a batch."""
+        return 0
 
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """Number of parameters for profiles of shape (n_rows, n_cols), small biases aside."""
@@ -340,7 +354,7 @@ class GANMFSettings(GANSettings):
 
     def resolved(self, profiles: Csr) -> Self:
         """See ``GANSettings``."""
-        settings = copy(self)
+        settings = super().resolved(profiles)
         names = [name for name in CHOSEN if getattr(self, name) is None]
         values = PUBLISHED
         if self.recon_coefficient is None:
@@ -356,6 +370,10 @@ class GANMFSettings(GANSettings):
         """See ``GANSettings``."""
         rows = n_rows if self.user_factors == "learned" else 0
         return rows * self.num_factors + n_cols * (self.num_factors + 2 * self.emb_dim + 1)
+
+    def n_products(self) -> int:
+        """Of weights with weights, which take the place of a matrix of batch x items."""
+        return (self.num_factors + self.emb_dim) ** 2
 
 
 @hyperparameters
@@ -500,6 +518,8 @@ class CAAESettings(GANSettings):
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """See ``GANSettings``."""
         layers = 2 * n_cols * (self.g_units + self.gpr_units)
+        layers += (self.g_layers - 1) * self.g_units**2
+        layers += (self.gpr_layers - 1) * self.gpr_units**2
         return layers + (n_rows + n_cols + 1) * self.num_factors
 
 

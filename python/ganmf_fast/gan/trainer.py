@@ -144,7 +144,7 @@ class Trainer:
                 self._save(state, self.checkpoint)
             progress(epoch, last, _in_words(row, state))
             if callback is not None:
-                callback(epoch, row)
+                callback(epoch, dict(row))
         tensors = self._to_keep()
         for tensor, best in zip(tensors, state.kept, strict=False):
             tensor.copy_(best)

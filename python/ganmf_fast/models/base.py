@@ -130,7 +130,7 @@ class Recommender(ScikitLearn, ABC):
         if not isinstance(metric, str):
             raise TypeError(f"metric must be the name of a metric, not {shown(metric)}")
         check_metrics(metric)
-        k = check_int("k", k, 1)
+        k = check_int("k", check_int("k", k, 1), 1, 2**31 - 1)
         prepared = X if isinstance(X, Cooccurrence) else None
         X = X if prepared is None else prepared.source
         urm, ids = as_csr(X, "X"), Ids.of(X)
@@ -213,6 +213,7 @@ class Recommender(ScikitLearn, ABC):
         self.n_users_ = urm.n_rows
         self.n_items_ = urm.n_cols
         self.ids_ = ids
+        self._fit_params = self.get_params(deep=False)
         self.user_ids_ = None if ids is None else ids.users
         self.item_ids_ = None if ids is None else ids.items
 
@@ -563,7 +564,8 @@ class Recommender(ScikitLearn, ABC):
         column = _one("item", self._catalogue.items(item, "item"))
         try:
             profile = rows_of(self.urm_, np.array([row]))
-            parts = self._scorer_of(profile).contributions(profile, 0, column)
+            scorer = self._as_fitted()._scorer_of(profile)  # noqa: SLF001 - of this class
+            parts = scorer.contributions(profile, 0, column)
         except NotImplementedError as error:
             raise NotImplementedError(f"{type(self).__name__} has no explain: {error}") from None
         items, _ = row_of(profile, 0)
@@ -617,9 +619,18 @@ class Recommender(ScikitLearn, ABC):
             If the scorer is one of an old model file that knows fitted users only.
         """
         try:
-            return self._scorer_of(profiles)
+            fitted = self._as_fitted()
+            return fitted._scorer_of(profiles)  # noqa: SLF001 - of this class
         except NotImplementedError as error:
             raise NotImplementedError(f"{type(self).__name__} has no fold_in: {error}") from None
+
+    def _as_fitted(self) -> Self:
+        """The model with the parameters of its fit: what was set since is for the next one."""
+        if all(getattr(self, name) is value for name, value in self._fit_params.items()):
+            return self
+        model: Self = object.__new__(type(self))
+        model.__dict__.update(self.__dict__ | self._fit_params)
+        return model
 
     def _scorer_of(self, profiles: Csr) -> Scorer:
         return self.scorer_.of_profiles(profiles)
@@ -664,6 +675,7 @@ class Recommender(ScikitLearn, ABC):
     def save(self, path: str | Path) -> None:
         """Write the fitted model, its parameters, matrix and ids to one safetensors file.
 
+        The parameters are those of the fit, whatever was set since.
         The file is complete or not there at all. `ganmf_fast.load` reads it.
 
         Raises
@@ -681,7 +693,7 @@ class Recommender(ScikitLearn, ABC):
     def _file(self) -> ModelFile:
         return ModelFile(
             type(self).__name__,
-            self.get_params(deep=False),
+            self._fit_params,
             {name: getattr(self, name) for name in self.saved_attributes},
             self.urm_,
             self.scorer_,

@@ -7,6 +7,7 @@ never interrupted (of torch on the CPU, with the same version). Its format is th
 nothing in it is ever executed.
 """
 
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base import json_files
-from ganmf_fast.base.errors import DataError, TooLargeError
-from ganmf_fast.base.files import read_tensors, remove_parts, write_tensors
+from ganmf_fast.base.checks import plain
+from ganmf_fast.base.errors import DataError, TooLargeError, WriteError
+from ganmf_fast.base.files import is_folder, read_tensors, remove_parts, write_tensors
 from ganmf_fast.base.text import printable, shown
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.models.fit_data import FitData
@@ -88,6 +90,17 @@ class Checkpoint:
     config: Mapping[str, Any]
     earlier: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse a path at which nothing can be written, before hours of training.
+
+        Raises
+        ------
+        WriteError
+        """
+        if not is_folder(self.path.absolute().parent):
+            what = "checkpoint_path is in no folder that exists: make it, or name another path"
+            raise WriteError(errno.ENOENT, what, str(self.path))
+
     def write(self, facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
         """Replace the state of before.
 
@@ -96,7 +109,9 @@ class Checkpoint:
         WriteError
             If the file cannot be written.
         """
-        text = json.dumps({"format": FORMAT, "config": dict(self.config), "facts": dict(facts)})
+        text = json.dumps(
+            {"format": FORMAT, "config": dict(self.config), "facts": dict(facts)}, default=plain
+        )
         arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
         write_tensors(self.path, _KIND, text, arrays)
 
@@ -149,9 +164,10 @@ class Checkpoint:
         return config, facts
 
     def _compare(self, stored: Mapping[str, Any]) -> None:
-        now = json.loads(json.dumps(dict(self.config)))
+        now = json.loads(json.dumps(dict(self.config), default=plain))
         stored = {**self.earlier, **stored}
-        for name in dict.fromkeys([*stored, *now]):
+        # Sizes that follow the data differ where these do, which is the reason to give.
+        for name in dict.fromkeys(["model", "data", "validation", *stored, *now]):
             if stored.get(name) != now.get(name):
                 raise self.refusal(
                     f"belongs to a run with {printable(name, 80)} = {shown(stored.get(name))}, not "

@@ -186,7 +186,7 @@ class Resumption(Generic[S]):
             self.restore(facts.epochs_run, parts["state"])
             if facts.best_epoch:
                 best = self.scorer(parts["kept"])
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise self.checkpoint.refusal(f"is damaged: {error}") from None
         stopping.best_epoch, stopping.best_value = facts.best_epoch, facts.best_value
         stopping.without_improvement = facts.without_improvement

@@ -116,7 +116,10 @@ class EASE(Recommender):
             norms = ProfileNorms.of(urm, self.norm_exponent)
             urm, divisors = norms.divided(urm)
             weights = divisors**-2.0
-        scaled, scale = (urm, None) if self.dropout == 0 else _scaled(urm, l2, float(self.dropout))
+        scaled, scale = urm, None
+        if self.dropout:
+            with data.range_named("EASE", l2=l2), np.errstate(divide="ignore", over="ignore"):
+                scaled, scale = _scaled(urm, l2, float(self.dropout))
         if dual:
             with data.range_named("EASE", l2=l2):
                 inverse, diagonal = _core.fit_ease_dual(scaled, l2, data.progress)

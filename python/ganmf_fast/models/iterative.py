@@ -67,6 +67,10 @@ class IterativeRecommender(IterativeSettings, Recommender):
                 f"checkpoint_every is {self.checkpoint_every}, but checkpoint_path names no file"
             )
 
+    def _file_digests(self) -> dict[str, str]:
+        """SHA-256 of files whose content the weights depend on, by a name for messages."""
+        return {}
+
     def _train(
         self,
         data: FitData,
@@ -79,7 +83,10 @@ class IterativeRecommender(IterativeSettings, Recommender):
         resumption = None
         if self.checkpoint_every and self.checkpoint_path is not None:
             config = config_of(type(self).__name__, self.get_params(deep=False), data)
-            path, earlier = Path(self.checkpoint_path), earlier_params(type(self))
+            contents = self._file_digests()
+            config |= contents
+            # Files of earlier versions have no digests.
+            path, earlier = Path(self.checkpoint_path), earlier_params(type(self)) | contents
             checkpoint = Checkpoint(path, int(self.checkpoint_every), config, earlier)
             resumption = Resumption(checkpoint, state, restore, Factors.from_tensors)
         result: TrainingResult[Factors] = run_epochs(

@@ -3,10 +3,12 @@
 The first factors are those of BPR-MF, whose steps give new users their factors as well.
 """
 
+import hashlib
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.files import is_file
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import fingerprint
@@ -64,9 +67,30 @@ class PretrainedRecommender(PretrainedSettings, IterativeRecommender):
         best = max(validated, key=lambda row: row["validation"], default=None)
         return None if best is None else int(best["epoch"])
 
+    def _file_digests(self) -> dict[str, str]:
+        found = {}
+        for name in ("start_path", "d_start_path"):
+            path = getattr(self, name, None)
+            if path is not None and is_file(path):  # or reading it says what is wrong
+                with Path(path).open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                found[f"content of {name}"] = digest
+        return found
+
     @abstractmethod
     def _start(self) -> BPRMF:
         """The model that pre-training fits; its steps give new users their factors."""
+
+    def _train(self, *args: Any) -> Factors:
+        """As of the base; a fit that is broken off leaves the earlier history as well."""
+        before = self.__dict__.get("pretraining_")
+        try:
+            return super()._train(*args)
+        except BaseException:
+            self.__dict__.pop("pretraining_", None)
+            if before is not None:
+                self.pretraining_ = before
+            raise
 
     def _pretraining_array(self) -> NDArray[np.float64]:
         """`pretraining_`, for a checkpoint."""
@@ -95,7 +119,11 @@ class PretrainedRecommender(PretrainedSettings, IterativeRecommender):
         with warnings.catch_warnings():
             # Has been said of the same matrices.
             warnings.filterwarnings("ignore", message="validation holds", category=UserWarning)
-            model.fit(data.urm, validation=data.validation, metric=data.metric, k=data.k)
+            try:
+                model.fit(data.urm, validation=data.validation, metric=data.metric, k=data.k)
+            except ValueError as error:
+                said = str(error).replace("learning_rate", "pretrain_lr")
+                raise ValueError(f"pre-training: {said}") from None
         scorer = model.scorer_
         if not isinstance(scorer, Factors):  # which BPRMF always has
             raise TypeError(f"pre-training left {type(scorer).__name__} behind")

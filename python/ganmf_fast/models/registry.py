@@ -13,7 +13,7 @@ from ganmf_fast.base.lazy import stub_imports
 if TYPE_CHECKING:
     from ganmf_fast.models.base import Recommender
 
-__all__ = ["NAMES", "fittable_class", "known_name", "model_class"]
+__all__ = ["NAMES", "fittable_class", "known_name", "model_class", "need_torch"]
 
 NAMES: dict[str, str] = stub_imports(__file__)
 """Module of each model."""
@@ -52,7 +52,12 @@ def fittable_class(name: str) -> "type[Recommender]":
     ImportError
         If a package is absent; the message says how to install it.
     """
-    gan = NAMES.get(known_name(name) or "", "").startswith("ganmf_fast.gan.")
-    if gan and importlib.util.find_spec("torch") is None:
-        raise ImportError(f'{name} needs torch: pip install "ganmf-fast[gan]"')
+    if NAMES.get(known_name(name) or "", "").startswith("ganmf_fast.gan."):
+        need_torch(name)
     return model_class(name)
+
+
+def need_torch(name: str) -> None:
+    """Raise ImportError, with the way out, if torch is absent, which fits of this model need."""
+    if importlib.util.find_spec("torch") is None:
+        raise ImportError(f'{name} needs torch: pip install "ganmf-fast[gan]"')

@@ -351,7 +351,7 @@ impl Cdae {
         }
         let negatives = profile.len().saturating_mul(self.params.negatives);
         reserve(kept, profile.len(), TARGETS)?;
-        reserve(targets, profile.len() + negatives, TARGETS)?;
+        reserve(targets, profile.len().saturating_add(negatives), TARGETS)?;
         let mut rng = Rng::at(key, DRAW, user as u64);
         for &item in profile {
             if rng.unit() >= self.params.dropout {
