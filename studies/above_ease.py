@@ -522,7 +522,10 @@ def page() -> None:
     figure.tight_layout(rect=(0, 0.06 + 0.045 * math.ceil(len(by_label) / 4), 1, 1))
     figure.savefig(PAGE.with_suffix(".png"), dpi=110)
     write_params(sets)
-    about = f"{time.strftime('%Y-%m-%d')}, {processor()}."
+    about = (
+        f"Written on {time.strftime('%Y-%m-%d')}, {processor()}; rows were fitted there and on other "
+        "machines of two cores."
+    )
     tables = "\n\n".join(table(data) for data in sets)
     write_whole(PAGE, TEXT.format(summary=summary(sets), tables=tables, about=about))
 
