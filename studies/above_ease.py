@@ -523,8 +523,8 @@ def page() -> None:
     figure.savefig(PAGE.with_suffix(".png"), dpi=110)
     write_params(sets)
     about = (
-        f"Written on {time.strftime('%Y-%m-%d')}, {processor()}; rows were fitted there and on other "
-        "machines of two cores."
+        f"Written on {time.strftime('%Y-%m-%d')}, {processor()}; rows were fitted there and on "
+        "other machines of two cores."
     )
     tables = "\n\n".join(table(data) for data in sets)
     write_whole(PAGE, TEXT.format(summary=summary(sets), tables=tables, about=about))
