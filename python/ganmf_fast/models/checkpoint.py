@@ -90,17 +90,6 @@ class Checkpoint:
     config: Mapping[str, Any]
     earlier: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Refuse a path at which nothing can be written, before hours of training.
-
-        Raises
-        ------
-        WriteError
-        """
-        if not is_folder(self.path.absolute().parent):
-            what = "checkpoint_path is in no folder that exists: make it, or name another path"
-            raise WriteError(errno.ENOENT, what, str(self.path))
-
     def write(self, facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
         """Replace the state of before.
 
@@ -123,11 +112,16 @@ class Checkpoint:
         DataError
             (a ``ValueError``) If the file is cut short, damaged, newer, or belongs to a run of
             another configuration. The message names the file.
+        WriteError
+            If there is no folder in which one could be written.
         """
         try:
             text, arrays, sound = read_tensors(self.path, _KIND)
         except FileNotFoundError:
-            return None
+            if is_folder(self.path.absolute().parent):
+                return None
+            what = "checkpoint_path is in no folder that exists: make it, or name another path"
+            raise WriteError(errno.ENOENT, what, str(self.path)) from None
         except OSError as error:
             raise DataError(f"the checkpoint {self.path} cannot be read: {error}") from None
         except TooLargeError:
