@@ -542,7 +542,7 @@ def write_params(sets: list[str]) -> None:
                 for name in by_row
                 if ROWS[name].model == "GANMF" and ROWS[name].fixed.get("mode", "user") == mode
             ]
-            searched = [name for name in games if trials(data, name)]
+            searched = [name for name in games if trials(data, name) and "no energy" not in name]
             left_out |= set(games)
             if searched:
                 game = max(searched, key=lambda one: max(t["value"] for t in trials(data, one)))
