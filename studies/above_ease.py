@@ -362,7 +362,8 @@ one change, epochs included, and was not searched. Profiles are divided by power
 their norms (`norm_exponent`) in "divided profiles", in "the discriminator alone", and in every row
 of GANMF but those from random weights and "whole profiles". *trials* is what `--trials` was, or
 fewer where a search was stopped; that of profiles of items ended at the edge of its ranges
-(`num_factors` 80, `d_reg` 3e-6). Rows that are not here were not searched or not looked at yet.
+(`num_factors` 80, `d_reg` 3e-6), and WRMF's on HetRec (`alpha` .001, `reg` 1e-5). Rows that are
+not here were not searched or not looked at yet.
 Looks "of an earlier search", some by two folds, and "of the first trials", before a search went on
 or its ranges were widened, are in no row. On MovieLens 1M the first search of the start ended at
 the edge of its ranges (above-ease/ml-1m-ganmf-the-start-first-ranges.jsonl).

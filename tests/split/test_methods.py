@@ -499,3 +499,5 @@ def test_folds_and_windows_are_sequences() -> None:
         assert folds[-1].rule == folds[2].rule
         with pytest.raises(IndexError, match="fold 3 of 3"):
             folds[3]
+        with pytest.raises(TypeError, match="fold must be an integer or a slice, not 'a'"):
+            folds["a"]

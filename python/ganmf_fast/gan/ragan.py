@@ -55,8 +55,8 @@ class RAGANModule(CFGANModule):
             self._lowest = low * self._highest or self._highest
             if self._lowest == self._highest:
                 warnings.warn(
-                    f"all ratings are {self._highest:g}, and so are the generated ones: "
-                    "RAGAN(bt=True) has low ones as well",
+                    f"all ratings are {self._highest:g}, and so are the generated ones: with "
+                    "bt=True and a low_rating between 0 and 1 there are low ones as well",
                     UserWarning,
                     stacklevel=2,
                 )

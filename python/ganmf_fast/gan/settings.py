@@ -6,7 +6,7 @@ No torch here: estimators derive from these classes, and modules are given their
 import re
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, fields
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -192,13 +192,14 @@ class GANSettings:
         del profiles
         settings = copy(self)
         # torch takes no numbers of NumPy, and those of few bits overflow.
-        vars(settings).update({name: plain(value) for name, value in vars(self).items()})
-        for name, value in vars(settings).items():
+        for name in (item.name for item in fields(self)):
+            value = plain(getattr(self, name))
             if isinstance(value, float) and value > _LARGEST:
                 raise ValueError(
                     f"{name} must be at most {_LARGEST:g}, beyond which single precision computes "
                     f"nothing, not {value:g}"
                 )
+            setattr(settings, name, value)
         return settings
 
     def n_products(self) -> int:

@@ -194,6 +194,8 @@ class Folds:
         """The split whose test is `fold`; of a slice a list of them."""
         if isinstance(fold, slice):
             return [self._made(at) for at in range(self.n_splits)[fold]]
+        if not hasattr(fold, "__index__"):
+            raise TypeError(f"fold must be an integer or a slice, not {shown(fold)}")
         try:
             return self._made(range(self.n_splits)[fold])
         except IndexError:
