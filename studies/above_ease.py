@@ -174,7 +174,12 @@ ROWS: dict[str, Row] = {
     ),
     "the start, profiles of items": Row(
         "GANMF",
-        {**_SIZES, **_PENALTY, "recon_coefficient": {"real": [0.05, 1.0]}, **_NORMS},
+        {
+            "num_factors": {"int": [10, 2000], "log": True},
+            "d_reg": {"real": [3e-7, 3e-3], "log": True},
+            "recon_coefficient": {"real": [0.05, 1.0]},
+            **_NORMS,
+        },
         {**_AS_EASE, "epochs": 0, "mode": "item"},
         by_rule=True,
     ),

@@ -90,3 +90,16 @@ def test_a_lock_ends_with_its_process(tmp_path):
 )
 def test_the_number_of_an_error_is_read_from_either_text(text, number):
     assert files.error_number(Exception(text)) == number
+
+
+def test_files_of_long_names_that_begin_alike_do_not_remove_each_others_parts(tmp_path):
+    begun = "of a fit with so many parameters that the name is long, seed "
+    with written_whole(tmp_path / f"{begun}1") as part:
+        part.write_text("1")
+        files.remove_parts(tmp_path / f"{begun}2")
+    assert (tmp_path / f"{begun}1").read_text() == "1"
+
+
+def test_the_mask_of_the_process_is_never_touched(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.os, "umask", None)  # whatever another thread creates meanwhile
+    write_whole(tmp_path / "file", "content")

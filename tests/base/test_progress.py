@@ -1,6 +1,8 @@
 """Progress is shown where somebody waits, and says nothing where nobody asked."""
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -122,3 +124,24 @@ def test_times_are_in_words():
 def test_a_wrong_verbose_is_refused(toy_urm):
     with pytest.raises(TypeError, match="verbose must be True or False, not 2"):
         gf.TopPopular().fit(toy_urm, verbose=2)
+
+
+def test_blocks_of_several_threads_do_not_silence_each_other():
+    ready, done = threading.Barrier(2), threading.Event()
+
+    def other():
+        with progress.verbosity(False):
+            ready.wait()
+            done.wait()
+            assert progress.is_quiet()
+        assert not progress.is_quiet()
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(other)
+        with progress.verbosity(False):
+            ready.wait()
+            assert progress.is_quiet()
+        assert not progress.is_quiet()
+        done.set()
+        running.result()
+    assert not progress.is_quiet()

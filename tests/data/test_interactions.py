@@ -254,6 +254,12 @@ def test_events_weigh_by_their_type(tmp_path):
         Interactions.scan(tmp_path / "log.parquet", "u", "i", **given),
     ):
         assert data.urm.toarray().tolist() == [[6], [1]]
+
+
+def test_data_have_the_name_of_their_file_without_suffixes(tmp_path):
+    table, path = pl.DataFrame({"user": ["a"], "item": [1]}), tmp_path / "log.2026.parquet"
+    table.write_parquet(path)
+    assert Interactions.from_parquet(path).name == Interactions.scan(path).name == "log"
     with pytest.raises(DataError, match=r"line 3: rating 'buy' has no weight"):
         Interactions.from_csv(tmp_path / "log.csv", "u", "i", rating="event", weights={"view": 1})
     with pytest.raises(ValueError, match="weights needs rating="):

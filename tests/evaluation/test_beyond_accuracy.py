@@ -321,3 +321,13 @@ def test_lists_of_a_model_are_measured_as_they_come():
     lists = model.recommend(range(5), n=3)
     ours, arrays = (gf.evaluate_lists(given, test, cutoffs=3) for given in (lists, lists.items))
     assert ours.to_dict() == arrays.to_dict()
+
+
+def test_a_damaged_matrix_of_features_is_refused():
+    train, test = np.tri(4), 1 - np.tri(4)
+    # scipy's conversions would follow these pointers beyond the arrays.
+    damaged = sp.csr_array(np.eye(4))
+    damaged.indptr = np.array([0, 2**30, 2**30, 2**30, 4])
+    model = gf.ItemKNN(topk=2).fit(train)
+    with pytest.raises(ValueError, match="item_features is not a valid CSR matrix: indptr"):
+        gf.evaluate(model, train, test, 2, ["ild"], item_features=damaged)

@@ -100,6 +100,11 @@ def test_profiles_and_test_are_matched_by_the_ids_of_the_people(cold):
     ev = gf.evaluate(model, None, more, [5], profiles=profiles, unknown="skip")
     assert ev.skipped == (1, 1, 1)
     assert ev["map", 5] == whole["map", 5]
+    halves = [
+        gf.evaluate(model, None, more, [5], profiles=profiles, unknown="skip", users=users)
+        for users in np.array_split(profiles.user_ids, 2)
+    ]
+    assert type(ev).merge(halves).skipped == (1, 1, 1)
 
 
 def test_people_without_a_profile_have_no_list_and_count_as_zero(cold):

@@ -14,6 +14,7 @@ import pytest
 import ganmf_fast as gf
 from faults.runs import outcome
 from ganmf_fast import reference
+from ganmf_fast.base.errors import ConflictError
 from ganmf_fast.evaluation import by_profile_length
 from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments.cosine import between_users
@@ -24,7 +25,7 @@ from ganmf_fast.experiments.table2 import STRONG, Table2, Table3
 from ganmf_fast.experiments.variants import select
 from ganmf_fast.results import document
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
-from ganmf_fast.results.store import ConflictError, Store
+from ganmf_fast.results.store import Store
 from ganmf_fast.results.tables import summary_csv, to_csv, to_latex, to_markdown
 
 OUTPUTS = ("results.csv", "summary.csv", "table.md", "table.tex")
@@ -345,6 +346,13 @@ def test_summary_has_spread_and_verdict(comparison: ResultTable, tmp_path: Path)
     assert float(a["mean"]) == pytest.approx(0.305)
     assert float(a["deviation"]) == pytest.approx(0.01 / 2**0.5)
     assert (b["seeds"], b["deviation"], b["verdict"]) == ("1", "", "better")
+
+
+def test_a_run_without_a_metric_counts_for_neither_mean_nor_deviation() -> None:
+    two = entry(0.30, 0.31)
+    three = replace(two, runs=(*two.runs, Run(9, {}, {})))
+    assert three.mean("map", 5) == two.mean("map", 5)
+    assert three.deviation("map", 5) == two.deviation("map", 5)
 
 
 def test_latex_has_rules_best_bold_and_second_underlined(comparison: ResultTable) -> None:

@@ -174,3 +174,12 @@ def test_whole_numbers_of_any_type_are_ids(numbered):
     for given in ([121.0], np.array([121], np.uint8), [np.int64(121)], iter([121])):
         found = numbered.recommend([1], exclude_seen=False, exclude_items=given)
         assert found["item"].tolist() == [122, 123, 124, 125]
+
+
+@pytest.mark.parametrize("name", ["candidates", "exclude_items"])
+def test_a_damaged_matrix_is_refused(plain, name):
+    # scipy's conversions would follow these pointers beyond the arrays.
+    damaged = sp.csr_array(([1.0, 1.0, 1.0], ([0, 1, 2], [0, 1, 2])), shape=(3, 5))
+    damaged.indptr = np.array([0, 2**30, 2**30, 3])
+    with pytest.raises(ValueError, match=rf"{name} is not a valid CSR matrix: indptr"):
+        plain.recommend([0, 1, 2], n=2, **{name: damaged})

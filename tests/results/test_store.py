@@ -1,13 +1,15 @@
 """Records of finished models: whole and of known types, or not there."""
 
+import errno
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import DataError, WriteError
 from ganmf_fast.results.document import DamagedError, read
 from ganmf_fast.results.store import Store, load, npz
 
@@ -129,3 +131,31 @@ def test_cosines_are_a_square_of_numbers_or_none(store):
         assert store.cosine("a") is None
     store.write("a", RECORD, {"cosine.npz": npz({"cosine": np.eye(2)})})
     assert store.cosine("a").dtype == np.float32
+
+
+def test_records_are_read_once_while_the_folder_is_locked(store, monkeypatch):
+    store.write("a", RECORD, {"big.npz": b"content"})
+    with store.locked("table2"):
+        first = store.read("a")
+        monkeypatch.setattr("ganmf_fast.results.store.load", None)
+        assert store.read("a") is first
+        monkeypatch.undo()
+        store.write("a", {**RECORD, "source": "anew"}, {})
+        assert store.read("a")["source"] == "anew"
+    assert store.read("a") is not store.read("a")
+
+
+def test_a_record_that_cannot_be_replaced_stays(store, monkeypatch):
+    store.write("a", RECORD, {})
+    rename = Path.rename
+
+    def fails(self, target):
+        if Path(target) == store.folder / "models" / "a" and not self.name.endswith("earlier"):
+            raise OSError(errno.EIO, "I/O error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(WriteError):
+        store.write("a", {**RECORD, "source": "anew"}, {})
+    assert store.read("a")["source"] == ""
+    assert [path.name for path in (store.folder / "models").iterdir()] == ["a"]

@@ -14,19 +14,6 @@ from ganmf_fast import _core
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import shown
 
-__all__ = [
-    "as_array",
-    "available_memory",
-    "check_bool",
-    "check_choice",
-    "check_int",
-    "check_memory",
-    "check_path",
-    "check_real",
-    "check_share",
-    "plain",
-]
-
 _GIB = 2**30
 
 
@@ -112,22 +99,6 @@ def check_real(
         else:
             domain = f"between {low:g} and {high:g}"
         raise ValueError(f"{name} must be {domain}, not {number:g}")
-    return number
-
-
-def check_share(name: str, value: object) -> float:
-    """Return `value` as a float in ``[0, 1)``.
-
-    Raises
-    ------
-    TypeError
-        If it is not a real number.
-    ValueError
-        If it is out of range.
-    """
-    number = check_real(name, value, 0.0, 1.0)
-    if number == 1.0:
-        raise ValueError(f"{name} must be less than 1, not 1")
     return number
 
 

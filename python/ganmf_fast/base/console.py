@@ -10,8 +10,6 @@ from rich.text import Text
 
 from ganmf_fast.base.text import printable
 
-__all__ = ["TextConsole"]
-
 
 class TextConsole(Console):
     """A console to which every string is text, in tables too.

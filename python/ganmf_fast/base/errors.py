@@ -6,17 +6,6 @@ from typing import Any
 
 from ganmf_fast.base.text import few, one_line, printable, shown
 
-__all__ = [
-    "ConflictError",
-    "DataError",
-    "TooLargeError",
-    "WriteError",
-    "difference",
-    "reason",
-    "suggestion",
-    "unknown",
-]
-
 
 class _FoundError(ValueError):
     """What was found is not what it should be: the message holds ids, names and paths."""

@@ -27,8 +27,6 @@ from ganmf_fast.base.text import shown
 from ganmf_fast.base.threads import get_num_threads
 from ganmf_fast.base.worker import Worker
 
-__all__ = ["EXECUTORS", "Executor", "MakeExecutor", "Task", "executor_maker"]
-
 Task: TypeAlias = Callable[[Any], Any]
 
 

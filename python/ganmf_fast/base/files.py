@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,26 +26,6 @@ from ganmf_fast.base.unpacking import check_fits
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
-
-__all__ = [
-    "all_written",
-    "checksum",
-    "error_number",
-    "is_file",
-    "is_folder",
-    "make_folder",
-    "read_tensors",
-    "remove_parts",
-    "reserve",
-    "sync_file",
-    "sync_folder",
-    "try_lock",
-    "unlock",
-    "write_errors",
-    "write_tensors",
-    "write_whole",
-    "written_whole",
-]
 
 CHECKSUM = "sha256"
 
@@ -86,8 +67,6 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
     WriteError
         If a file cannot be written, or something other than a file is at a path.
     """
-    mask = os.umask(0)
-    os.umask(mask)
     with write_errors(paths[0] if len(paths) == 1 else paths[0].parent):
         for path in paths:
             if path.is_dir():
@@ -97,10 +76,13 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
                 raise WriteError(errno.EINVAL, "It is a device or a pipe", str(path))
         parts = [p.with_name(f"{_part_of(p)}{secrets.token_hex(8)}.part") for p in paths]
         try:
+            for part in parts:
+                part.touch(exist_ok=False)
+            mode = stat.S_IMODE(parts[0].stat().st_mode)
             yield parts
             for part in parts:
                 # Libraries that rename a temporary file of their own leave it to its owner alone.
-                part.chmod(0o666 & ~mask)
+                part.chmod(mode)
                 sync_file(part)
             for part, path in zip(parts, paths, strict=True):
                 part.replace(path)
@@ -114,7 +96,9 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 def _part_of(path: Path) -> str:
     # Not the whole name, which may be as long as names can be.
-    return f".{path.name[:40]}."
+    if len(path.name) <= 40:
+        return f".{path.name}."
+    return f".{path.name[:40]}-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}."
 
 
 def remove_parts(path: Path) -> None:

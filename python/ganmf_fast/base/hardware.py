@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["processor", "product_seconds"]
-
 
 @cache
 def processor() -> str:

@@ -16,17 +16,6 @@ import msgspec
 from ganmf_fast.base.errors import DataError, TooLargeError
 from ganmf_fast.base.text import one_line, printable, shown
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_DEPTH",
-    "contents",
-    "decode",
-    "parse",
-    "read",
-    "refuse_deeper",
-    "typed",
-]
-
 T = TypeVar("T")
 
 MAX_BYTES = 64 * 2**20

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-__all__ = ["stub_imports"]
-
 _IMPORT = re.compile(r"^from (\S+) import (\w+) as \2$", re.MULTILINE)
 
 

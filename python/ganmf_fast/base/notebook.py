@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 
 from ganmf_fast.base.text import html
 
-__all__ = ["html_lines", "html_table"]
-
 
 def html_table(
     title: str,

@@ -25,8 +25,6 @@ from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.text import one_line, shown
 from ganmf_fast.base.unpacking import check_fits, check_unpacked
 
-__all__ = ["MAX_MEMBERS", "read_npz", "read_sparse"]
-
 MAX_MEMBERS = 10_000
 """Arrays of an archive."""
 

@@ -6,8 +6,6 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 
-__all__ = ["common_per_row"]
-
 # Cells of both matrices that are compared at a time.
 _CHUNK = 2**22
 

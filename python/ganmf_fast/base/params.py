@@ -29,15 +29,6 @@ from ganmf_fast.base.checks import check_bool, check_choice, check_int, check_re
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import few, shown
 
-__all__ = [
-    "check_params",
-    "earlier_params",
-    "hyperparameters",
-    "param",
-    "param_of",
-    "search_ranges",
-]
-
 _Class = TypeVar("_Class", bound=type)
 _ALWAYS_THERE = object()
 _SECTION = re.compile(r"^[A-Z][A-Za-z ]+\n-{3,}$", re.MULTILINE)

@@ -8,6 +8,7 @@ import importlib.util
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Protocol, Self
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,25 +16,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ganmf_fast.base.console import TextConsole
 from ganmf_fast.base.text import printable
 
-__all__ = [
-    "Report",
-    "announce",
-    "duration",
-    "is_quiet",
-    "line",
-    "reporter",
-    "set_quiet",
-    "silence",
-    "verbosity",
-]
-
 _DELAY = 2.0
 _EVERY = 10.0
 """Seconds between two lines where no bar can be drawn."""
 _LONG = 60.0
 """Seconds from which on it is said how long work will take."""
 _MOST = 5000
-_state = {"quiet": False, "eager": False}
+_everywhere = {"quiet": False}
+_verbose: ContextVar[bool | None] = ContextVar("verbose", default=None)
+"""What the block asks for in which this thread is."""
 
 
 class Report(Protocol):
@@ -45,12 +36,13 @@ class Report(Protocol):
 
 def set_quiet(quiet: bool) -> None:
     """Switch progress off (true), or on for terminals (false, the default)."""
-    _state["quiet"] = bool(quiet)
+    _everywhere["quiet"] = bool(quiet)
 
 
 def is_quiet() -> bool:
-    """Whether progress is switched off."""
-    return _state["quiet"]
+    """Whether progress is switched off, here or everywhere."""
+    verbose = _verbose.get()
+    return _everywhere["quiet"] if verbose is None else not verbose
 
 
 def line(text: str) -> None:
@@ -89,24 +81,11 @@ def verbosity(verbose: bool | None) -> Iterator[None]:
 
     At once means without the delay of two seconds, and a line a second where no bar can be drawn.
     """
-    before = dict(_state)
-    if verbose is not None:
-        _state.update(quiet=not verbose, eager=verbose)
+    before = _verbose.set(_verbose.get() if verbose is None else bool(verbose))
     try:
         yield
     finally:
-        _state.update(before)
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Show no progress within the block, because an outer bar covers it."""
-    before = _state["quiet"]
-    _state["quiet"] = True
-    try:
-        yield
-    finally:
-        _state["quiet"] = before
+        _verbose.reset(before)
 
 
 class _Bar:
@@ -115,7 +94,7 @@ class _Bar:
     def __init__(self, label: str) -> None:
         self._label = label
         self._is_quiet = is_quiet()
-        self._is_eager = _state["eager"]
+        self._is_eager = bool(_verbose.get())
         self._started = time.monotonic()
         self._view: _Drawn | _Lines | None = None
 

@@ -25,8 +25,6 @@ from ganmf_fast.base.threads import set_num_threads
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["OnRay", "on_ray"]
-
 
 @dataclass(frozen=True)
 class OnRay:
@@ -56,7 +54,6 @@ class OnRay:
 
     def __call__(self, task: Task, n_workers: int) -> "RayTasks":
         """An executor of `task`; Ray itself limits the number of questions that run."""
-        del n_workers
         if importlib.util.find_spec("ray") is None:
             raise ImportError('executor="ray" needs Ray: pip install "ganmf-fast[ray]"')
         return RayTasks(importlib.import_module("ray"), task, self)

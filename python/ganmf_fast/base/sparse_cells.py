@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from ganmf_fast.base.checks import as_array
 from ganmf_fast.base.text import shown
 
-__all__ = ["Cells", "Compressed", "cells", "compressed"]
-
 
 class Cells(NamedTuple):
     """Rows, columns and values of the stored entries, in any order."""

@@ -14,8 +14,6 @@ import numpy as np
 from ganmf_fast.base import json_files
 from ganmf_fast.base.text import shown
 
-__all__ = ["Place", "read_header"]
-
 _DTYPES = {
     "BOOL": "?",
     **{f"{kind}{bits}": f"<{kind.lower()}{bits // 8}" for kind in "IU" for bits in (8, 16, 32, 64)},

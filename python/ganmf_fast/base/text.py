@@ -8,20 +8,6 @@ import html as _html
 import re
 from collections.abc import Iterable
 
-__all__ = [
-    "Markdown",
-    "csv_cell",
-    "few",
-    "html",
-    "is_number",
-    "is_whole",
-    "latex",
-    "markdown",
-    "one_line",
-    "printable",
-    "shown",
-]
-
 # Sixty-four bits have twenty digits at most.
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,19}")
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
@@ -12,14 +12,6 @@ from threadpoolctl import ThreadpoolController
 
 from ganmf_fast import _core
 from ganmf_fast.base.text import shown
-
-__all__ = [
-    "get_num_threads",
-    "interruptible",
-    "num_threads",
-    "one_blas_thread",
-    "set_num_threads",
-]
 
 T = TypeVar("T")
 
@@ -46,7 +38,7 @@ def set_num_threads(n: int) -> None:
         raise TypeError(f"n must be an integer number of threads, not {shown(n)}")
     n = int(n)
     _core.set_num_threads(n)
-    _blas_limited(n)
+    _limit_blas(n)
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(n)
@@ -66,28 +58,65 @@ def num_threads(n: int | None) -> Iterator[None]:
     if n is None:
         yield
         return
-    before = _core.get_num_threads()
-    _core.set_num_threads(n)
-    try:
-        with _blas_limited(n):
-            yield
-    finally:
-        _core.set_num_threads(before)
+    with _of_rust.limited(n), _of_blas.limited(n):
+        yield
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Run BLAS and LAPACK on one thread: the bits of a sum depend on the number of threads."""
-    with _blas_limited(1):
+    with _of_blas.limited(1):
         yield
 
 
-def _blas_limited(n: int) -> AbstractContextManager[object]:
-    """Limit BLAS to `n` threads from now until the block ends."""
-    limits: AbstractContextManager[object] = _blas(len(sys.modules)).limit(
-        limits=n, user_api="blas"
-    )
-    return limits
+class _Limit:
+    """A limit of the whole process, for blocks that may overlap in several threads of Python.
+
+    While blocks are open, the one of them that `chosen` gives holds; after the last one, what held
+    before the first.
+    """
+
+    def __init__(
+        self,
+        limit: Callable[[int], Callable[[], object]],
+        chosen: Callable[[list[int]], int],
+    ) -> None:
+        self._limit, self._chosen = limit, chosen
+        self._lock = threading.Lock()
+        self._open: list[int] = []
+        self._restore: Callable[[], object] | None = None
+
+    @contextmanager
+    def limited(self, n: int) -> Iterator[None]:
+        """Limit to `n` threads within the block."""
+        with self._lock:
+            self._open.append(n)
+            restore = self._limit(self._chosen(self._open))
+            self._restore = self._restore or restore
+        try:
+            yield
+        finally:
+            with self._lock:
+                # Of equal numbers it does not matter which.
+                del self._open[len(self._open) - 1 - self._open[::-1].index(n)]
+                if self._open:
+                    self._limit(self._chosen(self._open))
+                elif self._restore is not None:
+                    self._restore()
+                    self._restore = None
+
+
+def _limit_rust(n: int) -> Callable[[], object]:
+    before = _core.get_num_threads()
+    _core.set_num_threads(n)
+    return lambda: _core.set_num_threads(before)
+
+
+def _limit_blas(n: int) -> Callable[[], object]:
+    """Limit BLAS to `n` threads; what is returned undoes it."""
+    limits = _blas(len(sys.modules)).limit(limits=n, user_api="blas")
+    restore: Callable[[], object] = limits.restore_original_limits
+    return restore
 
 
 @lru_cache(maxsize=1)
@@ -97,6 +126,11 @@ def _blas(_n_modules: int) -> ThreadpoolController:
     New ones come with new modules.
     """
     return ThreadpoolController()
+
+
+_of_rust = _Limit(_limit_rust, lambda asked: asked[-1])
+# The least: a block that relies on one thread must not get more from another.
+_of_blas = _Limit(_limit_blas, min)
 
 
 def interruptible(function: Callable[[], T]) -> T:

@@ -8,8 +8,6 @@ from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.text import one_line
 
-__all__ = ["MAX_BYTES", "read"]
-
 MAX_BYTES = 2**18
 """Limit of a file's size."""
 

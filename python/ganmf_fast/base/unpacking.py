@@ -14,17 +14,6 @@ from ganmf_fast.base.checks import check_memory
 from ganmf_fast.base.errors import TooLargeError
 from ganmf_fast.base.text import shown
 
-__all__ = [
-    "DEFLATE_RATIO",
-    "GRACE",
-    "RATIO",
-    "VARIABLE",
-    "Unpacked",
-    "check_fits",
-    "check_unpacked",
-    "most_unpacked",
-]
-
 VARIABLE = "GANMF_MAX_UNPACKED"
 GRACE = 128 * 2**20
 """Bytes that any file may become."""

@@ -151,7 +151,7 @@ def csr_from_sparse(X: Any, name: str = "X", duplicates: Duplicates = "error") -
     TypeError, ValueError, MemoryError
         As for `as_csr`.
     """
-    shape = _checked_shape(X, name)
+    shape = checked_shape(X, name)
     if X.format == "csr":
         parts = compressed(X, *shape, name)
         values = _float32(parts.values, name, lambda at: (parts.lines()[at], parts.indices[at]))
@@ -185,10 +185,11 @@ def _from_dense(X: NDArray[Any], name: str) -> Csr:
     rows, cols = np.nonzero(single)
     values = _float32(single[rows, cols], name, lambda at: (rows[at], cols[at]), X)
     pointers = np.concatenate(([0], np.cumsum(np.count_nonzero(single, axis=1), dtype=np.int64)))
-    return Csr(pointers, cols.astype(np.int32), _none_if_ones(values), _checked_shape(X, name)[1])
+    return Csr(pointers, cols.astype(np.int32), _none_if_ones(values), checked_shape(X, name)[1])
 
 
-def _checked_shape(X: Any, name: str) -> tuple[int, int]:
+def checked_shape(X: Any, name: str) -> tuple[int, int]:
+    """Rows and columns of a matrix, or why these are none."""
     try:
         shape = tuple(map(operator.index, X.shape))
     except TypeError:

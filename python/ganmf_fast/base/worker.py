@@ -20,8 +20,6 @@ from multiprocessing.spawn import get_executable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-__all__ = ["Worker", "serve"]
-
 _LENGTH = 8
 _Question: TypeAlias = "tuple[Future[Any], bytes]"
 

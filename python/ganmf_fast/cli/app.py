@@ -4,8 +4,6 @@ from importlib.metadata import version
 
 from cyclopts import App
 
-__all__ = ["build"]
-
 
 def build() -> App:
     """The app ``ganmf`` with all its commands."""

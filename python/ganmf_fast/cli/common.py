@@ -20,18 +20,6 @@ from ganmf_fast.base.text import is_number, is_whole, printable, shown
 from ganmf_fast.base.threads import set_num_threads
 from ganmf_fast.experiments.variants import ModelVariant
 
-__all__ = [
-    "Common",
-    "begin",
-    "json_text",
-    "load_torch_threads",
-    "numbers",
-    "print_json",
-    "print_table",
-    "say",
-    "show",
-]
-
 T = TypeVar("T", int, float)
 
 # Wide enough for the tables we print; a terminal's own width is used where there is one.

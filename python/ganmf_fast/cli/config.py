@@ -26,8 +26,6 @@ from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.base.text import is_whole, shown
 from ganmf_fast.base.unpacking import VARIABLE
 
-__all__ = ["ConfigError", "FileSource", "install", "user_config_path"]
-
 FILE_NAME = "ganmf.toml"
 _PREFIX = "GANMF_"
 # Read by the program or its tests without being an option.

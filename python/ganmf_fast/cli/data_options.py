@@ -16,8 +16,6 @@ from ganmf_fast.data.roles import Column, ColumnOrFalse, Roles
 from ganmf_fast.split import Splits
 from ganmf_fast.split.open_data import FileReading, open_data
 
-__all__ = ["DataFolder", "DataName", "DataOptions", "HeldOut", "Part", "column", "part_of"]
-
 Part = Literal["train", "train_small"]
 HeldOut = Literal["test", "validation", "early_stop"]
 

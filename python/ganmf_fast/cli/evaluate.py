@@ -32,8 +32,6 @@ from ganmf_fast.cli.measured import (
 from ganmf_fast.evaluation import Evaluation
 from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, check_metrics
 
-__all__ = ["evaluate", "show_evaluations"]
-
 _NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 _NO_HELD, _NO_FIT = HeldOptions(), FitOptions()
 # Columns of the table of several models, unless others are asked for.

@@ -11,8 +11,6 @@ from ganmf_fast.base.files import written_whole
 from ganmf_fast.base.text import printable, shown
 from ganmf_fast.cli.common import print_json, say
 
-__all__ = ["as_polars", "check_suffix", "show_frame", "write_frame"]
-
 _SUFFIXES = (".csv", ".parquet", ".json")
 
 

@@ -24,8 +24,6 @@ from ganmf_fast.data.roles import known_role
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.ids import numbers
 
-__all__ = ["Known", "check_unknown", "given_ids", "items_in", "known_items", "known_users"]
-
 _SEPARATORS = ("\t", ",", ";", "|", "::")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(_DATE.pattern + r"[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?")

@@ -5,8 +5,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-__all__ = ["Index"]
-
 Index = Annotated[
     Path | None, Parameter(help="File of the index of runs. Default: one for the user.")
 ]

@@ -27,19 +27,6 @@ from ganmf_fast.models.load import load
 from ganmf_fast.models.own_model import names_code
 from ganmf_fast.split import Splits
 
-__all__ = [
-    "MEASURED_HELP",
-    "Cutoffs",
-    "FiguresFile",
-    "FitOptions",
-    "Held",
-    "HeldOptions",
-    "Measured",
-    "Metrics",
-    "evaluations",
-    "fitted",
-]
-
 MEASURED_HELP = (
     "Files that `ganmf fit` wrote, or models to be fitted here: names such as EASE or GANMF-u, or "
     "classes of your own, package.module:Class."

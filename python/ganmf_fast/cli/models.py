@@ -8,8 +8,6 @@ from ganmf_fast.experiments import variants
 from ganmf_fast.experiments.variants import ModelVariant
 from ganmf_fast.models.own_model import names_code
 
-__all__ = ["MODEL_HELP", "find_code", "named"]
-
 MODEL_HELP = (
     "Model, such as ItemKNN or EASE, or a row of the paper's table, such as GANMF-u, in any case; "
     "or a class of your own, package.module:Class."

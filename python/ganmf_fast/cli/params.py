@@ -8,8 +8,6 @@ from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import shown
 from ganmf_fast.models.own_model import parameters_of
 
-__all__ = ["given_params"]
-
 
 def given_params(cls: Any, given: Sequence[str], option: str = "param") -> dict[str, Any]:
     """Parameters of a model from the NAME=VALUE texts of an option.

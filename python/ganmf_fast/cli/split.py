@@ -26,8 +26,6 @@ from ganmf_fast.split import (
     temporal,
 )
 
-__all__ = ["core_of", "not_split", "parsed", "size", "split"]
-
 _NO_COMMON, _NO_DATA_OPTIONS = Common(), DataOptions()
 
 Method = Literal["paper", "holdout", "leave-k-out", "temporal", "k-fold", "cold-users"]

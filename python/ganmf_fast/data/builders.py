@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr, cell_order
+from ganmf_fast.base.checks import check_choice
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.text import shown
@@ -28,19 +29,6 @@ from ganmf_fast.data.readers import Log, Options, Scratch, read_text
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Roles
 from ganmf_fast.data.sources import DataFile
-
-__all__ = [
-    "IdMatrix",
-    "Repeated",
-    "counted",
-    "from_file",
-    "from_frame",
-    "from_log",
-    "from_matrix",
-    "from_parquet",
-    "from_text",
-    "use_polars",
-]
 
 Repeated = Literal["error", "sum", "first", "last", "max", "mean"]
 
@@ -176,7 +164,7 @@ def from_log(log: Log, duplicates: Repeated | None, frame_type: FrameType) -> Id
         raise ValueError(f"the columns must have one length, not {listed}")
     if duplicates is None:
         duplicates = "first" if log.rating is None else "error"
-    check_repeated(duplicates)
+    check_choice("duplicates", duplicates, get_args(Repeated))
     position, user_ids = sorted_ids(log.user)
     rows = position[log.user.codes]
     position, item_ids = sorted_ids(log.item)
@@ -273,18 +261,3 @@ def _given_ids(ids: Any, n: int, name: str) -> NDArray[Any]:
         repeated = next(v for v, k in Counter(array.tolist()).items() if k > 1)
         raise ValueError(f"{name} must be distinct, but {shown(repeated)} occurs more than once")
     return array
-
-
-def check_repeated(duplicates: object) -> None:
-    """Refuse a treatment of repeated interactions that does not exist.
-
-    Raises
-    ------
-    ValueError
-        If it is none of them.
-    """
-    if duplicates not in get_args(Repeated):
-        raise ValueError(
-            f'duplicates must be "error", "sum", "first", "last", "max" or "mean", not '
-            f"{shown(duplicates)}"
-        )

@@ -9,16 +9,6 @@ from ganmf_fast.data.log_formats import read_clicks, read_libraries, read_plays
 from ganmf_fast.data.readers import Log
 from ganmf_fast.data.sources import DataFile
 
-__all__ = [
-    "LISTS_SOURCES",
-    "MAX_BYTES",
-    "PUBLISHED_SPLITS",
-    "SOURCES",
-    "ListsSource",
-    "PublishedSplits",
-    "Source",
-]
-
 MAX_BYTES = 2**30
 """Bytes that the member of an archive may have, unless its source says otherwise."""
 

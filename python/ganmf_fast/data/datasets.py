@@ -45,16 +45,6 @@ from ganmf_fast.data.tar_member import TarMember
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = [
-    "describe",
-    "fetch_published_splits",
-    "load",
-    "load_parts",
-    "names",
-    "sizes",
-    "splits_folder",
-]
-
 DEMO = "demo"
 _DEMO_SEED = 1337
 _HOST = "https://files.grouplens.org/datasets/"

@@ -17,8 +17,6 @@ from ganmf_fast.base.text import shown
 from ganmf_fast.data.roles import Role, Roles, known_role
 from ganmf_fast.data.sources import DataFile
 
-__all__ = ["Dialect", "find_dialect"]
-
 _SEPARATORS = ("::", "\t", ";", ",", "|")
 # Where quotes enclose fields, as in RFC 4180; elsewhere they are characters like others.
 _QUOTED = frozenset({",", ";"})

@@ -19,8 +19,6 @@ from ganmf_fast.base.text import printable, shown
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["download", "mirrors"]
-
 _TIMEOUT = (10, 15)
 """Seconds without a connection, and without an answer or a further byte."""
 _DEADLINE = 1800

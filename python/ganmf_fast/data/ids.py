@@ -19,17 +19,6 @@ from numpy.typing import NDArray
 from ganmf_fast.base.checks import as_array
 from ganmf_fast.base.text import shown
 
-__all__ = [
-    "CodedIds",
-    "IdIndex",
-    "encode",
-    "id_array",
-    "listed",
-    "object_array",
-    "shown_id",
-    "sorted_ids",
-]
-
 
 class CodedIds(NamedTuple):
     """A column of ids: numbers into the distinct ids, in any order."""

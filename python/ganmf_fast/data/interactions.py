@@ -21,13 +21,11 @@ from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Column, ColumnOrFalse, Roles
-from ganmf_fast.data.sources import DataFile
+from ganmf_fast.data.sources import DataFile, name_of
 from ganmf_fast.data.streaming import stream
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
-
-__all__ = ["Interactions", "interactions_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -399,7 +397,7 @@ class Interactions:
         roles = Roles(user, item, rating, timestamp, weights)
         options = Options(separator, header, quote, encoding, strip)
         built = builders.from_text(DataFile(path, str(path)), roles, options, duplicates)
-        return cls(*built, name=path.name.split(".")[0] or path.name)
+        return cls(*built, name=name_of(path))
 
     @classmethod
     def from_parquet(
@@ -418,7 +416,7 @@ class Interactions:
         """
         path = Path(path)
         roles = Roles(user, item, rating, timestamp, weights)
-        return cls(*builders.from_parquet(path, roles, duplicates), name=path.stem)
+        return cls(*builders.from_parquet(path, roles, duplicates), name=name_of(path))
 
     @classmethod
     def from_file(
@@ -431,7 +429,7 @@ class Interactions:
         """From a file of any kind, told by its content: text, JSON lines or parquet."""
         path = Path(path)
         built = builders.from_file(path, roles or Roles(), options or Options(), duplicates)
-        return cls(*built, name=path.name.split(".")[0] or path.name)
+        return cls(*built, name=name_of(path))
 
     @classmethod
     def scan(
@@ -481,7 +479,7 @@ class Interactions:
         roles = Roles(user, item, rating, timestamp, weights)
         options = Options(separator, header, quote, encoding, strip)
         built = stream(paths, roles, options, duplicates, scratch)
-        return cls(*built, name=paths[0].name.split(".")[0] or paths[0].name)
+        return cls(*built, name=name_of(paths[0]))
 
     @classmethod
     def from_matrix(

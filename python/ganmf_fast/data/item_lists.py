@@ -11,8 +11,6 @@ from ganmf_fast.base.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["read_item_lists"]
-
 _LARGEST = 2**31 - 1
 _OTHER = re.compile(rb"[^0-9 \t\r\n]")
 

@@ -19,8 +19,6 @@ from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Role, Roles
 from ganmf_fast.data.sources import DataFile
 
-__all__ = ["read_json_lines"]
-
 _LINE_LIMIT = 1 << 26
 
 

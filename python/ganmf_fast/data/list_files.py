@@ -16,8 +16,6 @@ from ganmf_fast.data.readers import Options, read_text
 from ganmf_fast.data.roles import Column, Roles, known_role
 from ganmf_fast.data.sources import DataFile
 
-__all__ = ["ListColumns", "ListFormat", "read_lists"]
-
 ListFormat = Literal["auto", "table", "trec"]
 
 _ORDERS = {"rank", "score"}

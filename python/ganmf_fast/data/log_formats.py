@@ -26,8 +26,6 @@ from ganmf_fast.data.readers import Log
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.sources import DataFile
 
-__all__ = ["read_clicks", "read_libraries", "read_plays"]
-
 _LONGEST: Final = 1 << 21
 """Bytes of a line; the longest of these data sets has 813,000."""
 _MOST: Final = 1 << 25

@@ -13,15 +13,6 @@ from ganmf_fast.data.parquet_claims import check_claims, parquet_files
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Role, Roles
 
-__all__ = [
-    "check_parquet",
-    "parquet_columns",
-    "parquet_reading",
-    "parquet_refused",
-    "read_parquet",
-    "scan_parquet",
-]
-
 
 def read_parquet(path: Path, roles: Roles) -> tuple[pl.DataFrame, dict[Role, str], Reading]:
     """Read the columns of `roles` of a parquet file, or of a folder of them.

@@ -16,8 +16,6 @@ from typing import Any
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.unpacking import RATIO, check_unpacked, most_unpacked
 
-__all__ = ["check_claims", "parquet_files"]
-
 _MAGIC = b"PAR1"
 _TAIL = 8
 """Bytes of the length of a footer, and of the magic word."""

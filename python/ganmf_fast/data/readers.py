@@ -30,16 +30,6 @@ from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Role, Roles
 from ganmf_fast.data.sources import DataFile
 
-__all__ = [
-    "DTYPES",
-    "MEMORY_STEP",
-    "Log",
-    "Options",
-    "Scratch",
-    "joined",
-    "read_text",
-]
-
 _IDS: tuple[Role, Role] = ("user", "item")
 _KINDS: dict[Role, str] = {"user": "id", "item": "id", "rating": "number", "timestamp": "time"}
 MEMORY_STEP: Final = 1 << 26

@@ -10,8 +10,6 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from ganmf_fast.base.text import few, shown
 
-__all__ = ["Column", "ColumnOrFalse", "Role", "Roles", "column_position", "known_role"]
-
 Column: TypeAlias = str | int
 ColumnOrFalse: TypeAlias = Column | Literal[False]
 """A column, or False for a role that is not to be read though a name says it is there."""

@@ -27,8 +27,6 @@ from ganmf_fast.base.text import few, printable, shown
 from ganmf_fast.base.unpacking import DEFLATE_RATIO, RATIO, Unpacked
 from ganmf_fast.data.tar_member import TarMember
 
-__all__ = ["CHUNK", "UNREADABLE", "DataFile", "refuse_pipe"]
-
 CHUNK: Final = 1 << 22
 """Bytes that are read at a time."""
 
@@ -153,6 +151,11 @@ def _xz() -> lzma.LZMADecompressor:
 
 def _zstandard() -> Any:
     return zstandard.ZstdDecompressor().decompressobj()
+
+
+def name_of(path: Path) -> str:
+    """What data are called that come from a file: its name without any suffix."""
+    return path.name.split(".")[0] or path.name
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,6 @@ from ganmf_fast.data.readers import Log, Options, Scratch, joined, read_text
 from ganmf_fast.data.roles import Role, Roles
 from ganmf_fast.data.sources import DataFile
 
-__all__ = ["scanned", "stream"]
-
 Codes = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 _BATCH = 2**22

@@ -11,8 +11,6 @@ from typing import IO, Any, Final
 
 from ganmf_fast.base.errors import DataError, TooLargeError
 
-__all__ = ["TarMember"]
-
 _BLOCK: Final = 512
 """Bytes of a header; what follows it fills whole blocks."""
 _PIECE: Final = 1 << 20

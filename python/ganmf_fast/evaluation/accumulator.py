@@ -15,8 +15,6 @@ from ganmf_fast.evaluation.beyond_accuracy import BeyondAccuracy
 from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.scorers.metrics import NEED_TRAIN, Tally, exact_sum, of_lists
 
-__all__ = ["MetricAccumulator", "checked_cutoffs", "checked_lists", "checked_rows"]
-
 # Places of a list that are padded for a cutoff beyond the number of items.
 _LONGEST = 2**20
 

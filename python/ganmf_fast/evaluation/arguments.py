@@ -16,19 +16,6 @@ from ganmf_fast.models.profiles import read_profiles
 from ganmf_fast.scorers.lists import without_evidence
 from ganmf_fast.split.result import ColdSplit, Split
 
-__all__ = [
-    "KnownElsewhere",
-    "NewUsers",
-    "cold_rows",
-    "items_of",
-    "new_users",
-    "parts_of",
-    "refuse_overlap",
-    "refuse_overlap_of",
-    "warn_of_known_items",
-    "warn_of_other_train",
-]
-
 _INSIST = "in Python allow_overlap=True evaluates nevertheless"
 
 

@@ -20,8 +20,6 @@ from ganmf_fast.evaluation.significance import interval_of_mean
 from ganmf_fast.scorers.metrics import PER_USER, check_metrics
 from ganmf_fast.split.result import Folds, Split, Windows
 
-__all__ = ["Backtest", "backtest"]
-
 _RESAMPLES = 2000
 
 

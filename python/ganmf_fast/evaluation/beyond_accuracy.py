@@ -22,8 +22,6 @@ from ganmf_fast.scorers.lists import popularity
 from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, BEYOND_PER_USER, OF_GROUPS
 from ganmf_fast.scorers.reranked import SMOOTHING
 
-__all__ = ["SHORT_HEAD", "BeyondAccuracy", "OfBlock", "beyond_accuracy", "short_head"]
-
 SHORT_HEAD = 0.8
 """Fraction of the training interactions that the items of the short head have."""
 
@@ -145,7 +143,6 @@ class BeyondAccuracy:
     def _ild(
         self, items: NDArray[np.int32], users: NDArray[np.int64], cutoffs: Sequence[int]
     ) -> list[NDArray[np.float64]]:
-        del users
         found = []
         for k in cutoffs:
             column = np.zeros(len(items))
@@ -204,13 +201,11 @@ class BeyondAccuracy:
     def _aplt(
         self, items: NDArray[np.int32], users: NDArray[np.int64], cutoffs: Sequence[int]
     ) -> list[NDArray[np.float64]]:
-        del users
         return _means(~self._head, items, cutoffs)
 
     def _arp(
         self, items: NDArray[np.int32], users: NDArray[np.int64], cutoffs: Sequence[int]
     ) -> list[NDArray[np.float64]]:
-        del users
         return _means(self._counts, items, cutoffs)
 
     def _groups(

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ganmf_fast._core import Csr, RankRequest
-from ganmf_fast.base.checks import as_array, check_bool, check_int
+from ganmf_fast.base.checks import as_array, check_bool, check_choice, check_int
 from ganmf_fast.base.executors import executor_maker
 from ganmf_fast.base.progress import reporter
-from ganmf_fast.base.text import shown
 from ganmf_fast.base.threads import num_threads
 from ganmf_fast.base.urm import as_csr, rows_of
 from ganmf_fast.evaluation.accumulator import (
@@ -51,8 +50,6 @@ from ganmf_fast.scorers.metrics import BEYOND_ACCURACY, NEED_TRAIN, check_metric
 from ganmf_fast.scorers.validation import users_with_items
 from ganmf_fast.split.paper import Splits
 from ganmf_fast.split.result import Split
-
-__all__ = ["evaluate", "evaluate_any_model", "evaluate_lists"]
 
 # List entries of a block of users in total; bounds the memory for any cutoffs.
 _BLOCK_ENTRIES = 2**20
@@ -202,8 +199,7 @@ def evaluate(
     known = model if of_library else KnownElsewhere(model, train)
     ks = checked_cutoffs(cutoffs, known.n_items_)
     names = check_metrics(metrics, BEYOND_ACCURACY)
-    if ties not in ("index", "published"):
-        raise ValueError(f'ties must be "index" or "published", not {shown(ties)}')
+    check_choice("ties", ties, ("index", "published"))
     if ties != "index" and not of_library:
         raise ValueError(f"ties is for models of this library, and {type(model).__name__} is none")
     check_bool("allow_overlap", allow_overlap)

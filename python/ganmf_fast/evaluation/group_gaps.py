@@ -19,8 +19,6 @@ from ganmf_fast.evaluation.result import Evaluation
 from ganmf_fast.evaluation.significance import check_confidence
 from ganmf_fast.scorers.metrics import NEED_TRAIN, PER_USER, check_metrics
 
-__all__ = ["GroupGaps", "item_group_gaps", "user_group_gaps"]
-
 _INTERVAL: dict[str, Any] = {"low": pl.Float64, "high": pl.Float64}
 _MOST = 100
 

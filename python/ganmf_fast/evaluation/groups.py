@@ -25,14 +25,6 @@ from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.metrics import PER_USER, check_metrics
 from ganmf_fast.scorers.validation import users_with_items
 
-__all__ = [
-    "by_item_popularity",
-    "by_profile_length",
-    "lists_to_measure",
-    "profile_groups",
-    "with_items",
-]
-
 _SCHEMA = {
     "group": pl.Int64,
     "low": pl.Int64,

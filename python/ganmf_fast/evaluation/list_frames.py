@@ -17,8 +17,6 @@ from ganmf_fast.data.interactions import Interactions, interactions_of
 from ganmf_fast.models.ids import Ids, aligned_positions, matching_csr
 from ganmf_fast.scorers.validation import users_with_items
 
-__all__ = ["FrameLists", "is_frame", "lists_of_frame"]
-
 _PLACE = "row {} of lists".format
 
 

@@ -21,8 +21,6 @@ from ganmf_fast.scorers.metrics import check_metrics
 from ganmf_fast.split.input import check_seed
 from ganmf_fast.split.methods import k_fold
 
-__all__ = ["InteractionKFold", "InteractionSamples", "RankingScorer"]
-
 
 class InteractionSamples:
     """Interactions as samples, which scikit-learn counts, indexes and divides.
@@ -113,7 +111,6 @@ class InteractionKFold:
         TypeError
             If `X` is a matrix or `Interactions`: its rows are users.
         """
-        del y, groups
         if not isinstance(X, InteractionSamples):
             raise TypeError(
                 f"X must be InteractionSamples(data), not {shown(X)}: folds of rows are folds of "
@@ -126,7 +123,6 @@ class InteractionKFold:
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         """Number of folds."""
-        del X, y, groups
         return self.n_splits
 
 
@@ -152,5 +148,4 @@ class RankingScorer:
 
     def __call__(self, model: Any, X: object, y: object = None) -> float:
         """Value of the fitted model on held-out interactions."""
-        del y
         return float(model.score(X, metric=self.metric, k=self.k))

@@ -14,8 +14,6 @@ from ganmf_fast.base.urm import read_only
 from ganmf_fast.models.ids import Skipped
 from ganmf_fast.scorers.metrics import BEYOND_PER_USER, PER_USER, Tally
 
-__all__ = ["Evaluation"]
-
 _SHOWN = ("precision", "recall", "map", "ndcg", "mrr", "hit_rate", "coverage_item")
 
 
@@ -129,6 +127,8 @@ class Evaluation:
             tally,
             per_user,
             without_list,
+            # Each shard has those of the whole test.
+            max((part.skipped for part in parts), key=lambda one: one.interactions),
             test_hashes=_joined([part.test_hashes for part in parts], order),
         )
 

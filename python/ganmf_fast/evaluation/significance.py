@@ -20,16 +20,6 @@ from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import shown
 from ganmf_fast.evaluation.result import Evaluation
 
-__all__ = [
-    "Comparison",
-    "check_confidence",
-    "compare",
-    "compare_values",
-    "distinct_labels",
-    "holm",
-    "interval_of_mean",
-]
-
 _MODELS = {"model": pl.String} | dict.fromkeys(("mean", "low", "high"), pl.Float64)
 _PAIRS = dict.fromkeys(("a", "b"), pl.String) | dict.fromkeys(
     (

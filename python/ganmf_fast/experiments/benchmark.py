@@ -18,8 +18,6 @@ from ganmf_fast.base.urm import row_of
 from ganmf_fast.experiments.environment import measured
 from ganmf_fast.models.base import Recommender
 
-__all__ = ["benchmark"]
-
 # Users who ask one after the other, and at most who are given lists at once.
 _REQUESTS = 100
 _USERS = 100_000

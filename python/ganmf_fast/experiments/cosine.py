@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cosine", "between_users"]
+from ganmf_fast.base.threads import one_blas_thread
 
 
 class Cosine(NamedTuple):
@@ -43,14 +43,15 @@ def between_users(
     Cosine
         Profiles of zeros count as alike to none, also not to themselves.
     """
-    made = user_factors.astype(np.float64)
-    values, vectors = np.linalg.eigh(item_factors.astype(np.float64).T @ item_factors)
-    rows = (made @ vectors) * np.sqrt(np.maximum(values, 0.0))
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    rows = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    middle = rows.mean(axis=0)
-    away = rows - middle
-    variance = 2 * np.mean((away @ middle) ** 2) + np.sum((away.T @ away) ** 2) / len(rows) ** 2
-    users = np.unique(np.linspace(0, len(rows) - 1, min(n_drawn, len(rows))).astype(np.int64))
-    sample = (rows[users] @ rows[users].T).astype(np.float32)
+    with one_blas_thread():
+        made = user_factors.astype(np.float64)
+        values, vectors = np.linalg.eigh(item_factors.astype(np.float64).T @ item_factors)
+        rows = (made @ vectors) * np.sqrt(np.maximum(values, 0.0))
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+        middle = rows.mean(axis=0)
+        away = rows - middle
+        variance = 2 * np.mean((away @ middle) ** 2) + np.sum((away.T @ away) ** 2) / len(rows) ** 2
+        users = np.unique(np.linspace(0, len(rows) - 1, min(n_drawn, len(rows))).astype(np.int64))
+        sample = (rows[users] @ rows[users].T).astype(np.float32)
     return Cosine(float(middle @ middle), float(np.sqrt(variance)), users, sample)

@@ -22,8 +22,6 @@ from ganmf_fast.base.threads import get_num_threads
 if sys.platform != "win32":
     import resource
 
-__all__ = ["Cost", "describe", "measured", "versions"]
-
 _PACKAGES = ("ganmf-fast", "numpy", "scipy", "scikit-learn", "polars", "torch", "matplotlib")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast import reference
-from ganmf_fast.base.errors import DataError
+from ganmf_fast.base.errors import ConflictError, DataError, difference
 from ganmf_fast.evaluation import Evaluation, evaluate
 from ganmf_fast.evaluation.significance import compare_values
 from ganmf_fast.experiments import environment
@@ -31,14 +31,12 @@ from ganmf_fast.results.result_table import (
     key_of,
     shown,
 )
-from ganmf_fast.results.store import FORMAT, ConflictError, Record, Store, difference, npz
+from ganmf_fast.results.store import FORMAT, Record, Store, npz
 from ganmf_fast.results.tables import write_tables
 from ganmf_fast.scorers.metrics import PER_USER
 from ganmf_fast.split import Splits
 from ganmf_fast.tuning.trackers.base import Ending, Study, Trackers
 from ganmf_fast.tuning.trial import Trial
-
-__all__ = ["Experiment", "published_dataset"]
 
 # Missing runs that are listed by name; there may be a thousand.
 _NAMED = 3
@@ -142,7 +140,6 @@ class Experiment:
     @classmethod
     def default_points(cls, splits: Splits, *, quick: bool) -> tuple[float, ...]:
         """Points that are run if none are named."""
-        del splits, quick
         return ()
 
     @staticmethod
@@ -150,7 +147,6 @@ class Experiment:
         rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
     ) -> list[RunSpec]:
         """Runs of these variants at these points, with the parameters of table 2."""
-        del points
         return run_specs(rows, dataset)
 
     @property

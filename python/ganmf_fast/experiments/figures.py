@@ -21,8 +21,6 @@ from ganmf_fast.results.store import Record, npz
 from ganmf_fast.scorers.metrics import PER_USER
 from ganmf_fast.split import Splits
 
-__all__ = ["Figure4", "Figure5", "Figure6", "Figure7"]
-
 GANMF_ROWS = ("GANMF-u", "GANMF-i")
 
 
@@ -45,7 +43,6 @@ class Figure4(Experiment):
     @classmethod
     def default_points(cls, splits: Splits, *, quick: bool) -> tuple[float, ...]:
         """The points of the paper."""
-        del splits
         return cls.quick_points if quick else cls.points
 
     @staticmethod
@@ -89,7 +86,6 @@ class Figure5(Experiment):
         rows: Sequence[ModelVariant], dataset: str | None, points: Sequence[float]
     ) -> list[RunSpec]:
         """With the parameters of table 2, and with those of figure 4 without feature matching."""
-        del points
         made = []
         for row in rows:
             (with_matching,) = run_specs([row], dataset)
@@ -106,7 +102,6 @@ class Figure5(Experiment):
         return ({} if found is None else dict(zip(self._columns(), found, strict=True))), {}
 
     def _measure(self, spec: RunSpec, model: Recommender) -> tuple[Values, Files]:
-        del spec
         found = between_users(model.user_factors_, model.item_factors_)
         values = {"cosine_mean": found.mean, "cosine_deviation": found.deviation}
         return values, {"cosine.npz": npz({"users": found.users, "cosine": found.sample})}

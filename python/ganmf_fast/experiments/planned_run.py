@@ -16,8 +16,6 @@ from ganmf_fast.models.early_stopping import stopped_epochs
 from ganmf_fast.results.store import Record
 from ganmf_fast.split import Splits
 
-__all__ = ["Files", "Log", "Measure", "PlannedRun", "Point", "Values"]
-
 Log = Callable[[str], None]
 Values = dict[str, float]
 Files = dict[str, bytes]

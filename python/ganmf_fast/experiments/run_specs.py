@@ -11,8 +11,6 @@ from ganmf_fast.base.errors import DataError, suggestion
 from ganmf_fast.base.text import one_line, printable, shown
 from ganmf_fast.experiments.variants import VARIANTS, ModelVariant
 
-__all__ = ["QUICK_EPOCHS", "RunSpec", "read_params", "run_specs"]
-
 QUICK_EPOCHS = 10
 """Epochs of a quick run."""
 

@@ -26,9 +26,7 @@ from ganmf_fast.results.result_table import ResultTable
 from ganmf_fast.results.store import FORMAT, Store
 from ganmf_fast.split import Split, Splits, paper_protocol
 from ganmf_fast.split.open_data import FileReading, open_data
-from ganmf_fast.tuning.trackers.base import Tracker, Trackers, tracker_of
-
-__all__ = ["EXPERIMENTS", "NAMES", "Name", "options_of", "reproduce"]
+from ganmf_fast.tuning.trackers.base import Tracker, Trackers
 
 Name = Literal[
     "table1", "table2", "table3", "figure4", "figure5", "figure6", "figure7", "adversarial", "all"
@@ -156,7 +154,7 @@ def reproduce(
     cutoffs, points, seed, seeds = (given[name] for name in ("cutoffs", "points", "seed", "seeds"))
     params, n_calls = given["params"], given["n_calls"]
     log = logging.getLogger("ganmf_fast").info if log is None else log
-    notified = Trackers(map(tracker_of, trackers))
+    notified = Trackers(trackers)
     several = isinstance(data, list | tuple) and experiment == Table1.name
     opened = [
         _splits(one, seed, data_dir, offline, reading) for one in (data if several else [data])

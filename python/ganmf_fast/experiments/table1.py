@@ -15,8 +15,6 @@ from ganmf_fast.results.store import FORMAT, Store
 from ganmf_fast.results.tables import write_tables
 from ganmf_fast.split import Splits
 
-__all__ = ["Table1", "statistics"]
-
 
 def statistics(splits: Splits) -> dict[Key, float]:
     """Size, density and evenness of a data set, all parts of its split together.

@@ -7,9 +7,6 @@ from ganmf_fast.experiments.experiment import Experiment
 from ganmf_fast.experiments.variants import VARIANTS, select
 from ganmf_fast.results.result_table import ResultTable
 
-__all__ = ["STRONG", "Adversarial", "Table2", "Table3"]
-
-
 STRONG = ("RP3beta", "SLIM-ElasticNet", "EASE-R")
 """Rows that a comparison with GANMF needs, and the paper's does not have."""
 

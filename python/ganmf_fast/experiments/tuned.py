@@ -12,8 +12,6 @@ from ganmf_fast.split import Splits
 from ganmf_fast.tuning import Tracker, TuningResult, packaged_space, tune
 from ganmf_fast.tuning.trackers.lines import Lines
 
-__all__ = ["tuned_params", "write_result"]
-
 # Options of a run, not parameters of its variant.
 _OPTIONS = ("seed", "device")
 

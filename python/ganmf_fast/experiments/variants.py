@@ -9,8 +9,6 @@ from ganmf_fast.base.text import shown
 from ganmf_fast.models.own_model import imported, names_code, parameters_of
 from ganmf_fast.models.registry import fittable_class, known_name, model_class
 
-__all__ = ["VARIANTS", "ModelVariant", "named", "select"]
-
 
 @dataclass(frozen=True)
 class ModelVariant:

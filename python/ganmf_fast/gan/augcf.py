@@ -44,8 +44,6 @@ from ganmf_fast.gan.settings import AugCFSettings
 from ganmf_fast.gan.sparse_ops import times
 from ganmf_fast.scorers.factors import Factors
 
-__all__ = ["AugCFModule", "Conditions", "Pairs", "straight_through"]
-
 # Users whose items are drawn together.
 _BLOCK = 256
 # Numbers that one thread sums, and real interactions that get their dislikes in one go.

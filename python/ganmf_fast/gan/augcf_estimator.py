@@ -19,8 +19,6 @@ from ganmf_fast.scorers.base import Scorer
 if TYPE_CHECKING:
     from ganmf_fast.gan.module import GANModule
 
-__all__ = ["AugCF"]
-
 
 @hyperparameters
 class AugCF(AugCFSettings, GANRecommender):

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ganmf_fast.gan.module import GANModule
     from ganmf_fast.gan.trainer import TrainingState
 
-__all__ = ["GANRecommender"]
-
 # Of these one is held out where the number of epochs is to be found.
 _PARTS = 10
 
@@ -169,7 +167,6 @@ class GANRecommender(GANSettings, Recommender):
 
     def _choose_sizes(self, settings: Self, data: FitData) -> None:
         """Set the most epochs, and by the validation of `data` sizes that were not given."""
-        del data
         settings.epochs = MOST_EPOCHS
 
     def _keep_chosen(self, settings: Self) -> None:

@@ -40,8 +40,6 @@ from ganmf_fast.gan.sparse_ops import times
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.perceptron_map import PerceptronMap
 
-__all__ = ["BinGANMFModule"]
-
 
 class BinGANMFModule(GANModule):
     """binGANMF on the rows of `profiles`."""
@@ -72,7 +70,6 @@ class BinGANMFModule(GANModule):
 
     def epoch(self, number: int) -> Iterator[tuple[str, Sequence[Batch]]]:
         """See ``GANModule``: the rows once shuffled, D over all batches, then G over the same."""
-        del number
         batches = list(self._batches.ordered(self.shuffled()))
         return self.alternated(batches, self._settings.d_steps, self._settings.g_steps)
 

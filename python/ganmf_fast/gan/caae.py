@@ -50,8 +50,6 @@ from ganmf_fast.gan.settings import CAAESettings
 from ganmf_fast.gan.sparse_ops import times
 from ganmf_fast.scorers.autoencoder import Autoencoder
 
-__all__ = ["CAAEModule", "Triples"]
-
 # Users whose outputs are in memory at once while items are drawn.
 _BLOCK = 512
 

@@ -45,8 +45,6 @@ from ganmf_fast.gan.sparse_ops import masked_squares, sampled, times, weighted
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
 
-__all__ = ["CFGANModule"]
-
 # As in the paper of CFGAN.
 _BIAS_BOUND = 0.01
 

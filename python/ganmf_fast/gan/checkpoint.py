@@ -8,8 +8,6 @@ from torch import Tensor
 
 from ganmf_fast.models.checkpoint import Checkpoint
 
-__all__ = ["TensorCheckpoint", "with_prefix"]
-
 
 class TensorCheckpoint(Checkpoint):
     """The file that holds the state of one training run, as tensors of any device."""

@@ -20,8 +20,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CHOSEN", "MOST_EPOCHS", "PUBLISHED", "chosen_for", "most_epochs_from_ease"]
-
 MOST_EPOCHS = 300
 
 PUBLISHED: dict[str, Any] = {

@@ -9,8 +9,6 @@ import torch
 
 from ganmf_fast.base.threads import get_num_threads
 
-__all__ = ["Footprint", "computing", "find_device"]
-
 # Multiplications of a step below which threads wait for each other longer than they work, much
 # longer on a busy machine. The weights do not depend on the number of threads.
 _WORTH_THREADS = 10**8

@@ -36,8 +36,6 @@ from torch import distributed as dist
 
 from ganmf_fast.gan.checkpoint import TensorCheckpoint
 
-__all__ = ["ProcessGroup", "SharedCheckpoint"]
-
 # How long a rank waits for another, for the first one's validation too. The end of a rank's process
 # is noticed at once.
 _TIMEOUT = dt.timedelta(minutes=10)
@@ -158,14 +156,12 @@ class ProcessGroup:
 class _DifferentiableSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, number: Tensor, group: ProcessGroup) -> Tensor:
-        del ctx
         whole = number.detach().clone()
         group.all_reduce([whole])
         return whole
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        del ctx
         return grad, None
 
 

@@ -5,8 +5,6 @@ from torch import Tensor, nn
 
 from ganmf_fast.gan.networks import Generator
 
-__all__ = ["Average"]
-
 
 class Average(nn.Module):
     """A running average of a generator's factors: of step t with weight ``max(1 - decay, 1/t)``."""

@@ -20,8 +20,6 @@ from ganmf_fast.gan.settings import (
 )
 from ganmf_fast.models.fit_data import FitData
 
-__all__ = ["CAAE", "CFGAN", "GANMF", "BinGANMF"]
-
 
 @hyperparameters
 class GANMF(GANMFSettings, GANRecommender):

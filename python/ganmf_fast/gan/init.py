@@ -39,8 +39,6 @@ from ganmf_fast.gan.networks import Discriminator, Generator, self_weights
 from ganmf_fast.models.ease import EASE
 from ganmf_fast.scorers.dense import DenseWeights, DualEase
 
-__all__ = ["start_as_ease", "start_from"]
-
 Floats = NDArray[Any]
 
 _OVERSAMPLING = 10
@@ -111,7 +109,6 @@ class _Operator:
 
     def back(self, v: Floats, sums: Floats) -> Floats:
         """``L^T v + c sums^T``."""
-        del sums
         return v
 
     def blocks(self, v: Floats) -> Iterator[tuple[slice, Floats]]:
@@ -152,7 +149,6 @@ class _Ease(_Operator):
 
     def back(self, v: Floats, sums: Floats) -> Floats:
         """See ``_Operator``."""
-        del sums
         if isinstance(self._scorer, DenseWeights):
             return _inner(self._scorer.weights, v)
         return v - self._inverse_times(v) / self._diagonal()

@@ -16,8 +16,6 @@ from torch.autograd.function import once_differentiable
 
 from ganmf_fast.base.hardware import processor
 
-__all__ = ["add_product", "affine", "by_onednn", "product"]
-
 _ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 _OWN = _ONEDNN is None or "Intel" in processor()
 # Terms of a sum up to which no number of threads makes oneDNN split it; measured up to 64 threads.

@@ -27,17 +27,6 @@ from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.profile_maps import ProfileMap
 
-__all__ = [
-    "DivergedError",
-    "GANModule",
-    "Losses",
-    "array_of",
-    "autoencoder_scorer",
-    "discriminator_loss",
-    "factors_scorer",
-    "refuse_unlike",
-]
-
 Losses: TypeAlias = Mapping[str, float]
 T = TypeVar("T")
 

@@ -31,8 +31,6 @@ from ganmf_fast.gan.sparse_ops import weighted
 from ganmf_fast.models.registry import model_class
 from ganmf_fast.scorers.base import Scorer
 
-__all__ = ["RAGANModule"]
-
 # Streams of draws: which missing ratings are low, and which are generated.
 _LOW, _GENERATED = 0, 1
 # Users whose missing ratings are looked at together.
@@ -77,7 +75,6 @@ class RAGANModule(CFGANModule):
         return sp.csr_array(sp.vstack(parts))
 
     def _generated(self, batch: Batch, hidden: Tensor, profiles: Tensor | None) -> Tensor:
-        del profiles
         kernel = self.discriminator.first[1]
         return weighted(batch, self._at_nonzeros(batch, hidden), kernel)
 

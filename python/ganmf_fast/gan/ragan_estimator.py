@@ -17,8 +17,6 @@ from ganmf_fast.scorers.factors import Factors
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["RAGAN"]
-
 
 @hyperparameters
 class RAGAN(RAGANSettings, GANRecommender):

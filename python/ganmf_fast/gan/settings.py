@@ -19,17 +19,6 @@ from ganmf_fast.base.text import shown
 from ganmf_fast.gan.defaults import CHOSEN, PUBLISHED, chosen_for
 from ganmf_fast.models.registry import known_name
 
-__all__ = [
-    "AugCFSettings",
-    "BinGANMFSettings",
-    "CAAESettings",
-    "CFGANSettings",
-    "GANMFSettings",
-    "GANSettings",
-    "Matching",
-    "RAGANSettings",
-]
-
 Activation = Literal["linear", "tanh", "sigmoid", "relu", "LeakyReLU"]
 Mode = Literal["user", "item"]
 Matching = Literal["features", "reconstruction", "decoder", "leave-one-out"]
@@ -189,7 +178,6 @@ class GANSettings:
 
     def resolved(self, profiles: Csr) -> Self:
         """The settings for these profiles, in which no parameter is left to choose but `epochs`."""
-        del profiles
         settings = copy(self)
         # torch takes no numbers of NumPy, and those of few bits overflow.
         for name in (item.name for item in fields(self)):
@@ -461,7 +449,6 @@ class CFGANSettings(GANSettings):
 
     def n_parameters(self, n_rows: int, n_cols: int) -> int:
         """See ``GANSettings``; there are none of single rows."""
-        del n_rows
         inner = (self.d_layers - 1) * self.d_nodes**2 + (self.g_layers - 1) * self.g_nodes**2
         return 2 * n_cols * (self.d_nodes + self.g_nodes) + inner
 

@@ -19,8 +19,6 @@ from torch.autograd.function import once_differentiable
 
 from ganmf_fast.gan.batches import Batch
 
-__all__ = ["masked_squares", "sampled", "times", "weighted"]
-
 
 class _Times(torch.autograd.Function):
     @staticmethod

@@ -33,8 +33,6 @@ from ganmf_fast.models.fit_data import FitCallback
 from ganmf_fast.models.history import with_current_names
 from ganmf_fast.scorers.base import Scorer
 
-__all__ = ["Trainer", "TrainingState", "train"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -36,8 +36,6 @@ from ganmf_fast.models.item_filters import ItemFilters
 from ganmf_fast.models.ranking import Ranking
 from ganmf_fast.scorers.tensors import Tensors, csr_tensors
 
-__all__ = ["AllLists", "ListsTask", "part_size", "write_lists"]
-
 # Entries of the lists of a part: some ten MiB while they are made.
 _PART_ENTRIES = 2**20
 _METADATA = "ganmf_fast"

@@ -40,8 +40,6 @@ from ganmf_fast.scorers.weights import ItemWeights
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["Recommender"]
-
 _NO_FILTERS = ItemFilters()
 
 

@@ -18,8 +18,6 @@ from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.wrapper import Wrapper, check_model
 from ganmf_fast.scorers.combined import NORMALISATIONS, Blended, FirstKnown
 
-__all__ = ["Blend", "Fallback"]
-
 
 class Blend(Wrapper):
     """A weighted sum of the scores of several models.

@@ -21,8 +21,6 @@ from ganmf_fast.models.iterative import IterativeRecommender
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.tensors import Floats
 
-__all__ = ["APR", "BPRMF", "first_factors"]
-
 _SPREAD = 0.05
 
 
@@ -142,7 +140,6 @@ class BPRMF(IterativeRecommender):
 
     def _adversary(self, epoch: int) -> tuple[float, float] | None:
         """Of the epoch after so many."""
-        del epoch
         return None
 
     def _fit(self, data: FitData) -> Factors:

@@ -22,8 +22,6 @@ from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.hidden_map import HiddenMap
 from ganmf_fast.scorers.tensors import Floats
 
-__all__ = ["CDAE"]
-
 
 @hyperparameters
 class CDAE(IterativeRecommender):

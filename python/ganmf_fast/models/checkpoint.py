@@ -26,8 +26,6 @@ from ganmf_fast.base.text import printable, shown
 from ganmf_fast.base.urm import fingerprint
 from ganmf_fast.models.fit_data import FitData
 
-__all__ = ["FORMAT", "Checkpoint", "TrainingFacts", "config_of"]
-
 FORMAT = 1
 """Version of the file format."""
 

@@ -10,10 +10,10 @@ import numpy as np
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.models.bpr_mf import BPRMF, first_factors
 from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.models.pretrained import Tables
 from ganmf_fast.models.two_factorisations import (
     Discriminator,
     Generator,
-    Tables,
     TwoFactorisations,
     epochs_in_a_round,
     factors_beside_biases,
@@ -22,8 +22,6 @@ from ganmf_fast.models.two_factorisations import (
     penalty_of_entries,
     rounds,
 )
-
-__all__ = ["CoFiGAN"]
 
 
 @hyperparameters

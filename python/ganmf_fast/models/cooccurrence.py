@@ -17,8 +17,6 @@ from ganmf_fast.data.interactions import Interactions, interactions_of
 if TYPE_CHECKING:
     from ganmf_fast._core import Csr
 
-__all__ = ["Cooccurrence"]
-
 
 class Cooccurrence:
     """Numbers of common users of all pairs of items, to be passed to `fit` in place of the matrix.

@@ -22,16 +22,6 @@ from ganmf_fast.scorers.base import Scorer
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = [
-    "EarlyStopping",
-    "LessStandardError",
-    "Resumption",
-    "TrainingResult",
-    "epochs_for_more_data",
-    "run_epochs",
-    "stopped_epochs",
-]
-
 S = TypeVar("S", bound=Scorer)
 
 

@@ -34,8 +34,6 @@ from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.dense import DenseWeights, DualEase
 from ganmf_fast.scorers.profile_norms import ProfileNorms
 
-__all__ = ["EASE"]
-
 # Bytes at the peak for each entry of the square matrix: half of an f64 inverse with a copy of one
 # column of tiles, and the f32 result; the dual form also holds the whole inverse in f64.
 BYTES_PRIMAL = 9

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
     from numpy.typing import NDArray
 
-__all__ = ["FitCallback", "FitData"]
-
 FitCallback: TypeAlias = Callable[[int, Mapping[str, float]], object]
 """Called as ``callback(epoch, values)`` after each epoch; what it raises ends the fit."""
 

@@ -27,8 +27,6 @@ from ganmf_fast.models.pretrained import PretrainedRecommender
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.tensors import Floats
 
-__all__ = ["GraphEmbeddings", "GraphGAN"]
-
 
 @dataclass(frozen=True, eq=False)
 class GraphEmbeddings:

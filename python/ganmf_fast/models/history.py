@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-__all__ = ["COLUMNS_BEFORE", "with_current_names"]
-
 T = TypeVar("T")
 
 COLUMNS_BEFORE = {

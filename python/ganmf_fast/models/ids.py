@@ -17,20 +17,6 @@ from ganmf_fast.data.frames import FrameType
 from ganmf_fast.data.ids import IdIndex, shown_id
 from ganmf_fast.data.interactions import Interactions, interactions_of
 
-__all__ = [
-    "Aligned",
-    "Ids",
-    "Skipped",
-    "aligned_positions",
-    "find",
-    "in_common",
-    "matching",
-    "matching_csr",
-    "numbers",
-    "refuse_common",
-    "skips",
-]
-
 
 class Skipped(NamedTuple):
     """How much of `Interactions` was left out because the model does not know its ids."""

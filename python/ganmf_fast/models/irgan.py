@@ -20,8 +20,6 @@ from ganmf_fast.models.two_factorisations import (
     rounds,
 )
 
-__all__ = ["IRGAN"]
-
 
 @hyperparameters
 class IRGAN(TwoFactorisations):

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 from ganmf_fast.base.checks import as_array
+from ganmf_fast.base.sparse_cells import cells
 from ganmf_fast.base.text import shown
-from ganmf_fast.base.urm import to_scipy
+from ganmf_fast.base.urm import checked_shape, to_scipy
 from ganmf_fast.data.ids import IdIndex
 from ganmf_fast.data.interactions import Interactions, interactions_of
 from ganmf_fast.models.ids import Ids, aligned_positions, find, numbers
-
-__all__ = ["directions", "distributions", "read_item_features"]
 
 _FORMS = (
     "a matrix of items x features, Interactions of items and features, or a mapping of items to "
@@ -81,7 +80,11 @@ def _of_matrix(given: Any) -> "sp.csr_array[np.float64]":
         raise TypeError(f"item_features must be {_FORMS}, not {shown(given)}")
     if given.dtype.kind not in "biuf":
         raise TypeError(f"item_features must hold numbers, not {given.dtype}")
-    return sp.csr_array(given, dtype=np.float64)
+    if is_dense:
+        return sp.csr_array(given, dtype=np.float64)
+    shape = checked_shape(given, "item_features")
+    rows, cols, values = cells(given, shape, "item_features")
+    return sp.csr_array((values.astype(np.float64), (rows, cols)), shape=shape)
 
 
 def _of_labels(

@@ -14,12 +14,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.sparse_cells import cells
 from ganmf_fast.base.urm import rows_of
 from ganmf_fast.data.frames import is_frame, pairs_of
 from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.ids import Ids, find, numbers
-
-__all__ = ["Catalogue", "ItemFilters", "Items", "item_filters"]
 
 Items: TypeAlias = NDArray[np.int32] | Csr
 """Ascending item numbers for all users, or a row of them for each user of a request."""
@@ -172,10 +171,9 @@ def _of_matrix(matrix: Any, name: str, n_users: int, n_items: int) -> Csr:
         )
     if isinstance(matrix, Csr):
         return matrix
-    cells = matrix.tocoo()
-    held = cells.data != 0
-    rows, cols = cells.row[held].astype(np.int32), cells.col[held].astype(np.int32)
-    return Csr.from_coo(rows, cols, None, n_users, n_items, "first")
+    found = cells(matrix, (n_users, n_items), name)
+    held = found.values != 0
+    return Csr.from_coo(found.rows[held], found.cols[held], None, n_users, n_items, "first")
 
 
 def _rows_of_pairs(

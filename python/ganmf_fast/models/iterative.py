@@ -14,8 +14,6 @@ from ganmf_fast.models.early_stopping import Resumption, TrainingResult, run_epo
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.factors import Factors
 
-__all__ = ["IterativeRecommender"]
-
 Arrays = Mapping[str, NDArray[Any]]
 T = TypeVar("T")
 

@@ -24,8 +24,6 @@ from ganmf_fast.scorers.weights import ItemWeights, UserWeights
 if TYPE_CHECKING:
     from ganmf_fast._core import _KnnParams
 
-__all__ = ["SIMILARITIES", "ItemKNN", "UserKNN"]
-
 Similarity: TypeAlias = Literal["cosine", "asymmetric", "jaccard", "dice", "tversky", "euclidean"]
 
 SIMILARITIES: tuple[str, ...] = get_args(Similarity)

@@ -14,8 +14,6 @@ from ganmf_fast.models.history import with_current_names
 from ganmf_fast.models.model_file import ModelFile, damage_refused
 from ganmf_fast.models.registry import model_class
 
-__all__ = ["load"]
-
 _LEARNED: dict[str, Any] = {
     "best_epoch_": Annotated[int, Meta(ge=0, le=2**53)],
     "history_": list[dict[str, int | float | None]],

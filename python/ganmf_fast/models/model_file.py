@@ -35,8 +35,6 @@ from ganmf_fast.scorers.random import RandomScores
 from ganmf_fast.scorers.tensors import Tensors, csr_from_tensors, csr_tensors
 from ganmf_fast.scorers.weights import ItemWeights, UserWeights
 
-__all__ = ["FORMAT", "ModelFile", "damage_refused"]
-
 FORMAT = 1
 """Version of the file format."""
 

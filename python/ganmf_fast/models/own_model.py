@@ -18,8 +18,6 @@ from ganmf_fast.base.checks import as_array
 from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import shown
 
-__all__ = ["check_recommends", "imported", "lists_of", "names_code", "parameters_of"]
-
 _CODE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 

@@ -9,8 +9,6 @@ from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.lists import popularity
 from ganmf_fast.scorers.popularity import Popularity
 
-__all__ = ["TopPopular"]
-
 
 class TopPopular(Recommender):
     """Rank items by the number of users who interacted with them.

@@ -27,8 +27,6 @@ from ganmf_fast.models.load import load
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.tensors import Floats
 
-__all__ = ["PretrainedRecommender", "Tables"]
-
 Tables = tuple[Floats, Floats]
 
 

@@ -12,8 +12,6 @@ from ganmf_fast.base.urm import as_csr
 from ganmf_fast.data.interactions import interactions_of
 from ganmf_fast.models.ids import Ids, find, numbers, skips
 
-__all__ = ["Profiles", "read_profiles"]
-
 
 class Profiles(NamedTuple):
     """Profiles over the items of a model."""

@@ -9,8 +9,6 @@ from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.random import RandomScores
 
-__all__ = ["Random"]
-
 
 @hyperparameters
 class Random(Recommender):

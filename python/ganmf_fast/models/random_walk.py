@@ -16,8 +16,6 @@ from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.weights import ItemWeights
 
-__all__ = ["P3alpha", "RP3beta"]
-
 
 class _RandomWalk(Recommender):
     """The fit of both models, each of which declares these parameters in its own order."""

@@ -13,8 +13,6 @@ from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.lists import rank_lists, without_evidence
 from ganmf_fast.scorers.popularity import Popularity
 
-__all__ = ["Ranking", "columns"]
-
 
 class Ranking(NamedTuple):
     """How lists are made of a scorer; plain data that can be sent to any process.

@@ -12,8 +12,6 @@ from ganmf_fast.data.frames import frame
 from ganmf_fast.models.ranking import columns
 from ganmf_fast.scorers.tensors import Floats
 
-__all__ = ["Recommendations", "lengths_of", "padded"]
-
 
 class _Arrays(NamedTuple):
     items: NDArray[np.int32]

@@ -13,8 +13,6 @@ from ganmf_fast.base.lazy import stub_imports
 if TYPE_CHECKING:
     from ganmf_fast.models.base import Recommender
 
-__all__ = ["NAMES", "fittable_class", "known_name", "model_class", "need_torch"]
-
 NAMES: dict[str, str] = stub_imports(__file__)
 """Module of each model."""
 

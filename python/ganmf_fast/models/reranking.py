@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
     import scipy.sparse as sp
 
-__all__ = ["MMR", "CalibratedReranking"]
-
 
 class _Reranking(Wrapper):
     """What both have in common: a model, features of items, and a parameter for the weight."""

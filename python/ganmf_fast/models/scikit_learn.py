@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ganmf_fast._core import Csr
     from ganmf_fast.scorers.base import Scorer
 
-__all__ = ["ScikitLearn"]
-
 
 class ScikitLearn(BaseEstimator):
     """Part of `Recommender`."""
@@ -56,7 +54,6 @@ class ScikitLearn(BaseEstimator):
             If `X` is empty, of other users or items, holds what was fitted, or most of its users
             had no interactions there and would count as zero.
         """
-        del y
         self._check_fitted()
         if not isinstance(metric, str):
             raise TypeError(f"metric must be the name of a metric, not {shown(metric)}")

@@ -17,8 +17,6 @@ from ganmf_fast.models.early_stopping import TrainingResult, run_epochs
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.weights import ItemWeights
 
-__all__ = ["SLIMBPR"]
-
 
 @hyperparameters
 class SLIMBPR(Recommender):

@@ -24,8 +24,6 @@ from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.scorers.weights import ItemWeights
 
-__all__ = ["SLIMElasticNet"]
-
 
 @hyperparameters
 class SLIMElasticNet(Recommender):

@@ -18,8 +18,6 @@ from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.factors import Factors
 
-__all__ = ["PureSVD"]
-
 
 @hyperparameters
 class PureSVD(Recommender):

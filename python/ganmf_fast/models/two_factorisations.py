@@ -21,8 +21,6 @@ from ganmf_fast.models.pretrained import PretrainedRecommender, Tables
 from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.tensors import Floats
 
-__all__ = ["Discriminator", "Generator", "Tables", "TwoFactorisations"]
-
 Discriminator = tuple[int, float, float, int, float, bool, bool, bool]
 Generator = tuple[int, float, float, float | None]
 

@@ -21,8 +21,6 @@ from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.combined import Blended, FirstKnown
 from ganmf_fast.scorers.reranked import Reranked
 
-__all__ = ["Combination", "Wrapper", "check_model"]
-
 Combination: TypeAlias = Blended | FirstKnown | Reranked
 """What is made of the scorers of other models."""
 
@@ -109,7 +107,6 @@ class Wrapper(Recommender):
         ------
         NotImplementedError
         """
-        del path
         self._check_fitted()
         name = type(self).__name__
         raise NotImplementedError(

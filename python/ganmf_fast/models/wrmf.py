@@ -21,8 +21,6 @@ from ganmf_fast.models.early_stopping import TrainingResult, run_epochs
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.factors import Factors
 
-__all__ = ["WRMF"]
-
 # Standard deviation of the first item factors, before division by the square root of their number.
 _SCALE = 0.1
 

@@ -18,7 +18,6 @@ __all__ = [
     "dense_params",
     "feature_matching",
     "latent_factors",
-    "ndcg_comparable",
     "older_ndcg",
     "published",
     "published_dataset",
@@ -145,17 +144,6 @@ def user_cosine(dataset: str) -> dict[str, tuple[float, float]]:
 def published_value(dataset: str, model: str, metric: str, k: int) -> float | None:
     """One published figure, or None."""
     return (published(dataset, model) or {}).get(k, {}).get(metric)
-
-
-def ndcg_comparable(dataset: str, model: str) -> bool:
-    """Whether the published NDCG of a model is the normalised one that we compute.
-
-    Raises
-    ------
-    KeyError
-        If nothing was published for the model on the data set.
-    """
-    return bool(_table("published_results")["datasets"][dataset][model]["ndcg_comparable"])
 
 
 def best_params(dataset: str, model: str) -> dict[str, Any] | None:

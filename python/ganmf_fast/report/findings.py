@@ -13,8 +13,6 @@ from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
 from ganmf_fast.results.search import SearchRecord, improvements
 
-__all__ = ["Finding", "collapses", "findings", "main_tables"]
-
 FEATURE_MATCHING = "recon_coefficient"
 """Weight of feature matching, the axis of figures 4 and 5."""
 

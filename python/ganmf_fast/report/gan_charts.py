@@ -25,8 +25,6 @@ from ganmf_fast.results.charts.base import (
 from ganmf_fast.results.charts.heatmap import evenly, square
 from ganmf_fast.results.charts.training import COLLAPSE, CURVES, CurvePoint, curve
 
-__all__ = ["alarms", "heatmaps", "training"]
-
 
 def alarms(experiments: Sequence[ExperimentFolder]) -> list[tuple[str, Spec]]:
     """Mean cosine between generated profiles at the end of training: a figure for each data set."""

@@ -12,8 +12,6 @@ from ganmf_fast.results.charts.base import Spec
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry
 
-__all__ = ["Page", "anchor", "is_table", "model_pages"]
-
 # Of all curves together, and of each; a point takes about 30 bytes.
 _POINTS = 40_000
 _PER_LINE = 200

@@ -30,8 +30,6 @@ from ganmf_fast.results.charts.training import COLLAPSE
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, shown, signed
 
-__all__ = ["LIMIT", "render"]
-
 LIMIT = 5_000_000
 """Bytes that a page stays below."""
 _MOST_TEXT = 5000

@@ -6,8 +6,6 @@ from typing import Any
 
 from ganmf_fast.report.run_folder import ExperimentFolder, RunFolder
 
-__all__ = ["literal", "provenance", "size", "title"]
-
 Facts = list[tuple[str, list[tuple[str, str]]]]
 
 

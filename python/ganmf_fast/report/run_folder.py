@@ -25,8 +25,6 @@ from ganmf_fast.results.document import DamagedError
 from ganmf_fast.results.result_table import Entry, ResultTable, Run
 from ganmf_fast.results.search import JOURNAL, SearchRecord, read_search
 
-__all__ = ["ExperimentFolder", "Problem", "RunFolder", "open_run"]
-
 _DEEPEST = 3
 
 

@@ -16,8 +16,6 @@ from ganmf_fast.results import document, store
 from ganmf_fast.results.document import DamagedError
 from ganmf_fast.results.result_table import Key, key_of
 
-__all__ = ["MOST_RECORDS", "History", "RunRecord", "file_content", "read_records", "texts"]
-
 MOST_RECORDS = 2000
 _STAGES = ("search", "final")
 

@@ -21,18 +21,6 @@ from ganmf_fast.results.result_table import (
     key_of,
 )
 
-__all__ = [
-    "DamagedError",
-    "number",
-    "overview",
-    "plain",
-    "read",
-    "table",
-    "text",
-    "to_json",
-    "whole",
-]
-
 FORMAT = 1
 """Version of the document."""
 

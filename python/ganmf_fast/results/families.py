@@ -4,8 +4,6 @@ from functools import cache
 
 from ganmf_fast.models.registry import NAMES
 
-__all__ = ["is_gan"]
-
 # Trained against a discriminator, without torch.
 _ELSEWHERE = {f"ganmf_fast.models.{name}" for name in ("irgan", "cofigan", "graph_gan")}
 

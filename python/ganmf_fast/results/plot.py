@@ -25,8 +25,6 @@ from ganmf_fast.results.result_table import ResultTable, heading
 from ganmf_fast.results.search import JOURNAL, read_search, search_record
 from ganmf_fast.tuning.result import TuningResult
 
-__all__ = ["Figure", "comparison", "metric_against_k", "study", "training"]
-
 _WIDE, _NARROW = 560, 300
 
 
@@ -76,7 +74,6 @@ class Figure:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """What notebooks show."""
-        del include, exclude
         return {"image/svg+xml": self._svg, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
@@ -171,9 +168,7 @@ def comparison(results: Any, metric: str = "ndcg", k: int = 5) -> Figure:
         (row["model"], row["mean"], row["low"], row["high"])
         for row in found.models.iter_rows(named=True)
     ]
-    return Figure(
-        _files().figure(title, [_files().panel(charts.intervals(name, rows), "", _WIDE)], 1)
-    )
+    return _one_panel(title, charts.intervals(name, rows))
 
 
 def metric_against_k(evaluations: Sequence[Evaluation], metric: str = "ndcg") -> Figure:
@@ -214,9 +209,7 @@ def metric_against_k(evaluations: Sequence[Evaluation], metric: str = "ndcg") ->
         raise ValueError("evaluations is empty: there is nothing to draw")
     name = heading((metric, None))
     drawn = charts.by_cutoff(name, found)
-    return Figure(
-        _files().figure(f"{name} by the length of the list", [_files().panel(drawn, "", _WIDE)], 1)
-    )
+    return _one_panel(f"{name} by the length of the list", drawn)
 
 
 def study(result: Any, kind: str = "convergence") -> Figure:

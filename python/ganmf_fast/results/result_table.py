@@ -8,20 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "PUBLISHED_SPLITS",
-    "Chart",
-    "Entry",
-    "Key",
-    "ResultTable",
-    "Run",
-    "Verdict",
-    "heading",
-    "key_of",
-    "shown",
-    "signed",
-]
-
 Key = tuple[str, int | None]
 """Metric and cutoff; None for a figure that has no cutoff."""
 
@@ -118,16 +104,19 @@ class Entry:
 
     def mean(self, metric: str, k: int | None) -> float | None:
         """Mean over the seeds, or None if none is finished."""
-        values = [run.values[metric, k] for run in self.runs if (metric, k) in run.values]
+        values = self._values(metric, k)
         return math.fsum(values) / len(values) if values else None
 
     def deviation(self, metric: str, k: int | None) -> float | None:
         """Standard deviation over the seeds (n - 1), or None with fewer than two."""
-        mean = self.mean(metric, k)
-        if mean is None or len(self.runs) < 2:
+        values = self._values(metric, k)
+        if len(values) < 2:
             return None
-        squares = math.fsum((run.values[metric, k] - mean) ** 2 for run in self.runs)
-        return math.sqrt(squares / (len(self.runs) - 1))
+        mean = math.fsum(values) / len(values)
+        return math.sqrt(math.fsum((x - mean) ** 2 for x in values) / (len(values) - 1))
+
+    def _values(self, metric: str, k: int | None) -> list[float]:
+        return [run.values[metric, k] for run in self.runs if (metric, k) in run.values]
 
     def delta(self, metric: str, k: int | None) -> float | None:
         """Mean minus published, or None if either is missing or of another split."""

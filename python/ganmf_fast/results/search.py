@@ -16,8 +16,6 @@ from ganmf_fast.tuning.journal import parse_journal
 from ganmf_fast.tuning.spaces import Dimension, Space, searched
 from ganmf_fast.tuning.trial import Trial, best_of
 
-__all__ = ["JOURNAL", "SearchRecord", "dependence", "read_search", "search_record"]
-
 JOURNAL = "journal.jsonl"
 
 _MOST_TRIALS = 2000

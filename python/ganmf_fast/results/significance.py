@@ -3,8 +3,6 @@
 from ganmf_fast.base.text import latex
 from ganmf_fast.evaluation import Comparison
 
-__all__ = ["significance_latex"]
-
 
 def significance_latex(comparison: Comparison) -> str:
     """Two booktabs tables: means with intervals, and the tests of their differences."""

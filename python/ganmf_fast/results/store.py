@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast.base import json_files
-from ganmf_fast.base.errors import ConflictError, DataError, difference
+from ganmf_fast.base.errors import ConflictError, DataError
 from ganmf_fast.base.files import (
     make_folder,
     remove_parts,
@@ -36,8 +36,6 @@ from ganmf_fast.base.files import (
 from ganmf_fast.base.npz import read_npz
 from ganmf_fast.base.text import printable, shown
 from ganmf_fast.results.result_table import key_of
-
-__all__ = ["FORMAT", "ConflictError", "Store", "cosine", "difference", "load", "npz"]
 
 Record: TypeAlias = dict[str, Any]
 
@@ -98,6 +96,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._models = folder / "models"
+        self._whole: dict[str, Record] | None = None
+        """While the folder is locked, the records that were read and are whole."""
         with write_errors(folder):
             is_file = folder.exists() and not folder.is_dir()
         if is_file:
@@ -129,8 +129,10 @@ class Store:
                 )
             for left in self._models.glob(f"{_PART}*"):
                 shutil.rmtree(left, ignore_errors=True)
+            self._whole = {}
             yield
         finally:
+            self._whole = None
             unlock(lock)
 
     def _experiment(self) -> str | None:
@@ -143,10 +145,15 @@ class Store:
 
     def read(self, name: str) -> Record | None:
         """The record of a finished model, or None if there is none that is whole."""
+        if self._whole is not None and name in self._whole:
+            return self._whole[name]
         try:
-            return load(self._models / name)
+            record = load(self._models / name)
         except ValueError:
             return None
+        if self._whole is not None:
+            self._whole[name] = record
+        return record
 
     def _read_alone(self, name: str) -> Record | None:
         """The record, without a look at the files that go with it."""
@@ -229,6 +236,8 @@ class Store:
         content["sha256"] = _digest(_canonical(content))
         written = {**files, _RESULT: json.dumps(content, indent=1).encode()}
         target = self._models / name
+        if self._whole is not None:
+            self._whole.pop(name, None)
         with write_errors(target):
             self._models.mkdir(exist_ok=True)
             part = Path(tempfile.mkdtemp(prefix=_PART, dir=self._models))
@@ -238,8 +247,16 @@ class Store:
                     (part / file).write_bytes(data)
                     sync_file(part / file)
                 sync_folder(part)
-                shutil.rmtree(target, ignore_errors=True)
-                part.rename(target)
+                earlier = part.with_name(f"{part.name}-earlier")
+                with suppress(FileNotFoundError):
+                    target.rename(earlier)
+                try:
+                    part.rename(target)
+                except OSError:
+                    with suppress(FileNotFoundError):
+                        earlier.rename(target)
+                    raise
+                shutil.rmtree(earlier, ignore_errors=True)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
         sync_folder(self._models)

@@ -18,8 +18,6 @@ from ganmf_fast.results.document import to_json
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, shown, signed
 from ganmf_fast.results.store import Store
 
-__all__ = ["summary_csv", "terminal_table", "to_csv", "to_latex", "to_markdown", "write_tables"]
-
 _DASH = "\N{EM DASH}"
 _ALIKE = "\N{DEGREE SIGN}"
 _LEVEL = 0.05

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from ganmf_fast.scorers.tensors import Floats, Tensors, scalar
 
-__all__ = ["ACTIVATIONS", "SLOPES", "layers_from", "layers_to", "sigmoid"]
-
 # The slope of LeakyReLU below zero that TensorFlow has by default.
 _LEAK = np.float32(0.2)
 

@@ -32,8 +32,6 @@ from ganmf_fast.scorers.tensors import (
     scalar,
 )
 
-__all__ = ["Autoencoder"]
-
 # Users whose hidden layers are in memory at once.
 _BLOCK = 4096
 
@@ -140,12 +138,10 @@ class Autoencoder(Scorer):
 
     def of_profiles(self, profiles: Csr) -> "Autoencoder":
         """See `Scorer.of_profiles`: each has its own scores, whatever the `block`."""
-        del profiles
         return replace(self, block=0) if self.block else self
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Cosine between the items' output kernels."""
-        del profiles
         return self._item_cosines.lists(items, n)
 
     def similar_users(self, profiles: Csr, users: NDArray[np.int64], n: int) -> Lists:

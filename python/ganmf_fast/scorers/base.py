@@ -16,8 +16,6 @@ from ganmf_fast._core import Csr, RankRequest
 from ganmf_fast.base.progress import Report
 from ganmf_fast.scorers.tensors import Floats, Tensors
 
-__all__ = ["Lists", "Scorer"]
-
 Lists: TypeAlias = tuple[NDArray[np.int32], Floats]
 """Items and scores of top-N lists, both of shape (users, n), padded with -1 and -inf."""
 
@@ -82,7 +80,6 @@ class Scorer(ABC):
         NotImplementedError
             If the scores are only defined for the users that were fitted.
         """
-        del profiles
         if self.n_users is None:
             return self
         raise NotImplementedError("scores are only defined for the users that were fitted")

@@ -15,8 +15,6 @@ from ganmf_fast.scorers.dense import rank_blocks
 from ganmf_fast.scorers.lists import rank_lists, without_evidence
 from ganmf_fast.scorers.tensors import Floats, Tensors
 
-__all__ = ["NORMALISATIONS", "Blended", "Combined", "FirstKnown"]
-
 NORMALISATIONS = ("minmax", "zscore", "reciprocal_rank")
 """Scales on which scores of different scorers are added."""
 
@@ -73,7 +71,6 @@ class Combined(Scorer):
         ------
         TypeError
         """
-        del tensors
         raise TypeError(f"{cls.kind} is not saved")
 
 

@@ -33,8 +33,6 @@ from ganmf_fast.scorers.tensors import (
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["DenseWeights", "DualEase", "rank_blocks", "score_blocks"]
-
 # A dense block of scores holds at most this many bytes, and at most this many users.
 _BLOCK_BYTES = 64 * 2**20
 _BLOCK_USERS = 256
@@ -81,7 +79,6 @@ class DenseWeights(UsersByProfile, Scorer):
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Weights with which other items contribute to each of `items`: its column of B."""
-        del profiles
         return _nearest(lambda block: self.weights[:, block].T, items, self.n_items, n)
 
     def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
@@ -208,7 +205,6 @@ class DualEase(UsersByProfile, Scorer):
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
-        del profiles
         projected = self._times_urm(self.inverse[users])
         if self.weights is not None:
             with np.errstate(over="ignore"):  # as in `_minus`
@@ -217,7 +213,6 @@ class DualEase(UsersByProfile, Scorer):
 
     def of_profiles(self, profiles: Csr) -> "DualEase":
         """See `Scorer.of_profiles`."""
-        del profiles
         return self._for_profiles
 
     @cached_property
@@ -234,7 +229,6 @@ class DualEase(UsersByProfile, Scorer):
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Weights with which other items contribute to each of `items`: its column of B."""
-        del profiles
         return _nearest(self._columns, items, self.n_items, n)
 
     def contributions(self, profiles: Csr, user: int, item: int) -> Floats:

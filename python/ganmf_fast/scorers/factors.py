@@ -25,8 +25,6 @@ from ganmf_fast.scorers.tensors import (
     forbid_writing,
 )
 
-__all__ = ["Factors"]
-
 
 @dataclass(frozen=True, eq=False)
 class Factors(Scorer):
@@ -73,7 +71,6 @@ class Factors(Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        del profiles
         return self._index.rank(self.user_factors, request, report)
 
     @cached_property
@@ -82,7 +79,6 @@ class Factors(Scorer):
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
-        del profiles
         # What a file holds may lead to scores beyond float32.
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             return dense_float32(self.user_factors[users] @ self.item_factors.T)
@@ -129,12 +125,10 @@ class Factors(Scorer):
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Cosine between item factors; none for factors of zeros."""
-        del profiles
         return self._item_cosines.lists(items, n)
 
     def similar_users(self, profiles: Csr, users: NDArray[np.int64], n: int) -> Lists:
         """Cosine between user factors; none for factors of zeros."""
-        del profiles
         return self._user_cosines.lists(users, n)
 
     @cached_property

@@ -20,8 +20,6 @@ from ganmf_fast.scorers.tensors import (
     forbid_writing,
 )
 
-__all__ = ["HiddenMap"]
-
 
 @dataclass(frozen=True, eq=False)
 class HiddenMap(ProfileMap):

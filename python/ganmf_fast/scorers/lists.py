@@ -11,8 +11,6 @@ from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.dense import rank_blocks
 from ganmf_fast.scorers.popularity import Popularity
 
-__all__ = ["check_lists_fit", "popularity", "rank_lists", "without_evidence"]
-
 # Lists of fewer bytes are allocated without a look at the memory.
 _SMALL = 2**26
 

@@ -12,22 +12,6 @@ from ganmf_fast.base.errors import suggestion
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import read_only
 
-__all__ = [
-    "BEYOND_ACCURACY",
-    "BEYOND_PER_USER",
-    "LISTS",
-    "METRICS",
-    "NEED_TRAIN",
-    "OF_COUNTS",
-    "OF_GROUPS",
-    "PER_USER",
-    "Tally",
-    "check_metrics",
-    "exact_mean",
-    "exact_sum",
-    "of_lists",
-]
-
 PER_USER: tuple[str, ...] = tuple(_core.metric_names())
 """Metrics with a value for each user; the metric of the model is their mean."""
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.threads import one_blas_thread
 from ganmf_fast.scorers.activations import ACTIVATIONS, SLOPES, layers_from, layers_to, sigmoid
 from ganmf_fast.scorers.profile_maps import ProfileMap
@@ -29,8 +30,6 @@ from ganmf_fast.scorers.tensors import (
     forbid_writing,
     scalar,
 )
-
-__all__ = ["PerceptronMap"]
 
 Doubles = NDArray[np.float64]
 
@@ -98,7 +97,7 @@ class PerceptronMap(ProfileMap):
         if not np.isfinite(numbers).all() or min(self.features, self.penalty) < 0:
             raise ValueError("the numbers of the loss must be finite, and weights not negative")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"there is no activation {self.activation!r}")
+            raise ValueError(f"there is no activation {shown(self.activation)}")
         forbid_writing(self)
 
     @property

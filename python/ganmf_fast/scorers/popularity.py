@@ -19,8 +19,6 @@ from ganmf_fast.scorers.tensors import (
     forbid_writing,
 )
 
-__all__ = ["Popularity"]
-
 
 @dataclass(frozen=True, eq=False)
 class Popularity(Scorer):
@@ -47,7 +45,6 @@ class Popularity(Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        del profiles
         return _core.rank_popularity(self.item_scores, self._order, request, report)
 
     @cached_property
@@ -56,7 +53,6 @@ class Popularity(Scorer):
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
-        del profiles
         return np.tile(self.item_scores, (len(users), 1))
 
     def tensors(self) -> Tensors:

@@ -21,8 +21,6 @@ from ganmf_fast.scorers.tensors import (
     scalar,
 )
 
-__all__ = ["LinearMap", "ProfileMap", "least_squares", "minimum"]
-
 # Eigenvalues below this fraction of the largest are rounding noise: their directions get nothing.
 _NOISE = 1e-12
 

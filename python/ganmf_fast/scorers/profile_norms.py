@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
 
-__all__ = ["ProfileNorms"]
-
 _MOST = 2
 # Squares of divisors that are farther apart would not be weights in single precision.
 _MOST_SPREAD = 1e12

@@ -14,8 +14,6 @@ from ganmf_fast.base.progress import Report
 from ganmf_fast.scorers.base import Lists, Scorer
 from ganmf_fast.scorers.tensors import Floats, Tensors
 
-__all__ = ["RandomScores"]
-
 
 @dataclass(frozen=True, eq=False)
 class RandomScores(Scorer):
@@ -50,12 +48,10 @@ class RandomScores(Scorer):
 
     def rank(self, profiles: Csr, request: RankRequest, report: Report | None = None) -> Lists:
         """See `Scorer.rank`."""
-        del profiles
         return _core.rank_random(self.seed, self.users, self.items, request, report)
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
-        del profiles
         return _core.random_scores(self.seed, users, self.items)
 
     def of_profiles(self, profiles: Csr) -> "RandomScores":

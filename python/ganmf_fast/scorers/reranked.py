@@ -24,8 +24,6 @@ from ganmf_fast.scorers.tensors import Floats, Tensors
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["SMOOTHING", "Calibrated", "MaximalMarginalRelevance", "Reranked"]
-
 SMOOTHING = 0.01
 """Fraction of a user's own distribution in that of the list, so that the divergence is finite."""
 
@@ -104,7 +102,6 @@ class Reranked(Combined):
         ------
         NotImplementedError
         """
-        del profiles, users
         raise NotImplementedError(
             "re-ranked items have a value within a list alone: ask the model that is re-ranked for "
             "its scores"
@@ -155,7 +152,6 @@ class MaximalMarginalRelevance(Reranked):
         profiles: Csr,
         users: NDArray[np.int64],
     ) -> _Picking:
-        del profiles, users
         return _Diverse(_Pool(items, self.features), relevance, self.weight)
 
 

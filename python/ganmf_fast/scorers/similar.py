@@ -15,15 +15,6 @@ from ganmf_fast.base.urm import rows_of
 from ganmf_fast.scorers.base import Lists
 from ganmf_fast.scorers.tensors import Floats
 
-__all__ = [
-    "FactorCosines",
-    "ProfileCosines",
-    "UsersByProfile",
-    "largest_of_rows",
-    "padding",
-    "themselves",
-]
-
 
 class FactorCosines:
     """Cosines between rows of factors; O(rows x k) memory.

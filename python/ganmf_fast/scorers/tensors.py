@@ -10,18 +10,6 @@ from numpy.typing import NDArray
 from ganmf_fast._core import Csr
 from ganmf_fast.base.urm import read_only
 
-__all__ = [
-    "Floats",
-    "Tensors",
-    "check_array",
-    "check_matrix",
-    "csr_from_tensors",
-    "csr_tensors",
-    "dense_float32",
-    "forbid_writing",
-    "scalar",
-]
-
 Floats: TypeAlias = NDArray[np.float32]
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 

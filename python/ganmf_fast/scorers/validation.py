@@ -11,8 +11,6 @@ from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.lists import rank_lists
 from ganmf_fast.scorers.metrics import Tally, of_lists
 
-__all__ = ["user_values", "users_with_items", "validation_value"]
-
 
 def validation_value(
     scorer: Scorer, urm: Csr, validation: Csr, metric: str = "map", k: int = 5

@@ -22,8 +22,6 @@ from ganmf_fast.scorers.tensors import (
     scalar,
 )
 
-__all__ = ["ItemWeights", "UserWeights"]
-
 
 @dataclass(frozen=True, eq=False)
 class ItemWeights(UsersByProfile, Scorer):
@@ -64,7 +62,6 @@ class ItemWeights(UsersByProfile, Scorer):
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
         """Weights with which other items contribute to each of `items`: its column of W."""
-        del profiles
         return largest_of_rows(self._by_target, items, n)
 
     def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
@@ -149,7 +146,6 @@ class UserWeights(Scorer):
 
     def similar_users(self, profiles: Csr, users: NDArray[np.int64], n: int) -> Lists:
         """The neighbours."""
-        del profiles
         return largest_of_rows(self.neighbours, users, n)
 
     @cached_property

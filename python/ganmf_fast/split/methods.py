@@ -22,18 +22,6 @@ from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.split.input import SplitInput, check_seed, check_size, leakage, ordered
 from ganmf_fast.split.result import ColdSplit, Folds, Split, Windows
 
-__all__ = [
-    "cold_users",
-    "holdout",
-    "k_core",
-    "k_fold",
-    "leave_k_out",
-    "published",
-    "rolling",
-    "temporal",
-]
-
-
 # After a time of day, which has a colon.
 _ZONE = re.compile(r":.*([zZ]|[+-][0-9:]+)\s*$")
 
@@ -140,7 +128,7 @@ def temporal(
     Returns
     -------
     Split
-        `users_without_train` lists the users whose first interaction is after the cut.
+        `users_without_train` lists the users whose first interaction is at the cut or later.
 
     Raises
     ------

@@ -11,12 +11,9 @@ from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.roles import Roles
-from ganmf_fast.data.sources import refuse_pipe
+from ganmf_fast.data.sources import name_of, refuse_pipe
 from ganmf_fast.data.streaming import scanned
 from ganmf_fast.split import PARTS, Splits
-
-__all__ = ["FileReading", "names_file", "open_data"]
-
 
 _LARGE = 1 << 30
 """Bytes from which on a file is read with its rows on the disk instead of in memory."""
@@ -81,7 +78,7 @@ def open_data(
         how = reading or FileReading()
         read = scanned if _size(path) >= _LARGE else builders.from_file
         built = read(path, how.roles, how.options, how.duplicates)
-        return Interactions(**built._asdict(), name=path.name.split(".")[0] or path.name)
+        return Interactions(**built._asdict(), name=name_of(path))
     if reading is not None and (spec in datasets.names() or is_folder(path)):
         what = "a data set" if spec in datasets.names() else "a folder of splits"
         raise ValueError(

@@ -34,8 +34,6 @@ from ganmf_fast.split.input import SplitInput, check_seed, leakage
 from ganmf_fast.split.methods import holdout, temporal
 from ganmf_fast.split.result import ColdSplit, Split
 
-__all__ = ["PARTS", "Splits", "paper_protocol"]
-
 PARTS = ("train", "test", "train_small", "validation", "early_stop")
 _PROFILE = "profile"
 _USES = {
@@ -246,7 +244,9 @@ class Splits:
 
         Profiles of users held out whole are in ``profile.npz``.
 
-        All files appear complete, or none does. Nothing is pickled.
+        Each file appears complete, and none does if one cannot be written. Where a folder is
+        written over and the process is killed meanwhile, it may hold files of both. Nothing is
+        pickled.
 
         Parameters
         ----------

@@ -19,8 +19,6 @@ from ganmf_fast.split.input import SplitInput, leakage
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["ColdSplit", "Folds", "Split", "Windows"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:

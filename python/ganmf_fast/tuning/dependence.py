@@ -9,8 +9,6 @@ from ganmf_fast.base.checks import plain
 from ganmf_fast.tuning.backends.skopt import Skopt, one_quiet_thread
 from ganmf_fast.tuning.spaces import Choice, Dimension, Params
 
-__all__ = ["partial_dependence"]
-
 
 def partial_dependence(
     dimensions: Mapping[str, Dimension],

@@ -24,8 +24,6 @@ from ganmf_fast.base.json_files import contents, decode
 from ganmf_fast.base.text import printable, shown
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["FORMAT", "MAX_BYTES", "Journal", "in_use", "parse_journal", "read_journal"]
-
 FORMAT = 1
 MAX_BYTES = 2**30
 """Limit of a journal's size: a million trials of a kilobyte each."""
@@ -98,10 +96,7 @@ class Journal(AbstractContextManager["Journal"]):
                 self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
                 self._open(json.loads(json.dumps(dict(header))), moved)
         except BaseException:
-            empty = self._handle >= 0 and not os.fstat(self._handle).st_size
-            self.close()
-            if empty:
-                self.path.unlink(missing_ok=True)
+            self.close(unless_empty=True)
             raise
 
     def _open(self, header: dict[str, Any], moved: bool) -> None:
@@ -142,13 +137,17 @@ class Journal(AbstractContextManager["Journal"]):
         """Close it."""
         self.close()
 
-    def close(self) -> None:
-        """Remove the spare file and release the lock."""
+    def close(self, *, unless_empty: bool = False) -> None:
+        """Remove the spare file, with `unless_empty` an empty journal as well; unlock."""
         if self._handle >= 0:
             if hasattr(self, "_spare"):
                 self._spare.unlink(missing_ok=True)
+            is_empty = not os.fstat(self._handle).st_size
             os.close(self._handle)
             self._handle = -1
+            if unless_empty and is_empty:
+                # Before another process can have it.
+                self.path.unlink(missing_ok=True)
         if self._lock is not None:
             unlock(self._lock)
             self._lock = None

@@ -34,8 +34,6 @@ from ganmf_fast.tuning.tuned_model import TunedModel
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-__all__ = ["Metric", "Objective", "stopping_rule"]
-
 Metric: TypeAlias = "str | Callable[[Any, sp.csr_array[Any], sp.csr_array[Any]], float]"
 """Name of a metric, or a function of (fitted model, matrix to mask, held-out matrix)."""
 
@@ -98,7 +96,7 @@ class Objective:
         curve: Curve = []
         found: dict[str, Any] = {"status": "failed", "curve": curve}
         try:
-            with progress.silence():
+            with progress.verbosity(False):
                 found |= self._run(spec.params, _callback(curve, spec), started)
         except _PrunedError:
             found |= {"status": "pruned", "reason": f"stopped in epoch {curve[-1][0]}"}

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     Matrix: TypeAlias = "sp.csr_array[np.float32]"
 
-__all__ = ["Dense", "Fold", "MakeFolds", "Paper", "Protocol", "protocol_of"]
-
 _HOLDOUT = 0.1
 _FOLDS = 1
 # Parts are numbered in a byte.

@@ -17,9 +17,6 @@ from ganmf_fast.tuning.trackers.base import Study
 from ganmf_fast.tuning.trial import Trial, best_of
 from ganmf_fast.tuning.tuned_model import TunedModel
 
-__all__ = ["Final", "TuningResult"]
-
-
 _BEST = 5
 """Trials that a notebook shows."""
 

@@ -20,8 +20,6 @@ from ganmf_fast.tuning.suggestions import Suggestions
 from ganmf_fast.tuning.trackers.base import Ending, Study, Trackers
 from ganmf_fast.tuning.trial import Trial, TrialSpec, best_of, describe_best
 
-__all__ = ["Search"]
-
 # Seconds between two checks for Ctrl-C.
 _POLL_SECONDS = 0.2
 

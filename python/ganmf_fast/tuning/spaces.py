@@ -24,8 +24,6 @@ from ganmf_fast.base.params import search_ranges
 from ganmf_fast.base.text import one_line, printable, shown
 from ganmf_fast.models.registry import NAMES, model_class
 
-__all__ = ["Choice", "Dimension", "Int", "Params", "Real", "Space", "packaged_space", "read_spaces"]
-
 Params: TypeAlias = dict[str, Any]
 
 _LIMITS: dict[str, Callable[[int, int], int]] = {

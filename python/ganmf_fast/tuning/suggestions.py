@@ -13,8 +13,6 @@ from ganmf_fast.tuning.backends.base import Backend
 from ganmf_fast.tuning.spaces import Params, Space
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["Suggestions"]
-
 
 @dataclass(frozen=True)
 class Suggestions:

@@ -10,8 +10,6 @@ from msgspec import Meta
 from ganmf_fast.base.text import shown
 from ganmf_fast.tuning.spaces import Params
 
-__all__ = ["Curve", "Trial", "TrialSpec", "best_of", "describe_best"]
-
 Whole: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Status: TypeAlias = Literal["done", "failed", "pruned"]
 Curve: TypeAlias = list[tuple[Whole, float]]

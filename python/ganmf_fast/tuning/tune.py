@@ -25,8 +25,6 @@ from ganmf_fast.tuning.suggestions import Suggestions
 from ganmf_fast.tuning.trackers.base import Study, Tracker, Trackers
 from ganmf_fast.tuning.tuned_model import TunedModel, bound_values
 
-__all__ = ["tune"]
-
 # What models stop early on by default.
 _USUAL = ("map", 5)
 # Their versions decide values of trials, for every model and backend.

@@ -13,8 +13,6 @@ from ganmf_fast.models.own_model import parameters_of
 from ganmf_fast.models.registry import fittable_class
 from ganmf_fast.tuning.spaces import Params
 
-__all__ = ["TunedModel", "bound_values"]
-
 
 @dataclass(frozen=True)
 class TunedModel:

@@ -43,8 +43,6 @@ from ganmf_fast.gan.matmul import product
 from ganmf_fast.gan.networks import self_weights
 from ganmf_fast.gan.settings import Matching
 
-__all__ = ["BestFactors", "Grams", "best_factors", "factor_map", "profile_inputs"]
-
 # Items whose weights are converted to double precision at once.
 _ITEMS = 4096
 

@@ -49,8 +49,6 @@ from ganmf_fast.gan.ganmf.triton_kernels import (
 )
 from ganmf_fast.gan.networks import Discriminator, Generator, with_ones
 
-__all__ = ["CapturedAdam", "CapturedSteps", "fits_int32", "triton_available"]
-
 _D_LOSSES = ("d_loss", "real_energy", "generated_energy", "hinge_active")
 _G_LOSSES = ("g_loss", "feature_loss")
 
@@ -407,7 +405,6 @@ class CapturedSteps(Steps):
     @torch.no_grad()
     def train_g(self, batch: DeviceBatches) -> dict[str, float]:
         """Likewise the generator."""
-        del batch
         if self._narrow[1] or self._weights.matching == "decoder":
             torch.mm(self._W.T, self._W, out=self._WW)
         weighted = self._G.user_shrinkage is not None

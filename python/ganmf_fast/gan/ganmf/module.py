@@ -56,8 +56,6 @@ from ganmf_fast.scorers.factors import Factors
 from ganmf_fast.scorers.profile_maps import LinearMap
 from ganmf_fast.scorers.profile_norms import ProfileNorms
 
-__all__ = ["GANMFModule"]
-
 # Profiles whose factors are solved together, in the end.
 _BLOCK = 4096
 
@@ -164,7 +162,6 @@ class GANMFModule(GANModule):
 
     def epoch(self, number: int) -> Iterator[tuple[str, Sequence[Any]]]:
         """See ``GANModule``: the rows once shuffled, D over all batches, then G over the same."""
-        del number
         batches = self._steps.batches(self.shuffled())
         for one_pass in self.alternated(batches, self._settings.d_steps, self._settings.g_steps):
             self._steps.start_pass()

@@ -18,8 +18,6 @@ from ganmf_fast.gan.ganmf.exact import ExactStep
 from ganmf_fast.gan.networks import Discriminator, Generator, gradient_norm
 from ganmf_fast.gan.settings import GANMFSettings
 
-__all__ = ["GradientSteps", "Steps"]
-
 
 class Steps(ABC):
     """Batches of an epoch, and the training of either network on one of them.

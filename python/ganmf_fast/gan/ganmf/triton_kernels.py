@@ -14,8 +14,6 @@ from torch import Tensor
 
 from ganmf_fast.gan.adam import BETAS, EPSILON
 
-__all__ = ["adam", "emphasise", "hinge_factors", "n_partial_sums", "scatter_rows", "spmm"]
-
 _BLOCK = 1024
 # Parts of a row whose sampled products are computed side by side.
 _PARTS = 8

@@ -15,31 +15,6 @@ from ganmf_fast.base.text import printable
 from ganmf_fast.results.families import is_gan
 from ganmf_fast.results.result_table import Key, heading
 
-__all__ = [
-    "BASELINE",
-    "CHOSEN",
-    "CONFIG",
-    "GAN",
-    "INK",
-    "ONCE",
-    "ROW",
-    "SOFT",
-    "Spec",
-    "columns",
-    "dots",
-    "kind",
-    "kinds",
-    "layer",
-    "light",
-    "looks",
-    "metric_choice",
-    "quantity",
-    "safe",
-    "spec",
-    "stylesheet",
-    "tooltip",
-]
-
 Spec = dict[str, Any]
 
 GAN, BASELINE, INK, SOFT = "var(--gan)", "var(--baseline)", "var(--ink)", "var(--soft)"

@@ -20,8 +20,6 @@ from ganmf_fast.results.charts.base import (
 )
 from ganmf_fast.results.result_table import Entry, Key, ResultTable, heading, signed
 
-__all__ = ["SHAPES", "differences", "points", "quality", "with_spread"]
-
 SHAPES = (
     "circle",
     "square",

@@ -20,8 +20,6 @@ from ganmf_fast.results.charts.base import (
 from ganmf_fast.results.charts.comparison import with_spread
 from ganmf_fast.results.result_table import ResultTable, heading
 
-__all__ = ["cost"]
-
 _WIDTH, _HEIGHT = 250, 300
 _MEASURES = {
     "fit_seconds": ("the time to fit", "seconds", 1e-3),

@@ -19,8 +19,6 @@ from ganmf_fast.results.charts.base import (
 )
 from ganmf_fast.results.charts.comparison import SHAPES
 
-__all__ = ["Interval", "by_cutoff", "intervals"]
-
 Interval = tuple[str, float, float, float]
 """Model, mean, and the ends of its interval."""
 

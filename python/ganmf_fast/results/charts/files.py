@@ -19,16 +19,6 @@ from ganmf_fast.results.charts.base import CHOSEN, CONFIG, Spec, light
 from ganmf_fast.results.result_table import ResultTable, heading
 from ganmf_fast.results.search import SearchRecord
 
-__all__ = [
-    "FORMATS",
-    "figure",
-    "panel",
-    "rendered",
-    "search_figures",
-    "table_figure",
-    "write_search_figures",
-]
-
 FORMATS = ("png", "svg", "pdf")
 
 _RESOURCES = re.compile(rb"(?m)(?:^ +/[a-z]+[0-9]+ [0-9]+ 0 R\n)+")

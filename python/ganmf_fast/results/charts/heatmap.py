@@ -5,8 +5,6 @@ from numpy.typing import NDArray
 
 from ganmf_fast.results.charts.base import SOFT, Spec, spec
 
-__all__ = ["evenly", "square"]
-
 _PIXELS = 288
 
 

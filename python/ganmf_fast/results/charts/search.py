@@ -20,8 +20,6 @@ from ganmf_fast.results.charts.base import (
 from ganmf_fast.results.search import SearchRecord, best_so_far, dependence
 from ganmf_fast.tuning.spaces import Choice
 
-__all__ = ["convergence", "dependences", "parallel"]
-
 _STATES = ("done", "pruned", "failed")
 
 

@@ -19,8 +19,6 @@ from ganmf_fast.results.charts.base import (
     spec,
 )
 
-__all__ = ["COLLAPSE", "CURVES", "CurvePoint", "curve"]
-
 COLLAPSE = 0.95
 """Mean cosine between generated profiles from which on a generator counts as collapsed."""
 

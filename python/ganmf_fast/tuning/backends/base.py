@@ -8,8 +8,6 @@ from typing import Any, ClassVar, Protocol
 from ganmf_fast.tuning.spaces import Dimension, Params
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["Backend", "load"]
-
 
 class Backend(Protocol):
     """A strategy of search with an ask-and-tell interface.

@@ -9,8 +9,6 @@ from ganmf_fast.tuning.backends.base import load
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Curve, Trial
 
-__all__ = ["Optuna", "median_pruner"]
-
 
 class Optuna:
     """Tree-structured Parzen estimator with pruning; see `Backend`.

@@ -9,8 +9,6 @@ import numpy as np
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["RandomSearch"]
-
 
 class RandomSearch:
     """Independent uniform points; see `Backend`."""
@@ -19,7 +17,6 @@ class RandomSearch:
     prunes: ClassVar[bool] = False
 
     def __init__(self, dimensions: Mapping[str, Dimension], n_initial: int, seed: int) -> None:
-        del n_initial
         self._dimensions = dimensions
         self._seed = seed
         self._asked = 0

@@ -15,8 +15,6 @@ from ganmf_fast.tuning.backends.base import load
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["Published", "Skopt", "one_quiet_thread"]
-
 
 class Skopt:
     """A Gaussian process of scikit-optimize, driven as by its `gp_minimize`; see `Backend`.

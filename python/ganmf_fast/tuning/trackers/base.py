@@ -16,8 +16,6 @@ from ganmf_fast.base.errors import reason, unknown
 from ganmf_fast.base.text import shown
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["TRACKERS", "Ending", "Study", "Tracker", "Trackers", "tracker_of"]
-
 Ending: TypeAlias = Literal["done", "interrupted", "failed"]
 
 

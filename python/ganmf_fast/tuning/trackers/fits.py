@@ -12,8 +12,6 @@ from ganmf_fast.models.base import Recommender
 from ganmf_fast.tuning.trackers.base import Ending, Study, Tracker, Trackers
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["fit_tracked"]
-
 _Model = TypeVar("_Model", bound=Recommender)
 
 

@@ -22,8 +22,6 @@ from ganmf_fast.tuning.journal import in_use
 from ganmf_fast.tuning.trackers.base import Ending, Study
 from ganmf_fast.tuning.trial import Trial, best_of
 
-__all__ = ["RunIndex", "runs_path"]
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY,

@@ -7,8 +7,6 @@ from ganmf_fast.base.console import TextConsole
 from ganmf_fast.tuning.trackers.base import Ending, Study
 from ganmf_fast.tuning.trial import Trial, best_of, describe_best
 
-__all__ = ["Lines"]
-
 
 class Lines:
     """Tracker that logs each trial with the best one and the time left, off a terminal.

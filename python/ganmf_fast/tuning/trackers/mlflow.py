@@ -10,8 +10,6 @@ from ganmf_fast.base.text import printable
 from ganmf_fast.tuning.trackers.base import Ending, Study
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["MLflow"]
-
 _ENDINGS: Mapping[Ending, str] = {"done": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 _STATUSES = {"done": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 # Tags; the first is MLflow's own and makes a run the child of another.

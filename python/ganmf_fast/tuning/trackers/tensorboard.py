@@ -11,8 +11,6 @@ from ganmf_fast.base.text import printable
 from ganmf_fast.tuning.trackers.base import Ending, Study
 from ganmf_fast.tuning.trial import Trial
 
-__all__ = ["TensorBoard"]
-
 
 class TensorBoard:
     """Writes event files for ``tensorboard --logdir``; a tracker for `ganmf_fast.tune`.
@@ -97,7 +95,6 @@ class TensorBoard:
 
     def end(self, ending: Ending) -> None:
         """See `Tracker`."""
-        del ending
         self._search.close()
 
     def _place(self, trial: Trial) -> Path:

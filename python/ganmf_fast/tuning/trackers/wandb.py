@@ -20,8 +20,6 @@ from ganmf_fast.tuning.trial import Trial
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Trackio", "WandB"]
-
 _Axis: TypeAlias = Literal["epoch", "trial"]
 
 # Exit codes; 255 is W&B's own of Ctrl-C.
@@ -235,16 +233,13 @@ class Trackio(_Runs):
         super().__init__(project, options)
 
     def _start(self, axis: _Axis, identity: str | None, arguments: dict[str, Any]) -> Any:
-        del axis, identity
         with _silence():
             return self._module.init(**{"embed": False, **self._options, **arguments})
 
     def _write(self, run: Any, axis: _Axis, step: int, values: dict[str, float]) -> None:
-        del axis
         run.log(values, step=step)
 
     def _finish(self, run: Any, ending: str) -> None:
-        del run, ending
         # A run that ends itself stays the current one, which trackio ends again, and says so, at
         # the end of the process.
         with _silence():
