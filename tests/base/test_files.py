@@ -103,3 +103,22 @@ def test_files_of_long_names_that_begin_alike_do_not_remove_each_others_parts(tm
 def test_the_mask_of_the_process_is_never_touched(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "umask", None)  # whatever another thread creates meanwhile
     write_whole(tmp_path / "file", "content")
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions_and_a_link_its_place(tmp_path):
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_text("old")
+    path.chmod(0o600)
+    link.symlink_to(path)
+    write_whole(link, "new")
+    assert (link.is_symlink(), path.read_text()) == (True, "new")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_killed_writer_had_begun_goes_with_a_later_one(tmp_path):
+    left, now = (tmp_path / f".file.{digit * 16}.part" for digit in "01")
+    left.touch()
+    now.touch()
+    os.utime(left, (0, 0))
+    write_whole(tmp_path / "file", "content")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [now.name, "file"]

@@ -173,6 +173,7 @@ def test_a_model_file_cut_short_ends_with_3(ganmf, tmp_path: Path, fitted: Path)
 
 def test_a_traceback_is_only_shown_on_request(ganmf) -> None:
     assert "Traceback" not in ganmf("data", "describe", "lastfn").stderr
+    assert "Traceback" not in ganmf("data", "describe", "lastfn", env={"GANMF_DEBUG": "0"}).stderr
     assert "Traceback" in ganmf("data", "describe", "lastfn", env={"GANMF_DEBUG": "1"}).stderr
 
 
@@ -462,3 +463,30 @@ def test_a_settings_file_of_an_editor_of_windows_is_read(ganmf, tmp_path):
     (tmp_path / "ganmf.toml").write_bytes(b"\xef\xbb\xbfquiet = true\n")
     done = ganmf("version", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("tokens", "name"),
+    [
+        (("fit", "TopPopular", "--data", "log.csv", "--output", "log.csv"), "data"),
+        (("recommend", "model", "--candidates", "log.csv", "--output", "other.csv"), "candidates"),
+        (("recommend", "log.csv", "--output", "other.csv"), "model"),
+        (("evaluate-lists", "log.csv", "--data", "none", "--output", "other.csv"), "files"),
+    ],
+)
+def test_an_output_does_not_take_the_place_of_what_is_read(ganmf, tmp_path, tokens, name):
+    (tmp_path / "log.csv").write_text("user,item\n1,2\n")
+    (tmp_path / "other.csv").symlink_to(tmp_path / "log.csv")
+    done = ganmf(*tokens, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"which {name} reads" in one_sentence(done.stderr)
+    assert (tmp_path / "log.csv").read_text() == "user,item\n1,2\n"
+
+
+def test_what_is_given_twice_is_refused(ganmf, tmp_path, ratings):
+    fit = ("fit", "EASE", "--data", ratings, "--output", tmp_path / "model")
+    done = ganmf(*fit, "--param", "l2=1", "--param", "l2=2")
+    assert "param gives l2 twice" in one_sentence(done.stderr)
+    (tmp_path / "ganmf.toml").write_text("[split]\ntest_size = 0.2\ntest-size = 0.3\n")
+    done = ganmf("split", "--data", ratings, "--output", tmp_path / "out", cwd=tmp_path)
+    assert "'test_size' and 'test-size'" in one_sentence(done.stderr)

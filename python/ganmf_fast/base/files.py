@@ -4,11 +4,13 @@ import contextlib
 import errno
 import glob
 import hashlib
+import math
 import os
 import re
 import secrets
 import stat
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 CHECKSUM = "sha256"
+_LONG_AGO = 3600.0
+"""Seconds after which nobody writes any more to a file that has not changed since."""
 
 
 @contextmanager
@@ -60,7 +64,9 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Replace files atomically: all of them, or none if one cannot be written.
 
     Yields a name beside each path. The files written there are brought to the disk and then
-    renamed, so that after a crash or a power cut each path has the old file or the new one.
+    renamed, so that after a crash or a power cut each path has the old file or the new one. What
+    a path links to is replaced, not the link, and keeps its permissions; what a writer that was
+    killed had begun, an hour ago or earlier, is removed.
 
     Raises
     ------
@@ -74,13 +80,16 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
             if path.exists() and not path.is_file():
                 # Renaming would put a file in the place of a device.
                 raise WriteError(errno.EINVAL, "It is a device or a pipe", str(path))
+        paths = [Path(os.path.realpath(path)) for path in paths]
         parts = [p.with_name(f"{_part_of(p)}{secrets.token_hex(8)}.part") for p in paths]
         try:
-            for part in parts:
+            modes = []
+            for part, path in zip(parts, paths, strict=True):
+                remove_parts(path, time.time() - _LONG_AGO)
                 part.touch(exist_ok=False)
-            mode = stat.S_IMODE(parts[0].stat().st_mode)
+                modes.append(stat.S_IMODE((path if path.exists() else part).stat().st_mode))
             yield parts
-            for part in parts:
+            for part, mode in zip(parts, modes, strict=True):
                 # Libraries that rename a temporary file of their own leave it to its owner alone.
                 part.chmod(mode)
                 sync_file(part)
@@ -101,10 +110,15 @@ def _part_of(path: Path) -> str:
     return f".{path.name[:40]}-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}."
 
 
-def remove_parts(path: Path) -> None:
-    """Remove what writers of `path` that were killed had begun; there must be no other now."""
+def remove_parts(path: Path, before: float = math.inf) -> None:
+    """Remove what writers of `path` that were killed had begun, and last changed `before` a time.
+
+    There must be no other writer now that is as old.
+    """
     for part in path.parent.glob(f"{glob.escape(_part_of(path))}{'[0-9a-f]' * 16}.part"):
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if part.stat().st_mtime < before:
+                part.unlink()
 
 
 @contextmanager

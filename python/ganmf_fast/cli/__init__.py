@@ -157,7 +157,7 @@ def _warnings_in_a_line() -> Iterator[None]:
 
 
 def _show_traceback() -> None:
-    if os.environ.get("GANMF_DEBUG"):
+    if os.environ.get("GANMF_DEBUG", "0") != "0":
         for line in traceback.format_exc().splitlines():
             sys.stderr.write(f"{printable(line, None)}\n")
 

@@ -23,6 +23,7 @@ from cyclopts.config import Dict, Env
 
 from ganmf_fast.base import toml_files
 from ganmf_fast.base.errors import DataError, suggestion
+from ganmf_fast.base.files import is_file
 from ganmf_fast.base.text import is_whole, shown
 from ganmf_fast.base.unpacking import VARIABLE
 
@@ -82,6 +83,23 @@ def _check_values(_app: App, _commands: tuple[str, ...], arguments: ArgumentColl
                 raise ValueError(
                     f"{name} must be a whole number, written without leading zeros, not "
                     f"{shown(token.value)}{_origin(token)}"
+                )
+    _check_output(arguments)
+
+
+def _check_output(arguments: ArgumentCollection) -> None:
+    """Refuse an output that would take the place of a file that the command reads."""
+    given = [
+        (argument.name.removeprefix("--").lower(), token.value)
+        for argument in arguments
+        for token in argument.tokens
+        if isinstance(token.value, str) and is_file(token.value)
+    ]
+    for output in (Path(value) for name, value in given if name == "output"):
+        for name, value in given:
+            if name != "output" and output.samefile(value):
+                raise ValueError(
+                    f"output is {shown(str(output), 400)}, which {name} reads: name another file"
                 )
 
 
@@ -171,7 +189,13 @@ class FileSource:
         )
         if commands == (_DATA,):
             known = self._data_options
+        first: dict[str, str] = {}
         for key, value in table.items():
+            if first.setdefault(_dashed(key), key) != key:
+                raise ConfigError(
+                    f"{shown(first[_dashed(key)])} and {shown(key)} in {self._path} are one key: "
+                    "keep one of them"
+                )
             if key in subcommands and isinstance(value, dict):
                 self._check(value, (*commands, key))
             elif _dashed(key) not in known:

@@ -18,7 +18,7 @@ def given_params(cls: Any, given: Sequence[str], option: str = "param") -> dict[
         If a text has another form, or there is no such parameter.
     """
     defaults, takes_any = parameters_of(cls)
-    params = {}
+    params: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
@@ -26,6 +26,8 @@ def given_params(cls: Any, given: Sequence[str], option: str = "param") -> dict[
         if name not in defaults and not takes_any:
             hint = suggestion(name, defaults)
             raise ValueError(f"{cls.__name__} has no parameter {shown(name)}{hint}")
+        if name in params:
+            raise ValueError(f"{option} gives {name} twice: leave one out")
         params[name] = _typed(name, value, defaults.get(name))
     return params
 
