@@ -86,6 +86,9 @@ def test_a_cell_given_twice_is_refused_unless_a_choice_is_made(form):
         (np.array([[1.0], [np.nan]]), ValueError, "value nan at row 1, column 0 is not a finite"),
         (sp.csr_array([[np.inf]]), ValueError, "V: the value inf at row "),
         (sp.csr_array([[1e300]]), ValueError, "V: the value 1e\\+300 at row "),
+        (np.array([[1.0, 1e-50]]), ValueError, "value 1e-50 at row 0, column 1 is too small for"),
+        (sp.csr_array([[0.0, 1e-50]]), ValueError, "value 1e-50 at row 0, column 1 is too small"),
+        (np.array([[-1e-50]]), ValueError, "value -1e-50 at row 0, column 0 is too small"),
         (np.ones(3), ValueError, "two dimensions, not 1"),
         (sp.coo_array(np.ones(3)), ValueError, "two dimensions, not 1"),
         (np.zeros((2, 3)), ValueError, "V is empty: 2 users, 3 items"),
@@ -125,3 +128,25 @@ def test_a_value_that_is_not_finite_is_named_with_its_row_and_column(form):
     X = sp.csr_array(np.array([[1.0, 0.0], [1.0, np.nan]])).asformat(form)
     with pytest.raises(ValueError, match="X: the value nan at row 1, column 1 is not a finite"):
         as_csr(X)
+
+
+def test_the_smallest_numbers_of_float32_are_interactions():
+    smallest = np.finfo(np.float32).smallest_subnormal
+    for dtype in (np.float32, np.float64):
+        assert as_csr(np.array([[0, smallest]], dtype)).nnz == 1
+
+
+@pytest.mark.parametrize("layout", [np.asarray, np.asfortranarray, lambda X: X[::-1]])
+def test_dense_arrays_of_any_layout_are_read(layout):
+    X = layout(DENSE.astype(np.float64))
+    np.testing.assert_array_equal(to_scipy(as_csr(X)).toarray(), X)
+
+
+@pytest.mark.parametrize("stored", [[2.0**24, 1, 1], [0.1] * 100, [3.0] * 7])
+def test_repeated_entries_are_added_up_before_they_are_rounded(stored):
+    zeros = np.zeros(len(stored), int)
+    X = sp.coo_array((np.array(stored, np.float32), (zeros, zeros)), shape=(1, 1))
+    expected = np.float32(X.data.astype(np.float64).sum())
+    assert csr_from_sparse(X, duplicates="sum").values == [expected]
+    frame = {"u": zeros, "i": zeros, "r": X.data}
+    assert Interactions.from_frame(frame, "u", "i", "r", duplicates="sum").urm.data == [expected]

@@ -60,7 +60,7 @@ def test_a_split_that_points_outside_itself_is_refused(ganmf, tmp_path, toy_urm,
 
 def test_brackets_and_escapes_of_strangers_are_shown_as_text(ganmf, tmp_path, toy_urm):
     paper_protocol(toy_urm).save(tmp_path / "s")
-    info = {"name": "[/x] [bold red] :smile: \x1b[2J", "simulated": False}
+    info = {"format": 1, "name": "[/x] [bold red] :smile: \x1b[2J", "simulated": False}
     (tmp_path / "s" / "splits.json").write_text(json.dumps(info))
     done = ganmf("data", "describe", "--data", tmp_path / "s")
     assert done.returncode == 0, done.stderr

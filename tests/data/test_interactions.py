@@ -1,3 +1,4 @@
+import datetime as dt
 import gzip
 import uuid
 from decimal import Decimal
@@ -254,16 +255,16 @@ def test_events_weigh_by_their_type(tmp_path):
         Interactions.scan(tmp_path / "log.parquet", "u", "i", **given),
     ):
         assert data.urm.toarray().tolist() == [[6], [1]]
+    with pytest.raises(DataError, match=r"line 3: rating 'buy' has no weight"):
+        Interactions.from_csv(tmp_path / "log.csv", "u", "i", rating="event", weights={"view": 1})
+    with pytest.raises(ValueError, match="weights needs rating="):
+        Interactions.from_csv(tmp_path / "log.csv", "u", "i", weights={"view": 1})
 
 
 def test_data_have_the_name_of_their_file_without_suffixes(tmp_path):
     table, path = pl.DataFrame({"user": ["a"], "item": [1]}), tmp_path / "log.2026.parquet"
     table.write_parquet(path)
     assert Interactions.from_parquet(path).name == Interactions.scan(path).name == "log"
-    with pytest.raises(DataError, match=r"line 3: rating 'buy' has no weight"):
-        Interactions.from_csv(tmp_path / "log.csv", "u", "i", rating="event", weights={"view": 1})
-    with pytest.raises(ValueError, match="weights needs rating="):
-        Interactions.from_csv(tmp_path / "log.csv", "u", "i", weights={"view": 1})
 
 
 @pytest.mark.parametrize(
@@ -530,3 +531,97 @@ def test_one_number_is_found_as_it_is_among_others(dtype):
     for value in (0, 3, 7, 12, 2**31 - 1, 1, 13, -1, 2**63 - 1, -(2**63), 2**64):
         assert index.find([value]).tolist() == index.find([value, value]).tolist()[:1]
     assert index.find([7]).tolist() == [4]
+
+
+def of_times(times):
+    return Interactions.from_frame(
+        {"u": [1, 1, 2], "i": [1, 2, 3], "t": times}, "u", "i", None, "t"
+    )
+
+
+DAYS = ["2020-01-01", "2020-01-02", "2020-01-03"]
+EAST = dt.timezone(dt.timedelta(hours=2))
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        dt.datetime.fromisoformat("2020-01-02"),
+        dt.date(2020, 1, 2),
+        dt.datetime(2020, 1, 2, 2, tzinfo=EAST),
+        "2020-01-02",
+        "2020-01-02T02:00+02:00",
+        np.datetime64("2020-01-02"),
+        np.array("2020-01-02", "M8[s]"),
+        pd.Timestamp("2020-01-02"),
+        pd.Timestamp("2020-01-02 02:00", tz=EAST),
+    ],
+)
+def test_moments_of_every_kind_are_compared_with_dates_in_utc(unit, moment):
+    data = of_times(np.array(DAYS, f"M8[{unit}]"))
+    assert data.filter(since=moment).timestamps.astype("M8[D]").astype(str).tolist() == DAYS[1:]
+    assert data.filter(until=moment).timestamps.astype("M8[D]").astype(str).tolist() == DAYS[:1]
+    assert data.weighted_by_age(1, now=moment).urm.data.tolist() == [0.5, 1, 1]
+
+
+def test_dates_with_a_zone_are_filtered_by_dates_with_another():
+    data = of_times([dt.datetime(2020, 1, day, 2, tzinfo=EAST) for day in (1, 2, 3)])
+    west = dt.timezone(dt.timedelta(hours=-5))
+    assert len(data.filter(since=dt.datetime(2020, 1, 1, 19, tzinfo=west))) == 2
+    assert len(data.filter(since=dt.datetime(2020, 1, 1, 19, 0, 1, tzinfo=west))) == 1
+
+
+NUMBER_TIMES = [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("times", "moment", "words"),
+    [
+        (DAYS, "2020", "must be a date or time as of ISO 8601, such as 2020-01-31, not '2020'"),
+        (DAYS, 5, "must be a date, datetime or ISO 8601 text, as timestamps are dates, not 5"),
+        (DAYS, ["2020-01-02"] * 3, "must be a date, datetime .* not \\['2020-01-02'"),
+        (DAYS, True, "must be a date, datetime .* not True"),
+        (DAYS, np.datetime64("NaT"), "must be a date, not .*NaT"),
+        (DAYS, pd.NaT, "must be a date, not NaT"),
+        (DAYS, dt.datetime.min.replace(tzinfo=EAST), "must be a date, not datetime"),
+        (DAYS, dt.date.max, "must be a date that ns since 1970 can hold, not 9999-12-31"),
+        (NUMBER_TIMES, dt.date(2020, 1, 2), "must be a number, as timestamps are, not datetime"),
+        (NUMBER_TIMES, "2", "must be a number, as timestamps are, not '2'"),
+        (NUMBER_TIMES, float("nan"), "must be finite, not nan"),
+        (NUMBER_TIMES, True, "must be a number, not True"),
+        (NUMBER_TIMES, [1, 2, 3], "must be a number, not \\[1, 2, 3\\]"),
+        (NUMBER_TIMES, np.array([2]), "must be a number, not array"),
+        (NUMBER_TIMES, 10**400, "must be finite"),
+    ],
+)
+def test_what_is_no_moment_is_refused_by_name(times, moment, words):
+    data = of_times(np.array(times, "M8[ns]" if times is DAYS else None))
+    for name, use in {
+        "since": lambda: data.filter(since=moment),
+        "until": lambda: data.filter(until=moment),
+        "now": lambda: data.weighted_by_age(1, now=moment),
+    }.items():
+        with pytest.raises((TypeError, ValueError), match=f"{name} {words}") as caught:
+            use()
+        one_sentence(caught)
+
+
+def test_numbers_bound_times_exactly():
+    data = of_times([2**60 + 1, 2**60 + 2, 2**60 + 3])
+    assert len(data.filter(since=2**60 + 2)) == 2
+    assert len(data.filter(since=-1, until=float("inf"))) == 3
+    assert len(of_times([1.0, 2.0, 3.0]).filter(since=np.array(2))) == 2
+    for now in (float("inf"), np.array(np.inf)):
+        with pytest.raises(ValueError, match="now must be finite, not inf"):
+            data.weighted_by_age(1, now=now)
+
+
+@pytest.mark.parametrize("rating", ["3", True, [1, 2, 3], float("nan"), None])
+def test_a_least_rating_is_a_number(rating):
+    data = Interactions.from_frame(COLUMNS, "who", "what", "stars")
+    if rating is None:
+        assert len(data.filter(min_rating=rating)) == 3
+        return
+    with pytest.raises((TypeError, ValueError), match="min_rating must be"):
+        data.filter(min_rating=rating)

@@ -146,7 +146,7 @@ def test_a_field_of_any_length_is_read(tmp_path, quote):
 
 def test_a_first_line_without_end_is_refused(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_bytes(bytes(2**21))
+    path.write_bytes(b"1" * 2**21)
     with pytest.raises(DataError, match="line 1: longer than 1 MiB"):
         Interactions.from_csv(path)
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import ganmf_fast as gf
 from ganmf_fast.base import checks, files
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.urm import as_csr
+from ganmf_fast.data.ids import object_array
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.models.registry import model_class
 from ganmf_fast.scorers.factors import Factors
@@ -142,7 +144,7 @@ def test_forged_arrays_are_refused(saved, name, array, message):
     [
         np.array([3, 1, 2]),
         np.array([0.5, 1.5, -2.0]),
-        np.array(["ä", "", "日本語"]),
+        np.array(["ä", " ", "日本語"]),
         np.array(["2020-01-01", "2021-01-01", "2022-01-01"], "datetime64[D]"),
     ],
     ids=lambda a: str(a.dtype),
@@ -158,6 +160,18 @@ def test_ids_come_back_as_they_were(tmp_path, users):
     wanted = model.user_ids_[:1]
     a, b = model.recommend(wanted, n=2), again.recommend(wanted, n=2)
     assert {k: list(v) for k, v in a.items()} == {k: list(v) for k, v in b.items()}
+
+
+def test_ids_that_earlier_versions_took_are_still_read(tmp_path):
+    data = gf.Interactions.from_matrix(X, ["ä", "b", "c"], [1.5, 2.5, 3.5, 4.5])
+    users, items = object_array(["ä", "", "c"]), np.array([1.5, 2.5, 3.5, np.inf])
+    gf.TopPopular().fit(replace(data, user_ids=users, item_ids=items)).save(
+        tmp_path / "m.safetensors"
+    )
+    again = gf.load(tmp_path / "m.safetensors")
+    assert again.user_ids_.tolist() == users.tolist()
+    assert again.item_ids_.tolist() == items.tolist()
+    assert again.recommend([""], n=1)["user"].tolist() == [""]
 
 
 def test_ids_that_no_file_holds_are_refused_when_the_data_is_made():

@@ -465,8 +465,14 @@ def test_any_split_becomes_five_sets(data, tmp_path, rule):
     if rule == "cold":
         assert (again.profile != s.profile).nnz == 0
         assert (again.known != s.train + s.profile).nnz == 0
+        (folder / "profile.npz").rename(tmp_path / "profile.npz")
+        with pytest.raises(ValueError, match=r"profile\.npz is missing"):
+            gf.Splits.load(folder)
         gf.Splits.from_split(made(data)["fold"]).save(folder)
         assert gf.Splits.load(folder).profile is None
+        (tmp_path / "profile.npz").rename(folder / "profile.npz")
+        with pytest.raises(ValueError, match=r"profile\.npz is not what was saved"):
+            gf.Splits.load(folder)
 
 
 def test_validation_is_later_than_what_is_fitted_where_the_split_is_by_time(log, data):

@@ -1,5 +1,8 @@
 import copy
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +182,11 @@ def test_a_damaged_file_is_named_in_one_sentence(tmp_path, splits, part, damage)
     assert "\n" not in str(caught.value)
 
 
+def matrices_alone(folder, splits):
+    for part in PARTS:
+        sp.save_npz(folder / f"{part}.npz", getattr(splits, part))
+
+
 @pytest.mark.parametrize("name", ["ids.npz", "splits.json"])
 def test_damaged_ids_are_named(tmp_path, splits, name):
     splits.save(tmp_path)
@@ -196,7 +204,7 @@ def test_damaged_ids_are_named(tmp_path, splits, name):
     ],
 )
 def test_sets_that_do_not_fit_together_are_refused(tmp_path, splits, changes, words):
-    splits.save(tmp_path)
+    matrices_alone(tmp_path, splits)
     for target, source in changes.items():
         sp.save_npz(tmp_path / f"{target}.npz", getattr(splits, source))
     with pytest.raises(DataError, match=words):
@@ -204,7 +212,7 @@ def test_sets_that_do_not_fit_together_are_refused(tmp_path, splits, changes, wo
 
 
 def test_sets_of_different_shapes_are_refused(tmp_path, splits):
-    splits.save(tmp_path)
+    matrices_alone(tmp_path, splits)
     sp.save_npz(tmp_path / "test.npz", sp.csr_array(splits.test.toarray()[:, :30]))
     with pytest.raises(DataError, match=r"test has shape \(60, 30\), but train has \(60, 40\)"):
         Splits.load(tmp_path)
@@ -290,3 +298,194 @@ def test_a_changed_copy_of_splits_is_checked_and_an_unchanged_one_is_the_same(sp
     assert as_csr(renamed.train) is as_csr(splits.train)
     with pytest.raises(DataError, match=r"train and test share \d+ interactions"):
         replace(splits, test=splits.validation)
+
+
+def of_ids(ids, seed=3):
+    """Splits of one shape whose matrices and ids are decided by the arguments."""
+    X = (np.random.default_rng(0).random((20, 9)) < 0.6).astype(float)
+    return paper_protocol(Interactions.from_frame(columns(X, ids), "u", "i"), seed=seed)
+
+
+def columns(X, ids):
+    users, items = X.nonzero()
+    return {"u": [ids[u] for u in users], "i": items * 7}
+
+
+NUMBERS = [*range(100, 120)]
+TEXTS = [f"u{at:02}" for at in range(20)]
+
+
+def rewritten(folder, **changes):
+    path = folder / "splits.json"
+    info = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in info.items() if value is not None}))
+
+
+def as_first_written(folder):
+    """A folder of the first format, which had no checksums."""
+    rewritten(folder, format=1, sha256=None)
+
+
+def swapped(a, b):
+    def swap(folder, _other):
+        (folder / a).rename(folder / "a")
+        (folder / b).rename(folder / a)
+        (folder / "a").rename(folder / b)
+
+    return swap
+
+
+def taken(*names):
+    def take(folder, other):
+        for name in names:
+            shutil.copy(other / name, folder / name)
+
+    return take
+
+
+def lost(name):
+    return lambda folder, _other: (folder / name).unlink()
+
+
+def without_items(folder, _other):
+    with np.load(folder / "ids.npz") as stored:
+        arrays = dict(stored)
+    np.savez(folder / "ids.npz", **{k: v for k, v in arrays.items() if k != "item_ids"})
+
+
+@pytest.mark.parametrize("ids", [NUMBERS, TEXTS])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lost("ids.npz"), r"_ids in ids\.npz or splits\.json are missing"),
+        (without_items, r"item_ids in ids\.npz or splits\.json are missing"),
+        (lost("splits.json"), r"holds ids\.npz but not the splits\.json"),
+        (swapped("validation.npz", "early_stop.npz"), r"validation\.npz is not what was saved"),
+        (swapped("train_small.npz", "validation.npz"), r"train_small\.npz is not what"),
+        (taken("splits.json"), r"is not what was saved|are not what was saved"),
+        (taken("ids.npz"), r"user_ids in .* are not what was saved|holds user_ids twice"),
+        (taken(*(f"{part}.npz" for part in PARTS)), r"\.npz is not what was saved"),
+        (taken("train.npz", "test.npz"), r"train\.npz is not what was saved"),
+    ],
+)
+def test_a_folder_with_a_file_lost_or_of_another_split_is_refused(tmp_path, ids, change, words):
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    of_ids(ids).save(mine)
+    of_ids([at + 1 for at in NUMBERS], seed=4).save(other)
+    change(mine, other)
+    with pytest.raises(DataError, match=words) as caught:
+        Splits.load(mine)
+    assert "split again" in str(caught.value)
+    assert str(mine) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", ["nothing", "published", "first", "now"])
+def test_a_folder_whose_writing_was_cut_short_is_refused(tmp_path, monkeypatch, before):
+    new, old, folder = of_ids(TEXTS, seed=4), of_ids(NUMBERS), tmp_path / "s"
+    folder.mkdir()
+    if before == "published":
+        matrices_alone(folder, old)
+    elif before != "nothing":
+        old.save(folder)
+    if before == "first":
+        as_first_written(folder)
+    shutil.copytree(folder, tmp_path / "kept")
+    rename, left = Path.replace, 0
+
+    def cut(self, target):
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", cut)
+    for kills in range(1, 7):
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "kept", folder)
+        left = kills
+        with pytest.raises(KeyboardInterrupt):
+            new.save(folder)
+        with pytest.raises(DataError, match=r"lacks|(is|are) (not what|missing)|twice"):
+            Splits.load(folder)
+    left = 7
+    new.save(folder)
+    assert same(Splits.load(folder), new)
+
+
+@pytest.mark.parametrize("ids", [NUMBERS, TEXTS, None])
+def test_folders_of_the_first_format_are_read(tmp_path, splits, ids):
+    s = splits if ids is None else of_ids(ids)
+    s.save(tmp_path)
+    as_first_written(tmp_path)
+    back = Splits.load(tmp_path)
+    assert same(back, s)
+    assert back.user_ids.tolist() == s.user_ids.tolist()
+    assert back.frame_type == s.frame_type
+    if ids is not None:
+        (tmp_path / "ids.npz").unlink()
+        with pytest.raises(DataError, match=r"has lost ids\.npz"):
+            Splits.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 3}, "has format 3; this version reads formats up to 2"),
+        ({"format": 0}, "has format 0"),
+        ({"format": None}, "missing required field `format`"),
+        ({"sha256": None}, "lacks sha256"),
+        ({"sha256": {}}, r"train\.npz is not what was saved"),
+    ],
+)
+def test_a_folder_of_another_format_is_refused(tmp_path, splits, changes, words):
+    splits.save(tmp_path)
+    rewritten(tmp_path, **changes)
+    with pytest.raises(DataError, match=words):
+        Splits.load(tmp_path)
+
+
+def test_a_matrix_saved_in_another_way_is_the_same(tmp_path, splits):
+    splits.save(tmp_path)
+    sp.save_npz(tmp_path / "train.npz", sp.coo_array(splits.train), compressed=False)
+    assert same(Splits.load(tmp_path), splits)
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([*range(59), 0], "user_ids must be distinct, but 0"),
+        ([*"ab" * 30], "user_ids must be distinct, but 'a'"),
+        (np.r_[np.nan, np.arange(59.0)], "position 0: user_ids is missing"),
+        ([*range(59), "a"], "position 59: .*'a', of type str, beside 0"),
+        ([*range(59)], "user_ids must hold 60 ids, not 59"),
+        (np.array(["NaT", *range(59)], dtype="M8[s]"), "position 0: user_ids is missing"),
+    ],
+)
+def test_ids_that_are_none_are_refused_by_splits_and_folders(tmp_path, splits, ids, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        replace(splits, user_ids=ids)
+    splits.save(tmp_path)
+    as_first_written(tmp_path)
+    if isinstance(ids, list):
+        (tmp_path / "ids.npz").unlink()
+        rewritten(tmp_path, user_ids=ids)
+    else:
+        np.savez(tmp_path / "ids.npz", user_ids=ids)
+    with pytest.raises(DataError, match=words):
+        Splits.load(tmp_path)
+
+
+def test_a_path_that_names_no_folder_is_refused(tmp_path, splits, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for use in (splits.save, Splits.load):
+        with pytest.raises(ValueError, match="folder must name a folder, not ''"):
+            use("")
+        with pytest.raises(ValueError, match=r"folder must not begin with ~.* '~/sp' does"):
+            use("~/sp")
+        with pytest.raises(TypeError, match="folder must be the name of a file or folder, not 5"):
+            use(5)
+    assert list(tmp_path.iterdir()) == []
+    splits.save(".")
+    assert same(Splits.load("."), splits)

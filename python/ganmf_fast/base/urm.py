@@ -99,7 +99,8 @@ def as_csr(X: object, name: str = "X", *, allow_empty: bool = False) -> Csr:
         matrix do not hold whole numbers.
     ValueError
         If `X` is not two-dimensional, is empty, is a damaged sparse matrix, stores an entry twice,
-        or a value is negative or not finite; the message names row and column.
+        or a value is negative, not finite, or so small that float32 makes it zero; the message
+        names row and column.
     MemoryError
         If the matrix does not fit, as one of an absurd shape.
     """
@@ -180,11 +181,11 @@ def _from_dense(X: NDArray[Any], name: str) -> Csr:
         raise ValueError(f"{name} must have two dimensions, not {X.ndim}")
     if X.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, not {X.dtype}")
-    with np.errstate(over="ignore"):
-        single = np.array(X, dtype=np.float32, order="C", subok=False)
-    rows, cols = np.nonzero(single)
-    values = _float32(single[rows, cols], name, lambda at: (rows[at], cols[at]), X)
-    pointers = np.concatenate(([0], np.cumsum(np.count_nonzero(single, axis=1), dtype=np.int64)))
+    dense = np.asarray(X)
+    rows, cols = np.nonzero(dense)
+    values = _float32(dense[rows, cols], name, lambda at: (rows[at], cols[at]))
+    counts = np.bincount(rows, minlength=len(dense))
+    pointers = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
     return Csr(pointers, cols.astype(np.int32), _none_if_ones(values), checked_shape(X, name)[1])
 
 
@@ -283,26 +284,22 @@ def row_hashes(csr: Csr) -> NDArray[np.uint64]:
 
 
 def _float32(
-    values: NDArray[Any],
-    name: str,
-    place: Callable[[int], tuple[Any, Any]],
-    given: NDArray[Any] | None = None,
+    values: NDArray[Any], name: str, place: Callable[[int], tuple[Any, Any]]
 ) -> NDArray[np.float32]:
-    """Stored `values` as float32, all of them finite; `place` tells the row and column of one.
-
-    In `given`, the values are found before they were rounded.
-    """
+    """Stored `values` as float32, all of them finite; `place` tells the row and column of one."""
     if values.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, not {values.dtype}")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         single = np.ascontiguousarray(values, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(single))
-    if len(bad):
-        row, col = place(int(bad[0]))
-        value = values[bad[0]] if given is None else given[row, col]
-        raise ValueError(
-            f"{name}: the value {value} at row {row}, column {col} is not a finite float32"
-        )
+    bad = ~np.isfinite(single)
+    if values.dtype.kind == "f":
+        # A zero would be no interaction.
+        bad |= (single == 0) & (values != 0)
+    if bad.any():
+        at = int(bad.argmax())
+        row, col = place(at)
+        what = "is too small for float32" if single[at] == 0 else "is not a finite float32"
+        raise ValueError(f"{name}: the value {values[at]} at row {row}, column {col} {what}")
     return single
 
 

@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import polars as pl
 
 from ganmf_fast.base.files import written_whole
 from ganmf_fast.base.text import printable, shown
 from ganmf_fast.cli.common import print_json, say
+from ganmf_fast.data.frames import frame
+from ganmf_fast.models.base import Recommender
+from ganmf_fast.models.load import load
 
 _SUFFIXES = (".csv", ".parquet", ".json")
 
@@ -31,21 +33,18 @@ def check_suffix(path: Path | None, *more: str) -> None:
         raise ValueError(f"output is in {shown(str(path.parent), 400)}, which is no folder")
 
 
-def as_polars(table: Any) -> pl.DataFrame:
-    """A frame of any of the types that models return."""
-    if isinstance(table, pl.DataFrame):
-        return table
-    if isinstance(table, dict):
-        # Objects are text, also where there are none.
-        text = {name: np.asarray(column).dtype == object for name, column in table.items()}
-        return pl.DataFrame(
-            {
-                name: pl.Series(list(column), dtype=pl.String) if text[name] else column
-                for name, column in table.items()
-            }
-        )
-    package = type(table).__module__.partition(".")[0]
-    return pl.from_pandas(table) if package == "pandas" else pl.DataFrame(pl.from_arrow(table))
+def load_model(path: Path) -> Recommender:
+    """A fitted model whose frames are of polars, whatever library it was fitted with."""
+    fitted = load(path)
+    if fitted.ids_ is not None:
+        fitted.ids_.frame_type = "polars"
+    return fitted
+
+
+def as_polars(table: pl.DataFrame | dict[str, Any]) -> pl.DataFrame:
+    """A frame of what a model returns that `load_model` gave."""
+    found: pl.DataFrame = frame(table, "polars") if isinstance(table, dict) else table
+    return found
 
 
 def show_frame(table: pl.DataFrame, output: Path | None, what: str, *, as_json: bool) -> None:

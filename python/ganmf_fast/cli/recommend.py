@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from ganmf_fast.cli.common import Common, begin, print_json, say
 from ganmf_fast.cli.data_options import DataOptions
-from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
+from ganmf_fast.cli.frame_files import as_polars, check_suffix, load_model, show_frame
 from ganmf_fast.cli.id_files import (
     Known,
     check_unknown,
@@ -18,7 +18,6 @@ from ganmf_fast.cli.id_files import (
     known_users,
 )
 from ganmf_fast.data.ids import IdIndex
-from ganmf_fast.models.load import load
 from ganmf_fast.models.ranking import columns
 from ganmf_fast.models.recommendations import Recommendations
 
@@ -86,7 +85,7 @@ def recommend(
         raise ValueError("all needs --output, a .parquet file or a folder")
     if not all_:
         check_suffix(output)
-    fitted = load(model)
+    fitted = load_model(model)
     new = None if profiles is None else source.interactions("profiles", profiles)
     user_ids = fitted.user_ids_ if new is None else new.user_ids
     known, items = known_users(fitted), known_items(fitted)

@@ -7,9 +7,8 @@ import numpy as np
 from cyclopts import Parameter
 
 from ganmf_fast.cli.common import Common, begin
-from ganmf_fast.cli.frame_files import as_polars, check_suffix, show_frame
+from ganmf_fast.cli.frame_files import as_polars, check_suffix, load_model, show_frame
 from ganmf_fast.cli.id_files import given_ids, known_items, known_users
-from ganmf_fast.models.load import load
 from ganmf_fast.models.recommendations import Recommendations
 
 _NO_COMMON = Common()
@@ -31,7 +30,7 @@ def similar(
     if (items is None) == (users is None):
         raise ValueError("similar needs --items or --users, and not both")
     check_suffix(output)
-    fitted = load(model)
+    fitted = load_model(model)
     if users is not None:
         what, wanted = "user", given_ids(users, known_users(fitted))
         near = fitted.similar_users(wanted, n)

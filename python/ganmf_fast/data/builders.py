@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.progress import reporter
 from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import Duplicates, as_csr, csr_from_sparse
-from ganmf_fast.data.columns import Place, id_column, numbers, read_ids, times, weighted
+from ganmf_fast.data.columns import Place, numbers, read_ids, times, weighted
 from ganmf_fast.data.frames import FrameType, columns_of
 from ganmf_fast.data.ids import encode, id_array, sorted_ids
 from ganmf_fast.data.json_lines import read_json_lines
@@ -72,6 +73,10 @@ def from_frame(
 ) -> IdMatrix:
     """From a frame, by default the argument `df`; see `Interactions.from_frame`."""
     use_polars()
+    for role in ("user", "item"):
+        if role not in roles.given():
+            given = getattr(roles, role)
+            raise TypeError(f"{role} must be the name of a column of df, not {shown(given)}")
     columns, frame_type = columns_of(df, roles.given())
     for name, column in zip(roles.given().values(), columns.values(), strict=True):
         if not hasattr(column, "__len__"):
@@ -92,6 +97,18 @@ def from_frame(
         place,
     )
     return from_log(log, duplicates, frame_type)
+
+
+def from_table(
+    table: pl.DataFrame, roles: Roles, duplicates: Repeated | None, label: str
+) -> IdMatrix:
+    """From the frame of a file, whose types are its content."""
+    try:
+        return from_frame(table, roles, duplicates, label)
+    except TypeError as error:
+        if not str(error).startswith("column"):
+            raise
+        raise DataError(f"{label}: {error}") from None
 
 
 def _ratings(column: Any, roles: Roles, place: Place) -> NDArray[np.float32] | None:
@@ -133,7 +150,7 @@ def from_parquet(path: Path, roles: Roles, duplicates: Repeated | None = None) -
     """From a parquet file or a folder of them; see `Interactions.from_parquet`."""
     use_polars()
     table, names, reading = read_parquet(path, roles)
-    built = from_frame(table, Roles(**names, weights=roles.weights), duplicates, str(path))
+    built = from_table(table, Roles(**names, weights=roles.weights), duplicates, str(path))
     return built._replace(reading=counted(reading, built.csr.nnz))
 
 
@@ -252,7 +269,7 @@ def _refuse_repeated(
 def _given_ids(ids: Any, n: int, name: str) -> NDArray[Any]:
     if ids is None:
         return np.arange(n, dtype=np.int64)
-    column = id_column(ids, name, "position {}".format)
+    column = read_ids(ids, name, "position {}".format)
     if len(column) != n:
         raise ValueError(f"{name} must hold {n} ids, not {len(column)}")
     # A copy: a series of numbers may share the memory of the array it was made of.

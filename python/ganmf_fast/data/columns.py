@@ -3,7 +3,12 @@
 `place(row)` names a row in messages, such as "row 5" or "ratings.csv, line 6".
 """
 
-from collections.abc import Callable, Mapping
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,7 +17,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast.base.checks import available_memory, check_real
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.text import shown
+from ganmf_fast.base.text import few, shown
 
 Place = Callable[[int], str]
 
@@ -28,8 +33,8 @@ def series(values: Any, name: str | int | None, place: Place) -> pl.Series:
     DataError
         If an entry is missing (null, None or NaN).
     TypeError
-        If the column is not one-dimensional, or its entries are of several types or of one that
-        has no order, such as tuples.
+        If the column is no array or list, or not one-dimensional, or its entries are of several
+        types, such as times with and without a zone, or of one that has no order, such as tuples.
     """
     if getattr(values, "ndim", 1) != 1:
         raise TypeError(f"column {shown(name)} must be one-dimensional, not {values.ndim}-D")
@@ -48,13 +53,25 @@ def _polars(values: Any, name: str | int | None, place: Place) -> pl.Series:
     if isinstance(values, pl.Series):
         column = values
     elif isinstance(values, np.ndarray) and values.dtype != object:
-        column = pl.Series(_in_unit_of_polars(values, name))
+        try:
+            column = pl.Series(_in_unit_of_polars(values, name))
+        except UnicodeEncodeError:
+            column = _of_one_type(values.tolist(), name, place)
+    elif _is_tensor(values):
+        return _polars(np.asarray(values), name, place)
     else:
-        offered = _arrow(values)
+        offered = _arrow(values, name, place)
         column = _of_one_type(_listed(values, name), name, place) if offered is None else offered
     if column.dtype == pl.Object or column.dtype.is_nested():
         raise _no_ids(name, "tuples or lists" if column.dtype.is_nested() else "objects")
     return column
+
+
+def _is_tensor(values: Any) -> bool:
+    """Whether it is an array of another package, such as torch."""
+    is_array = isinstance(values, np.ndarray) or not hasattr(values, "__array__")
+    package = type(values).__module__.partition(".")[0]
+    return not (is_array or package == "pandas" or _streams(values))
 
 
 def _in_unit_of_polars(values: NDArray[Any], name: str | int | None) -> NDArray[Any]:
@@ -63,11 +80,26 @@ def _in_unit_of_polars(values: NDArray[Any], name: str | int | None) -> NDArray[
         return values
     made = values.astype(f"{values.dtype.kind}8[us]")
     if not np.array_equal(made.astype(values.dtype), values, equal_nan=True):
-        raise TypeError(f"column {shown(name)} holds times that microseconds cannot hold")
+        raise _too_fine(name)
     return made
 
 
+def _too_fine(name: str | int | None) -> TypeError:
+    return TypeError(
+        f"column {shown(name)} holds times that microseconds cannot hold: give them as an array of "
+        "numpy's datetime64[ns] or timedelta64[ns]"
+    )
+
+
 def _listed(values: Any, name: str | int | None) -> list[Any]:
+    # The keys of a dict are a set, but one with an order.
+    if isinstance(values, AbstractSet) and not hasattr(values, "mapping"):
+        raise TypeError(
+            f"column {shown(name)} must have an order, which a set has not: give a list or an array"
+        )
+    text = isinstance(values, str | bytes | bytearray)
+    if text or isinstance(values, Mapping) or not hasattr(values, "__iter__"):
+        raise TypeError(f"column {shown(name)} must be a list or an array, not {shown(values)}")
     # Python asks for the room of all that it is told of, before it looks at the first.
     if hasattr(values, "__len__") and 8 * len(values) > available_memory():
         raise TypeError(f"column {shown(name)} says that it is longer than memory")
@@ -82,7 +114,7 @@ def _no_ids(name: str | int | None, kind: str) -> TypeError:
 
 
 def id_column(values: Any, name: str | int | None, place: Place) -> pl.Series:
-    """A column of ids: integers, text (categories are their names), real numbers, dates or times.
+    """A column of ids: integers, text (categories are their names), numbers, dates or durations.
 
     Raises
     ------
@@ -91,12 +123,23 @@ def id_column(values: Any, name: str | int | None, place: Place) -> pl.Series:
     """
     column = series(values, name, place)
     kind = column.dtype
-    text = kind in (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
-    if not (text or kind.is_integer() or kind.is_float() or kind.is_temporal()):
+    text = kind in (*TEXT, pl.Boolean)
+    if (
+        not (text or is_numpy_integer(kind) or kind.is_float() or kind.is_temporal())
+        or kind == pl.Time
+    ):
         raise TypeError(
             f"column {shown(name)} holds {kind} values, which are no ids: give them as text"
         )
     return column
+
+
+TEXT = (pl.String, pl.Categorical, pl.Enum)
+
+
+def is_numpy_integer(kind: pl.DataType) -> bool:
+    """Whether a type is one of the integers that numpy has."""
+    return kind.is_integer() and str(kind) not in {"Int128", "UInt128"}
 
 
 def read_ids(values: Any, name: str | int | None, place: Place) -> pl.Series:
@@ -107,44 +150,96 @@ def read_ids(values: Any, name: str | int | None, place: Place) -> pl.Series:
     DataError, TypeError
     """
     column = id_column(values, name, place)
-    if column.dtype == pl.String:
-        _refuse(column == "", name, "is missing", place)
+    if column.dtype in TEXT:
+        _refuse(column.cast(pl.String) == "", name, "is missing", place)
     if column.dtype.is_float():
         _refuse(column.is_infinite(), name, "is not finite", place, column)
     return column
 
 
-def _arrow(values: Any) -> pl.Series | None:
+def _streams(values: Any) -> bool:
+    return hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")
+
+
+def _arrow(values: Any, name: str | int | None, place: Place) -> pl.Series | None:
     """A column that offers an Arrow interface; None if it offers none or holds Python objects."""
-    if not (hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__")):
+    if not _streams(values):
         return None
-    if str(getattr(values, "dtype", "")) == "object":
+    kind = str(getattr(values, "dtype", getattr(values, "type", "")))
+    if kind == "object":
         return None
-    return pl.Series(values)
+    if "decimal256" in kind:  # polars panics, and says so itself
+        raise _no_ids(name, f"{kind} values")
+    try:
+        return pl.Series(values)
+    except (ImportError, NotImplementedError, TypeError, ValueError, *_OF_POLARS):
+        # Without pyarrow, polars takes only some columns of pandas; with it, not all.
+        if type(values).__module__.partition(".")[0] != "pandas":
+            raise _no_ids(name, f"{kind or type(values).__name__} values") from None
+    return _of_pandas(values, name, place)
+
+
+_OF_POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
+
+def _of_pandas(values: Any, name: str | int | None, place: Place) -> pl.Series:
+    """A column of pandas without missing entries, without pyarrow."""
+    if hasattr(values, "sparse"):
+        return _polars(values.sparse.to_dense(), name, place)
+    if hasattr(values, "cat"):
+        codes = values.cat.codes.to_numpy()
+
+        def first(at: int) -> str:
+            return place(int(np.argmax(codes == at)))
+
+        column = _polars(values.cat.categories, name, first).gather(codes)
+        return column.cast(pl.Categorical) if column.dtype == pl.String else column
+    kind = getattr(values.dtype, "numpy_dtype", getattr(values.dtype, "base", None))
+    if not isinstance(kind, np.dtype) or kind.kind == "O":
+        return _of_one_type(values.tolist(), name, place)
+    if kind.kind in "Mm" and np.datetime_data(kind)[0] == "s":
+        # As pyarrow's become.
+        kind = np.dtype(f"{kind.kind}8[ms]")
+    return pl.Series(values.to_numpy(dtype=kind))
 
 
 def _of_one_type(values: list[Any], name: str | int | None, place: Place) -> pl.Series:
     """Python objects of one type, so that no two ids merge by a conversion."""
-    known = next((value for value in values if not _is_missing(value)), None)
+    at, known = next(((n, v) for n, v in enumerate(values) if not _is_missing(v)), (0, None))
     several = len({type(value) for value in values}) > 1
-    for row, value in enumerate(values if several else ()):
-        if _is_missing(value):
-            continue
-        if _kind(value) is not _kind(known):
+    for row, value in enumerate(values if several or hasattr(known, "tzinfo") else ()):
+        same = _kind(value) is _kind(known) and _has_zone(value) == _has_zone(known)
+        if not same and not _is_missing(value):
             raise TypeError(
                 f"{place(row)}: column {shown(name)} holds {shown(value)}, {_named(value)}, beside "
-                f"{shown(known)}, {_named(known)}: give all as text, for example"
+                f"{shown(known)}, {_named(known)}, in {place(at)}: give all as text, for example"
             )
-    # Polars panics at some of what these may hold.
-    if isinstance(known, list | tuple | np.ndarray | Mapping):
-        raise _no_ids(name, "tuples or lists")
+    # Polars panics at some of what others may hold, and makes other values of some.
+    if not (known is None or isinstance(known, _PLAIN)):
+        nested = isinstance(known, list | tuple | np.ndarray | Mapping)
+        raise _no_ids(name, "tuples or lists" if nested else "objects")
     kept = [None if _is_missing(value) else value for value in values]
+    if isinstance(known, dt.date | dt.timedelta) and any(map(_has_nanoseconds, kept)):
+        raise _too_fine(name)
+    if several and _kind(known) is float:
+        kept = [None if value is None else float(value) for value in kept]
     try:
         if _kind(known) is int and any(v is not None and v >= 2**63 for v in kept):
             return pl.Series(kept, dtype=pl.UInt64, strict=True)
         return pl.Series(kept, strict=True)
+    except UnicodeEncodeError:
+        lone = pl.Series([v is not None and not _is_unicode(v) for v in kept])
+        _refuse(lone, name, "holds half a surrogate pair, which is no text", place, kept)
+        raise
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         return pl.Series([object() for _ in values], dtype=pl.Object)
+
+
+_PLAIN = (
+    *(bool, np.bool_, int, float, str, np.integer, np.floating, bytes, Decimal),
+    *(dt.date, dt.time, dt.timedelta),
+)
+"""Types that polars keeps as they are."""
 
 
 def _kind(value: object) -> type:
@@ -160,8 +255,24 @@ def _kind(value: object) -> type:
 _NUMPY: dict[type, type] = {int: np.integer, float: np.floating, str: np.str_}
 
 
+def _has_zone(value: object) -> bool:
+    return getattr(value, "tzinfo", None) is not None
+
+
+def _has_nanoseconds(value: object) -> bool:
+    """Whether a time or a span of pandas is finer than those of Python."""
+    return bool(getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0))
+
+
+def _is_unicode(text: str) -> bool:
+    return text == text.encode(errors="replace").decode()
+
+
 def _named(value: object) -> str:
-    return f"of type {_kind(value).__name__}"
+    kind = f"of type {_kind(value).__name__}"
+    if not hasattr(value, "tzinfo"):
+        return kind
+    return f"{kind} {'with' if _has_zone(value) else 'without'} a time zone"
 
 
 def _is_missing(value: object) -> bool:
@@ -224,33 +335,59 @@ def weighted(
     ------
     DataError
         If a value is missing or has no weight, or a weight is no rating (see `numbers`).
+    TypeError, ValueError
+        If weights are no numbers above 0, or one value is given two.
     """
     if not isinstance(weights, Mapping):
         raise TypeError(
             f"weights must map values of {shown(name)} to numbers, not {shown(weights)}"
         )
-    column = series(values, name, place).cast(pl.String)
-    known = {
-        str(value): check_real(f"the weight of {shown(value)}", weight, above=0.0)
-        for value, weight in weights.items()
-    }
-    found = column.replace_strict(known, default=None, return_dtype=pl.Float64)
-    _refuse(found.is_null(), name, "has no weight", place, column)
+    column = series(values, name, place)
+    known: dict[str, float] = {}
+    for value, weight in weights.items():
+        text = _as_in(column.dtype, value)
+        number = check_real(f"the weight of {shown(value)}", weight, above=0.0)
+        if known.setdefault(text, number) != number:
+            raise ValueError(f"weights holds two weights of the value {text}: give one of them")
+    found = column.cast(pl.String).replace_strict(known, default=None, return_dtype=pl.Float64)
+    what = f"has no weight; those that have are {few(map(shown, weights))}"
+    _refuse(found.is_null(), name, what, place, column)
     return numbers(found, name, place)
 
 
+def _as_in(kind: pl.DataType, value: object) -> str:
+    """A value as one of a column of this type is as text."""
+    is_bool = isinstance(value, bool | np.bool_)
+    if kind == pl.Boolean and is_bool:
+        return str(value).lower()
+    if isinstance(value, int | np.integer) and not is_bool and kind.is_float():
+        with suppress(OverflowError):
+            value = float(value)
+    if isinstance(value, float | np.floating):
+        if kind.is_float():
+            return str(pl.Series([float(value)], dtype=kind).cast(pl.String)[0])
+        if kind.is_integer() and value.is_integer():
+            return str(int(value))
+    return str(value)
+
+
 def _floats(values: Any) -> Any:
-    """Integers and floats side by side, in a list or array of objects, as floats."""
+    """Real numbers of several types, in a list or array of objects, as floats."""
     if isinstance(values, np.ndarray) and values.dtype == object:
         values = values.tolist()
-    mixed = isinstance(values, list) and {_kind(v) for v in values if v is not None} == {int, float}
-    return [None if v is None else float(v) for v in values] if mixed else values
+    if not isinstance(values, list):
+        return values
+    kinds = {_kind(value) for value in values if value is not None}
+    plain = len(kinds) == 1 and kinds <= {int, float}
+    if plain or bool in kinds or not all(issubclass(kind, Real) for kind in kinds):
+        return values
+    return [None if value is None else float(value) for value in values]
 
 
 def times(values: Any, name: str | int | None, place: Place) -> NDArray[Any]:
     """Timestamps: integers, floating point, or dates as numpy datetime64."""
     column = series(values, name, place)
-    is_number = column.dtype.is_integer() or column.dtype.is_float()
+    is_number = is_numpy_integer(column.dtype) or column.dtype.is_float()
     if not (is_number or column.dtype in (pl.Date, pl.Datetime)):
         raise TypeError(
             f"column {shown(name)} must hold integers, floating-point numbers or dates, not "
@@ -266,7 +403,7 @@ def _refuse(
     name: str | int | None,
     what: str,
     place: Place,
-    content: pl.Series | None = None,
+    content: Sequence[Any] | pl.Series | None = None,
 ) -> None:
     row = bad.arg_max()
     if row is None or not bad[row]:

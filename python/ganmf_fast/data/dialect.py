@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from ganmf_fast.base.checks import check_bool
 from ganmf_fast.base.errors import DataError
@@ -27,6 +27,8 @@ _NAMES = {"::": "'::'", "\t": "tab", ";": "';'", ",": "','", "|": "'|'"}
 _DIGITS = re.compile(r"\d+")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d),(?=\d)")
 _RULE = re.compile(r"\s*:?[-+=]{2,}:?\s*")
+# Seconds or milliseconds since 1970, from 2001 to 2034.
+_EPOCH = re.compile(r"(1\d{9}|20[0-4]\d{7})(\d{3})?(\.\d+)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
 
@@ -57,8 +59,9 @@ class Dialect:
 
     @property
     def quoting(self) -> str:
-        """How the reader treats quotes: "on", "off" or "auto"."""
-        return "on" if self.quote is not None else "off" if self.certain else "auto"
+        """How the reader treats quotes: "on" or "off", with "auto-" where that is not certain."""
+        quoting = "off" if self.quote is None else "on"
+        return quoting if self.certain else f"auto-{quoting}"
 
 
 def find_dialect(
@@ -93,18 +96,19 @@ def find_dialect(
         If `separator`, `header` or `quote` is unusable.
     """
     _check(separator, quote)
+    quote = None if quote in {"off", ""} else quote
     if header is not None:
         check_bool("header", header)
     lines = _sample(source, encoding)
     if not lines:
         raise DataError(f"{source.label} is empty")
-    if separator is None:
+    if separator is not None:
+        _refuse_absent(separator, lines, source.label)
+    else:
         separator = _separator(lines, quote, source.label)
     found = quote
     if quote == "auto":
         found = _QUOTE if separator in _QUOTED else None
-    elif quote == "off":
-        found = None
     records = _records(lines, separator, found)
     _refuse_layout(records, source.label)
     first = records[0] if records else lines[0].split(separator)
@@ -112,7 +116,7 @@ def find_dialect(
     if header is None:
         header = _has_header(names, records[1:], roles, source.label)
     if not header:
-        _refuse_dates(records, roles, source.label)
+        _refuse_times(records, roles, source.label)
     return Dialect(separator, found, quote != "auto", header, names if header else None, len(names))
 
 
@@ -123,8 +127,8 @@ def _check(separator: str | None, quote: str | None) -> None:
         raise ValueError(
             f"separator must be one or more characters to split at, not {shown(separator)}"
         )
-    plain = isinstance(quote, str) and len(quote.encode()) == 1 and quote not in "\r\n"
-    if not (quote is None or quote in {"auto", "off"} or plain):
+    plain = isinstance(quote, str) and len(quote) == 1 and quote.isascii() and quote not in "\r\n"
+    if not (quote is None or quote in ("auto", "off", "") or plain):
         raise ValueError(f'quote must be "auto", "off" or one character, not {shown(quote)}')
 
 
@@ -137,13 +141,36 @@ def _sample(source: DataFile, encoding: str) -> list[str]:
             whole = False
             break
     text = head[:_SAMPLE_BYTES].decode("utf-8", errors="replace")
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(
+            f"{source.label}, line {line}: a NUL byte, as in files that are no text, or where a "
+            "crash left zeros in place of text: remove such bytes, or give a whole copy"
+        )
     lines = text.split("\n")
+    if "\r" in lines[0].removesuffix("\r") and not any(lines[1:]):
+        raise DataError(
+            f"{source.label}: its lines end in carriage returns alone, as of old Macintoshes: "
+            "give it with line feeds"
+        )
     if not whole:
         lines.pop()
         if not lines:
             raise DataError(f"{source.label}, line 1: longer than {_SAMPLE_BYTES >> 20} MiB")
     lines = [line.removesuffix("\r") for line in lines if line.strip()]
     return lines[:_SAMPLE_LINES]
+
+
+def _refuse_absent(separator: str, lines: Sequence[str], label: str) -> None:
+    """Refuse a separator that stands nowhere, so that each line would be one field."""
+    if any(separator in line for line in lines):
+        return
+    there = next((other for other in _SEPARATORS if other in lines[0]), None)
+    raise DataError(
+        f"{label}: separator {shown(separator)} stands in none of its first {len(lines):,} lines, "
+        f"such as {shown(lines[0][:80])}: say "
+        + ("what stands between their fields" if there is None else f"separator={shown(there)}")
+    )
 
 
 def _records(lines: Sequence[str], separator: str, quote: str | None) -> list[list[str]]:
@@ -173,7 +200,7 @@ def _separator(lines: Sequence[str], quote: str | None, label: str) -> str:
     counts: dict[str, Counter[int]] = {}
     for separator in _SEPARATORS:
         mark = _QUOTE if quote == "auto" and separator in _QUOTED else None
-        mark = quote if quote not in {"auto", "off", None} else mark
+        mark = quote if quote not in {"auto", None} else mark
         records = _records(lines, separator, mark)
         widths = Counter(len(record) for record in records)
         if widths and len(records[0]) > 1:
@@ -289,19 +316,34 @@ def _refuse_layout(records: Sequence[Sequence[str]], label: str) -> None:
             )
 
 
-def _refuse_dates(records: Sequence[Sequence[str]], roles: Roles, label: str) -> None:
-    """Refuse dates in the first two columns, which would be taken for users or items."""
+def _refuse_times(records: Sequence[Sequence[str]], roles: Roles, label: str) -> None:
+    """Refuse times in the first two columns, which would be taken for users or items."""
     given = roles.given()
     for at, role in enumerate(("user", "item")):
-        if (
-            role not in given
-            and records
-            and all(at < len(record) and _DATE.fullmatch(record[at]) for record in records)
-        ):
+        column = [record[at].strip() for record in records if at < len(record)]
+        if role in given or not column or len(column) < len(records):
+            continue
+        dates = all(map(_DATE.fullmatch, column))
+        if dates or (len(records[0]) > 2 and _are_epochs(column)):
+            what = "dates" if dates else f"times since 1970, such as {column[0]}"
             raise DataError(
-                f"{label}: column {at} holds dates, not {role}s: say user= and item= (--user and "
+                f"{label}: column {at} holds {what}, not {role}s: say user= and item= (--user and "
                 "--item)"
             )
+
+
+def _are_epochs(column: Sequence[str]) -> bool:
+    """Whether all may be times since 1970, and are as those of a log.
+
+    These hardly ever repeat, or ascend with an event a minute; ids of ten digits, as some networks
+    give to their users, repeat, and if they ascend, then in larger steps.
+    """
+    if not all(map(_EPOCH.fullmatch, column)):
+        return False
+    seconds = [int(time[:10]) for time in column]
+    ascend = all(before <= after for before, after in pairwise(seconds))
+    often = seconds[-1] - seconds[0] <= 60 * len(seconds)
+    return len(set(column)) >= 0.9 * len(column) or (ascend and often)
 
 
 def _is_number(field: str) -> bool:

@@ -1,7 +1,8 @@
 """Types of frame: polars, pandas, pyarrow, or a plain dict of arrays."""
 
 import importlib
-from collections.abc import Mapping
+import warnings
+from collections.abc import Hashable, Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -9,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast.base.text import few, shown
-from ganmf_fast.data.columns import id_column
+from ganmf_fast.data.columns import id_column, series
 from ganmf_fast.data.roles import Role, Roles, column_position, known_role
 
 FrameType = Literal["polars", "pandas", "pyarrow", "dict"]
@@ -31,14 +32,17 @@ def columns_of(df: Any, wanted: Mapping[Role, str | int]) -> tuple[dict[str, Any
     Raises
     ------
     TypeError
-        If `df` is none of these.
+        If `df` is none of these, or what should name a column cannot.
     ValueError
         If a column does not exist; the message lists those that do.
     """
     df, names, frame_type = _opened(df, "df")
+    for role, column in wanted.items():
+        if not isinstance(column, Hashable):
+            raise TypeError(f"{role} must be the name of a column of df, not {shown(column)}")
     # A pandas label need not be a string, so look before taking a number for a position.
     found = {
-        role: c if c in names else names[column_position(c, names, len(names), "df")]
+        role: c if c in names else names[column_position(c, names, len(names), "df", role)]
         for role, c in wanted.items()
     }
     if len(set(found.values())) < len(found):
@@ -66,10 +70,10 @@ def pairs_of(df: Any, label: str) -> tuple[pl.Series, pl.Series]:
     df, names, _ = _opened(df, label)
     places = Roles().resolve([str(name) for name in names], len(names), label)
     columns = _picked(df, {"user": names[places["user"]], "item": names[places["item"]]})
-    if not len(columns["user"]):
+    users, items = (series(c, role, "row {}".format) for role, c in columns.items())
+    if users.is_empty():
         return pl.Series(dtype=pl.Int64), pl.Series(dtype=pl.Int64)
-    users, items = (id_column(c, role, "row {}".format) for role, c in columns.items())
-    return users, items
+    return id_column(users, "user", "row {}".format), id_column(items, "item", "row {}".format)
 
 
 def _picked(df: Any, found: Mapping[Role, Any]) -> dict[str, Any]:
@@ -88,8 +92,10 @@ def _opened(df: Any, label: str) -> tuple[Any, list[Any], FrameType]:
         frame_type, names = "pandas", list(df.columns)
     elif isinstance(df, pl.LazyFrame):
         names = df.collect_schema().names()
+    elif package == "pyarrow" and hasattr(df, "column_names"):
+        frame_type, names = "pyarrow", df.column_names
     elif hasattr(df, "__arrow_c_stream__"):
-        # DuckDB, pyarrow, polars and whatever else streams Arrow.
+        # DuckDB, polars, readers of pyarrow and whatever else streams Arrow.
         frame_type = "pyarrow" if package == "pyarrow" else "polars"
         try:
             df = df if isinstance(df, pl.DataFrame) else pl.DataFrame(df)
@@ -118,6 +124,7 @@ def frame(columns: Mapping[str, Any], frame_type: FrameType) -> Any:
     Returns
     -------
     polars.DataFrame, pandas.DataFrame, pyarrow.Table, or dict of arrays
+        Of polars, with a warning, if the package of the type is not installed.
 
     Raises
     ------
@@ -131,19 +138,34 @@ def frame(columns: Mapping[str, Any], frame_type: FrameType) -> Any:
     arrays = {name: np.asarray(column) for name, column in columns.items()}
     if frame_type == "dict":
         return arrays
-    if frame_type == "polars":
+    package = None
+    if frame_type != "polars":
+        # A model may have been fitted on the frames of a package that is not installed here.
+        try:
+            package = importlib.import_module(frame_type)
+        except ImportError as error:
+            warnings.warn(
+                f"{frame_type} cannot be imported ({error}), so this is a frame of polars: install "
+                f"{frame_type} for one of its own",
+                UserWarning,
+                stacklevel=3,
+            )
+    if package is None:
         return pl.DataFrame([_polars_column(name, array) for name, array in arrays.items()])
     if frame_type == "pandas":
         # An object array of strings becomes pandas' own string type, as in a frame read by it.
-        return importlib.import_module("pandas").DataFrame(
+        return package.DataFrame(
             {n: a.astype(object) if a.dtype.kind == "U" else a for n, a in arrays.items()}
         )
-    pa = importlib.import_module("pyarrow")
-    return pa.table(
-        {n: pa.array(a.tolist() if a.dtype.kind in "UO" else a) for n, a in arrays.items()}
+    return package.table(
+        {n: package.array(a.tolist() if a.dtype.kind in "UO" else a) for n, a in arrays.items()}
     )
 
 
 def _polars_column(name: str, array: NDArray[Any]) -> pl.Series:
-    # Objects are text, see `ids`.
-    return pl.Series(name, array.tolist() if array.dtype == object else array)
+    # Objects are text, see `ids`, also where there are none.
+    return (
+        pl.Series(name, array.tolist(), pl.String)
+        if array.dtype == object
+        else pl.Series(name, array)
+    )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast.base.checks import as_array
 from ganmf_fast.base.text import shown
+from ganmf_fast.data.columns import is_numpy_integer
 
 
 class CodedIds(NamedTuple):
@@ -84,7 +85,7 @@ def listed(given: Any, what: str, *, mask: bool = True) -> NDArray[Any] | list[A
     if given is None:
         raise TypeError(f"{what}s must be ids, not None")
     if hasattr(given, "to_numpy"):
-        given = given.to_numpy()
+        given = _of_series(given)
     if isinstance(given, np.ndarray):
         given = as_array(f"{what}s", given)
         values: NDArray[Any] | list[Any] = np.atleast_1d(given)
@@ -101,6 +102,24 @@ def listed(given: Any, what: str, *, mask: bool = True) -> NDArray[Any] | list[A
             f"{what}s must be {what}s, not a boolean mask: pass numpy.flatnonzero of it, or ids"
         )
     return values
+
+
+def _of_series(given: Any) -> Any:
+    """A column of polars, pandas or pyarrow as an array, or as a list of integers and None.
+
+    Numpy makes floating point of integers beside missing ones, and merges large ones.
+    """
+    package = type(given).__module__.partition(".")[0]
+    if package == "pyarrow":
+        try:
+            given = pl.Series(given)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            return given.to_pylist()
+    if isinstance(given, pl.Series):
+        of_numpy = is_numpy_integer(given.dtype) and not given.null_count()
+        return given.to_numpy() if of_numpy or not given.dtype.is_integer() else given.to_list()
+    kind = getattr(getattr(given, "dtype", None), "kind", "")
+    return list(given) if kind in {"i", "u"} and given.hasnans else given.to_numpy()
 
 
 def _all_bool(values: Sequence[Any]) -> bool:

@@ -1,6 +1,8 @@
 """Interactions of users with items: a matrix with the ids of its rows and columns."""
 
-from collections.abc import Mapping
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
-from ganmf_fast.base.checks import check_real
+from ganmf_fast.base.checks import check_path, check_real
 from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.text import few, shown
 from ganmf_fast.base.urm import as_csr, fingerprint, to_scipy
@@ -177,15 +179,20 @@ class Interactions:
         ----------
         users, items : sequence of ids, optional
             The ones to keep.
-        since, until : number or datetime, optional
-            Times from `since` on and before `until`, of the kind of `timestamps`.
+        since, until : number, or date, datetime or ISO 8601 text, optional
+            Times from `since` on and before `until`, of the kind of `timestamps`: numbers, or
+            dates. These are in UTC where the data had time zones; those of a zone are converted,
+            those without are taken as they are.
         min_rating : float, optional
             Ratings of at least this; without ratings every interaction counts as one.
 
         Raises
         ------
+        TypeError
+            If a time is not of the kind of `timestamps`, or `min_rating` is no number.
         ValueError
-            If an id is unknown, times are asked for and there are none, or nothing is left.
+            If an id is unknown, a time is missing (NaN, NaT), times are asked for and there are
+            none, or nothing is left.
         """
         rows = np.repeat(np.arange(self.n_users), np.diff(self.csr.indptr))
         kept = np.ones(len(rows), dtype=bool)
@@ -196,11 +203,13 @@ class Interactions:
         if since is not None or until is not None:
             if self.timestamps is None:
                 raise ValueError("since and until need timestamps, which these data have not")
-            kept &= True if since is None else self.timestamps >= np.asarray(since)
-            kept &= True if until is None else self.timestamps < np.asarray(until)
+            times = self.timestamps
+            kept &= True if since is None else times >= _moment("since", since, times)
+            kept &= True if until is None else times < _moment("until", until, times)
         values = self.csr.values
         if min_rating is not None:
-            kept &= (np.ones(1) if values is None else values) >= min_rating
+            least = check_real("min_rating", min_rating)
+            kept &= (np.ones(1) if values is None else values) >= least
         if not kept.any():
             raise ValueError("no interaction is left")
         left_users, user_codes = np.unique(rows[kept], return_inverse=True)
@@ -228,18 +237,24 @@ class Interactions:
         ----------
         half_life : float
             In the unit of `timestamps`; in days if these are dates.
-        now : number or datetime, optional
-            Time from which age counts; by default the latest timestamp.
+        now : number, or date, datetime or ISO 8601 text, optional
+            Time from which age counts, as `since` of `filter`; by default the latest timestamp.
 
         Raises
         ------
+        TypeError
+            If `now` is not of the kind of `timestamps`, or `half_life` is no number.
         ValueError
-            If there are no timestamps, or `half_life` is not positive.
+            If there are no timestamps, `half_life` is not positive, or `now` is not finite.
         """
         check_real("half_life", half_life, above=0.0)
         if self.timestamps is None:
             raise ValueError("half_life needs timestamps, which these data have not")
-        latest = self.timestamps.max() if now is None else np.asarray(now)
+        latest = self.timestamps.max()
+        if now is not None:
+            latest = np.asarray(_moment("now", now, self.timestamps))
+            if latest.dtype.kind == "f":
+                check_real("now", float(latest))
         age: NDArray[Any] = latest - self.timestamps
         if age.dtype.kind == "m":
             age = age / np.timedelta64(1, "D")
@@ -393,7 +408,7 @@ class Interactions:
         ValueError
             If a column does not exist, or cannot be told.
         """
-        path = Path(path)
+        path = check_path("path", path)
         roles = Roles(user, item, rating, timestamp, weights)
         options = Options(separator, header, quote, encoding, strip)
         built = builders.from_text(DataFile(path, str(path)), roles, options, duplicates)
@@ -414,7 +429,7 @@ class Interactions:
 
         Parameters as for `from_csv`, rows and messages as for `from_frame`.
         """
-        path = Path(path)
+        path = check_path("path", path)
         roles = Roles(user, item, rating, timestamp, weights)
         return cls(*builders.from_parquet(path, roles, duplicates), name=name_of(path))
 
@@ -427,14 +442,14 @@ class Interactions:
         duplicates: Repeated | None = None,
     ) -> "Interactions":
         """From a file of any kind, told by its content: text, JSON lines or parquet."""
-        path = Path(path)
+        path = check_path("path", path)
         built = builders.from_file(path, roles or Roles(), options or Options(), duplicates)
         return cls(*built, name=name_of(path))
 
     @classmethod
     def scan(
         cls,
-        source: str | Path | list[str | Path],
+        source: str | Path | Sequence[str | Path],
         user: Column | None = None,
         item: Column | None = None,
         rating: ColumnOrFalse | None = None,
@@ -456,7 +471,7 @@ class Interactions:
 
         Parameters
         ----------
-        source : str, Path or list of these
+        source : str, Path or sequence of these
             Parquet files, folders of them, or text files.
         user, item, rating, timestamp, duplicates, weights
             As for `from_csv`.
@@ -475,7 +490,8 @@ class Interactions:
         DataError, ValueError
             As for `from_csv`.
         """
-        paths = [Path(path) for path in (source if isinstance(source, list) else [source])]
+        each = source if isinstance(source, list | tuple) else [source]
+        paths = [check_path("source", path) for path in each]
         roles = Roles(user, item, rating, timestamp, weights)
         options = Options(separator, header, quote, encoding, strip)
         built = stream(paths, roles, options, duplicates, scratch)
@@ -528,3 +544,59 @@ def interactions_of(X: object) -> Interactions | None:
     """
     found = X if isinstance(X, Interactions) else getattr(X, "owner", None)
     return found if isinstance(found, Interactions) else None
+
+
+def _moment(name: str, given: Any, times: NDArray[Any]) -> Any:
+    """A time that timestamps can be compared with: a number, or a date without time zone.
+
+    Raises
+    ------
+    TypeError
+        If it is not of their kind.
+    ValueError
+        If it is missing, text that is no date, or out of the range of their unit.
+    """
+    dated = times.dtype.kind == "M"
+    value: Any = given[()] if isinstance(given, np.ndarray) and not given.ndim else given
+    if dated and isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(
+                f"{name} must be a date or time as of ISO 8601, such as 2020-01-31, not "
+                f"{shown(given)}"
+            ) from None
+    if dated and isinstance(value, dt.date | np.datetime64):
+        return _date(name, value, times)
+    if dated:
+        raise TypeError(
+            f"{name} must be a date, datetime or ISO 8601 text, as timestamps are dates, not "
+            f"{shown(given)}"
+        )
+    if isinstance(value, dt.date | np.datetime64 | str):
+        raise TypeError(f"{name} must be a number, as timestamps are, not {shown(given)}")
+    endless = isinstance(value, float) and math.isinf(value)
+    number = value if endless else check_real(name, value)
+    # Whole numbers beside whole numbers, which floating point would round.
+    whole = times.dtype.kind in "iu" and number.is_integer()
+    return int(value) if whole else np.float64(value)
+
+
+def _date(name: str, given: dt.date | np.datetime64, times: NDArray[Any]) -> np.datetime64:
+    """A date without time zone, in UTC if it had one, of a time that the unit of `times` holds."""
+    value: Any = given
+    try:
+        if getattr(value, "tzinfo", None) is not None:
+            value = value.astimezone(dt.UTC).replace(tzinfo=None)
+    except OverflowError:
+        value = np.datetime64("NaT")
+    # Those of pandas have nanoseconds.
+    date = value.asm8 if hasattr(value, "asm8") else np.datetime64(value)
+    if np.isnat(date):
+        raise ValueError(f"{name} must be a date, not {shown(given)}")
+    # Numpy compares in the finer unit, and there wraps around.
+    common = np.promote_types(date.dtype, times.dtype)
+    if date.astype(common).astype(date.dtype) != date:
+        unit = np.datetime_data(common)[0]
+        raise ValueError(f"{name} must be a date that {unit} since 1970 can hold, not {date}")
+    return date

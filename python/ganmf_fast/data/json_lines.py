@@ -51,9 +51,9 @@ class _Interner:
             number = self._numbers[value] = len(self._numbers)
         return number
 
-    def distinct(self) -> pl.Series:
+    def distinct(self, label: str) -> pl.Series:
         """The ids by their numbers."""
-        return _series_of(list(self._numbers))
+        return _series_of(list(self._numbers), f"{label}: {self._role} ids")
 
 
 def _has_surrogate(text: str) -> bool:
@@ -64,12 +64,12 @@ def _kind(value: object) -> str:
     return "text" if isinstance(value, str) else "an integer"
 
 
-def _series_of(values: list[Any]) -> pl.Series:
+def _series_of(values: list[Any], what: str) -> pl.Series:
     if values and isinstance(values[0], int):
         if min(values) < 0 and max(values) >= 2**63:
             raise DataError(
-                f"ids from {min(values)} to {max(values)} have no type of 64 bits in common: give "
-                "them as text"
+                f"{what} from {min(values)} to {max(values)} have no type of 64 bits in common: "
+                "give them as text"
             )
         return pl.Series(values, dtype=pl.Int64 if max(values) < 2**63 else pl.UInt64, strict=True)
     return pl.Series(values, dtype=pl.String)
@@ -124,17 +124,17 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
         return f"{source.label}, line {rows[row]}"
 
     ids = {
-        role: CodedIds(np.array(parts[role], dtype=np.int32), interner.distinct())
+        role: CodedIds(np.array(parts[role], dtype=np.int32), interner.distinct(source.label))
         for role, interner in interners.items()
     }
-    rating = timestamp = None
+    rating = timestamp = zoned = None
     try:
         if "rating" in parts and roles.weights is None:
             rating = numbers(parts["rating"], "rating", place)
         elif "rating" in parts and roles.weights is not None:
             rating = weighted(parts["rating"], roles.weights, "rating", place)
         if "timestamp" in parts:
-            timestamp = _json_times(parts["timestamp"], place)
+            timestamp, zoned = _json_times(parts["timestamp"], place)
     except TypeError as error:
         named = str(error).startswith(source.label)
         raise DataError(str(error) if named else f"{source.label}: {error}") from None
@@ -155,6 +155,7 @@ def read_json_lines(source: DataFile, roles: Roles, options: Options) -> Log:
             compression=source.compression,
             encoding=options.encoding,
         ),
+        zoned,
     )
 
 
@@ -170,9 +171,13 @@ def _refuse_late(
         )
 
 
-def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
-    column = series(values, "timestamp", place)
+def _json_times(values: Sequence[Any], place: Place) -> tuple[NDArray[Any], bool | None]:
+    """Times, and whether they name their zones; None if they are numbers."""
+    column = series(_as_floats(values, place), "timestamp", place)
     if column.dtype == pl.String:
+        blank = column.str.strip_chars() == ""
+        if blank.any():
+            raise DataError(f"{place(int(blank.arg_max() or 0))}: timestamp is missing")
         broken = column.str.contains("[\n\r]")
         if broken.any():
             row = int(broken.arg_max() or 0)
@@ -185,8 +190,21 @@ def _json_times(values: Sequence[Any], place: Place) -> NDArray[Any]:
         except ValueError as error:
             raise DataError(f"{place(reader.rows)}: {str(error).partition(': ')[2]}") from None
         [(kind, parsed)] = reader.take()
-        return parsed.view(DTYPES[kind])
-    return times(column, "timestamp", place)
+        return parsed.view(DTYPES[kind]), reader.zoned
+    return times(column, "timestamp", place), None
+
+
+def _as_floats(values: Sequence[Any], place: Place) -> Sequence[Any]:
+    """Whole numbers beside fractions as floating point, which must not round them."""
+    if {type(value) for value in values} != {int, float}:
+        return values
+    rounded = next((row for row, value in enumerate(values) if float(value) != value), None)
+    if rounded is not None:
+        raise DataError(
+            f"{place(rounded)}: timestamp {shown(values[rounded])} would be rounded beside "
+            "fractions: give all as whole numbers"
+        )
+    return [float(value) for value in values]
 
 
 def _lines(source: DataFile, encoding: str) -> Iterator[bytes]:
@@ -201,6 +219,9 @@ def _lines(source: DataFile, encoding: str) -> Iterator[bytes]:
 
 
 def _record(text: bytes, where: str) -> dict[str, Any]:
+    # Of such bytes Python would guess another encoding.
+    if b"\0" in text:
+        raise DataError(f"{where}: a NUL byte, as where a crash left zeros in place of text")
     try:
         record = json.loads(text, object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ganmf_fast import _core
+from ganmf_fast.base.checks import check_bool
 from ganmf_fast.base.errors import DataError
 from ganmf_fast.base.files import reserve, write_errors
 from ganmf_fast.base.progress import Report
@@ -56,6 +57,8 @@ class Log:
     timestamp: NDArray[Any] | None
     place: Place
     reading: Reading | None = None
+    zoned: bool | None = None
+    """Whether times name their zones; None if they are numbers, or if that is not known."""
 
 
 @dataclass
@@ -123,11 +126,12 @@ def read_text(
     ValueError
         If a column does not exist or is not certain.
     """
+    check_bool("strip", options.strip)
     dialect = find_dialect(source, roles, *_dialect_options(options))
     columns = roles.resolve(dialect.names, dialect.width, source.label)
     scratch = scratch or Scratch()
     reader = _reader(dialect, columns, roles, strip=options.strip)
-    with _placed(source, dialect):
+    with _placed(source):
         read, asked = 0, 0
         for chunk in source.chunks(options.encoding):
             reader.feed(chunk)
@@ -157,6 +161,9 @@ def read_text(
     names = dialect.names
     header = None if names is None else {role: names[columns[role]] for role in _IDS}
     _refuse_joined_files(found, ids, header, place)
+    if not dialect.certain:
+        _refuse_enclosed(ids, dialect.quote or "off", place)
+    _refuse_odd_line(found, ids, columns, dialect.header, place)
     users, items = (_text_ids(found[role], ids[role], place) for role in _IDS)
     return Log(
         users,
@@ -165,6 +172,7 @@ def read_text(
         found.get("timestamp"),
         place,
         _text_reading(source, dialect, columns, reader, options.encoding),
+        reader.zoned,
     )
 
 
@@ -203,7 +211,7 @@ def _store(
 
 
 @contextmanager
-def _placed(source: DataFile, dialect: Dialect) -> Iterator[None]:
+def _placed(source: DataFile) -> Iterator[None]:
     """Say in errors of the reader which file, and what settles an odd quote."""
     try:
         yield
@@ -215,9 +223,8 @@ def _placed(source: DataFile, dialect: Dialect) -> Iterator[None]:
         if "UTF-8" in message:
             hint = ': say encoding="latin-1", or what it is'
         elif "quote" in message:
-            other = '"off"' if dialect.quote else "'\"'"
-            hint = f": say quote={other} (--quote)"
-            if dialect.quoting == "auto":
+            hint = ': say quote="off" (--quote)'
+            if "may belong" in message:
                 hint = ': say quote="off" or quote=\'"\' (--quote)'
         raise DataError(f"{source.label}, {message}{hint}") from None
 
@@ -268,6 +275,47 @@ def _refuse_joined_files(
         )
 
 
+def _refuse_enclosed(ids: dict[Role, pl.Series], quote: str, place: Place) -> None:
+    """Refuse columns all in single quotes."""
+    for role, column in ids.items():
+        if (column.str.contains("(?s)^'.*'$")).all():
+            raise DataError(
+                f'{place(0)}: every {role} is in single quotes: say quote="\'" (--quote) if they '
+                f"enclose it, or quote={shown(quote)} if they belong to it"
+            )
+
+
+def _refuse_odd_line(
+    found: dict[Role, NDArray[Any]],
+    ids: dict[Role, pl.Series],
+    columns: dict[Role, int],
+    header: bool,
+    place: Place,
+) -> None:
+    """Refuse a comment or a line of sums, which would be a user of text among whole numbers."""
+    text = {role: ~column.str.contains(r"^\s*-?\d+\s*$") for role, column in ids.items()}
+    role, other = sorted(_IDS, key=columns.__getitem__)
+    odd = ids[role].filter(text[role])
+    if not 0 < len(odd) <= min(2, len(ids[role]) - 1):
+        return
+    rows = np.flatnonzero(found[role] == ids[role].index_of(odd[0]))
+    row = int(rows[0])
+    if row == 0 and not header:  # which the caller said
+        return
+    is_comment = columns[role] == 0 and bool(odd.str.starts_with("#").all())
+    is_sum = bool(odd.str.to_lowercase().str.contains("total").any()) or (
+        len(odd) == len(rows) == text[other].sum() == 1
+        and bool(text[other][int(found[other][row])])
+        and min(map(len, ids.values())) > _PADDED
+    )
+    if is_comment or is_sum:
+        raise DataError(
+            f"{place(row)}: {role} {shown(odd[0])} is text where all others are whole numbers, as "
+            "in a comment or a line of sums: remove that line, or, if it is an id, read the text "
+            "otherwise and use Interactions.from_frame"
+        )
+
+
 def _text_ids(codes: NDArray[np.int32], ids: pl.Series, place: Place) -> CodedIds:
     """Ids of a column of text, integers if all are whole numbers.
 
@@ -275,7 +323,7 @@ def _text_ids(codes: NDArray[np.int32], ids: pl.Series, place: Place) -> CodedId
     text, and a number with blanks may be either.
     """
     stripped = ids.str.strip_chars(" \t")
-    padded = (stripped != ids) & stripped.str.contains(r"^\d+$")
+    padded = (stripped != ids) & stripped.str.contains(r"^[-+]?\d+(\.\d+)?$")
     if not padded.any():
         return CodedIds(codes, parsed_ids(ids, place))
     numbers = parsed_ids(stripped, place)
@@ -336,6 +384,8 @@ def joined(logs: Sequence[Log]) -> Log:
         parts = [getattr(log, role) for log in logs]
         if len({part is None for part in parts}) > 1:
             raise DataError(f"{place(0)}: some of the files have a {role} and others have not")
+        if role == "timestamp":
+            _refuse_zones(logs)
         whole[role] = None if parts[0] is None else _in_one_type(parts, role, place(0))
     readings = [log.reading for log in logs if log.reading is not None]
     left_out: Counter[str] = Counter()
@@ -355,6 +405,16 @@ def joined(logs: Sequence[Log]) -> Log:
         place,
         summed,
     )
+
+
+def _refuse_zones(logs: Sequence[Log]) -> None:
+    """Refuse times of a zone beside those of none, which may be hours apart."""
+    first = {log.zoned: log.place(0) for log in reversed(logs) if log.zoned is not None}
+    if len(first) > 1:
+        raise DataError(
+            f"timestamps name a time zone in one file ({first[True]}) and none in another "
+            f"({first[False]}): give all with zones, or all without"
+        )
 
 
 def _in_one_type(parts: Sequence[NDArray[Any]], role: str, where: str) -> NDArray[Any]:

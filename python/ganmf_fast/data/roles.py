@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, TypeGuard, cast, get_args
+
+import numpy as np
 
 from ganmf_fast.base.text import few, shown
 
@@ -85,7 +87,7 @@ class Roles:
             argument settles it.
         """
         found = {
-            role: column_position(column, names, width, label)
+            role: column_position(column, names, width, label, role)
             for role, column in self.given().items()
         }
         if names is not None:
@@ -112,7 +114,7 @@ class Roles:
     def _check_positions(self, names: Sequence[str], label: str) -> None:
         """Refuse positions whose columns have the well-known name of another role."""
         for role, column in self.given().items():
-            if isinstance(column, int) and 0 <= column < len(names):
+            if _is_position(column) and 0 <= column < len(names):
                 named = known_role(names[column])
                 if named is not None and named != role:
                     raise ValueError(
@@ -122,25 +124,45 @@ class Roles:
                     )
 
 
-def column_position(column: Column, names: Sequence[str] | None, width: int, label: str) -> int:
+def column_position(
+    column: Column, names: Sequence[str] | None, width: int, label: str, role: str = "column"
+) -> int:
     """Position of a column given by name or position, which must exist.
 
     Raises
     ------
     ValueError
-        If there is no such column; the message lists those that exist.
+        If there is no such column, in a message that lists those that exist; or if a position is
+        the name of another column.
     """
-    if isinstance(column, int) and not isinstance(column, bool):
+    if _is_position(column):
         if not 0 <= column < width:
             raise ValueError(f"{label} has no column {column}; it has {width}, numbered from 0")
-        return column
+        namesakes = [at for at in _named(str(column), names or ()) if at != column]
+        if names is not None and namesakes:
+            raise ValueError(
+                f"{label}: {role}={column} is the position of the column {shown(names[column])}, "
+                f"but column {namesakes[0]} is named so: give a name as text, "
+                f"{role}={shown(names[column])} or {role}={shown(str(column))}, or, on a command "
+                "line, where a number is a position, rename that column"
+            )
+        return int(column)
     if names is None:
         raise ValueError(f"{label} has no header, so the column {shown(column)} needs its position")
-    matches = [at for at, name in enumerate(names) if column in {name, _untyped(str(name))}]
+    matches = _named(column, names)
     if len(matches) != 1:
         what = "no column" if not matches else f"{len(matches)} columns"
         raise ValueError(f"{label} has {what} {shown(column)}; its columns are {few(names)}")
     return matches[0]
+
+
+def _is_position(column: object) -> TypeGuard[int]:
+    return isinstance(column, int | np.integer) and not isinstance(column, bool)
+
+
+def _named(column: object, names: Sequence[str]) -> list[int]:
+    """Positions of the columns of a name, which may have a type after it."""
+    return [at for at, name in enumerate(names) if column in (name, _untyped(str(name)))]
 
 
 def _recognised(role: Role, free: Mapping[int, str], label: str) -> int | None:

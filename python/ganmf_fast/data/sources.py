@@ -41,6 +41,28 @@ _MAGIC: Final = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
 )
+_EXPORT: Final = "export the sheet as CSV"
+_LOADED: Final = "load it, and give the result to Interactions.from_frame"
+_MATRIX: Final = "load it by {}, and give the matrix to Interactions.from_matrix"
+_OTHERS: Final = (
+    (0, b"%%MatrixMarket", "a matrix of Matrix Market", _MATRIX.format("scipy.io.mmread")),
+    (0, b"\x93NUMPY", "an array of numpy", _MATRIX.format("numpy.load")),
+    (0, b"ARROW1\0", "an Arrow or feather file", _LOADED),
+    (0, b"\x89HDF\r\n", "an HDF5 file", _LOADED),
+    (0, b"SQLite format 3\0", "a database of SQLite", "export the table as CSV"),
+    (0, b"\xd0\xcf\x11\xe0", "an old Office document, such as of Excel", _EXPORT),
+    (0, b"\x80\x04\x95", "a pickle", "write CSV or parquet by what made it"),
+    (0, b"\x80\x05\x95", "a pickle", "write CSV or parquet by what made it"),
+    (0, b"\x5d\0\0", "compressed by lzma", "unpack it, or pack it as xz"),
+    (0, b"7z\xbc\xaf\x27\x1c", "an archive of 7-Zip", "unpack it and name the file to read"),
+    (0, b"Rar!\x1a\x07", "an archive of RAR", "unpack it and name the file to read"),
+    (257, b"ustar", "a tar archive", "unpack it and name the file to read"),
+    (5, b'\0\0\0{"', "a safetensors file", "read a model by gf.load"),
+    (0, b"%PDF-", "a PDF document", "give the data as CSV"),
+    (0, b"<!DOCTYPE", "a web page", "give the data as CSV"),
+)
+"""Position and bytes that tell what is no text, what it is, and what to do."""
+
 _MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -189,12 +211,21 @@ class DataFile:
 
     @property
     def format(self) -> str:
-        """What the content is: "parquet", "json lines" or "text"."""
+        """What the content is: "parquet", "json lines" or "text".
+
+        Raises
+        ------
+        DataError
+            If it is of a known kind that cannot be read.
+        """
         with self.refused(), self.open() as file:
-            first = file.read(64)
+            first = file.read(512)
         if first.startswith(b"PAR1"):
             return "parquet"
-        return "json lines" if first.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{" else "text"
+        for at, magic, kind, way_out in _OTHERS:
+            if first.startswith(magic, at):
+                raise DataError(f"{self.label} is {kind}, which is not read: {way_out}")
+        return "json lines" if _begins_an_object(first) else "text"
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes] | Unpacked]:
@@ -291,6 +322,14 @@ class DataFile:
         archive = zipfile.ZipFile(raw)
         members = [info for info in archive.infolist() if not info.filename.endswith("/")]
         if len(members) != 1:
+            names = {info.filename for info in members}
+            if "[Content_Types].xml" in names:
+                raise DataError(f"{self.label} is an Office document, such as of Excel: {_EXPORT}")
+            if names and all(name.endswith(".npy") for name in names):
+                raise DataError(
+                    f"{self.label} is an archive of numpy arrays: read a folder of splits by "
+                    "Splits.load, or a matrix by scipy.sparse.load_npz and Interactions.from_matrix"
+                )
             some = few((info.filename for info in members), 5)
             raise DataError(
                 f"{self.label} is an archive of {len(members)} files ({some}): unpack it and name "
@@ -319,7 +358,7 @@ class DataFile:
             # Fails for codecs that are no encodings of text, such as "hex".
             io.TextIOWrapper(io.BytesIO(), encoding=encoding).close()
             return codecs.getincrementaldecoder(encoding)()
-        except LookupError:
+        except (LookupError, ValueError):
             raise ValueError(f"encoding {shown(encoding)} is unknown, such as 'utf-8'") from None
 
     def _decoded(
@@ -335,6 +374,15 @@ class DataFile:
         except UnicodeError as error:
             reason = getattr(error, "reason", error)
             raise DataError(f"{self.label} is not {encoding} text: {reason}") from None
+
+
+def _begins_an_object(first: bytes) -> bool:
+    """Whether text, in whatever encoding, begins as JSON does; a GUID in braces does not."""
+    for mark in (codecs.BOM_UTF8, *(mark for mark, _ in _MARKS)):
+        first = first.removeprefix(mark)
+    opened = first.replace(b"\0", b"").lstrip()
+    # Objects in quotes of Python or on several lines are refused by name, as JSON.
+    return opened[:1] == b"{" and opened[1:].lstrip()[:1] in {b'"', b"'", b"}", b""}
 
 
 def _is_utf8(encoding: object) -> bool:

@@ -25,7 +25,8 @@ from ganmf_fast.base.files import error_number
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.text import few, shown
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_frame, from_log, use_polars
+from ganmf_fast.data.builders import IdMatrix, Repeated, counted, from_log, from_table, use_polars
+from ganmf_fast.data.columns import TEXT, is_numpy_integer
 from ganmf_fast.data.ids import id_array, sorted_ids
 from ganmf_fast.data.json_lines import read_json_lines
 from ganmf_fast.data.parquet import (
@@ -124,17 +125,19 @@ def _parquet(
     check_parquet(log, paths, names, label, 24 if whole else 4)
     if whole:
         table = log.select(list(dict.fromkeys(names.values()))).collect()
-        built = from_frame(table, Roles(**names, weights=roles.weights), duplicates)
+        built = from_table(table, Roles(**names, weights=roles.weights), duplicates, label)
         return built._replace(
             reading=counted(parquet_reading(log, names, len(table)), built.csr.nnz)
         )
     schema = log.collect_schema()
     for name in names.values():
-        if not (schema[name].is_integer() or schema[name] == pl.String):
+        if not (is_numpy_integer(schema[name]) or schema[name] in TEXT):
             raise DataError(
                 f"{label}: ids are integers or text, but column {shown(name)} is {schema[name]}"
             )
-    ids_only = log.select(pl.col(names[role]).alias(role) for role in _ROLES)
+    # Categories count as their names.
+    as_text = log.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    ids_only = as_text.select(pl.col(names[role]).alias(role) for role in _ROLES)
     users, items = (_distinct(ids_only, role, label) for role in _ROLES)
     coded = folder / "codes.parquet"
     _encode(ids_only, users, items, coded)

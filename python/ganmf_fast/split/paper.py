@@ -7,6 +7,7 @@ and scores on ``validation``; the final fit is on ``train`` and the final figure
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from ganmf_fast import _core
 from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
+from ganmf_fast.base.checks import check_path
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.files import all_written, make_folder, write_errors
+from ganmf_fast.base.files import CHECKSUM, all_written, checksum, make_folder, write_errors
 from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.npz import read_npz, read_sparse
 from ganmf_fast.base.text import shown
@@ -43,11 +45,14 @@ _USES = {
     "validation": "figures of a search",
     "early_stop": "stopping a training early",
 }
+_SIDES = ("user_ids", "item_ids")
 _INFO = "splits.json"
 _IDS = "ids.npz"
+_FORMAT = 2
+"""Version of the folder: 1 had no checksums."""
 # Kinds of id arrays that numpy stores without pickling.
 _PLAIN = "biufUM"
-# Ids of mixed types are in the JSON file.
+# Text ids are in the JSON file.
 _MAX_INFO_BYTES = 2**30
 
 
@@ -81,6 +86,8 @@ class Splits:
     ------
     DataError
         If shapes differ, train and test share an interaction, or a part of train is not inside it.
+    TypeError, ValueError
+        If ids are missing or not distinct, of several types, or not one for each row and column.
     """
 
     train: "sp.csr_array[np.float32]"
@@ -109,13 +116,10 @@ class Splits:
         if list(map(id, checked)) != list(map(id, self._checked)):
             _check_partition(parts)
             object.__setattr__(self, "_checked", checked)
-        csr = parts["train"]
-        for ids, length in (("user_ids", csr.n_rows), ("item_ids", csr.n_cols)):
-            array = getattr(self, ids)
-            if array is not None and array.shape != (length,):
-                raise DataError(f"{ids} must have shape ({length},), not {array.shape}")
-            if array is not None:
-                object.__setattr__(self, ids, read_only(array.copy()))
+        named = Interactions.from_matrix(parts["train"], self.user_ids, self.item_ids)
+        for ids in _SIDES:
+            if getattr(self, ids) is not None:
+                object.__setattr__(self, ids, read_only(getattr(named, ids)))
         for part, csr in parts.items():
             object.__setattr__(self, part, to_scipy(csr, self._with_ids(csr)))
 
@@ -244,24 +248,26 @@ class Splits:
 
         Profiles of users held out whole are in ``profile.npz``.
 
-        Each file appears complete, and none does if one cannot be written. Where a folder is
-        written over and the process is killed meanwhile, it may hold files of both. Nothing is
-        pickled.
+        Each file appears complete, and none does if one cannot be written. Checksums of all are
+        in ``splits.json``: where a folder is written over and the process is killed meanwhile, it
+        holds files of both and is refused by `load`. Nothing is pickled.
 
         Parameters
         ----------
         folder : str or Path
-            Made if it is not there; files of the same names are replaced.
+            Made if it is not there; files of the same names are replaced. ``~`` is not expanded.
 
         Raises
         ------
         TypeError
-            If ids are neither numbers, strings nor dates.
+            If `folder` is no path, or ids are neither numbers, strings nor dates.
+        ValueError
+            If `folder` is empty or begins with ``~``.
         WriteError
             (an ``OSError``) If the folder cannot be written.
         """
-        folder = Path(folder)
-        info: dict[str, Any] = {"format": 1, "name": self.name, "simulated": self.simulated}
+        folder = _folder(folder)
+        info: dict[str, Any] = {"format": _FORMAT, "name": self.name, "simulated": self.simulated}
         if self.warnings:
             info["warnings"] = list(self.warnings)
         if self.rule:
@@ -269,29 +275,29 @@ class Splits:
         if self.frame_type is not None:
             info["frame_type"] = self.frame_type
         arrays = {}
-        for key in ("user_ids", "item_ids"):
-            ids = getattr(self, key)
-            if ids is None:
-                continue
+        given = {key: ids for key in _SIDES if (ids := getattr(self, key)) is not None}
+        for key, ids in given.items():
             if ids.dtype.kind in _PLAIN:
                 arrays[key] = ids
             else:
                 info[key] = _jsonable(ids, key)
-        make_folder(folder)
         parts = PARTS if self.profile is None else (*PARTS, _PROFILE)
-        names = [*(f"{part}.npz" for part in parts), *([_IDS] if arrays else []), _INFO]
+        info[CHECKSUM] = _checksums(dict(zip(parts, self._checked, strict=True)), given)
+        make_folder(folder)
+        # The checksums first: what is written over in part never fits them. An archive of ids
+        # always, even of none: it tells a folder that has lost its checksums from published files.
+        names = [_INFO, *(f"{part}.npz" for part in parts), _IDS]
         with all_written([folder / name for name in names]) as paths:
             at = dict(zip(names, paths, strict=True))
             for part in parts:
                 with at[f"{part}.npz"].open("wb") as file:
                     sp.save_npz(file, getattr(self, part))
-            if arrays:
-                with at[_IDS].open("wb") as file:
-                    np.savez_compressed(file, allow_pickle=False, **arrays)
+            with at[_IDS].open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
             at[_INFO].write_text(json.dumps(info, indent=1), encoding="utf-8")
-        for name in {f"{_PROFILE}.npz", _IDS} - set(names):
+        if self.profile is None:
             with write_errors(folder):
-                (folder / name).unlink(missing_ok=True)
+                (folder / f"{_PROFILE}.npz").unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Splits":
@@ -308,10 +314,12 @@ class Splits:
 
         Raises
         ------
+        TypeError, ValueError
+            If `folder` is no path, empty, or begins with ``~``, which is not expanded.
         DataError
-            If a file is missing or damaged, or the sets do not fit together.
+            If a file is missing, damaged or of another save, or the sets do not fit together.
         """
-        folder = Path(folder)
+        folder = _folder(folder)
         missing = [f"{part}.npz" for part in PARTS if not (folder / f"{part}.npz").is_file()]
         if missing:
             what = "is no folder" if not folder.is_dir() else f"lacks {', '.join(missing)}"
@@ -319,9 +327,14 @@ class Splits:
         found: tuple[str, ...] = PARTS
         if (folder / f"{_PROFILE}.npz").is_file():
             found = (*PARTS, _PROFILE)
-        info = {"name": folder.resolve().name, **_load_info(folder)}
+        info, expected = _load_info(folder)
+        info = {"name": folder.resolve().name, **info}
         try:
-            return cls(**{part: _load_matrix(folder, part) for part in found}, **info)
+            parts = {part: _load_matrix(folder, part) for part in found}
+            if expected is not None:
+                ids = {key: info[key] for key in _SIDES if key in info}
+                _refuse_other(expected, _checksums(parts, ids))
+            return cls(**cast("dict[str, Any]", parts), **info)
         except (TypeError, ValueError) as error:
             raise DataError(f"{folder}: {error}") from None
 
@@ -441,7 +454,45 @@ def _jsonable(ids: NDArray[Any], key: str) -> list[Any]:
     return cast("list[Any]", values)
 
 
-def _load_matrix(folder: Path, part: str) -> Any:
+def _folder(given: str | Path) -> Path:
+    folder = check_path("folder", given)
+    if not os.fspath(given):
+        raise ValueError("folder must name a folder, not '': the working folder is '.'")
+    if folder.parts[:1] == ("~",) and not folder.is_dir():
+        raise ValueError(
+            f"folder must not begin with ~, which is not expanded, as {shown(str(folder), 400)} "
+            "does: pass Path(folder).expanduser()"
+        )
+    return folder
+
+
+def _checksums(parts: Mapping[str, Csr], ids: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """SHA-256 of each matrix, and of the ids of each side."""
+    sums = {part: fingerprint(csr) for part, csr in parts.items()}
+    for key, array in ids.items():
+        text = array.dtype == object
+        sums[key] = checksum(json.dumps(array.tolist()), {}) if text else checksum("", {key: array})
+    return sums
+
+
+def _refuse_other(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Refuse matrices and ids other than those that the checksums are of."""
+    for key in {**expected, **found}:
+        if expected.get(key) == found.get(key):
+            continue
+        what = f"{key} in {_IDS} or {_INFO}" if key in _SIDES else f"{key}.npz"
+        how = "missing" if key not in found else f"not what was saved with {_INFO}"
+        verb = "are" if key in _SIDES else "is"
+        raise DataError(
+            f"{what} {verb} {how}: {_MEND}; a matrix that was changed on purpose goes into "
+            "Splits(...) in Python, to be saved again"
+        )
+
+
+_MEND = "copy the whole folder again, or split again"
+
+
+def _load_matrix(folder: Path, part: str) -> Csr:
     stored = read_sparse(folder / f"{part}.npz")
     return as_csr(stored, part, allow_empty=part != "train")
 
@@ -452,6 +503,7 @@ _JsonIds = list[bool | int | float | str]
 class _Info(msgspec.Struct):
     """Content of the JSON file."""
 
+    format: int
     name: str
     simulated: bool
     warnings: tuple[str, ...] = ()
@@ -459,20 +511,35 @@ class _Info(msgspec.Struct):
     frame_type: FrameType | None = None
     user_ids: _JsonIds | None = None
     item_ids: _JsonIds | None = None
+    sha256: dict[str, str] | None = None
 
 
-def _load_info(folder: Path) -> dict[str, Any]:
-    """Arguments of `Splits` other than the matrices, as far as they are stored."""
-    info: dict[str, Any] = {}
-    path = folder / _INFO
-    if path.is_file():
-        stored = json_files.read(path, _Info, _MAX_INFO_BYTES)
-        info = {key: getattr(stored, key) for key in ("name", "simulated", "warnings", "rule")}
-        info["frame_type"] = stored.frame_type
-        for key in ("user_ids", "item_ids"):
-            if (ids := getattr(stored, key)) is not None:
-                info[key] = object_array(ids)
-    path = folder / _IDS
-    if path.is_file():
-        info |= read_npz(path, {"user_ids", "item_ids"})
-    return info
+def _load_info(folder: Path) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """Arguments of `Splits` other than the matrices, as far as they are stored; checksums."""
+    path, archive = folder / _INFO, folder / _IDS
+    arrays = read_npz(archive, _SIDES) if archive.is_file() else None
+    if not path.is_file():
+        if arrays is not None:
+            raise DataError(
+                f"{folder} holds {_IDS} but not the {_INFO} that was saved with it: {_MEND}, or "
+                f"delete {_IDS} if rows and columns have no ids"
+            )
+        return {}, None
+    stored = json_files.read(path, _Info, _MAX_INFO_BYTES)
+    if not 1 <= stored.format <= _FORMAT:
+        raise DataError(
+            f"{path} has format {stored.format}; this version reads formats up to {_FORMAT}: use "
+            "a newer ganmf-fast, or split again"
+        )
+    if stored.format > 1 and stored.sha256 is None:
+        raise DataError(f"{path} is damaged: it lacks {CHECKSUM}")
+    info: dict[str, Any] = {
+        key: getattr(stored, key) for key in ("name", "simulated", "warnings", "rule", "frame_type")
+    }
+    ids = {key: object_array(ids) for key in _SIDES if (ids := getattr(stored, key)) is not None}
+    for key in ids.keys() & (arrays or {}):
+        raise DataError(f"{folder} holds {key} twice, in {_IDS} and {_INFO}: {_MEND}")
+    ids |= arrays or {}
+    if stored.sha256 is None and stored.frame_type is not None and len(ids) < len(_SIDES):
+        raise DataError(f"{folder} has lost {_IDS}, with ids of users or items: {_MEND}")
+    return info | ids, stored.sha256

@@ -13,8 +13,9 @@ use crate::run::run;
 /// Parameters
 /// ----------
 /// separator : bytes
-/// quoting : {"off", "on", "auto"}
-///     "on" as in RFC 4180; "auto" is off, but a field that would then be another one is refused.
+/// quoting : {"off", "on", "auto-off", "auto-on"}
+///     "on" as in RFC 4180; "auto-off" and "auto-on" refuse what may be meant the other way: a field
+///     that would then be another one, and a field of several lines that are records by themselves.
 /// quote : int
 ///     Byte of the quote character.
 /// width : int
@@ -35,9 +36,10 @@ fn quoting(name: &str, quote: u8) -> PyResult<Quoting> {
     match name {
         "off" => Ok(Quoting::Off),
         "on" => Ok(Quoting::Rfc4180(quote)),
-        "auto" => Ok(Quoting::OffUnlessAmbiguous(quote)),
+        "auto-on" => Ok(Quoting::Rfc4180UnlessAmbiguous(quote)),
+        "auto-off" => Ok(Quoting::OffUnlessAmbiguous(quote)),
         _ => Err(PyValueError::new_err(format!(
-            "quoting must be \"off\", \"on\" or \"auto\", not \"{name}\""
+            "quoting must be \"off\", \"on\", \"auto-off\" or \"auto-on\", not \"{name}\""
         ))),
     }
 }
@@ -124,6 +126,12 @@ impl DelimitedReader {
     fn lines_of<'py>(&self, py: Python<'py>, rows: Vec<u64>) -> Bound<'py, PyArray1<u64>> {
         let lines: Vec<u64> = rows.iter().map(|&row| self.inner.line_of(row)).collect();
         lines.into_pyarray(py)
+    }
+
+    /// Whether dates name their zones; None if there are none.
+    #[getter]
+    fn zoned(&self) -> Option<bool> {
+        self.inner.zoned()
     }
 
     /// Records read so far, the header not among them.

@@ -34,7 +34,7 @@ pub struct CsrMatrix {
 pub enum Duplicates {
     /// Refuse, naming the row and the column.
     Error,
-    /// Add the values up.
+    /// Add the values up, and round once.
     Sum,
     /// Keep the value that came first.
     First,
@@ -409,6 +409,7 @@ impl CsrMatrix {
         let mut indices: Vec<i32> = with_room(rows.len(), CELLS)?;
         let mut out = values.map(|v| with_room(v.len(), CELLS)).transpose()?;
         let mut previous = (-1, -1);
+        let mut sum = 0.0_f64;
         for (nth, at) in order.into_iter().enumerate() {
             progress.look(nth)?;
             let at = at as usize;
@@ -426,7 +427,8 @@ impl CsrMatrix {
                         if let (Some(last), Some(v)) =
                             (out.as_mut().and_then(|o| o.last_mut()), values)
                         {
-                            *last += v[at];
+                            sum += f64::from(v[at]);
+                            *last = sum as f32;
                         }
                     }
                     Duplicates::First => {}
@@ -436,6 +438,7 @@ impl CsrMatrix {
             previous = cell;
             indices.push(cell.1);
             if let (Some(out), Some(v)) = (out.as_mut(), values) {
+                sum = f64::from(v[at]);
                 out.push(v[at]);
             }
             indptr[cell.0 as usize + 1] += 1;
@@ -561,6 +564,19 @@ mod tests {
         let sparse = sparse.expect("valid");
         assert_eq!(sparse.view().values(), first.view().values());
         assert_eq!(sparse.view().indices(), first.view().indices());
+    }
+
+    #[test]
+    fn a_sum_is_rounded_once() {
+        let sum = |values: &[f32]| {
+            let zeros = vec![0; values.len()];
+            let (sum, p) = (Duplicates::Sum, Progress::new());
+            CsrMatrix::from_coo((1, 1), &zeros, &zeros, Some(values), sum, &p)
+        };
+        let of = |values: &[f32]| sum(values).expect("finite").view().values().unwrap()[0];
+        assert_eq!(of(&[16_777_216.0, 1.0, 1.0]), 16_777_218.0);
+        assert_eq!(of(&[0.1; 100]), 10.0);
+        assert!(message(sum(&[f32::MAX, f32::MAX])).contains("row 0, column 0 is not finite"));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub enum Quoting {
     Off,
     /// RFC 4180: the field ends at the next single quote; two of them stand for one.
     Rfc4180(u8),
+    /// RFC 4180, but a record of several lines, each of which would be one, is refused.
+    Rfc4180UnlessAmbiguous(u8),
     /// Nothing, but a field that is read and would be another one under RFC 4180 is refused.
     OffUnlessAmbiguous(u8),
 }
@@ -90,7 +92,7 @@ impl Format {
             None => return Ok(None),
         };
         let mut found = Fields::new(fields, self.width.max(1));
-        if let Quoting::Rfc4180(quote) = self.quoting
+        if let Quoting::Rfc4180(quote) | Quoting::Rfc4180UnlessAmbiguous(quote) = self.quoting
             && memchr(quote, content).is_some()
         {
             return self.cut_quoted(text, quote, last, line, &mut found);
@@ -205,7 +207,44 @@ impl Format {
             }
             fields.push(field)?;
             let fields = fields.n;
+            if lines > 1
+                && matches!(self.quoting, Quoting::Rfc4180UnlessAmbiguous(_))
+                && self.all_are_records(&text[..end], quote)
+            {
+                return Err(Error::invalid(format!(
+                    "line {line}: a field in quotes goes on to line {}, but each of these lines \
+                     has {} fields by itself, so that the quotes may belong to fields or enclose \
+                     one",
+                    line + lines - 1,
+                    self.width
+                )));
+            }
             return Ok(Some(Cut { end, lines, fields }));
+        }
+    }
+
+    /// Whether all lines of `text` but blank ones are records by themselves.
+    fn all_are_records(&self, text: &[u8], quote: u8) -> bool {
+        text.split(|&byte| byte == b'\n')
+            .filter(|line| !line.trim_ascii().is_empty())
+            .all(|line| self.fields_of_line(trimmed(line), quote) == self.width)
+    }
+
+    /// Fields of a line, of which those that a quote opens and closes are quoted.
+    fn fields_of_line(&self, line: &[u8], quote: u8) -> usize {
+        let (mut at, mut n) = (0, 1);
+        loop {
+            let closed = (line.get(at) == Some(&quote))
+                .then(|| close(line, at, quote))
+                .flatten()
+                .map(|field| field.end + 1)
+                .filter(|&end| end == line.len() || line[end..].starts_with(&self.separator));
+            let end = closed.or_else(|| self.end_of_plain(&line[at..]).map(|end| at + end));
+            match end {
+                Some(end) if end < line.len() => at = end + self.separator.len(),
+                _ => return n,
+            }
+            n += 1;
         }
     }
 

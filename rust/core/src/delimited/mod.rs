@@ -210,6 +210,15 @@ impl Reader {
             .map(|id| std::str::from_utf8(id).unwrap_or_default())
     }
 
+    /// Whether the times of the first column of dates name their zones; None if there are none.
+    #[must_use]
+    pub fn zoned(&self) -> Option<bool> {
+        self.columns.iter().find_map(|(_, _, column)| match column {
+            Column::Time(times) => times.zoned(),
+            _ => None,
+        })
+    }
+
     /// Records read so far, the header not among them.
     #[must_use]
     pub fn rows(&self) -> u64 {
@@ -263,6 +272,14 @@ impl Reader {
             .cut(text, last, self.line, &self.wanted, &mut fields);
         let used = match cut {
             Ok(Some(cut)) => {
+                if let Some(at) = memchr::memchr(0, &text[..cut.end]) {
+                    let before = memchr::memchr_iter(b'\n', &text[..at]).count() as u64;
+                    return Err(Error::invalid(format!(
+                        "line {}: a NUL byte, as where a crash left zeros in place of text: \
+                         remove such bytes, or give a whole copy",
+                        self.line + before
+                    )));
+                }
                 self.fields_read(text, cut.fields, &fields)?;
                 self.line += cut.lines;
                 cut.end
@@ -357,6 +374,9 @@ fn read_field(
         },
         Column::Time(times) => {
             if !times.push(text)? {
+                if times::is_beyond_64_bits(text) {
+                    return refuse(&format!("{name} '{}' is beyond 64 bits", shown()));
+                }
                 return refuse(&format!(
                     "{name} '{}' is neither a number nor a date, or of another kind than before",
                     shown()

@@ -82,6 +82,7 @@ proptest! {
         for quoting in [
             Quoting::Off,
             Quoting::Rfc4180(b'"'),
+            Quoting::Rfc4180UnlessAmbiguous(b'"'),
             Quoting::OffUnlessAmbiguous(b'"'),
         ] {
             let columns = vec![(0, "user".to_owned(), Kind::Id), (1, "item".to_owned(), Kind::Id)];
@@ -120,6 +121,46 @@ fn a_field_that_may_or_may_not_be_quoted_is_refused() {
         [["\"a\" x", "b"]]
     );
     assert_eq!(read("\"a\tb\n", auto(), 64).unwrap(), [["\"a", "b"]]);
+}
+
+#[test]
+fn lines_that_are_records_by_themselves_are_no_quoted_field() {
+    let auto = |width| format(",", Quoting::Rfc4180UnlessAmbiguous(b'"'), width);
+    for text in [
+        "u,m,\"7\nv,n,x\nw,o,12\"\n",
+        "u,m,\"7\r\n\r\nv,n,12\"\r\n",
+        "\"u,1\",m,\"7\nv,n,\"\"\nw,o,12\"\n",
+    ] {
+        for chunk in [1, 64] {
+            let refused = read(text, auto(3), chunk).unwrap_err();
+            assert!(
+                refused.starts_with("line 1: a field in quotes goes on to line 3,"),
+                "{refused}"
+            );
+            read(text, rfc(",", 3), chunk).unwrap();
+        }
+    }
+    for text in ["u,m,\"a\nb\"\n", "u,m,\"a, b\nc, d\ne, f\"\n"] {
+        assert_eq!(read(text, auto(3), 64), read(text, rfc(",", 3), 64));
+    }
+}
+
+#[test]
+fn zeros_are_no_text_wherever_they_stand() {
+    for (text, line) in [
+        ("a,b\n\0\0\0c,d\n", 2),
+        ("a,\"b\n\0\"\n", 2),
+        ("a,b\nc,d\n\0\0", 3),
+        ("\0,b", 1),
+    ] {
+        let columns = vec![(0, "user".to_owned(), Kind::Id)];
+        for chunk in [1, 64] {
+            let mut reader = Reader::new(rfc(",", 2), columns.clone(), false).unwrap();
+            let error = feed_all(&mut reader, text.as_bytes(), chunk).unwrap_err();
+            let start = format!("line {line}: a NUL byte");
+            assert!(error.to_string().starts_with(&start), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -48,7 +48,8 @@ impl TimeColumn {
             };
         }
         match text.parse::<f64>() {
-            Ok(real) if real.is_finite() => self.push_real(real),
+            // As floating point, whole numbers of so many digits would be equal to others.
+            Ok(real) if real.is_finite() && !is_beyond_64_bits(text) => self.push_real(real),
             _ => Ok(false),
         }
     }
@@ -67,6 +68,11 @@ impl TimeColumn {
         }
     }
 
+    /// Whether dates so far name their zones; None if there are none.
+    pub(super) fn zoned(&self) -> Option<bool> {
+        self.zoned
+    }
+
     /// What was collected since the last call.
     pub(super) fn take(&mut self) -> Times {
         match &mut self.times {
@@ -76,6 +82,15 @@ impl TimeColumn {
             Some(Times::Moments(all)) => Times::Moments(std::mem::take(all)),
         }
     }
+}
+
+/// Whether text is a whole number that 64 bits cannot hold.
+pub(super) fn is_beyond_64_bits(text: &str) -> bool {
+    let text = text.trim_matches([' ', '\t']);
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && text.parse::<i64>().is_err()
 }
 
 fn appended<T>(all: &mut Vec<T>, time: T) -> Result<bool> {
@@ -221,5 +236,13 @@ mod tests {
         assert!(taken("3") && taken("4.5") && taken("-1"));
         assert!(!taken("2026-01-01") && !taken("soon"));
         assert_eq!(column.take(), Times::Real(vec![3.0, 4.5, -1.0]));
+    }
+
+    #[test]
+    fn whole_numbers_beyond_64_bits_are_no_floating_point() {
+        let mut column = TimeColumn::default();
+        let mut taken = |text| column.push(text).expect("small");
+        assert!(taken("9223372036854775807") && !taken("9223372036854775808"));
+        assert!(!taken("-99999999999999999999") && !taken("+99999999999999999999"));
     }
 }
