@@ -1,5 +1,6 @@
 """Limits of threads whose blocks overlap in several threads of Python."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -48,3 +49,14 @@ def test_blocks_within_each_other_end_in_turn():
             assert get_num_threads() == 3
         assert (of_blas(), get_num_threads()) == ({1}, 1)
     assert (of_blas(), get_num_threads()) == ({2}, 2)
+
+
+def test_a_limit_holds_in_whichever_thread_asks_for_it():
+    def within():
+        with one_blas_thread():
+            return of_blas()
+
+    assert within() == {1}
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(within).result() == {1}
+        assert pool.submit(of_blas).result() == {2}

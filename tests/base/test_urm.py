@@ -150,3 +150,12 @@ def test_repeated_entries_are_added_up_before_they_are_rounded(stored):
     assert csr_from_sparse(X, duplicates="sum").values == [expected]
     frame = {"u": zeros, "i": zeros, "r": X.data}
     assert Interactions.from_frame(frame, "u", "i", "r", duplicates="sum").urm.data == [expected]
+
+
+def test_the_arrays_of_a_view_are_not_exchanged():
+    view = to_scipy(as_csr(np.eye(3)))
+    with pytest.raises(ValueError, match="data is shared with others who read this matrix: copy"):
+        view.data = view.data * 2
+    own = view.copy()
+    own.data = own.data * 2
+    assert (own.sum(), view.sum()) == (6, 3)

@@ -473,6 +473,15 @@ def test_caae_generator_steps_are_gradient_descent_on_their_formulas(
         assert (masks[0][x > 0] == 1).all()
 
 
+def test_caae_weighs_errors_at_interactions_by_their_squared_values():
+    X = np.zeros((3, 4))
+    X[range(3), range(3)] = [1, 2, 3]
+    model = CAAE(**{**CA, "S": 0.0, "lr": 1e-12, "epochs": 1}).fit(X)
+    made = ACT["sigmoid"](model.score_users(range(3)).astype(float))
+    error = (((made - X) * X) ** 2).sum()
+    assert model.history_[0]["reconstruction_loss"] == pytest.approx(error, rel=1e-5)
+
+
 def test_caae_draws_belong_to_their_users(X, monkeypatch):
     module, _ = caae(X)
     # Each user can only be given the item of his own number.

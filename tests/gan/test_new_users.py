@@ -1,6 +1,7 @@
 """Factors of users who were not fitted: the minimum of the generator's loss."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,16 @@ def test_binganmf_descends_to_where_the_loss_is_flat(activation, published_quirk
         loss = loss + users * 1e-3 / 2 * (G.user_factors**2).sum()
         (slope,) = torch.autograd.grad(loss, [G.user_factors])
         assert slope.abs().max().item() < 1e-4
+
+
+def test_factors_behind_units_that_are_all_off_stay_and_harm_nobody():
+    X = (np.random.default_rng(0).random((30, 8)) < 0.4).astype(np.float32)
+    params = {"num_factors": 3, "d_nodes": 4, "epochs": 2, "seed": 0, "device": "cpu"}
+    form = BinGANMF(**params, d_hidden_act="relu").fit(X).scorer_.profile_map
+    alone = [form.factors(as_csr(X[[user]], allow_empty=True))[0] for user in range(30)]
+    assert_array_equal(form.factors(as_csr(X)), alone)
+    off = replace(form, biases=(np.full(4, -9, np.float32),))
+    assert_array_equal(off.factors(as_csr(X)), np.tile(form.start, (30, 1)))
 
 
 def replace_batch(settings):

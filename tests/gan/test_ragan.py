@@ -1,5 +1,7 @@
 """RAGAN: losses against their definition, what is generated, the base, and interruption."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -102,6 +104,47 @@ def test_without_generated_ratings_it_is_the_base_bit_for_bit(X, base):
     other = gf.RAGAN(**SMALL, base=base).fit(X)
     if base != "topPopular":
         assert not np.array_equal(other.score_users(users), alone.score_users(users))
+
+
+def test_the_shape_of_the_matrix_does_not_decide_which_profile_is_scored(X, tmp_path):
+    few = X[6:18]  # fewer than there are items
+    model = gf.RAGAN(**SMALL).fit(few)
+    Y = gf.RAGAN(**SMALL).augment(few).toarray().astype(np.float64)
+    P = np.linalg.inv(Y.T @ Y + 500 * np.eye(25))
+    B = -P / np.diag(P)
+    np.fill_diagonal(B, 0)
+    scores = model.score_users(range(12))
+    assert_allclose(scores, few @ B, atol=1e-6)
+    assert np.array_equal(scores, model.fold_in(few))
+    model.save(tmp_path / "m.safetensors")
+    loaded = gf.load(tmp_path / "m.safetensors")
+    assert np.array_equal(loaded.score_users(range(12)), scores)
+    assert np.array_equal(loaded.fold_in(few), scores)
+
+
+@pytest.mark.parametrize("base", ["UserKNN", "WRMF", "CDAE", "GANMF"])
+def test_users_are_those_of_the_base_and_new_ones_too(X, base, tmp_path):
+    model = gf.RAGAN(**SMALL, base=base).fit(X)
+    alone = gf.models.registry.model_class(base)().fit(gf.RAGAN(**SMALL).augment(X))
+    model.save(tmp_path / "m.safetensors")
+    for ours in (model, gf.load(tmp_path / "m.safetensors")):
+        assert np.array_equal(ours.score_users(range(40)), alone.score_users(range(40)))
+        assert np.array_equal(ours.fold_in(X[:9, ::-1]), alone.fold_in(X[:9, ::-1]))
+
+
+def test_a_file_of_before_is_read_and_says_what_it_lacks(X, tmp_path):
+    for base, lacking in (("UserKNN", "fitted"), ("CDAE", "profile_map")):
+        model = gf.RAGAN(**SMALL, base=base).fit(X)
+        model.scorer_ = replace(model.scorer_, **{lacking: None})
+        model.save(tmp_path / "m.safetensors")
+        old = gf.load(tmp_path / "m.safetensors")
+        assert np.array_equal(old.score_users([3]), model.score_users([3]))
+        if base == "CDAE":
+            by_squares = old.scorer_.by_least_squares(as_csr(X[:2])).scores(None, np.arange(2))
+            assert np.array_equal(old.fold_in(X[:2]), by_squares)
+        else:
+            with pytest.raises(NotImplementedError, match=r"RAGAN has no fold_in: .*fit it again"):
+                old.fold_in(X[:2])
 
 
 @pytest.mark.slow

@@ -238,6 +238,8 @@ def test_a_damaged_checkpoint_or_that_of_another_run_is_refused(binary, tmp_path
         gf.BPRMF(**params, epochs=3).fit(binary)
     with pytest.raises(ValueError, match="checkpoint_path names no file"):
         gf.BPRMF(checkpoint_every=1).fit(binary)
+    with pytest.warns(UserWarning, match="checkpoint_path is 'x', but checkpoint_every is 0"):
+        gf.BPRMF(epochs=1, checkpoint_path="x").fit(binary)
 
 
 @pytest.mark.usefixtures("threads_restored")

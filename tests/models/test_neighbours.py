@@ -230,5 +230,63 @@ def test_weights_beyond_float32_are_refused(shrink, value):
 
 def test_powers_beyond_float32_are_refused():
     X = np.full((3, 2), 2.0, dtype=np.float32)
-    with pytest.raises(ValueError, match="is not finite"):
+    with pytest.raises(ValueError, match=r"^X holds values up to 2, and alpha is 1e\+300, beyond"):
         gf.P3alpha(alpha=1e300).fit(X)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 2.0])
+@pytest.mark.parametrize("beta", [0.0, 0.6])
+def test_walks_do_not_depend_on_the_scale_of_users(alpha, beta):
+    rng = np.random.default_rng(2)
+    X = (rng.random((40, 20)) < 0.3) * (1 + rng.random((40, 20)))
+    X[20:, :10], X[:20, 10:] = 0, 0  # two groups, so that items keep their own scale
+    W = gf.RP3beta(5, alpha, beta).fit(X).item_weights_.toarray()
+    for scale in (1e-12, 1e-20, 1e-36, 1e12, 1e36):
+        scaled = np.vstack([X[:20], X[20:] * scale])
+        same = gf.RP3beta(5, alpha, beta).fit(scaled).item_weights_.toarray()
+        np.testing.assert_allclose(same, W, rtol=1e-5)
+
+
+def test_walks_that_round_to_nothing_are_refused():
+    X = np.array([[1.0, 1e-30, 0.0], [0.0, 1.0, 1.0]])
+    with pytest.raises(ValueError, match=r"and alpha is 2, .* weights of item 0 are too small"):
+        gf.P3alpha(alpha=2.0).fit(X)
+    # All pairs at once, and row by row.
+    for X in (np.ones((9, 9)), np.kron(np.eye(200), np.ones((9, 2)))):
+        with pytest.raises(ValueError, match=r"beta is 200, beyond what RP3beta .* another beta$"):
+            gf.RP3beta(beta=200.0).fit(X)
+
+
+@pytest.mark.parametrize("model", [gf.ItemKNN, gf.UserKNN])
+def test_norms_beyond_single_precision_are_refused(model):
+    X = np.random.default_rng(3).integers(0, 3, (30, 20)).astype(float)
+    refused = rf"^X holds values up to .*, beyond what {model.__name__} .*: divide X by a constant$"
+    for params, scale in [
+        ({"similarity": "euclidean"}, 1e19),
+        ({"similarity": "euclidean", "normalize": False}, 1e19),
+        ({"similarity": "asymmetric", "asymmetric_alpha": 2.0}, 1e19),
+        ({}, 1.7e38),
+    ]:
+        with pytest.raises(ValueError, match=refused):
+            model(**params).fit(X * scale)
+    scores = model(topk=3).fit(X).score_users(0)
+    np.testing.assert_allclose(model(topk=3).fit(X * 1e30).score_users(0) / 1e30, scores, rtol=1e-4)
+
+
+def test_normalised_distances_do_not_depend_on_the_scale_of_values():
+    rng = np.random.default_rng(5)
+    X = (rng.random((300, 120)) < 0.2) * (1 + rng.random((300, 120)))
+    model = gf.ItemKNN(topk=5, similarity="euclidean")
+    W = model.fit(X).item_weights_.toarray()
+    for scale in (1e-30, 1e-23, 1e17):
+        np.testing.assert_allclose(model.fit(X * scale).item_weights_.toarray(), W, rtol=1e-5)
+
+
+def test_an_empty_profile_has_the_neighbours_of_a_fit_with_it():
+    X = np.random.default_rng(4).integers(0, 2, (12, 9)).astype(float)
+    X[0, 0] = 1
+    params = {"topk": 4, "similarity": "euclidean", "normalize": False}
+    with_it = gf.UserKNN(**params).fit(np.vstack([X, np.zeros(9)])).score_users(12)
+    assert with_it.any()
+    alone = gf.UserKNN(**params).fit(X).fold_in(np.zeros((1, 9)))
+    np.testing.assert_array_equal(alone.ravel(), np.ravel(with_it))

@@ -302,3 +302,20 @@ def test_a_short_list_is_what_an_array_of_it_is(items):
 
     # A tuple is read by numpy.
     assert read(items) == read(tuple(items))
+
+
+def test_ids_say_nothing_to_a_model_without_ids(toy_urm):
+    model = gf.ItemKNN(topk=5).fit(toy_urm)
+
+    def people(items):
+        return gf.Interactions.from_frame({"u": ["a"] * len(items), "i": items}, "u", "i")
+
+    assert same(
+        model.recommend(profiles=people([7, 3]), n=5), model.recommend(profiles=[3, 7], n=5)
+    )
+    with pytest.raises(ValueError, match=r"profiles holds items such as 'x', but the model was"):
+        model.recommend(profiles=people(["x", "y"]))
+    with pytest.raises(ValueError, match=r"item 40 does not exist: numbers go from 0 to 39"):
+        model.recommend(profiles=people([3, 40]))
+    left = model.recommend(profiles=people([3, 40]), n=5, unknown="skip")
+    assert same(left, model.recommend(profiles=[3], n=5))

@@ -62,3 +62,15 @@ def test_an_unfinished_descent_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gf.SLIMElasticNet().fit(toy(3))
+
+
+def test_weights_do_not_depend_on_the_scale_of_values_or_are_refused():
+    X = toy(1, ratings=True)
+    W = gf.SLIMElasticNet(tol=1e-6, alpha=0.0).fit(X).item_weights_.toarray()
+    for scale in (1e-15, 1e15):
+        same = gf.SLIMElasticNet(tol=1e-6, alpha=0.0).fit(X * scale).item_weights_.toarray()
+        np.testing.assert_allclose(same, W, atol=1e-4)
+    for scale in (1e-25, 1e19):
+        with pytest.raises(ValueError, match=r"^X holds values up to .* SLIMElasticNet .*: divide"):
+            gf.SLIMElasticNet(alpha=0.0).fit(X * scale)
+    assert gf.SLIMElasticNet().fit(X * 1e-25).item_weights_.nnz == 0  # the penalty wins

@@ -60,6 +60,32 @@ def test_an_epoch_solves_the_normal_equations_of_users_then_items(ratings, param
     np.testing.assert_allclose(model.fold_in(ratings), scores, atol=1e-3)
 
 
+# Fewer cells than factors and more.
+@pytest.mark.parametrize("num_factors", [8, 60])
+@pytest.mark.parametrize("counts", [1e2, 1e5, 1e7])
+def test_large_confidences_lose_no_digits(num_factors, counts):
+    rng = np.random.default_rng(1)
+    X = (rng.random((80, 60)) < 0.3) * np.ceil(counts * rng.lognormal(0, 2, (80, 60)))
+    X[:, 30] = X[:, 31]  # equal factors
+    model = gf.WRMF(num_factors, alpha=40.0, reg=0.1, epochs=2, solver="cholesky").fit(X)
+    users = _least_squares(X, model.item_factors_.astype(np.float64), model)
+    scores = users @ model.item_factors_.T.astype(np.float64)
+    np.testing.assert_allclose(model.fold_in(sp.csr_array(X)), scores, atol=1e-4)
+
+
+def _least_squares(X: np.ndarray, Y: np.ndarray, model: gf.WRMF) -> np.ndarray:
+    """As `exact_rows`, from roots of the weights: products of these cost half the digits."""
+    rows = []
+    for x in X:
+        (seen,), C = np.nonzero(x), confidences(x, model)
+        # c (p - s)^2 + c' s^2 of the cells that are one and zero.
+        w = np.sqrt(C[seen] - 1)
+        left = np.vstack([w[:, None] * Y[seen], Y, np.sqrt(model.reg) * np.eye(Y.shape[1])])
+        right = np.concatenate([w, x > 0, np.zeros(Y.shape[1])])
+        rows.append(np.linalg.lstsq(left, right, rcond=None)[0])
+    return np.array(rows)
+
+
 @pytest.mark.parametrize("solver", ["cg", "cholesky"])
 @pytest.mark.parametrize("params", VARIANTS)
 def test_more_epochs_lower_the_objective(ratings, solver, params):
@@ -166,3 +192,12 @@ def test_factors_out_of_reach_are_refused_before_they_are_made():
     X = sp.csr_array((np.ones(1), ([0], [0])), shape=(2_000_000, 2_000_000))
     with pytest.raises(MemoryError, match=r"WRMF needs .* GiB .* lower num_factors"):
         gf.WRMF(num_factors=100_000).fit(X)
+
+
+def test_profiles_beyond_single_precision_are_named(ratings):
+    model = gf.WRMF(num_factors=3).fit(ratings)
+    for factor in (1e30, 1e38):
+        with pytest.raises(
+            ValueError, match=r"^profiles holds values up to .*: divide profiles by"
+        ):
+            model.fold_in(np.minimum(ratings.toarray().astype(np.float64) * factor, 3e38))

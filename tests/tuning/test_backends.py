@@ -236,3 +236,11 @@ def test_an_unknown_backend_suggests_one() -> None:
         backend_class("scopt")
     with pytest.raises(TypeError, match="ask and tell"):
         backend_class(object())
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS))
+@pytest.mark.filterwarnings("error")
+def test_values_at_the_edge_of_floating_point_do_not_end_a_search(name: str) -> None:
+    worst = -np.finfo(float).max
+    asked = sequence(made(name), 7, answers=lambda params: worst if params["a"] > 25 else 0.1)
+    assert len({params["a"] > 25 for params in asked}) == 2

@@ -114,9 +114,22 @@ def _limit_rust(n: int) -> Callable[[], object]:
 
 def _limit_blas(n: int) -> Callable[[], object]:
     """Limit BLAS to `n` threads; what is returned undoes it."""
-    limits = _blas(len(sys.modules)).limit(limits=n, user_api="blas")
-    restore: Callable[[], object] = limits.restore_original_limits
+    libraries = _blas(len(sys.modules))
+    _take_control(libraries)
+    limits = libraries.limit(limits=n, user_api="blas")
+
+    def restore() -> None:
+        _take_control(libraries)
+        limits.restore_original_limits()
+
     return restore
+
+
+def _take_control(libraries: ThreadpoolController) -> None:
+    # As of 3.8 threadpoolctl lets one thread of Python limit OpenBLAS, and ignores all others.
+    for library in libraries.lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from ganmf_fast.base.text import shown
 
 Duplicates = Literal["error", "sum", "first"]
 _MAX_SIDE = 2**31 - 1
+_ARRAYS = ("data", "indices", "indptr")
 
 if TYPE_CHECKING:
     _CsrArray = sp.csr_array[np.float32]
@@ -47,12 +48,17 @@ class CsrView(_CsrArray):
 
     def show(self, csr: Csr, owner: object) -> None:
         """Forbid writing, and remember what is shown."""
-        for name in ("data", "indices", "indptr"):
+        for name in _ARRAYS:
             setattr(self, name, read_only(getattr(self, name)))
         # Known from the validation; otherwise scipy would look, or try to sort read-only arrays.
         self.has_sorted_indices = True
         self.has_canonical_format = True
         self._shown = csr, owner, (self.data, self.indices, self.indptr, self.shape)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if self._shown is not None and name in _ARRAYS and self.csr is not None:
+            raise ValueError(f"{name} is shared with others who read this matrix: copy() it first")
+        super().__setattr__(name, value)
 
     @property
     def csr(self) -> Csr | None:

@@ -227,6 +227,11 @@ def _checked(experiment: str, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in sorted(given.keys() - {*options_of(experiment), "seed"}):
         if checked[name] is not _DEFAULTS[name] and checked[name] != _DEFAULTS[name]:
             raise ValueError(f"{experiment} has no option {name}")
+    if checked["params"] != "tuned" and checked["n_calls"] != _DEFAULTS["n_calls"]:
+        raise ValueError(
+            f'n_calls is {checked["n_calls"]}, but nothing is searched: give params="tuned" '
+            "(--params tuned) as well"
+        )
     return checked
 
 

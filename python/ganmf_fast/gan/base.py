@@ -14,7 +14,7 @@ from ganmf_fast.base.params import earlier_params
 from ganmf_fast.gan.defaults import MOST_EPOCHS
 from ganmf_fast.gan.settings import GANSettings
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.checkpoint import config_of
+from ganmf_fast.models.checkpoint import check_checkpoint, config_of
 from ganmf_fast.models.early_stopping import LessStandardError, epochs_for_more_data
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.models.registry import need_torch
@@ -78,10 +78,7 @@ class GANRecommender(GANSettings, Recommender):
         need_torch(type(self).__name__)  # a model that was loaded is there without it
         from ganmf_fast.gan.checkpoint import TensorCheckpoint
 
-        if self.checkpoint_every and self.checkpoint_path is None:
-            raise ValueError(
-                f"checkpoint_every is {self.checkpoint_every}, but checkpoint_path names no file"
-            )
+        check_checkpoint(self.checkpoint_every, self.checkpoint_path)
         settings = self.resolved(self._profiles(data.urm))
         if settings.epochs is None and data.validation is None:
             settings.epochs = self._epochs_for(settings, data)

@@ -6,9 +6,9 @@ perceptrons over profiles with sigmoid layers, whose outputs r give items a prob
 
 - ``L_D = -mean log sigmoid(s(u, i) - s(u, j)) + beta l2(looked-up rows)``, the penalty summed over
   the batch;
-- ``L_G = -lmbda mean(log p R) + (1 - lmbda) sum((r - x)^2 e) + beta l2(G)`` over items drawn from
-  p = softmax(r), with the reward ``R = log sigmoid(s - 1)``, and e ones at the profile and at
-  ``floor(S n)`` of the n items it does not hold, drawn one after the other by G';
+- ``L_G = -lmbda mean(log p R) + (1 - lmbda) sum(((r - x) e)^2) + beta l2(G)`` over items drawn from
+  p = softmax(r), with the reward ``R = log sigmoid(s - 1)``, and e the profile x itself with ones
+  at ``floor(S n)`` of the n items it does not hold, drawn one after the other by G';
 - ``L_G' = -mean(log p' R') + beta l2(G')``, ``R' = log sigmoid(1 - s)``.
 
 For each user of a batch twice as many items are drawn as the median profile is long. An epoch is
@@ -255,7 +255,7 @@ class CAAEModule(GANModule):
         return loss, slope.div_(reward.numel())
 
     def _reconstruction_mask(self, batch: Batch) -> Tensor:
-        """e: ones at the profiles and at the items that G' draws beside them."""
+        """e: the profiles, with ones at the items that G' draws beside them."""
         weights = self._draw_weights(self.negative, batch)
         out = np.empty_like(weights)
         mask_unobserved(

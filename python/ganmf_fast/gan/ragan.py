@@ -14,6 +14,7 @@ Cost: that of CFGAN's sparse step; a fit of the base for each look at `validatio
 """
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,10 @@ from ganmf_fast.gan.settings import RAGANSettings
 from ganmf_fast.gan.sparse_ops import weighted
 from ganmf_fast.models.registry import model_class
 from ganmf_fast.scorers.base import Scorer
+from ganmf_fast.scorers.dense import DualEase
+from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.profile_maps import ProfileMap
+from ganmf_fast.scorers.weights import UserWeights
 
 # Streams of draws: which missing ratings are low, and which are generated.
 _LOW, _GENERATED = 0, 1
@@ -43,6 +48,7 @@ class RAGANModule(CFGANModule):
     def __init__(self, settings: RAGANSettings, profiles: Csr) -> None:
         self._own = settings
         self._given = profiles
+        self._map: ProfileMap | None = None
         ratings = to_scipy(profiles)
         self._highest = float(ratings.data.max())
         self._lowest = float(ratings.data.min())
@@ -109,10 +115,22 @@ class RAGANModule(CFGANModule):
         return {**super().diagnose(), "generated_deviation": float(cut.std())}
 
     def scorer(self) -> Scorer:
-        """See ``GANModule``: what the base leaves behind."""
-        base = model_class(self._own.base)()
+        """See ``GANModule``: what the base leaves behind, for the profiles as given."""
+        base, augmented = model_class(self._own.base)(), self.augmented()
         try:
-            return base.fit(self.augmented(), verbose=False).scorer_
+            scorer = base.fit(augmented, verbose=False).scorer_
         except ValueError as error:
             text = f"base {self._own.base}, with its defaults, cannot be fitted on these ratings"
             raise ValueError(f"{text}: {error}") from error
+        if isinstance(scorer, DualEase) and self._own.share:
+            # Its own rows hold generated ratings.
+            return scorer.of_profiles(self._given)
+        if isinstance(scorer, UserWeights):
+            # Neighbours recommend what was generated for them, too.
+            return replace(scorer, fitted=augmented)
+        self._map = scorer.profile_map if isinstance(scorer, Factors) else None
+        return scorer
+
+    def profile_map(self) -> ProfileMap | None:
+        """See ``GANModule``: that of the base that was fitted last."""
+        return self._map

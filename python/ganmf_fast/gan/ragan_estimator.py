@@ -11,8 +11,11 @@ from ganmf_fast.data.interactions import Interactions
 from ganmf_fast.gan.base import GANRecommender
 from ganmf_fast.gan.settings import RAGANSettings
 from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.models.iterative import IterativeRecommender
+from ganmf_fast.models.registry import model_class
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.factors import Factors
+from ganmf_fast.scorers.weights import UserWeights
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -41,10 +44,10 @@ class RAGAN(RAGANSettings, GANRecommender):
     (docs/results/adversarial.md). `fit` takes explicit ratings, the higher the better. Beside ones
     the generated ratings lie between `low_rating` and one; without `bt` they are ones, the
     generator has no effect, and a warning says so. The lists are those of the base, for the
-    profiles as they were given. With `validation` the base is fitted anew for each look. `augment`
-    gives the ratings for any model with any parameters. New users are scored as the base scores
-    them; where it fits their factors by steps of its own, they have the factors of least squared
-    error.
+    profiles as they were given; factors and neighbours of fitted users are those that it found with
+    the generated ratings. With `validation` the base is fitted anew for each look. `augment` gives
+    the ratings for any model with any parameters. New users are scored as the base scores them;
+    where it fits their factors by steps of its own, they have the factors of least squared error.
 
     References
     ----------
@@ -84,7 +87,18 @@ class RAGAN(RAGANSettings, GANRecommender):
         return to_scipy(found)
 
     def _scorer_of(self, profiles: Csr) -> Scorer:
-        scorer = self.scorer_
+        cls, scorer, fitted = model_class(self.base), self.scorer_, self.urm_
+        if isinstance(scorer, UserWeights):
+            if scorer.fitted is None:
+                raise NotImplementedError(
+                    "it does not hold the ratings that new users are compared with; an older "
+                    "version fitted it: fit it again"
+                )
+            fitted = scorer.fitted
+        base = cls.from_parts(cls().get_params(deep=False), fitted, scorer, None)
         if isinstance(scorer, Factors) and scorer.profile_map is None:
-            return scorer.by_least_squares(profiles)
-        return super()._scorer_of(profiles)
+            # Its own steps take more than the factors; older files hold no map of a GAN.
+            steps = isinstance(base, IterativeRecommender)
+            if steps or (isinstance(base, GANRecommender) and base.maps_profiles):
+                return scorer.by_least_squares(profiles)
+        return base.scorer_of(profiles)

@@ -535,8 +535,9 @@ class Recommender(ScikitLearn, ABC):
 
         For item-weight models, EASE among them, the contributions sum to the score. For factors
         they explain the score that `fold_in` gives the user's profile, in closed form: they sum to
-        what it exceeds that of an empty profile by. For PureSVD this is the score, and for GANMF
-        with ``user_factors="solved"`` up to a constant; otherwise learned factors differ from it.
+        what it exceeds that of an empty profile by; with ``norm_exponent`` they leave out the bias,
+        which grows with the norm of the profile. For PureSVD this is the score, and for GANMF with
+        ``user_factors="solved"`` up to that part; otherwise learned factors differ from it.
 
         Parameters
         ----------

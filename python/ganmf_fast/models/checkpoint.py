@@ -9,6 +9,7 @@ nothing in it is ever executed.
 
 import errno
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,19 @@ class TrainingFacts(msgspec.Struct):
             == len(self.history)
         ):
             raise ValueError(f"{len(self.history)} epochs are not {self.epochs_run}")
+
+
+def check_checkpoint(every: int, path: object) -> None:
+    """Refuse a checkpoint without a file, and warn of a file without a checkpoint."""
+    if every and path is None:
+        raise ValueError(f"checkpoint_every is {every}, but checkpoint_path names no file")
+    if path is not None and not every:
+        warnings.warn(
+            f"checkpoint_path is {shown(str(path), 400)}, but checkpoint_every is 0, so that it is "
+            "neither read nor written: give the epochs between two checkpoints",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def config_of(model: str, params: Mapping[str, Any], data: FitData) -> dict[str, Any]:

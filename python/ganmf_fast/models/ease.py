@@ -140,7 +140,7 @@ class EASE(Recommender):
 
 def _scaled(urm: Csr, l2: float, dropout: float) -> tuple[Csr, NDArray[np.float64]]:
     """X S, and the diagonal of S."""
-    X = to_scipy(urm)
+    X = to_scipy(urm).copy()
     squares = np.bincount(X.indices, np.square(X.data, dtype=np.float64), urm.n_cols)
     scale = 1 / np.sqrt(1 + dropout / (1 - dropout) * squares / l2)
     X.data = X.data * scale[X.indices].astype(np.float32)

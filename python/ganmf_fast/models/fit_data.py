@@ -1,7 +1,7 @@
 """Input of a fit, in one object."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +19,27 @@ if TYPE_CHECKING:
 
 FitCallback: TypeAlias = Callable[[int, Mapping[str, float]], object]
 """Called as ``callback(epoch, values)`` after each epoch; what it raises ends the fit."""
+
+
+@contextmanager
+def range_named(argument: str, rows: Csr, model: str, **params: float) -> Iterator[None]:
+    """Name the values and the parameters from which no finite numbers can be computed.
+
+    Raises
+    ------
+    ValueError
+        In place of one that is raised within.
+    """
+    try:
+        yield
+    except ValueError as error:
+        highest = 1.0 if rows.values is None else rows.values.max(initial=0)
+        given = "".join(f", and {name} is {value:g}" for name, value in params.items())
+        change = "".join(f" or choose another {name}" for name in params)
+        raise ValueError(
+            f"{argument} holds values up to {highest:g}{given}, beyond what {model} can be "
+            f"computed from ({error}): divide {argument} by a constant{change}"
+        ) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,25 +85,9 @@ class FitData:
         """What `validate` is the mean of, for a metric that has a value for each user."""
         return user_values(scorer, self.urm, self._held_out(), self.metric, self.k)
 
-    @contextmanager
-    def range_named(self, model: str, **params: float) -> Iterator[None]:
-        """Name the values of X and the parameters from which no finite numbers can be computed.
-
-        Raises
-        ------
-        ValueError
-            In place of one that is raised within.
-        """
-        try:
-            yield
-        except ValueError as error:
-            highest = 1.0 if self.urm.values is None else self.urm.values.max()
-            given = "".join(f", and {name} is {value:g}" for name, value in params.items())
-            change = "".join(f" or choose another {name}" for name in params)
-            raise ValueError(
-                f"X holds values up to {highest:g}{given}, beyond what {model} can be computed "
-                f"from ({error}): divide X by a constant{change}"
-            ) from None
+    def range_named(self, model: str, **params: float) -> AbstractContextManager[None]:
+        """`range_named` of X."""
+        return range_named("X", self.urm, model, **params)
 
     def _held_out(self) -> Csr:
         if self.validation is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ganmf_fast.base.params import earlier_params, hyperparameters, param
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.checkpoint import Checkpoint, config_of
+from ganmf_fast.models.checkpoint import Checkpoint, check_checkpoint, config_of
 from ganmf_fast.models.early_stopping import Resumption, TrainingResult, run_epochs
 from ganmf_fast.models.fit_data import FitData
 from ganmf_fast.scorers.factors import Factors
@@ -60,10 +60,7 @@ class IterativeRecommender(IterativeSettings, Recommender):
     history_: list[dict[str, float]]
 
     def _check_params(self) -> None:
-        if self.checkpoint_every and self.checkpoint_path is None:
-            raise ValueError(
-                f"checkpoint_every is {self.checkpoint_every}, but checkpoint_path names no file"
-            )
+        check_checkpoint(self.checkpoint_every, self.checkpoint_path)
 
     def _file_digests(self) -> dict[str, str]:
         """SHA-256 of files whose content the weights depend on, by a name for messages."""

@@ -17,7 +17,7 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.cooccurrence import Cooccurrence
-from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.models.fit_data import FitData, range_named
 from ganmf_fast.scorers.base import Scorer
 from ganmf_fast.scorers.weights import ItemWeights, UserWeights
 
@@ -146,13 +146,14 @@ class _KNN(Recommender):
         weighting = self._weighting()
         params = self._params(urm.n_cols)
         binary = self.similarity in ("jaccard", "dice", "tversky")
-        if self.published_quirks:
-            return _core.fit_knn(
-                urm, params, by_target, weighting, data.progress, as_published=True
-            )
-        if counts is not None and (binary or (weighting is None and urm.values is None)):
+        published = bool(self.published_quirks)
+        same = binary or (weighting is None and urm.values is None)
+        if counts is not None and same and not published:
             return counts.counts.fit_knn(params, by_target, data.progress)
-        return _core.fit_knn(urm, params, by_target, weighting, data.progress)
+        with data.range_named(type(self).__name__):
+            return _core.fit_knn(
+                urm, params, by_target, weighting, data.progress, as_published=published
+            )
 
     def _weighting(self) -> str | None:
         return None if self.feature_weighting == "none" else self.feature_weighting
@@ -243,5 +244,6 @@ class UserKNN(_KNN):
 
     def _scorer_of(self, profiles: Csr) -> Scorer:
         params = self._params(self.urm_.n_rows)
-        found = _core.knn_of_new(self._columns, profiles, params, self._weighting())
+        with range_named("profiles", profiles, "UserKNN"):
+            found = _core.knn_of_new(self._columns, profiles, params, self._weighting())
         return UserWeights(found, self.urm_.n_cols, self.urm_)

@@ -8,9 +8,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ganmf_fast._core import Csr
+from ganmf_fast.base.text import shown
 from ganmf_fast.base.urm import as_csr
-from ganmf_fast.data.interactions import interactions_of
-from ganmf_fast.models.ids import Ids, find, numbers, skips
+from ganmf_fast.data.interactions import Interactions, interactions_of
+from ganmf_fast.models.ids import Aligned, Ids, find, numbers, skips
 
 
 class Profiles(NamedTuple):
@@ -38,7 +39,8 @@ def read_profiles(
     n_items : int
         Items of the model.
     ids : Ids, optional
-        Ids of the model; `Interactions` are matched by those of the items.
+        Ids of the model; `Interactions` are matched by those of the items, which without ids are
+        their numbers.
     unknown : {"error", "skip"}, default "error"
         Treatment of items of Interactions or of a sequence that the model does not know.
     name : str, default "profiles"
@@ -60,6 +62,9 @@ def read_profiles(
         # New people: all of theirs are known here.
         csr, skipped = Ids(data.user_ids, ids.items, "dict").aligned(data, unknown)
         return Profiles(csr, data.user_ids, skipped.interactions)
+    if data is not None and not data.numbered:
+        csr, skipped = _by_number(data, n_items, unknown, name)
+        return Profiles(csr, np.arange(csr.n_rows), skipped.interactions)
     if data is not None or _is_matrix(given):
         rows = as_csr(given, name, allow_empty=True)
         if rows.n_cols != n_items:
@@ -75,6 +80,19 @@ def read_profiles(
     if n_skipped or not (known[1:] > known[:-1]).all():
         known = np.unique(known[n_skipped:])
     return Profiles(Csr(np.array([0, len(known)]), known, None, n_items), np.arange(1), n_skipped)
+
+
+def _by_number(data: Interactions, n_items: int, unknown: str, name: str) -> Aligned:
+    """Profiles whose items are numbers, as the model has no ids."""
+    if data.item_ids.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} holds items such as {shown(data.item_ids[0])}, but the model was fitted "
+            f"without ids, and calls its items by numbers from 0 to {n_items - 1}: fit it on "
+            "Interactions, or give numbers"
+        )
+    # Refuses what is none of these numbers, unless that is to be left out.
+    numbers(data.item_ids, "item", n_items, unknown)
+    return Ids(data.user_ids, np.arange(n_items), "dict").aligned(data, unknown)
 
 
 def _is_matrix(given: object) -> bool:

@@ -27,8 +27,9 @@ class _RandomWalk(Recommender):
     published_quirks: bool
 
     def _weights(self, data: FitData, beta: float) -> ItemWeights:
-        return ItemWeights(
-            _core.fit_p3alpha(
+        exponents = {"alpha": float(self.alpha)} | ({"beta": beta} if beta else {})
+        with data.range_named(type(self).__name__, **exponents):
+            weights = _core.fit_p3alpha(
                 data.urm,
                 min(int(self.topk), data.urm.n_cols),
                 float(self.alpha),
@@ -38,7 +39,7 @@ class _RandomWalk(Recommender):
                 data.progress,
                 as_published=bool(self.published_quirks),
             )
-        )
+        return ItemWeights(weights)
 
 
 @hyperparameters

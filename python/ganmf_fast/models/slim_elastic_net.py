@@ -20,7 +20,7 @@ from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.progress import Report, reporter
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models.base import Recommender
-from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.models.fit_data import FitData, range_named
 from ganmf_fast.models.ids import Ids
 from ganmf_fast.scorers.weights import ItemWeights
 
@@ -125,15 +125,17 @@ class SLIMElasticNet(Recommender):
             f"SLIMElasticNet on {urm.n_rows} users and {urm.n_cols} items",
             "ItemKNN and P3alpha need memory for the interactions only",
         )
-        fits = _core.fit_slim_elastic_net(
-            urm,
-            penalties,
-            min(int(self.topk), urm.n_cols),
-            bool(self.positive_only),
-            float(self.tol),
-            int(self.max_iter),
-            progress,
-        )
+        weakest = min(alpha for alpha, _ in penalties)
+        with range_named("X", urm, "SLIMElasticNet", alpha=weakest):
+            fits = _core.fit_slim_elastic_net(
+                urm,
+                penalties,
+                min(int(self.topk), urm.n_cols),
+                bool(self.positive_only),
+                float(self.tol),
+                int(self.max_iter),
+                progress,
+            )
         for (alpha, l1_ratio), (_, unconverged) in zip(penalties, fits, strict=True):
             if unconverged:
                 warnings.warn(

@@ -18,7 +18,7 @@ from ganmf_fast.base.params import hyperparameters, param
 from ganmf_fast.base.urm import as_csr
 from ganmf_fast.models.base import Recommender
 from ganmf_fast.models.early_stopping import TrainingResult, run_epochs
-from ganmf_fast.models.fit_data import FitData
+from ganmf_fast.models.fit_data import FitData, range_named
 from ganmf_fast.scorers.factors import Factors
 
 # Standard deviation of the first item factors, before division by the square root of their number.
@@ -197,4 +197,6 @@ class WRMF(Recommender):
 
     def _scorer_of(self, profiles: Csr) -> Factors:
         fitted = self._factors("item_factors_")
-        return fitted.with_users(self._solve(profiles, fitted.item_factors, None, None))
+        with range_named("profiles", profiles, "WRMF"):
+            users = self._solve(profiles, fitted.item_factors, None, None)
+        return fitted.with_users(users)

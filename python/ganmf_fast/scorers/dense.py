@@ -97,7 +97,7 @@ class DenseWeights(UsersByProfile, Scorer):
 
 
 @dataclass(frozen=True, eq=False)
-class DualEase(UsersByProfile, Scorer):
+class _ByUsers(UsersByProfile, Scorer):
     """EASE for fewer users than items, without any items x items matrix.
 
     With M = (X X^T + l2 I)^-1 and P = (X^T X + l2 I)^-1 the matrix inversion lemma gives
@@ -160,11 +160,6 @@ class DualEase(UsersByProfile, Scorer):
         forbid_writing(self)
 
     @property
-    def n_users(self) -> int | None:
-        """Number of users."""
-        return self.urm.n_rows
-
-    @property
     def n_items(self) -> int:
         """Number of items."""
         return self.urm.n_cols
@@ -201,30 +196,6 @@ class DualEase(UsersByProfile, Scorer):
         """See `Scorer.rank`."""
         return rank_blocks(
             lambda block: self.scores(profiles, block), self.n_items, request, report
-        )
-
-    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
-        """See `Scorer.scores`."""
-        projected = self._times_urm(self.inverse[users])
-        if self.weights is not None:
-            with np.errstate(over="ignore"):  # as in `_minus`
-                projected /= self.weights[users, None]
-        return _minus(to_scipy(self.urm)[users], projected, self._divisor)
-
-    def of_profiles(self, profiles: Csr) -> "DualEase":
-        """See `Scorer.of_profiles`."""
-        return self._for_profiles
-
-    @cached_property
-    def _for_profiles(self) -> "DualEase":
-        return _DualEaseOfProfiles(
-            self.urm,
-            self.inverse,
-            self.diagonal,
-            self.l2,
-            self.max_diagonal,
-            self.squares,
-            self.weights,
         )
 
     def similar_items(self, profiles: Csr, items: NDArray[np.int64], n: int) -> Lists:
@@ -264,7 +235,7 @@ class DualEase(UsersByProfile, Scorer):
         }
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "DualEase":
+    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "_ByUsers":
         """See `Scorer.from_tensors`."""
         l2, most = (
             scalar(name, tensors, np.float64) if name in tensors else 0.0
@@ -272,26 +243,45 @@ class DualEase(UsersByProfile, Scorer):
         )
         urm = csr_from_tensors("fitted", tensors)
         optional = tensors.get("squares"), tensors.get("weights")
-        return cls(urm, tensors["inverse"], tensors["diagonal"], l2, most, *optional)
+        form = DualEaseOfProfiles if "of_profiles" in tensors else DualEase
+        return form(urm, tensors["inverse"], tensors["diagonal"], l2, most, *optional)
 
 
-def _nearest(
-    scores_of: Callable[[NDArray[np.int64]], Floats], which: NDArray[np.int64], n_items: int, n: int
-) -> Lists:
-    """The `n` items of highest score for each of `which`, but for itself."""
-    items, scores = padding(len(which), n)
-    width = min(n, n_items)
-    request = RankRequest(which, width, excluded=themselves(which, n_items))
-    items[:, :width], scores[:, :width] = rank_blocks(scores_of, n_items, request)
-    return items, scores
-
-
-class _DualEaseOfProfiles(DualEase):
-    """The same weights for any profile."""
+class DualEase(_ByUsers):
+    """The scores of the users that were fitted, see `_ByUsers`."""
 
     @property
-    def n_users(self) -> None:
-        """Any profile can be scored."""
+    def n_users(self) -> int:
+        """Number of users."""
+        return self.urm.n_rows
+
+    def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
+        """See `Scorer.scores`."""
+        projected = self._times_urm(self.inverse[users])
+        if self.weights is not None:
+            with np.errstate(over="ignore"):  # as in `_minus`
+                projected /= self.weights[users, None]
+        return _minus(to_scipy(self.urm)[users], projected, self._divisor)
+
+    def of_profiles(self, profiles: Csr) -> "DualEaseOfProfiles":
+        """See `Scorer.of_profiles`."""
+        return self._for_profiles
+
+    @cached_property
+    def _for_profiles(self) -> "DualEaseOfProfiles":
+        return DualEaseOfProfiles(
+            self.urm,
+            self.inverse,
+            self.diagonal,
+            self.l2,
+            self.max_diagonal,
+            self.squares,
+            self.weights,
+        )
+
+
+class DualEaseOfProfiles(_ByUsers):
+    """The scores of any profile, see `_ByUsers`."""
 
     def scores(self, profiles: Csr, users: NDArray[np.int64]) -> Floats:
         """See `Scorer.scores`."""
@@ -303,6 +293,21 @@ class _DualEaseOfProfiles(DualEase):
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             projected /= np.float32(self.l2)
         return _minus(rows, projected, self._divisor)
+
+    def tensors(self) -> Tensors:
+        """See `Scorer.tensors`."""
+        return {**super().tensors(), "of_profiles": np.array([1])}
+
+
+def _nearest(
+    scores_of: Callable[[NDArray[np.int64]], Floats], which: NDArray[np.int64], n_items: int, n: int
+) -> Lists:
+    """The `n` items of highest score for each of `which`, but for itself."""
+    items, scores = padding(len(which), n)
+    width = min(n, n_items)
+    request = RankRequest(which, width, excluded=themselves(which, n_items))
+    items[:, :width], scores[:, :width] = rank_blocks(scores_of, n_items, request)
+    return items, scores
 
 
 def _minus(rows: Any, dense: Floats, divisor: Floats | np.float32) -> Floats:

@@ -115,7 +115,7 @@ class Factors(Scorer):
         return self._of(self.least_squares_map, profiles)
 
     def contributions(self, profiles: Csr, user: int, item: int) -> Floats:
-        """Parts of the score of `profiles[user]` by the map, whose bias is left out."""
+        """Parts of the score of `profiles[user]` by the map, whose bias term is left out."""
         if not isinstance(self.profile_map, LinearMap):
             raise NotImplementedError("the factors of a profile are not a sum over its items")
         items, values = row_of(profiles, user)

@@ -39,6 +39,8 @@ _STEPS = 200
 # A step that lowers the loss by a smaller fraction is the last one.
 _ENOUGH = 1e-12
 _SMALLEST, _LARGEST, _FIRST = 1e-12, 1e12, 1e-3
+# Where the loss bends less, no damping is left, and it is flat.
+_FLAT = np.finfo(np.float64).tiny / _SMALLEST
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +125,13 @@ class PerceptronMap(ProfileMap):
         damping = np.full(len(p), _FIRST)
         going = np.arange(len(p))
         for _ in range(_STEPS):
+            # Where all units are off, the factors change nothing, and stay.
+            bend = np.einsum("nkk->nk", now.curvature[going]).mean(axis=1)
+            going, bend = going[bend > _FLAT], bend[bend > _FLAT]
             if not len(going):
                 break
             part = now.of(going)
-            diagonal = np.einsum("nkk->nk", part.curvature)
-            scale = damping[going] * diagonal.mean(axis=1)
+            scale = damping[going] * bend
             damped = part.curvature + scale[:, None, None] * np.eye(p.shape[1])
             step = np.linalg.solve(damped, part.slope[:, :, None])[:, :, 0]
             tried = self._at(p[going] - step, target[going])

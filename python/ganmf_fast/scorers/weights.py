@@ -97,7 +97,8 @@ class UserWeights(Scorer):
     items : int
         Number of items.
     fitted : Csr, optional
-        X, where `neighbours` are those of users who are not among its rows.
+        X, where it is not what was fitted: where `neighbours` are those of users who are not among
+        its rows, or ratings were added to it.
     """
 
     kind: ClassVar[str] = "user_weights"
@@ -106,11 +107,16 @@ class UserWeights(Scorer):
     fitted: Csr | None = None
 
     def __post_init__(self) -> None:
-        """Check the shape."""
-        if self.fitted is None and self.neighbours.n_rows != self.neighbours.n_cols:
+        """Check the shapes."""
+        neighbours, fitted = self.neighbours, self.fitted
+        if fitted is None and neighbours.n_rows != neighbours.n_cols:
             raise ValueError(
-                f"neighbours must be square, not {self.neighbours.n_rows} x "
-                f"{self.neighbours.n_cols}"
+                f"neighbours must be square, not {neighbours.n_rows} x {neighbours.n_cols}"
+            )
+        if fitted is not None and (fitted.n_rows, fitted.n_cols) != (neighbours.n_cols, self.items):
+            raise ValueError(
+                f"fitted must be {neighbours.n_cols} x {self.items}, not {fitted.n_rows} x "
+                f"{fitted.n_cols}"
             )
 
     @property
@@ -155,10 +161,12 @@ class UserWeights(Scorer):
     def tensors(self) -> Tensors:
         """See `Scorer.tensors`."""
         n_items = np.array([self.items], dtype=np.int64)
-        return {**csr_tensors("neighbours", self.neighbours), "n_items": n_items}
+        fitted = {} if self.fitted is None else csr_tensors("fitted", self.fitted)
+        return {**csr_tensors("neighbours", self.neighbours), "n_items": n_items, **fitted}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> "UserWeights":
         """See `Scorer.from_tensors`."""
         n_items = scalar("n_items", tensors, np.int64)
-        return cls(csr_from_tensors("neighbours", tensors), n_items)
+        fitted = csr_from_tensors("fitted", tensors) if "fitted.indptr" in tensors else None
+        return cls(csr_from_tensors("neighbours", tensors), n_items, fitted)

@@ -15,6 +15,8 @@ from ganmf_fast.tuning.backends.base import load
 from ganmf_fast.tuning.spaces import Choice, Dimension, Int, Params
 from ganmf_fast.tuning.trial import Trial
 
+_MOST = 1e100
+
 
 class Skopt:
     """A Gaussian process of scikit-optimize, driven as by its `gp_minimize`; see `Backend`.
@@ -123,7 +125,8 @@ class Skopt:
             told = self.optimizer.yi
             loss = max(told) if told else 0.0
         else:
-            loss = -self._unit * value
+            # Squares of larger ones leave the range of floating point.
+            loss = -self._unit * min(max(value, -_MOST), _MOST)
         with one_quiet_thread():
             self.optimizer.tell(point, loss)
 

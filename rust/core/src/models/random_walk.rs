@@ -13,7 +13,9 @@
 //!
 //! Method: `S[i, j] = s_i^-alpha n_j^-beta D[i, j]` with the symmetric
 //! `D = sum_u s_u^-alpha x_ui^alpha x_uj^alpha`, s being sums of rows and columns. Dense enough
-//! data meet each pair of D once, see `neighbours::pair_counts`.
+//! data meet each pair of D once, see `neighbours::pair_counts`. Where powers of the values leave
+//! single precision, D is that of `x_ui / sqrt(s_u s_i)`, of which no scale of X, a user or an item
+//! is left; S is `D[i, j] (s_j / s_i)^(alpha/2) n_j^-beta` then.
 //!
 //! Cost: as for item neighbours, see [`neighbours`](crate::neighbours).
 
@@ -22,7 +24,7 @@ use crate::base::error::check_non_negative;
 use crate::base::memory::{collected, copied, filled, reserve, with_room, zeros};
 use crate::base::rows::build_rows;
 use crate::base::topk::check_topk;
-use crate::base::{CsrMatrix, CsrView, Progress, Result};
+use crate::base::{CsrMatrix, CsrView, Error, Progress, Result};
 use crate::neighbours::pair_counts::stream::sum_pairs;
 use crate::neighbours::pairs_are_dense;
 use crate::neighbours::similarity::PreparedSimilarity;
@@ -57,52 +59,29 @@ impl P3Params {
 /// Item weights `S`, items x items, rows are the history items.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a parameter outside its domain, `Cancelled`.
+/// [`Error::InvalidArgument`] for a parameter outside its domain, [`Error::NonFinite`] if weights
+/// are beyond single precision or all of an item round to zero, `Cancelled`.
 pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<CsrMatrix> {
     params.check()?;
-    let scaled;
-    let steps = match urm.values() {
-        None => urm,
-        Some(values) => {
-            let powers = values.iter().map(|&x| power(x, params.alpha));
-            scaled = urm.with_values(collected(powers, STEPS)?)?;
-            scaled.view()
-        }
-    };
-    let (users, items) = sums(urm)?;
-    // Weights are at most one, so that none is lost to a small exponent.
-    let least = users
-        .iter()
-        .filter(|&&s| s > 0.0)
-        .fold(f64::MAX, |a, &b| a.min(b));
-    let weight = |&s: &f64| {
-        if s > 0.0 {
-            (s / least).powf(-params.alpha)
-        } else {
-            0.0
-        }
-    };
-    let weights = collected(users.iter().map(weight), STEPS)?;
-    let counts = urm.col_counts()?;
-    let penalties = counts
-        .iter()
-        .map(|&n| f64::from(n.max(1)).powf(params.beta));
-    let totals = items
-        .iter()
-        .map(|&s| if s > 0.0 { s } else { 1.0 })
-        .map(|s| s.powf(params.alpha) * least.powf(params.alpha));
-    // An item without users has no sums: any nonzero divisor leaves its weights at zero.
-    let measure = PreparedSimilarity::Product {
-        neighbour: collected(penalties, STEPS)?,
-        target: collected(totals, STEPS)?,
-        shift: 0.0,
-    };
-    let rows = if pairs_are_dense(urm) {
-        let make = |columns: &[u32]| TopkPerTarget::new(&measure, columns, params.topk);
-        sum_pairs(steps, Some(&weights), progress, make)?.finish(progress)?
+    let sums = Sums::new(urm)?;
+    let walk = if sums.powers_are_in_range(urm, params.alpha) {
+        Walk::plain(urm, &sums, params)?
     } else {
-        by_rows(steps, &weights, &measure, params.topk, progress)?
+        Walk::scaled(urm, &sums, params)?
     };
+    let Walk {
+        steps,
+        weights,
+        measure,
+    } = &walk;
+    let steps = steps.as_ref().map_or(urm, CsrMatrix::view);
+    let rows = if pairs_are_dense(urm) {
+        let make = |columns: &[u32]| TopkPerTarget::new(measure, columns, params.topk);
+        sum_pairs(steps, Some(weights), progress, make)?.finish(progress)?
+    } else {
+        by_rows(steps, weights, measure, params.topk, progress)?
+    };
+    check_none_lost(urm, rows.view())?;
     let rows = if params.normalize_similarity {
         rows_to_one(rows)?
     } else {
@@ -115,28 +94,147 @@ pub fn fit_p3(urm: CsrView, params: P3Params, progress: &Progress) -> Result<Csr
     }
 }
 
-/// A step that is impossible stays so whatever the exponent.
-fn power(x: f32, alpha: f64) -> f32 {
-    if x > 0.0 {
-        f64::from(x).powf(alpha) as f32
-    } else {
-        0.0
+/// Sums of the rows and of the columns, and the least of rows that is not zero.
+struct Sums {
+    users: Vec<f64>,
+    items: Vec<f64>,
+    least: f64,
+}
+
+impl Sums {
+    fn new(m: CsrView) -> Result<Self> {
+        let mut items = zeros::<f64>(m.n_cols(), STEPS)?;
+        let mut of_row = |row| {
+            let mut total = 0.0;
+            for (j, x) in m.row(row) {
+                items[j] += f64::from(x);
+                total += f64::from(x);
+            }
+            total
+        };
+        let users = collected((0..m.n_rows()).map(&mut of_row), STEPS)?;
+        let least = least(&users);
+        Ok(Self {
+            users,
+            items,
+            least,
+        })
+    }
+
+    /// Whether neither a step nor a sum of them can leave single precision.
+    fn powers_are_in_range(&self, urm: CsrView, alpha: f64) -> bool {
+        let (low, high) = urm.values().map_or((1.0, 1.0), |values| {
+            let positive = values.iter().map(|&x| f64::from(x)).filter(|&x| x > 0.0);
+            positive.fold((f64::MAX, 0.0), |(a, b), x| (x.min(a), x.max(b)))
+        });
+        let most = |v: &[f64]| v.iter().fold(0f64, |a, &b| a.max(b)).ln();
+        let (low, high, least) = (low.ln(), high.ln(), self.least.ln());
+        let lowest = low.min(2.0 * low + least - most(&self.users)) * alpha;
+        let highest = high.max(most(&self.items) + least) * alpha;
+        lowest > f64::from(f32::MIN_POSITIVE).ln()
+            && highest + (urm.n_rows() as f64).ln() < f64::from(f32::MAX).ln()
     }
 }
 
-/// Sums of the rows and of the columns.
-fn sums(m: CsrView) -> Result<(Vec<f64>, Vec<f64>)> {
-    let mut columns = zeros::<f64>(m.n_cols(), STEPS)?;
-    let mut of_row = |row| {
-        let mut total = 0.0;
-        for (j, x) in m.row(row) {
-            columns[j] += f64::from(x);
-            total += f64::from(x);
+fn least(sums: &[f64]) -> f64 {
+    let positive = sums.iter().filter(|&&s| s > 0.0);
+    positive.fold(f64::MAX, |a, &b| a.min(b))
+}
+
+/// What `D` is made of, and how S follows from it.
+struct Walk {
+    /// Those of the matrix itself if there are none.
+    steps: Option<CsrMatrix>,
+    /// Of the users.
+    weights: Vec<f64>,
+    measure: PreparedSimilarity,
+}
+
+impl Walk {
+    fn plain(urm: CsrView, sums: &Sums, params: P3Params) -> Result<Self> {
+        let steps = urm.values().map(|values| {
+            let powers = values
+                .iter()
+                .map(|&x| power(f64::from(x), params.alpha) as f32);
+            urm.with_values(collected(powers, STEPS)?)
+        });
+        // Weights are at most one, so that none is lost to a small exponent.
+        let least = sums.least;
+        let weights = sums.users.iter().map(|&s| power(s / least, -params.alpha));
+        // An item without users has no sums: any nonzero divisor leaves its weights at zero.
+        let totals = sums
+            .items
+            .iter()
+            .map(|&s| if s > 0.0 { s } else { 1.0 })
+            .map(|s| s.powf(params.alpha) * least.powf(params.alpha));
+        Ok(Self {
+            steps: steps.transpose()?,
+            weights: collected(weights, STEPS)?,
+            measure: PreparedSimilarity::Product {
+                neighbour: collected(penalties(urm, params.beta)?, STEPS)?,
+                target: collected(totals, STEPS)?,
+                shift: 0.0,
+            },
+        })
+    }
+
+    fn scaled(urm: CsrView, sums: &Sums, params: P3Params) -> Result<Self> {
+        let most = sums.items.iter().fold(0f64, |a, &b| a.max(b));
+        let middle = least(&sums.items).sqrt() * most.sqrt();
+        let root = |&s: &f64| if s > 0.0 { (s / middle).sqrt() } else { 1.0 };
+        let roots = collected(sums.items.iter().map(root), STEPS)?;
+        let mut steps = with_room(urm.nnz(), STEPS)?;
+        for (user, s) in sums.users.iter().enumerate() {
+            let of_user = (s / middle).sqrt();
+            let step = |(item, x)| f64::from(x) / middle / of_user / roots[item];
+            steps.extend(
+                urm.row(user)
+                    .map(|cell| power(step(cell), params.alpha) as f32),
+            );
         }
-        total
-    };
-    let rows = collected((0..m.n_rows()).map(&mut of_row), STEPS)?;
-    Ok((rows, columns))
+        let of_target = roots.iter().map(|r| r.powf(params.alpha));
+        let of_neighbour = penalties(urm, params.beta)?;
+        let of_neighbour = of_neighbour
+            .zip(&roots)
+            .map(|(penalty, r)| penalty * r.powf(-params.alpha));
+        Ok(Self {
+            steps: Some(urm.with_values(steps)?),
+            weights: filled(urm.n_rows(), 1.0, STEPS)?,
+            measure: PreparedSimilarity::Product {
+                neighbour: collected(of_neighbour, STEPS)?,
+                target: collected(of_target, STEPS)?,
+                shift: 0.0,
+            },
+        })
+    }
+}
+
+/// A step that is impossible stays so whatever the exponent.
+fn power(x: f64, exponent: f64) -> f64 {
+    if x > 0.0 { x.powf(exponent) } else { 0.0 }
+}
+
+/// What the weights of a target are divided by.
+fn penalties(urm: CsrView, beta: f64) -> Result<impl ExactSizeIterator<Item = f64>> {
+    let counts = urm.col_counts()?.into_iter();
+    Ok(counts.map(move |n| f64::from(n.max(1)).powf(beta)))
+}
+
+/// Refuse to leave an item without weights because all of them round to zero.
+fn check_none_lost(urm: CsrView, rows: CsrView) -> Result<()> {
+    let mut items = Vec::new();
+    for user in 0..urm.n_rows() {
+        items.clear();
+        reserve(&mut items, urm.row_len(user), STEPS)?;
+        items.extend(urm.row(user).filter(|&(_, x)| x > 0.0).map(|(i, _)| i));
+        let lost = items.iter().find(|&&item| rows.row_len(item) == 0);
+        if let Some(item) = lost.filter(|_| items.len() > 1) {
+            return Err(Error::NonFinite(format!(
+                "the weights of item {item} are too small for single precision"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Row by row, looking only at items with a common user.

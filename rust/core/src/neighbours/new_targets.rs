@@ -62,9 +62,6 @@ pub fn neighbours_of(
         progress,
         || Ok((Accumulator::new(n)?, Vec::<Scored>::new())),
         |(dots, best), t, out| {
-            if targets.row_len(t) == 0 {
-                return Ok(());
-            }
             for (row, x) in targets.row(t) {
                 dots.reserve(fitted.row_len(row))?;
                 for (i, xi) in fitted.row(row) {

@@ -59,7 +59,11 @@ struct Floors {
 
 impl<'a> TopkPerTarget<'a> {
     /// Empty buffers; `columns` holds the column of each rank.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`](crate::Error::NonFinite) if single precision cannot hold the floors.
     pub(crate) fn new(measure: &'a PreparedSimilarity, columns: &[u32], k: usize) -> Result<Self> {
+        measure.check_range()?;
         let n = columns.len();
         let by_rank = |f: &dyn Fn(usize) -> f64| {
             collected(columns.iter().map(|&c| f(c as usize) as f32), BUFFERS)

@@ -19,7 +19,8 @@
 //! most one: a few steps of conjugate gradient from the previous factors suffice, no step touches
 //! a K x K matrix, and single precision is enough. Where reg differs from row to row the identity
 //! becomes a diagonal. The exact solver uses a Cholesky factor of the K x K matrix, or, for rows
-//! with fewer than K cells, of the n x n matrix of the inversion lemma.
+//! with fewer than K cells, of the n x n matrix of the inversion lemma; rows of large confidences
+//! are solved in double precision.
 //!
 //! Cost of a half-step: O(columns K^2) for the basis; O(nnz K) per step of conjugate gradient;
 //! exactly, O(n K min(n, K) + min(n, K)^3) for a row of n cells. Memory: one copy of the fixed
@@ -55,7 +56,8 @@ const ROWS: usize = 64;
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for a parameter outside its domain, shapes that do not fit or
-/// negative values, [`Error::NonFinite`], `Cancelled`.
+/// negative values, [`Error::NonFinite`] also for a confidence above 1e12 that is to be solved
+/// exactly, `Cancelled`.
 pub fn half_step(
     rows: CsrView,
     fixed: ArrayView2<f32>,

@@ -5,24 +5,31 @@ use faer::linalg::cholesky::llt::factor::{
     LltRegularization, cholesky_in_place, cholesky_in_place_scratch,
 };
 use faer::linalg::cholesky::llt::solve::solve_in_place;
+use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::traits::RealField;
 use faer::{Accum, MatMut, MatRef, Par, Spec};
 use pulp::{Simd, WithSimd};
 
 use super::basis::{Shared, padded};
 use super::params::{IalsParams, Solver};
-use crate::base::dispatch::dispatch_simd;
+use crate::base::dispatch::{Kernel, dispatch, dispatch_simd};
 use crate::base::memory::{filled, reserve, zeros};
-use crate::base::{CsrView, Result};
+use crate::base::{CsrView, Error, Result};
 
 const ROW: &str = "system of a row";
 
 /// Rows of Z that one product of the exact solver takes in.
 const BLOCK: usize = 512;
 
+/// The largest weight up to which the exact solver works in single precision: what is lost grows
+/// with the weights. Five stars under an alpha of 50 are below.
+const LARGE: f32 = 256.0;
+/// The largest that it takes: beyond, the ones of the identity drown in double precision, too.
+const LARGEST: f32 = 1e12;
+
 /// Solves rows one after the other; owns the memory that takes.
 pub(super) struct RowSolver {
-    k: usize,
     solver: Solver,
     /// Confidences minus one of the row's cells.
     weights: Vec<f32>,
@@ -32,21 +39,15 @@ pub(super) struct RowSolver {
     direction: Vec<f32>,
     image: Vec<f32>,
     partial: Vec<f32>,
-    /// Scaled rows of Z, padded.
-    gathered: Vec<f32>,
-    /// The matrix to be factorised, column by column.
-    matrix: Vec<f32>,
-    small: Vec<f32>,
-    stack: MemBuffer,
+    exact: Exact<f32>,
+    exact_wide: Exact<f64>,
 }
 
 impl RowSolver {
     pub(super) fn new(k: usize, solver: Solver) -> Result<Self> {
         let kp = padded(k);
-        let exact = solver == Solver::Cholesky;
-        let scratch = cholesky_in_place_scratch::<f32>(k, Par::Seq, Spec::default());
+        let exact = if solver == Solver::Cholesky { k } else { 0 };
         Ok(Self {
-            k,
             solver,
             weights: Vec::new(),
             diagonal: filled(kp, 1.0, ROW)?,
@@ -54,10 +55,8 @@ impl RowSolver {
             direction: zeros(kp, ROW)?,
             image: zeros(kp, ROW)?,
             partial: zeros(kp, ROW)?,
-            gathered: zeros(if exact { BLOCK.max(k) * kp } else { 0 }, ROW)?,
-            matrix: zeros(if exact { k * k } else { 0 }, ROW)?,
-            small: zeros(if exact { k } else { 0 }, ROW)?,
-            stack: MemBuffer::new(scratch),
+            exact: Exact::new(exact)?,
+            exact_wide: Exact::new(exact)?,
         })
     }
 
@@ -111,30 +110,88 @@ impl RowSolver {
                     t,
                 });
             }
-            Solver::Cholesky if cols.len() < self.k => self.by_lemma(cols, shared.z, t),
-            Solver::Cholesky => self.by_factor(cols, shared.z, t),
+            Solver::Cholesky => {
+                let weights = &self.weights;
+                let z = Rows {
+                    z: shared.z,
+                    cols,
+                    weights,
+                };
+                let largest = weights.iter().fold(0f32, |a, &b| a.max(b));
+                if largest <= LARGE {
+                    self.exact.solve(z, &self.diagonal, t);
+                } else if largest <= LARGEST {
+                    self.exact_wide.solve(z, &self.diagonal, t);
+                } else {
+                    return Err(Error::NonFinite(format!(
+                        "row {row} has a confidence of {largest:e}, too large for an exact solution"
+                    )));
+                }
+            }
         }
         if shared.reg != shared.typical {
             self.diagonal.fill(1.0);
         }
         Ok(())
     }
+}
+
+/// The exact solver, in numbers of type T.
+struct Exact<T> {
+    k: usize,
+    /// Scaled rows of Z, padded.
+    gathered: Vec<T>,
+    /// The matrix to be factorised, column by column.
+    matrix: Vec<T>,
+    scale: Vec<T>,
+    sum: Vec<T>,
+    small: Vec<T>,
+    stack: MemBuffer,
+}
+
+impl<T: RealField + Copy + Default + Into<f64>> Exact<T> {
+    fn new(k: usize) -> Result<Self> {
+        let kp = padded(k);
+        let scratch = cholesky_in_place_scratch::<T>(k, Par::Seq, Spec::default());
+        Ok(Self {
+            k,
+            gathered: zeros(if k > 0 { BLOCK.max(k) * kp } else { 0 }, ROW)?,
+            matrix: zeros(k * k, ROW)?,
+            scale: zeros(kp, ROW)?,
+            sum: zeros(kp, ROW)?,
+            small: zeros(k, ROW)?,
+            stack: MemBuffer::new(scratch),
+        })
+    }
+
+    fn solve(&mut self, z: Rows, diagonal: &[f32], t: &mut [f32]) {
+        self.sum.fill(T::zero());
+        if z.cols.len() < self.k {
+            self.by_lemma(z, diagonal);
+        } else {
+            self.by_factor(z, diagonal);
+        }
+        for (t, &x) in t.iter_mut().zip(&self.sum) {
+            *t = x.into() as f32;
+        }
+    }
 
     /// Cholesky factor of `E + Z^T W Z`, K x K.
-    fn by_factor(&mut self, cols: &[i32], z: &[f32], t: &mut [f32]) {
+    fn by_factor(&mut self, z: Rows, diagonal: &[f32]) {
         let (k, kp) = (self.k, padded(self.k));
         let mut matrix = MatMut::from_column_major_slice_mut(&mut self.matrix, k, k);
-        matrix.fill(0.0);
-        for (j, &e) in self.diagonal[..k].iter().enumerate() {
-            matrix[(j, j)] = e;
+        matrix.fill(T::zero());
+        for (j, &e) in diagonal[..k].iter().enumerate() {
+            matrix[(j, j)] = number(e);
         }
-        t.fill(0.0);
-        for (cols, weights) in cols.chunks(BLOCK).zip(self.weights.chunks(BLOCK)) {
-            dispatch_simd(Gather {
-                z: Rows { z, cols, weights },
-                scale: None,
+        self.scale.fill(T::one());
+        for (cols, weights) in z.cols.chunks(BLOCK).zip(z.weights.chunks(BLOCK)) {
+            dispatch(Gather {
+                z: Rows { cols, weights, ..z },
+                scale: &self.scale,
+                coefficient: |w| T::one() + w,
                 gathered: &mut self.gathered,
-                rhs: t,
+                sum: &mut self.sum,
             });
             let block = MatRef::from_column_major_slice_with_stride(
                 &self.gathered[..cols.len() * kp],
@@ -142,87 +199,86 @@ impl RowSolver {
                 cols.len(),
                 kp,
             );
-            triangular::matmul(
-                matrix.as_mut(),
-                BlockStructure::TriangularLower,
-                Accum::Add,
-                block,
-                BlockStructure::Rectangular,
-                block.transpose(),
-                BlockStructure::Rectangular,
-                1.0,
-                Par::Seq,
-            );
+            add_gram(matrix.as_mut(), block);
         }
-        let rhs = MatMut::from_column_major_slice_mut(&mut t[..k], k, 1);
+        let rhs = MatMut::from_column_major_slice_mut(&mut self.sum[..k], k, 1);
         factor_and_solve(matrix, rhs, MemStack::new(&mut self.stack));
     }
 
-    /// The inversion lemma: with `A = W^1/2 Z E^-1/2` and `b = E^-1/2 Z^T c`,
-    /// `t = E^-1/2 (b - A^T (I + A A^T)^-1 A b)`.
-    fn by_lemma(&mut self, cols: &[i32], z: &[f32], t: &mut [f32]) {
-        let (k, kp, n) = (self.k, padded(self.k), cols.len());
-        let scale = &mut self.direction;
-        for (s, e) in scale.iter_mut().zip(&self.diagonal) {
-            *s = 1.0 / e.sqrt();
+    /// The inversion lemma: with `A = W^1/2 Z E^-1/2` and `b = E^-1/2 Z^T 1`,
+    /// `t = E^-1/2 (b + A^T (I + A A^T)^-1 (W^1/2 1 - A b))`.
+    ///
+    /// With `Z^T c` as `b`, which is the same, large confidences would cancel and leave nothing.
+    fn by_lemma(&mut self, z: Rows, diagonal: &[f32]) {
+        let (k, kp, n) = (self.k, padded(self.k), z.cols.len());
+        for (s, &e) in self.scale.iter_mut().zip(diagonal) {
+            *s = number(1.0 / e.sqrt());
         }
-        t.fill(0.0);
-        dispatch_simd(Gather {
-            z: Rows {
-                z,
-                cols,
-                weights: &self.weights,
-            },
-            scale: Some(scale),
+        dispatch(Gather {
+            z,
+            scale: &self.scale,
+            coefficient: |_| T::one(),
             gathered: &mut self.gathered,
-            rhs: t,
+            sum: &mut self.sum,
         });
-        let gathered = &self.gathered[..n * kp];
         let mut matrix = MatMut::from_column_major_slice_mut(&mut self.matrix[..n * n], n, n);
-        matrix.fill(0.0);
+        matrix.fill(T::zero());
         for j in 0..n {
-            matrix[(j, j)] = 1.0;
+            matrix[(j, j)] = T::one();
         }
+        let gathered = &self.gathered[..n * kp];
         let block = MatRef::from_column_major_slice_with_stride(gathered, k, n, kp);
-        triangular::matmul(
-            matrix.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Add,
-            block.transpose(),
-            BlockStructure::Rectangular,
-            block,
-            BlockStructure::Rectangular,
-            1.0,
-            Par::Seq,
-        );
-        let small = &mut self.small[..n];
-        dispatch_simd(Times { gathered, t, small });
-        let rhs = MatMut::from_column_major_slice_mut(small, n, 1);
-        factor_and_solve(matrix, rhs, MemStack::new(&mut self.stack));
-        dispatch_simd(Subtract {
-            gathered,
-            small: &self.small[..n],
-            t,
-        });
-        for (x, s) in t.iter_mut().zip(&*scale) {
+        add_gram(matrix.as_mut(), block.transpose());
+        for (y, &w) in self.small.iter_mut().zip(z.weights) {
+            *y = root(w);
+        }
+        let mut small = MatMut::from_column_major_slice_mut(&mut self.small[..n], n, 1);
+        let mut sum = MatMut::from_column_major_slice_mut(&mut self.sum[..k], k, 1);
+        let (add, par) = (Accum::Add, Par::Seq);
+        matmul(&mut small, add, block.transpose(), &sum, -T::one(), par);
+        factor_and_solve(matrix, small.as_mut(), MemStack::new(&mut self.stack));
+        matmul(&mut sum, add, block, &small, T::one(), par);
+        for (x, &s) in self.sum.iter_mut().zip(&self.scale) {
             *x *= s;
         }
     }
 }
 
+fn number<T: RealField>(x: f32) -> T {
+    T::from_f64_impl(f64::from(x))
+}
+
+fn root<T: RealField>(x: f32) -> T {
+    T::from_f64_impl(f64::from(x).sqrt())
+}
+
+/// `matrix += block block^T`, its lower triangle.
+fn add_gram<T: RealField>(matrix: MatMut<T>, block: MatRef<T>) {
+    triangular::matmul(
+        matrix,
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        block,
+        BlockStructure::Rectangular,
+        block.transpose(),
+        BlockStructure::Rectangular,
+        T::one(),
+        Par::Seq,
+    );
+}
+
 /// The matrix is the identity plus a positive semidefinite one (or a positive diagonal plus one):
 /// pivots are positive unless something was not finite, which the caller finds in the answer.
-fn factor_and_solve(mut matrix: MatMut<f32>, mut rhs: MatMut<f32>, stack: &mut MemStack) {
-    let regularization = LltRegularization::default();
+fn factor_and_solve<T: RealField>(mut matrix: MatMut<T>, mut rhs: MatMut<T>, stack: &mut MemStack) {
     let done = cholesky_in_place(
         matrix.as_mut(),
-        regularization,
+        LltRegularization::default(),
         Par::Seq,
         stack,
         Spec::default(),
     );
     if done.is_err() {
-        rhs.fill(f32::NAN);
+        rhs.fill(T::nan_impl());
         return;
     }
     solve_in_place(matrix.as_ref(), rhs, Par::Seq, stack);
@@ -378,81 +434,30 @@ impl WithSimd for ConjugateGradient<'_> {
     }
 }
 
-/// Copy rows of Z, times sqrt(w) and `scale`, and add their `(1 + w)` multiples to `rhs`.
-struct Gather<'a> {
+/// Copy rows of Z, times sqrt(w) and `scale`, and add their `coefficient(w)` multiples to `sum`.
+struct Gather<'a, T, C> {
     z: Rows<'a>,
-    scale: Option<&'a [f32]>,
-    gathered: &'a mut [f32],
-    rhs: &'a mut [f32],
+    scale: &'a [T],
+    coefficient: C,
+    gathered: &'a mut [T],
+    sum: &'a mut [T],
 }
 
-impl WithSimd for Gather<'_> {
+impl<T: RealField + Copy, C: Fn(T) -> T> Kernel for Gather<'_, T, C> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let rhs = S::as_mut_simd_f32s(self.rhs).0;
-        let gathered = S::as_mut_simd_f32s(self.gathered).0;
-        let n = rhs.len();
+    fn call(self) {
+        let kp = self.sum.len();
         let cells = self.z.cols.iter().zip(self.z.weights);
-        for ((&col, &w), out) in cells.zip(gathered.chunks_exact_mut(n)) {
-            let z = self.z.vectors::<S>(col, n);
-            let (root, c) = (simd.splat_f32s(w.sqrt()), simd.splat_f32s(1.0 + w));
-            if let Some(scale) = self.scale {
-                let scale = S::as_simd_f32s(scale).0;
-                for (((o, r), &z), &s) in out.iter_mut().zip(&mut *rhs).zip(z).zip(scale) {
-                    let z = simd.mul_f32s(z, s);
-                    *o = simd.mul_f32s(root, z);
-                    *r = simd.mul_add_e_f32s(c, z, *r);
-                }
-            } else {
-                for ((o, r), &z) in out.iter_mut().zip(&mut *rhs).zip(z) {
-                    *o = simd.mul_f32s(root, z);
-                    *r = simd.mul_add_e_f32s(c, z, *r);
-                }
-            }
-        }
-    }
-}
-
-/// `small = A t`, rows of A in `gathered`.
-struct Times<'a> {
-    gathered: &'a [f32],
-    t: &'a [f32],
-    small: &'a mut [f32],
-}
-
-impl WithSimd for Times<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let t = S::as_simd_f32s(self.t).0;
-        let rows = S::as_simd_f32s(self.gathered).0.chunks_exact(t.len());
-        for (y, row) in self.small.iter_mut().zip(rows) {
-            *y = dot(simd, row, t);
-        }
-    }
-}
-
-/// `t -= A^T small`, rows of A in `gathered`.
-struct Subtract<'a> {
-    gathered: &'a [f32],
-    small: &'a [f32],
-    t: &'a mut [f32],
-}
-
-impl WithSimd for Subtract<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let t = S::as_mut_simd_f32s(self.t).0;
-        let rows = S::as_simd_f32s(self.gathered).0.chunks_exact(t.len());
-        for (&y, row) in self.small.iter().zip(rows) {
-            let y = simd.splat_f32s(-y);
-            for (t, &z) in t.iter_mut().zip(row) {
-                *t = simd.mul_add_e_f32s(y, z, *t);
+        for ((&col, &w), out) in cells.zip(self.gathered.chunks_exact_mut(kp)) {
+            let z = &self.z.z[col as usize * kp..][..kp];
+            let (root, c) = (root::<T>(w), (self.coefficient)(number(w)));
+            let rest = self.sum.iter_mut().zip(z).zip(self.scale);
+            for (o, ((sum, &z), &s)) in out.iter_mut().zip(rest) {
+                let z = number::<T>(z) * s;
+                *o = root * z;
+                *sum += c * z;
             }
         }
     }

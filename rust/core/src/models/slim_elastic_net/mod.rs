@@ -142,6 +142,30 @@ fn check(penalties: &[Penalty], params: SlimParams) -> Result<()> {
     Ok(())
 }
 
+/// Refuse values whose Gram matrix single precision does not hold, which would leave no weights.
+///
+/// Its largest entries are on the diagonal; those that underflow matter only without a penalty.
+fn check_range(
+    data: &Popular,
+    diagonal: &[f64],
+    n_users: f64,
+    penalties: &[Penalty],
+) -> Result<()> {
+    let least = f64::from(f32::MIN_POSITIVE);
+    let penalised = penalties.iter().all(|p| p.alpha * n_users >= least);
+    let items = data.items.view();
+    for (i, &square) in diagonal.iter().enumerate() {
+        let lost = !penalised && square < least && items.row(i).any(|(_, x)| x > 0.0);
+        if lost || !square.is_finite() {
+            return Err(Error::NonFinite(format!(
+                "the squared norm of item {} is beyond single precision",
+                data.members(i)[0]
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Targets, items and weights of the solutions of one chunk, for one penalty.
 #[derive(Default)]
 struct Part {
@@ -255,6 +279,7 @@ fn solve_all<T: Entry>(
     let n_items: usize = (0..n_distinct).map(|i| data.members(i).len()).sum();
     let n_users = data.users.view().n_rows() as f64;
     let diagonal = gram.diagonal()?;
+    check_range(data, &diagonal, n_users, penalties)?;
     let problem = |p: &Penalty| Problem {
         l1: n_users * p.alpha * p.l1_ratio,
         l2: n_users * p.alpha * (1.0 - p.l1_ratio),

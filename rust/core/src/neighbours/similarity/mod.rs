@@ -24,11 +24,11 @@
 
 mod formulas;
 
-use crate::base::Result;
 use crate::base::dispatch::dispatch;
 use crate::base::error::check_non_negative;
 use crate::base::error::from_word;
 use crate::base::memory::{collected, copied, zeros};
+use crate::base::{Error, Result};
 use crate::neighbours::SIZES;
 pub(crate) use formulas::Count;
 use formulas::{Curve, Distance, Exp, Formula, Lin, Log, Normalized, Product, Ratio, RowKernel};
@@ -400,6 +400,29 @@ impl PreparedSimilarity {
         }
     }
 
+    /// Refuse numbers of columns that a [`Floor`] cannot hold.
+    pub(crate) fn check_range(&self) -> Result<()> {
+        let held = |x: f64| (x as f32).is_finite();
+        let beyond = match self {
+            Self::Product {
+                neighbour, target, ..
+            } => {
+                // A negative power of nothing is infinite, but such a column has no overlap.
+                let held = |(&a, &b)| (held(a) || b == 0.0) && (held(b) || a == 0.0);
+                neighbour.iter().zip(target).position(|pair| !held(pair))
+            }
+            Self::Ratio { sizes, .. } | Self::Distance { sizes, .. } => {
+                sizes.iter().position(|&n| !held(n))
+            }
+        };
+        match beyond {
+            None => Ok(()),
+            Some(at) => Err(Error::NonFinite(format!(
+                "the norm or a power of column {at} is beyond single precision"
+            ))),
+        }
+    }
+
     /// The floor that every neighbour passes.
     #[must_use]
     pub fn no_floor(&self) -> Floor {
@@ -452,7 +475,8 @@ impl PreparedSimilarity {
                 let terms = slope.abs() * heaviest + base.abs() + largest;
                 return Floor {
                     slope: slope as f32,
-                    base: (base - CAUTION * terms) as f32,
+                    // Of the tiniest numbers f32 keeps few digits or none.
+                    base: (base - CAUTION * terms) as f32 - f32::MIN_POSITIVE,
                 };
             }
         };
