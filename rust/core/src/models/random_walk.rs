@@ -222,6 +222,11 @@ fn penalties(urm: CsrView, beta: f64) -> Result<impl ExactSizeIterator<Item = f6
 
 /// Refuse to leave an item without weights because all of them round to zero.
 fn check_none_lost(urm: CsrView, rows: CsrView) -> Result<()> {
+    let counts = urm.col_counts()?;
+    let has_none = |(item, &n): (usize, &u32)| n > 0 && rows.row_len(item) == 0;
+    if !counts.iter().enumerate().any(has_none) {
+        return Ok(());
+    }
     let mut items = Vec::new();
     for user in 0..urm.n_rows() {
         items.clear();
