@@ -366,10 +366,10 @@ all that there was time for (a trial takes an hour and more here). "m = 0" is th
 one change, epochs included, and was not searched. Profiles are divided by powers of
 their norms (`norm_exponent`) in "divided profiles", in "the discriminator alone", and in every row
 of GANMF but those from random weights and "whole profiles". *trials* is what `--trials` was, or
-fewer where a search was stopped. Two ended at the edge of their ranges: profiles of items on Last.fm
-(`num_factors` 80, `d_reg` 3e-6) and WRMF on HetRec (`alpha` .001, `reg` 1e-5); no energy on HetRec
-ended at the least `num_factors`, 80. Rows that are not here were not
-searched or not looked at yet.
+fewer where a search was stopped. Two ended at the edge of their ranges: profiles of items on
+Last.fm (`num_factors` 80, `d_reg` 3e-6) and WRMF on HetRec (`alpha` .001, `reg` 1e-5); no energy on
+HetRec ended at the least `num_factors`, 80. Rows that are not here were not searched or not looked
+at yet.
 Looks "of an earlier search", some by two folds, and "of the first trials", before a search went on
 or its ranges were widened, are in no row. Two searches that ended at the edge of their ranges were
 begun again with wider ones: of the start on MovieLens 1M, and of profiles of items on HetRec, which
