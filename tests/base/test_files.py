@@ -115,10 +115,21 @@ def test_a_file_that_is_replaced_keeps_its_permissions_and_a_link_its_place(tmp_
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_killed_writer_had_begun_goes_with_a_later_one(tmp_path):
+def test_what_a_killed_writer_had_begun_is_removed_when_nobody_writes_it_any_more(tmp_path):
+    path, link = tmp_path / "file", tmp_path / "link"
+    link.symlink_to(path)
     left, now = (tmp_path / f".file.{digit * 16}.part" for digit in "01")
-    left.touch()
-    now.touch()
+    for part in (left, now):
+        part.touch()
     os.utime(left, (0, 0))
-    write_whole(tmp_path / "file", "content")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [now.name, "file"]
+    files.remove_parts(link, left_alone=True)
+    assert (left.exists(), now.exists()) == (False, True)
+    files.remove_parts(link)
+    assert not now.exists()
+
+
+def test_a_file_that_may_not_be_written_is_replaced_and_stays_so(tmp_path):
+    path = tmp_path / "file"
+    path.touch(0o444)
+    write_whole(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o444)

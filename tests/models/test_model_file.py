@@ -347,3 +347,15 @@ def test_whatever_loads_can_be_used(tmp_path, model):
             loaded.recommend([0, 1], n=3)
             loaded.similar_items(0, n=2)
             loaded.fold_in(X)
+
+
+def test_what_killed_writers_left_goes_when_it_is_written_again(tmp_path):
+    model, splits = gf.TopPopular().fit(np.eye(3)), gf.split.paper_protocol(np.ones((9, 9)))
+    splits.save(tmp_path)
+    left = [tmp_path / f".{name}.{'0a' * 8}.part" for name in ("model", "train.npz", "ids.npz")]
+    for part in left:
+        part.touch()
+        os.utime(part, (0, 0))
+    model.save(tmp_path / "model")
+    splits.save(tmp_path)
+    assert not any(part.exists() for part in left)

@@ -65,8 +65,7 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
     Yields a name beside each path. The files written there are brought to the disk and then
     renamed, so that after a crash or a power cut each path has the old file or the new one. What
-    a path links to is replaced, not the link, and keeps its permissions; what a writer that was
-    killed had begun, an hour ago or earlier, is removed.
+    a path links to is replaced, not the link, and keeps its permissions.
 
     Raises
     ------
@@ -85,14 +84,13 @@ def all_written(paths: Sequence[Path]) -> Iterator[list[Path]]:
         try:
             modes = []
             for part, path in zip(parts, paths, strict=True):
-                remove_parts(path, time.time() - _LONG_AGO)
                 part.touch(exist_ok=False)
                 modes.append(stat.S_IMODE((path if path.exists() else part).stat().st_mode))
             yield parts
             for part, mode in zip(parts, modes, strict=True):
+                sync_file(part)
                 # Libraries that rename a temporary file of their own leave it to its owner alone.
                 part.chmod(mode)
-                sync_file(part)
             for part, path in zip(parts, paths, strict=True):
                 part.replace(path)
         finally:
@@ -110,11 +108,14 @@ def _part_of(path: Path) -> str:
     return f".{path.name[:40]}-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}."
 
 
-def remove_parts(path: Path, before: float = math.inf) -> None:
-    """Remove what writers of `path` that were killed had begun, and last changed `before` a time.
+def remove_parts(path: Path, *, left_alone: bool = False) -> None:
+    """Remove what writers of `path` that were killed had begun.
 
-    There must be no other writer now that is as old.
+    There must be no other now, unless only those are removed that were `left_alone` for an hour.
+    Looks at every name in the folder, which is not for each of many files.
     """
+    path = Path(os.path.realpath(path))
+    before = time.time() - _LONG_AGO if left_alone else math.inf
     for part in path.parent.glob(f"{glob.escape(_part_of(path))}{'[0-9a-f]' * 16}.part"):
         with contextlib.suppress(FileNotFoundError):
             if part.stat().st_mtime < before:

@@ -1,7 +1,5 @@
 """Interactions of users with items: a matrix with the ids of its rows and columns."""
 
-import datetime as dt
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +18,7 @@ from ganmf_fast.data import builders
 from ganmf_fast.data.builders import Repeated
 from ganmf_fast.data.frames import FrameType, frame
 from ganmf_fast.data.ids import IdIndex
+from ganmf_fast.data.moments import moment
 from ganmf_fast.data.readers import Options
 from ganmf_fast.data.reading import Reading
 from ganmf_fast.data.roles import Column, ColumnOrFalse, Roles
@@ -204,8 +203,8 @@ class Interactions:
             if self.timestamps is None:
                 raise ValueError("since and until need timestamps, which these data have not")
             times = self.timestamps
-            kept &= True if since is None else times >= _moment("since", since, times)
-            kept &= True if until is None else times < _moment("until", until, times)
+            kept &= True if since is None else times >= moment("since", since, times)
+            kept &= True if until is None else times < moment("until", until, times)
         values = self.csr.values
         if min_rating is not None:
             least = check_real("min_rating", min_rating)
@@ -252,7 +251,7 @@ class Interactions:
             raise ValueError("half_life needs timestamps, which these data have not")
         latest = self.timestamps.max()
         if now is not None:
-            latest = np.asarray(_moment("now", now, self.timestamps))
+            latest = np.asarray(moment("now", now, self.timestamps))
             if latest.dtype.kind == "f":
                 check_real("now", float(latest))
         age: NDArray[Any] = latest - self.timestamps
@@ -544,59 +543,3 @@ def interactions_of(X: object) -> Interactions | None:
     """
     found = X if isinstance(X, Interactions) else getattr(X, "owner", None)
     return found if isinstance(found, Interactions) else None
-
-
-def _moment(name: str, given: Any, times: NDArray[Any]) -> Any:
-    """A time that timestamps can be compared with: a number, or a date without time zone.
-
-    Raises
-    ------
-    TypeError
-        If it is not of their kind.
-    ValueError
-        If it is missing, text that is no date, or out of the range of their unit.
-    """
-    dated = times.dtype.kind == "M"
-    value: Any = given[()] if isinstance(given, np.ndarray) and not given.ndim else given
-    if dated and isinstance(value, str):
-        try:
-            value = dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(
-                f"{name} must be a date or time as of ISO 8601, such as 2020-01-31, not "
-                f"{shown(given)}"
-            ) from None
-    if dated and isinstance(value, dt.date | np.datetime64):
-        return _date(name, value, times)
-    if dated:
-        raise TypeError(
-            f"{name} must be a date, datetime or ISO 8601 text, as timestamps are dates, not "
-            f"{shown(given)}"
-        )
-    if isinstance(value, dt.date | np.datetime64 | str):
-        raise TypeError(f"{name} must be a number, as timestamps are, not {shown(given)}")
-    endless = isinstance(value, float) and math.isinf(value)
-    number = value if endless else check_real(name, value)
-    # Whole numbers beside whole numbers, which floating point would round.
-    whole = times.dtype.kind in "iu" and number.is_integer()
-    return int(value) if whole else np.float64(value)
-
-
-def _date(name: str, given: dt.date | np.datetime64, times: NDArray[Any]) -> np.datetime64:
-    """A date without time zone, in UTC if it had one, of a time that the unit of `times` holds."""
-    value: Any = given
-    try:
-        if getattr(value, "tzinfo", None) is not None:
-            value = value.astimezone(dt.UTC).replace(tzinfo=None)
-    except OverflowError:
-        value = np.datetime64("NaT")
-    # Those of pandas have nanoseconds.
-    date = value.asm8 if hasattr(value, "asm8") else np.datetime64(value)
-    if np.isnat(date):
-        raise ValueError(f"{name} must be a date, not {shown(given)}")
-    # Numpy compares in the finer unit, and there wraps around.
-    common = np.promote_types(date.dtype, times.dtype)
-    if date.astype(common).astype(date.dtype) != date:
-        unit = np.datetime_data(common)[0]
-        raise ValueError(f"{name} must be a date that {unit} since 1970 can hold, not {date}")
-    return date

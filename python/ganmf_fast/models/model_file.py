@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.files import checksum, read_tensors, write_tensors
+from ganmf_fast.base.files import checksum, read_tensors, remove_parts, write_tensors
 from ganmf_fast.base.text import one_line, printable, shown
 from ganmf_fast.base.unpacking import check_fits
 from ganmf_fast.base.urm import fingerprint
@@ -101,6 +101,7 @@ class ModelFile:
             If the file cannot be written.
         """
         write_tensors(Path(path), _META, *self._content())
+        remove_parts(Path(path), left_alone=True)
 
     def fingerprint(self) -> str:
         """SHA-256 of what `write` would write.

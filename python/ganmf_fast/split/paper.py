@@ -24,7 +24,14 @@ from ganmf_fast._core import Csr
 from ganmf_fast.base import json_files
 from ganmf_fast.base.checks import check_path
 from ganmf_fast.base.errors import DataError
-from ganmf_fast.base.files import CHECKSUM, all_written, checksum, make_folder, write_errors
+from ganmf_fast.base.files import (
+    CHECKSUM,
+    all_written,
+    checksum,
+    make_folder,
+    remove_parts,
+    write_errors,
+)
 from ganmf_fast.base.notebook import html_table
 from ganmf_fast.base.npz import read_npz, read_sparse
 from ganmf_fast.base.text import shown
@@ -295,6 +302,8 @@ class Splits:
             with at[_IDS].open("wb") as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
             at[_INFO].write_text(json.dumps(info, indent=1), encoding="utf-8")
+        for name in names:
+            remove_parts(folder / name, left_alone=True)
         if self.profile is None:
             with write_errors(folder):
                 (folder / f"{_PROFILE}.npz").unlink(missing_ok=True)
